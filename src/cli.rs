@@ -52,7 +52,7 @@ pub enum Command {
     Session(StepArgs),
     /// Log out: delete the current session
     Logout(StepArgs),
-    /// Run the lessons' example app for your browser, with a view of its data in Redis
+    /// Serve the lessons' example app: open it in your browser, and see its data in Redis
     Serve(ServeArgs),
     /// Grade your own app, in any language: visit it as a browser would, and watch its Redis commands
     Check(CheckArgs),
@@ -115,8 +115,8 @@ pub struct TrustArgs {
 /// Arguments of `ping`.
 #[derive(Debug, Args)]
 pub struct PingArgs {
-    /// Redis to check [default: $REDIS_URL; use the variable if the URL contains a password, because `ps` shows every user the command
-    /// line]
+    /// Redis to check [default: $REDIS_URL; use the variable if the URL contains a password, because any user can see
+    /// the command line with `ps`]
     // The id `url` belongs to --redis.
     #[arg(id = "ping_url", value_name = "URL")]
     pub url: Option<String>,
@@ -126,7 +126,7 @@ pub struct PingArgs {
     /// Overall time limit in seconds (fractions allowed)
     #[arg(long, value_name = "SECONDS", default_value = "5", allow_negative_numbers = true, value_parser = timeout)]
     pub timeout: Duration,
-    /// Also test writing: run the lessons' commands on a temporary key
+    /// Also test writing: run HSET, HINCRBY, EXPIRE, HGETALL and DEL on a temporary key, in one MULTI
     #[arg(long)]
     pub write_check: bool,
     /// Use IPv4 addresses only
@@ -154,7 +154,7 @@ pub struct PingArgs {
     /// Stay idle for this many seconds, then ping again (finds firewalls that drop idle connections)
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with = "count")]
     pub hold: Option<Duration>,
-    /// Measure how long connections survive without traffic, with and without TCP keepalive, up to this many seconds
+    /// Measure how long idle connections survive, with and without TCP keepalive, up to this many seconds
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with_all = ["count", "hold", "wait"])]
     pub idle: Option<Duration>,
     /// Write a full report, without secrets, to this file (for a support ticket)
@@ -164,10 +164,11 @@ pub struct PingArgs {
     /// reported as the failure (with --wait and --watch, only as a warning)
     #[arg(long)]
     pub insecure: bool,
-    /// With --insecure, also send the password, even to a server that impersonates yours
+    /// With --insecure, also send the password; a server that impersonates yours then receives it
     #[arg(long, requires = "insecure")]
     pub insecure_auth: bool,
-    /// Write the server's certificates to this file, so that you can compare them and use them with --ca
+    /// Write the server's certificates to this file; once you have checked that they are genuine, you can pass the file
+    /// to --ca
     #[arg(long, value_name = "FILE")]
     pub save_ca: Option<PathBuf>,
     /// List all causes and warnings with their exit statuses
@@ -185,16 +186,17 @@ pub struct PingArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct AwsArgs {
-    /// Ask AWS, with your `aws` program, which rule or route stops the connection (only reads)
+    /// Use your `aws` program to find the rule or route that blocks the connection (changes nothing in AWS)
     #[arg(long, conflicts_with_all = ["watch", "aws_documents", "aws_commands"])]
     pub aws: bool,
-    /// Time limit for the questions of --aws in seconds
+    /// Time limit for all queries of --aws together, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = timeout)]
     pub aws_timeout: Duration,
-    /// Print a script for AWS CloudShell that asks the same questions
+    /// Print a script that makes the same queries in AWS CloudShell
     #[arg(long, conflicts_with = "aws_documents")]
     pub aws_commands: bool,
-    /// Judge the output of that script (`-`: standard input), or the documents in a directory
+    /// Find the rule or route in the output of that script (`-`: standard input), or in a directory of saved AWS
+    /// replies
     #[arg(long, value_name = "FILE|DIR|-", conflicts_with = "watch")]
     pub aws_documents: Option<PathBuf>,
     /// Print the IAM policy that --aws needs
@@ -354,8 +356,8 @@ pub struct ServeArgs {
     /// Name of the cookie (change it if another application on this host uses the same name)
     #[arg(long, value_name = "NAME", default_value = "session", value_parser = cookie_name)]
     pub cookie_name: String,
-    /// Also accept this host name on loopback addresses, if a proxy on this host forwards requests for it (can be
-    /// repeated)
+    /// Also accept requests for this host name on loopback addresses, for example behind a proxy on the same host (can
+    /// be repeated)
     #[arg(long = "host", value_name = "NAME", value_parser = host_name)]
     pub hosts: Vec<String>,
     /// Log requests and server messages to standard error as JSON, one object per line
@@ -397,8 +399,8 @@ fn span_to_wait_for(text: &str) -> Result<Duration, String> {
     match span(text)? {
         span if span <= LONGEST_WAIT => Ok(span),
         _ => Err(
-            "expected at most 5m, because check waits this long; start the app with a short maximum lifetime for the \
-             check, for example 20 s, and pass the same span"
+            "expected at most 5m, because check waits this long; for the check, start the app with a short maximum \
+             lifetime, for example 20 s, and pass the same span"
                 .into(),
         ),
     }
@@ -433,7 +435,8 @@ pub struct CheckArgs {
     /// Stage of the app: 1 signed cookie, 2 visits, 3 TTL, 4 session store (all stages up to this one are graded)
     #[arg(long, alias = "step", value_name = "1..4", default_value = "4", allow_negative_numbers = true, value_parser = whole::<u8>(1, 4))]
     pub stage: u8,
-    /// Leave out the earlier stages (for example, if the app uses a session library, because such libraries do not use HINCRBY)
+    /// Leave out the earlier stages (for example, if the app uses a session library, because such libraries do not use
+    /// HINCRBY)
     #[arg(long)]
     pub only_stage: bool,
     /// Address of the app
@@ -448,11 +451,11 @@ pub struct CheckArgs {
     /// Session TTL that the app uses, in seconds (stages 3 and 4)
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, 3600))]
     pub ttl: u32,
-    /// Check that sessions end after this maximum lifetime, at most 5m (start the app with a short one for the check, for
-    /// example 20s)
+    /// Check that sessions end after this maximum lifetime, at most 5m (for the check, start the app with a short one,
+    /// for example 20s)
     #[arg(long, value_name = "SPAN", allow_negative_numbers = true, value_parser = span_to_wait_for)]
     pub max_age: Option<Duration>,
-    /// Use only HTTP; checks that depend on seeing the app's Redis commands are not judged
+    /// Use only HTTP, without watching Redis commands; checks that need these commands are then inconclusive
     #[arg(long)]
     pub black_box: bool,
     /// Path of the home page
@@ -461,7 +464,7 @@ pub struct CheckArgs {
     /// Path of the login page and form
     #[arg(long, value_name = "PATH", default_value = "/login")]
     pub login: String,
-    /// Name of the form field with the user name
+    /// Name of the form field for the user name
     #[arg(long, value_name = "NAME", default_value = "username")]
     pub field: String,
     /// Path of the logout
@@ -470,7 +473,7 @@ pub struct CheckArgs {
     /// Regular expression that matches the text of the home page only if a user is logged in
     #[arg(long, value_name = "REGEX", default_value = LOGGED_IN)]
     pub logged_in: String,
-    /// Regular expression for the number of visits on the home page; its first group is the number
+    /// Regular expression that matches the number of visits on the home page; its first group is the number
     #[arg(long, value_name = "REGEX", default_value = VISITS)]
     pub visits: String,
     /// Show every failure in full (default: only the first)
@@ -485,8 +488,8 @@ pub struct CheckArgs {
     /// Grade again whenever a file in this folder changes
     #[arg(long, value_name = "DIR")]
     pub watch: Option<PathBuf>,
-    /// Command that starts the app (it receives REDIS_URL, SECRET_KEY and PORT) [if omitted: wait until the app at
-    /// --url answers]
+    /// Command that starts the app, with REDIS_URL, SECRET_KEY and PORT in its environment [if omitted: wait until the
+    /// app at --url answers]
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
     /// The Redis to use
@@ -500,11 +503,10 @@ pub struct PracticeArgs {
     /// Loopback address to listen on (port 0: any free port)
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     pub listen: String,
-    /// Password that clients must send; if you give it here, `ps` shows it to every user on this host [default: a
-    /// random one]
+    /// Password that clients must send; any user on this host can see it with `ps` [default: a random one]
     #[arg(long, value_name = "PASSWORD")]
     pub password: Option<String>,
-    /// Require no password; every program and user on this host can then connect
+    /// Do not require a password; every program and user on this host can then connect
     #[arg(long, conflicts_with = "password")]
     pub no_password: bool,
     /// Start empty, and save nothing

@@ -124,8 +124,12 @@ impl Report {
             .count();
         if not_judged > 0 {
             parts.push(format!(
-                "across all stages, {} could not be judged",
-                counted(not_judged, "check")
+                "across all stages, {} inconclusive",
+                if not_judged == 1 {
+                    "1 check was".to_owned()
+                } else {
+                    format!("{not_judged} checks were")
+                }
             ));
         }
         let advice: usize = stages.iter().map(|stage| stage.advice_failed).sum();

@@ -226,12 +226,12 @@ async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
     let mut inspector = connect::open(&choice.target, &trust, Deadline::after(DEFAULT_TIMEOUT)).await?;
     if inspector.is_cluster() {
         return Err(Error::usage(
-            "check cannot use a cluster, because the app would be redirected past the proxy; use a single Redis, or leave \
-             out REDIS_URL to use the built-in practice Redis",
+            "check cannot use a cluster, because the app would be redirected past the proxy; use a single Redis \
+             server, or unset REDIS_URL to use the built-in practice Redis",
         ));
     }
-    let what = "the app may write any keys; at the end, its keys under sessiontut: are removed, and its other keys are \
-                listed";
+    let what = "the app can write any keys; at the end, `check` removes those that start with sessiontut:, and lists \
+                the others";
     if !guest::may_write(&choice.target, &mut inspector, what).await? {
         return Err(anyhow!("nothing was written").into());
     }

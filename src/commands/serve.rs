@@ -187,7 +187,8 @@ fn signing_key(stage: AppStage, log: &Log) -> SigningKey {
         }
         None => {
             if stage.signs_the_name() {
-                let text = "no SECRET_KEY: cookies are signed with a random key and valid for this run only";
+                let text = "SECRET_KEY is not set: cookies are signed with a random key, so they are valid only \
+                            until this server stops";
                 log.note(text);
             }
             SigningKey::new(&random::bytes::<32>())

@@ -84,7 +84,7 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::ProtoNotRedis,
         endpoint: || behind(Behaviour::WebServer),
         symptom: "the reply to PING starts with HTTP/1.1",
-        evidence: "the reply starts with HTTP/1.1, and no Redis reply starts with H: the port belongs to another \
+        evidence: "the reply starts with HTTP/1.1, but no Redis reply starts with H: the port belongs to another \
                    service",
         look_alikes: ["closed", "tls-only", "loading", "silent"],
     },
@@ -154,7 +154,7 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::ServerMaxClients,
         endpoint: without_clients,
         symptom: "the server sends \"max number of clients reached\" as soon as TCP connects",
-        evidence: "before it receives any command, the server sends `max number of clients reached` and closes the \
+        evidence: "before the server receives any command, it sends `max number of clients reached` and closes the \
                    connection: look for a pool that leaks connections",
         look_alikes: ["closed", "loading", "wrong-password", "refused"],
     },
@@ -195,7 +195,7 @@ pub static FAULTS: &[DrillFault] = &[
         endpoint: slow,
         symptom: "every command succeeds, but takes a tenth of a second",
         evidence: "every command works, but takes a tenth of a second. A page that sends ten commands one by one \
-                   takes a whole second: check whether the server is in another zone or region",
+                   takes a whole second: check whether the server is in another availability zone or region",
         look_alikes: ["loading", "silent", "dropped", "replica"],
     },
 ];

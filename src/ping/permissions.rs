@@ -90,10 +90,10 @@ impl Missing {
     /// Describes what the user must be allowed to do.
     pub(super) fn what(&self) -> &'static str {
         match (self.rules().is_empty(), self.keys) {
-            (true, _) => "the tutorial's keys, which start with sessiontut:",
-            (false, Access::Granted) => "the missing commands",
+            (true, _) => "use the tutorial's keys, which start with `sessiontut:`",
+            (false, Access::Granted) => "run the missing commands",
             (false, Access::Forbidden | Access::Unknown) => {
-                "the missing commands, and keys that start with sessiontut:"
+                "run the missing commands, and to use keys that start with `sessiontut:`"
             }
         }
     }

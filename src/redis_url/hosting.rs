@@ -109,9 +109,9 @@ const RENDER_INTERNAL: Hosting = Hosting {
 /// <https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>
 const SINGLE_WORD: Hosting = Hosting {
     service: "a container network",
-    check: "a name without a dot usually belongs to a container or service (Docker Compose, Kubernetes), and is known \
-            only to containers on the same network (docker network inspect) or pods in the same namespace. From the \
-            host itself, use localhost and the published port",
+    check: "run the client in a container on the same network (docker network inspect) or in a pod in the same \
+            namespace: a name without a dot usually belongs to a container or service (Docker Compose, Kubernetes), \
+            and is known only there. From the host itself, use localhost and the published port",
     ..CONTAINERS
 };
 
@@ -154,8 +154,8 @@ const ALL: &[Hosting] = &[
         names: &["*.compute-1.amazonaws.com", "*.compute.amazonaws.com"],
         service: "Amazon EC2 (Heroku Key-Value Store uses such names)",
         is_aws: true,
-        check: "for Heroku Key-Value Store, copy the URL again (heroku config:get REDIS_URL): Heroku changes host, port \
-                and password from time to time, and requires TLS with a self-signed certificate",
+        check: "for Heroku Key-Value Store, copy the URL again (heroku config:get REDIS_URL): Heroku changes the \
+                host, port and password from time to time, and requires TLS with a self-signed certificate",
         ..PUBLIC
     },
     // https://docs.aws.amazon.com/memorydb/latest/devguide/endpoints.html
@@ -193,8 +193,8 @@ const ALL: &[Hosting] = &[
     Hosting {
         names: &["*.redis-cloud.com", "*.redislabs.com"],
         service: "Redis Cloud",
-        check: "copy host and port from the Redis Cloud console again: each database has its own port; then check its \
-                CIDR allow list, and whether its public endpoint is blocked",
+        check: "copy the host and port from the Redis Cloud console again: each database has its own port; then \
+                check its CIDR allow list, and whether its public endpoint is blocked",
         ..PUBLIC
     },
     // https://fly.io/docs/upstash/redis/
@@ -233,8 +233,8 @@ const ALL: &[Hosting] = &[
     Hosting {
         names: &["*.proxy.rlwy.net"],
         service: "Railway's TCP proxy",
-        check: "copy host and port from the service's settings in Railway again: the proxy gives each service its own \
-                port",
+        check: "copy the host and port from the service's settings in Railway again: the proxy gives each service \
+                its own port",
         ..PUBLIC
     },
     // https://docs.digitalocean.com/products/databases/valkey/how-to/connect/ and …/how-to/secure/

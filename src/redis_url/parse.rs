@@ -56,12 +56,13 @@ fn check_surroundings(text: &str) -> Result<(), UrlError> {
     let trimmed = text.trim();
     if trimmed.is_empty() {
         return Err(invalid(
-            "the URL is empty; expected redis://HOST:6379/0 (is the variable that should contain it set?)",
+            "the URL is empty; expected redis://HOST:6379/0 (check that the variable that should contain the URL is \
+             set)",
         ));
     }
     if trimmed.starts_with(['"', '\'', '`', '\u{201c}', '<']) {
         return Err(invalid(
-            "the URL is in quotes, which belong in the shell command, not in the value",
+            "the URL is in quotes, which must not be part of the value",
         ));
     }
     if trimmed.len() < text.len() {

@@ -189,7 +189,7 @@ fn in_code(text: &str) -> Option<Meaning> {
     (is_whole && schemes::is_known(&before[start..])).then(|| {
         Meaning::within(
             &url[..end],
-            invalid("there is more than a URL in the text: give only the URL"),
+            invalid("the text contains more than a URL: enter only the URL"),
         )
     })
 }

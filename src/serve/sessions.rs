@@ -54,12 +54,13 @@ impl Identity {
     }
 }
 
-const BAD_SIGNATURE: &str = "its signature does not match; it was changed, or signed with another key or for another stage, or \
-                             another application on this host has set it (in that case, start this one with --cookie-name)";
+const BAD_SIGNATURE: &str = "its signature does not match; it was changed, or signed with another key or for another \
+                             stage, or another application on this host set it (in the last case, start this app \
+                             with another --cookie-name)";
 const TOO_OLD: &str = "the cookie is older than --max-age";
-const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried; another stage or another application on this \
-                           host has set it (in that case, start this one with --cookie-name)";
-const NO_SESSION: &str = "the cookie looks like a token, but there is no session for this token (any more)";
+const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried; another stage, or another application \
+                           on this host, probably set it (to avoid this, start this app with another --cookie-name)";
+const NO_SESSION: &str = "the cookie looks like a token, but its session has ended or never existed";
 
 impl Sessions {
     /// Counts a visit in the session that belongs to the first valid cookie, in one round trip.

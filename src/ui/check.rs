@@ -20,7 +20,7 @@ pub(crate) fn judged(result: &CheckResult) {
         (Outcome::Fails(_), Kind::Advice) => {
             told_behind(&format!("{} ", "[ !]".yellow()), &format!("{title} (advice)"));
         }
-        (Outcome::NotJudged(why), _) => told_behind("[--] ", &format!("{title}: not judged ({why})")),
+        (Outcome::NotJudged(why), _) => told_behind("[--] ", &format!("{title}: inconclusive ({why})")),
     }
 }
 

@@ -83,9 +83,9 @@ fn list_lines(standings: &[(&Lesson, Standing)], columns: Option<usize>) -> Vec<
         .unwrap_or(0);
     let line = |(lesson, standing): &(&Lesson, Standing)| {
         let (mark, word) = match standing {
-            Standing::Done => ("✓".green(), "done"),
-            Standing::Current => ("▶".yellow(), "now "),
-            Standing::Open => ("·".normal(), "open"),
+            Standing::Done => ("✓".green(), "done "),
+            Standing::Current => ("▶".yellow(), "now  "),
+            Standing::Open => ("·".normal(), "to do"),
         };
         let (id, title) = (&lesson.id, sanitize::line(&lesson.title));
         let lead = format!("{mark} {word}  {:>2} {id:widest$}  ", lesson.number);

@@ -160,7 +160,9 @@ fn name_page(verdict: &Verdict) {
 pub(crate) fn saved_certificates(path: &std::path::Path, chain: &[PeerCertificate], is_verified: bool) {
     let (path, count) = (path.display(), chain.len());
     let noun = if count == 1 { "certificate" } else { "certificates" };
-    super::note(&format!("saved {count} {noun} to {path}, the server's own first"));
+    super::note(&format!(
+        "saved {count} {noun} to {path}; the server's own is the first"
+    ));
     for one in chain {
         super::note(&format!("{}: SHA-256 {}", one.subject, one.fingerprint()));
     }
@@ -336,7 +338,7 @@ fn change_text(change: Change) -> Option<&'static str> {
         Change::None | Change::First => return None,
         Change::Down => "Redis no longer answers",
         Change::Up => "Redis answers again",
-        Change::OtherCause => "Redis still does not answer, but the cause has changed",
+        Change::OtherCause => "Redis still does not answer, but for another reason",
         Change::Reconnected => "the connection was lost, but a new one works",
     })
 }
@@ -350,7 +352,7 @@ fn event_text(event: &WatchEvent) -> String {
                 role_text(to)
             )
         }
-        WatchEvent::Address { from, to } => format!("the connection leads to {to} now, no longer to {from}"),
+        WatchEvent::Address { from, to } => format!("the connection now leads to {to} instead of {from}"),
         WatchEvent::RunId => {
             "the run ID has changed, so the server was restarted or replaced by another server".into()
         }

@@ -78,7 +78,7 @@ pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
     if grader.shows_login(&home) {
         return Ok(());
     }
-    let expected = "the home page shows that the user is logged in (--logged-in sets the text)";
+    let expected = "the home page shows that the user is logged in (set the pattern with --logged-in)";
     fails(did, expected, got(&home), &[&login, &home])
 }
 

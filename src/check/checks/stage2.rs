@@ -40,7 +40,7 @@ pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
                         proxy.url()
                     )
                 }
-                (None, _) => "no number (--visits sets the pattern)".to_owned(),
+                (None, _) => "no number (set the pattern with --visits)".to_owned(),
             };
             return fails(
                 format!("visit {expected}, counted from the login"),
@@ -111,7 +111,7 @@ pub(super) async fn number_is_the_reply(grader: &mut Grader) -> Judged {
         .collect();
     let is_seen = replies.contains(&number);
     if !is_seen && !adds.is_empty() {
-        let expected = format!("a reply of HINCRBY with the integer {number}");
+        let expected = format!("a reply to HINCRBY with the integer {number}");
         return fails(
             "the second visit",
             expected,

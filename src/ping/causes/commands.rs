@@ -67,9 +67,10 @@ pub(super) fn redis_cli(target: &Target, trust: &Trust, arguments: &str) -> Stri
     format!("redis-cli{address}{login} {arguments}")
 }
 
-/// What to enter at the prompt of an [`admin_cli`] command.
-pub(super) const ADMIN_LOGIN: &str = "at the prompt, enter the default user's password, if it has one, or add --user NAME \
-                                      to log in as another administrator";
+/// How to log in with an [`admin_cli`] command.
+pub(super) const ADMIN_LOGIN: &str = "The command below asks for the default user's password (leave it empty if \
+                                      there is none); to log in as another administrator, add --user NAME to the \
+                                      command";
 
 /// Returns a command line for an administrator, who logs in as another user than the target's. It asks once
 /// for a password, and then runs these commands.

@@ -15,8 +15,7 @@ pub(super) fn required(at: &FixContext) -> Fixes {
     if at.target.warnings.contains(&UrlWarning::UserWithoutPassword) {
         return advise(
             "password",
-            "if the part of the URL before the @ is the password, use it as the password (this command asks for the \
-             password)",
+            "if the part of the URL before the @ is the password, use it as the password, not as the user name",
         )
         .try_command(with_password(None))
         .and("password", "if that part is a user name, add the user's password")
@@ -27,24 +26,23 @@ pub(super) fn required(at: &FixContext) -> Fixes {
         url_with_login(at.target, "USER:PASSWORD"),
     );
     let source = if at.provider().is_some() {
-        "see the provider's console"
+        "which you find in the provider's console"
     } else {
-        "on the Redis host, requirepass in redis.conf"
+        "which is set as requirepass in redis.conf on the Redis host"
     };
     advise(
         "password",
         format!(
-            "log in with the password ({source}). This command asks for the password, so other users do not see it in \
-             `ps`. If the \
-             login works, add the password to the application's REDIS_URL too, percent-encoded: {url}"
+            "log in with the password, {source}. The command below asks for it, so that other users cannot see it in \
+             `ps`. If the login works, also add the password, percent-encoded, to the application's REDIS_URL: {url}"
         ),
     )
     .command(with_password(None))
     .and(
         "user",
         format!(
-            "if the server has ACL users, its default user may be disabled: add the name and the password of a user, as in \
-             {with_user}"
+            "if the server has ACL users, its default user may be disabled: in that case, add a user's name and \
+             password, as in {with_user}"
         ),
     )
 }
@@ -54,7 +52,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     if target.user.is_some() && at.reply_contains("wrong number of arguments") {
         return advise(
             "user",
-            "remove the user name, because servers before Redis 6 have only a password",
+            "remove the user name: servers older than Redis 6 accept only a password",
         )
         .try_command(at.ping_to(|target| target.user = None));
     }
@@ -62,7 +60,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     if is_iam_token(password) {
         return advise(
             "token",
-            "create a new IAM token and log in with it. A token works only while it is valid, and only for the user \
+            "create a new IAM token and log in with it. A token works only for a limited time, and only for the user \
              and the cache that it names",
         )
         .and("clock", "if the token should still be valid, check the clock of the host that created it");
@@ -77,20 +75,22 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
             None => advise(
                 "password",
                 format!(
-                    "remove the {blank} at the end of the password: {escape} in the URL, and in the file or secret that it \
-                     comes from (create it with printf %s, because echo adds a newline)"
+                    "remove the {blank} at the end of the password, both in the URL (where it is written as \
+                     {escape}) and in the file or secret that the password comes from. Create that file with printf \
+                     %s, because echo adds a newline"
                 ),
             ),
         }
     });
     let enter = advise(
         "password",
-        "try the password again: this command asks for it, and expects it without percent-encoding. If it is accepted, \
-         correct the URL: special characters must be percent-encoded exactly once",
+        "try the password again with the command below, which asks for it: enter it without percent-encoding. If the \
+         login works, correct the application's REDIS_URL: in a URL, special characters must be percent-encoded \
+         exactly once",
     )
-    .try_command(at.ping(""));
+    .command(at.ping(""));
     let elasticache = if at.is_aws() {
-        "; in ElastiCache, the user must be in the cache's user group"
+        ". In ElastiCache, the user must also be in the cache's user group"
     } else {
         ""
     };
@@ -98,8 +98,8 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     let check = advise(
         "user",
         format!(
-            "as an administrator, check that the user {user} exists, and that its flags contain \"on\", not \"off\"{elasticache} \
-             ({ADMIN_LOGIN})"
+            "as an administrator, check that the user {user} exists, and that its flags contain \"on\", not \
+             \"off\"{elasticache}. {ADMIN_LOGIN}"
         ),
     )
     .command(at.admin_cli(&[format!("ACL GETUSER {user}")]));
@@ -109,7 +109,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     let enable = at.provider().is_none().then(|| {
         advise(
             "user",
-            "as an administrator, enable the user if its flags contain off",
+            "as an administrator, enable the user if its flags contain \"off\"",
         )
         .command(at.admin_cli(&[format!("ACL SETUSER {user} on")]))
     });
@@ -121,8 +121,8 @@ pub(super) fn not_configured(at: &FixContext) -> Fixes {
         .try_command(at.ping_to(|target| target.password = None))
         .and(
             "server",
-            "if the server should have a password, set one (requirepass, or an ACL user): until then, every client can \
-             use the server",
+            "if the server should require a password, set one (requirepass or an ACL user). Until then, any client \
+             can use the server",
         )
 }
 
@@ -156,17 +156,18 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         );
         (
             line,
-            " (in ElastiCache; the id of the user may differ from its name)".to_owned(),
+            ". In ElastiCache, the user's ID may differ from its name".to_owned(),
         )
     } else if missing.keys == Access::Unknown {
-        let refused = "if the user may already use all keys, Redis refuses the second command";
-        (line, format!(" ({refused}; {ADMIN_LOGIN})"))
+        let refused = "If the user already has access to all keys, Redis refuses the second command, which is \
+                       harmless";
+        (line, format!(". {refused}. {ADMIN_LOGIN}"))
     } else {
-        (line, format!(" ({ADMIN_LOGIN})"))
+        (line, format!(". {ADMIN_LOGIN}"))
     };
     let fixes = advise(
         "acl",
-        format!("as an administrator, allow the user {}{whose}", missing.what()),
+        format!("as an administrator, allow the user to {}{whose}", missing.what()),
     )
     .command(line);
     let fixes = if missing.commands.iter().any(|name| name == "SELECT") {
@@ -179,13 +180,13 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
     if at.provider().is_some() {
         return fixes.and(
             "acl",
-            "or change the user in the provider's console, if it manages the users",
+            "or change the user's permissions in the provider's console, if you manage users there",
         );
     }
     fixes.and(
         "acl",
-        "save the change on the server, or on every node of a cluster, with ACL SAVE if the server has an aclfile, \
-         otherwise with CONFIG REWRITE",
+        "save the change on the server (in a cluster, on every node). If the server has an aclfile, use ACL SAVE; \
+         otherwise, use CONFIG REWRITE",
     )
 }
 

@@ -118,7 +118,7 @@ causes! {
     TlsRequired "tls.required" Tls "the server speaks TLS, but the URL is redis://" => tls::required;
     TlsNotOffered "tls.not_offered" Tls "the URL is rediss://, but the server does not speak TLS" => |at| advise(
         "tls",
-        "change rediss:// to redis:// in the URL, or enable encryption in transit on the server",
+        "change rediss:// to redis:// in the URL (or keep rediss://, and enable encryption in transit on the server)",
     ).try_command(at.ping_to(|target| target.tls = false));
     TlsUntrusted "tls.untrusted" Tls "the certificate is not signed by a trusted CA" => tls::untrusted;
     TlsUnsupported "tls.unsupported" Tls
@@ -157,9 +157,9 @@ causes! {
         } else if at.is_aws() {
             "enable encryption in transit for the cache, then use rediss:// in the URL"
         } else if at.is_managed() {
-            "use the provider's endpoint with TLS: rediss://, and its port"
+            "use the provider's TLS endpoint (rediss:// and its port)"
         } else {
-            "give the server a certificate and a port with TLS beside the present one (tls-port), then use rediss:// in \
+            "configure a certificate and an additional port with TLS (tls-port) on the server, then use rediss:// in \
              the URL of each client"
         };
         advise("tls", text)
@@ -171,7 +171,7 @@ causes! {
         => server::closed;
 
     ProtoUnexpected "proto.unexpected" Server "the server sends replies that belong to other requests" => |_| {
-        advise("proxy", "connect to Redis without the proxy in between, and compare")
+        advise("proxy", "connect to Redis directly, without the proxy, and compare the results")
             .and("proxy", "check the proxy, which must keep the replies of each connection in order")
     };
 
@@ -180,10 +180,13 @@ causes! {
         => server::no_backend;
     ProxyHeader "proxy.header" Server "a PROXY protocol header breaks the connection" => |at| {
         if at.seen.experiments.expects_proxy_header {
-            advise("proxy-header", "connect through the load balancer that sends the header, or to a port without it")
-                .and("proxy-header", "turn the PROXY protocol off on this port (HAProxy: accept-proxy; nginx: proxy_protocol)")
+            advise("proxy-header", "connect through the load balancer that sends the header, or to a port that does \
+                                    not expect it")
+                .and("proxy-header", "turn the PROXY protocol off on this port (HAProxy: remove accept-proxy; nginx: \
+                                      remove proxy_protocol from listen)")
         } else {
-            advise("proxy-header", "turn the PROXY protocol off in the proxy in front of Redis (HAProxy: send-proxy; nginx: proxy_protocol on)")
+            advise("proxy-header", "turn the PROXY protocol off in the proxy in front of Redis (HAProxy: remove \
+                                    send-proxy; nginx: set proxy_protocol off)")
         }
     };
     ProxyLimited "proxy.limited" Ok "basic commands work, but some other Redis commands do not" => |_| {
@@ -199,7 +202,7 @@ causes! {
 
     // The server
     ServerSilent "server.silent" Server "the server accepts the connection but never replies" => server::silent;
-    ServerRefused "server.refused" Server "the server refuses the request, for the reason in its reply" => server::refused;
+    ServerRefused "server.refused" Server "the server refuses the request, and its reply says why" => server::refused;
     ServerMaxClients "server.max_clients" Server "Redis has reached maxclients and rejects new connections"
         => server::max_clients;
     ServerNearMaxClients "server.near_max_clients" Ok "Redis has almost reached maxclients" => server::near_max_clients;
@@ -210,7 +213,7 @@ causes! {
     ServerOutOfMemory "server.out_of_memory" Server "Redis is out of memory and refuses writes" => server::out_of_memory;
     ServerMisconf "server.misconf" Server "Redis refuses writes because it cannot save its data to disk"
         => server::misconf;
-    ServerNoReplicas "server.no_replicas" Server "too few in-sync replicas: Redis refuses writes" => server::no_replicas;
+    ServerNoReplicas "server.no_replicas" Server "Redis refuses writes because too few replicas are in sync" => server::no_replicas;
     ServerEviction "server.eviction" Ok "maxmemory will soon be reached, or keys may be evicted before they expire"
         => server::eviction;
     ServerOld "server.old" Ok "the server is older than Redis 6, or does not support HELLO" => server::old;

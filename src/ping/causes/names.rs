@@ -34,9 +34,10 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
         advise(
             "url",
             format!(
-                "try the URL that you probably meant: this command asks for the password. In the application's REDIS_URL, put \
-                 the password in place of {MASK} (unchanged if you copied it from a URL; otherwise write / as %2F, # as %23, \
-                 ? as %3F, @ as %40, % as %25 and a space as %20): {url}"
+                "try the URL that you probably meant with the command below, which asks for the password. In the \
+                 application's REDIS_URL, write {url} with the password in place of {MASK}. If you copied the \
+                 password from a URL, leave it unchanged; otherwise, write / as %2F, # as %23, ? as %3F, @ as %40, % \
+                 as %25 and a space as %20"
             ),
         )
         .command(ask_for_password(&format!(
@@ -46,7 +47,8 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
     } else {
         advise(
             "url",
-            "use this URL, which is probably what you meant, and correct the application's REDIS_URL in the same way",
+            "use the URL below, which is probably the one that you meant, and correct the application's REDIS_URL in \
+             the same way",
         )
         .command(format!("export REDIS_URL={}", shell_quoted(url)))
     })
@@ -64,7 +66,8 @@ pub(super) fn form() -> Fixes {
 pub(super) fn encoding() -> Fixes {
     advise(
         "encode",
-        "percent-encode the user name and the password (this command reads the text without showing it)",
+        "percent-encode the user name and the password. The command below reads a text without showing it, and \
+         prints the encoded form",
     )
     .command("python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'")
 }
@@ -87,7 +90,9 @@ pub(super) fn not_found(at: &FixContext) -> Fixes {
     let fixes = match alias_end(at) {
         Some(end) => advise(
             "alias",
-            format!("point the CNAME at an existing name: {end} may be a server that was deleted"),
+            format!(
+                "point the CNAME at an existing name. The server that was called {end} may have been deleted"
+            ),
         ),
         None => spelling(at),
     };
@@ -108,7 +113,8 @@ pub(super) fn no_address(at: &FixContext) -> Fixes {
     private_zone(at, spelling(at))
         .and(
             "rebind-protection",
-            "query another resolver: many home routers hide names with private addresses (\"DNS rebind protection\")",
+            "query another resolver: many home routers remove private addresses from DNS replies (\"DNS rebind \
+             protection\")",
         )
         .after(private_name(at))
 }
@@ -118,28 +124,29 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
     let blocked = at.name_servers().iter().any(is_blocked).then(|| {
         advise(
             "local-firewall",
-            "check this host's own firewall, and whether this process may use the network (seccomp, capabilities, \
-             network namespace)",
+            "check this host's own firewall, and whether this process is allowed to use the network (seccomp, \
+             capabilities, network namespace)",
         )
         .command("sudo nft list ruleset")
     });
     let resolver = if at.seen.dns.as_ref().is_some_and(|lookup| lookup.is_unconfigured) {
         advise(
             "resolver",
-            "add the address of a name server to /etc/resolv.conf (nameserver ADDRESS): it contains none",
+            "add the line `nameserver ADDRESS` to /etc/resolv.conf, which contains no name server",
         )
         .command("cat /etc/resolv.conf")
     } else {
         resolver(
             at,
-            "in /etc/resolv.conf, replace the name servers that do not reply, or start the DNS server there",
+            "in /etc/resolv.conf, replace the name servers that do not reply, or start the DNS service on those \
+             hosts",
         )
         .after(local_resolver(at))
     };
     resolver
         .and(
             "local-firewall",
-            "or, in the firewalls between this host and the name server, allow port 53 (UDP and TCP)",
+            "or allow port 53 (UDP and TCP) in the firewalls between this host and the name server",
         )
         .and_all(private_name(at))
         .after(blocked)
@@ -164,7 +171,8 @@ fn local_resolver(at: &FixContext) -> Option<Fixes> {
         advise(
             "local-resolver",
             format!(
-                "start the resolver of this host (systemd-resolved, dnsmasq), because nothing answers on {address}"
+                "start this host's own resolver (systemd-resolved or dnsmasq), because no resolver answers on \
+                 {address}"
             ),
         )
         .command("ss -lunp 'sport = :53'"),
@@ -176,13 +184,14 @@ pub(super) fn server_failure(at: &FixContext) -> Fixes {
         |server: &NameServer| matches!(&server.answer, NameAnswer::Refused(code) if code == "REFUSED");
     let resolver = resolver(
         at,
-        "use a name server that knows the name: check the addresses in /etc/resolv.conf",
+        "use a name server that can resolve the name: check the addresses in /etc/resolv.conf",
     );
     let fixes = if at.name_servers().iter().any(is_refused) {
         advise(
             "name-server",
-            "check whether the name server resolves another name. If it also refuses the other name, configure it to \
-             allow queries from this host (BIND: allow-query, allow-recursion). If not, it may not serve this name",
+            "check whether the name server resolves other names, such as example.com. If it refuses them too, \
+             configure it to allow queries from this host (BIND: allow-query, allow-recursion). If it resolves them, \
+             it is probably not responsible for this name",
         )
         .command("getent hosts example.com")
         .and_all(resolver)
@@ -190,8 +199,8 @@ pub(super) fn server_failure(at: &FixContext) -> Fixes {
     } else {
         resolver.and(
             "name-server",
-            "read the log of the name server, which may not reach the servers for this name, or may reject their \
-             DNSSEC signatures",
+            "read the name server's log. Perhaps it cannot reach the servers that are responsible for this name, or \
+             it rejects their DNSSEC signatures",
         )
     };
     fixes.after(private_name(at))
@@ -200,7 +209,8 @@ pub(super) fn server_failure(at: &FixContext) -> Fixes {
 /// Fixes for a slow lookup.
 pub(super) fn slow(at: &FixContext) -> Fixes {
     let silent_about = at.name_servers().iter().find_map(|server| server.silent_about);
-    let servers = "put the name servers that reply first, and remove those that do not";
+    let servers = "in /etc/resolv.conf, move the name servers that reply to the top, and remove those that do not \
+                   reply";
     match silent_about {
         Some("AAAA") => advise(
             "resolver",
@@ -242,14 +252,14 @@ pub(super) fn partial(at: &FixContext) -> Fixes {
         let name = if at.target.tls { name.as_str() } else { "" };
         advise(
             "address",
-            format!("check this address again, with more time: a packet may have been lost, or the server at {address} \
-                     may still be starting"),
+            format!("test this address again, with a longer timeout: a packet may have been lost, or the server at \
+                     {address} may still be starting"),
         )
         .command(at.ping_with(&at.target.of_primary(&address, port), &format!("--timeout 10 {name}")))
     });
     let remove = format!(
-        "if it still fails, find out which server has this address. Start that server again or, if no server should \
-         have this address, remove it from the DNS records of {}",
+        "if the test fails again, find out which server has this address, and start that server again. If no server \
+         should have this address, remove it from the DNS records of {}",
         shell_quoted(at.host())
     );
     advise("records", remove).after(look)
@@ -316,7 +326,8 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
         return Some(
             advise(
                 "resolver",
-                "use only name servers that know the name: applications take the first answer that they get",
+                "use only name servers that know the name, because applications accept the first answer that they \
+                 get",
             )
             .command("cat /etc/resolv.conf"),
         );
@@ -334,7 +345,8 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
         )
     } else {
         format!(
-            "add dns to line {number} of /etc/nsswitch.conf (hosts: files dns): this system queries other sources only"
+            "add dns to line {number} of /etc/nsswitch.conf (for example, hosts: files dns), because this system \
+             does not use DNS at the moment"
         )
     };
     let is_easily_completed = !uses_dns && !line.text.contains('#');
@@ -356,7 +368,7 @@ fn spelling(at: &FixContext) -> Fixes {
     advise(
         "spelling",
         if at.is_aws() {
-            "copy the primary endpoint from the console again; usually it is a typo"
+            "copy the primary endpoint from the console again: the name in the URL probably contains a typo"
         } else {
             "check the name for typos; if a provider runs the server, copy the host name from its console"
         },
@@ -370,12 +382,11 @@ fn private_zone(at: &FixContext, fixes: Fixes) -> Fixes {
     fixes.and(
         "private-zone",
         if at.is_aws() {
-            "if the name is in a private zone, look up the name from an instance in the VPC of the zone, because it is \
+            "if the name belongs to a private zone, run the client on an instance in the zone's VPC: the name is \
              known only there"
         } else {
-            "if the name is in a private zone, look up the name from inside that network (or through its VPN): it is \
-             known \
-             only there"
+            "if the name belongs to a private zone, run the client inside the zone's network (or use its VPN): the \
+             name is known only there"
         },
     )
 }

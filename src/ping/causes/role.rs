@@ -12,12 +12,12 @@ pub(super) fn replica(at: &FixContext) -> Fixes {
         // Each primary has only some of the slots.
         return advise(
             "cluster-client",
-            "use your client's cluster class, which finds the primary of each key",
+            "use your client's cluster class, which finds the right primary for each key",
         );
     }
     let fixes = advise(
         "endpoint",
-        "use the primary (the primary endpoint of a provider): only the primary accepts writes",
+        "connect to the primary (with a provider, use the primary endpoint), because only the primary accepts writes",
     );
     match primary(at) {
         Some(primary) => fixes.command(primary),
@@ -27,16 +27,13 @@ pub(super) fn replica(at: &FixContext) -> Fixes {
 
 pub(super) fn master_down(at: &FixContext) -> Fixes {
     if at.seen.server.field("master_sync_in_progress") == Some("1") {
-        return advise(
-            "wait",
-            "wait until the replica has copied the data of its primary",
-        )
-        .command(at.ping("--wait 120 "));
+        return advise("wait", "wait until the replica has copied its primary's data")
+            .command(at.ping("--wait 120 "));
     }
     let check = advise(
         "primary",
-        "check the primary: is it running, can the replica reach it, and does the replica have its password \
-         (masterauth)?",
+        "check that the primary is running, that the replica can reach it, and that the replica has the primary's \
+         password (masterauth)",
     );
     let check = match at.seen.server.primary() {
         // On this host, the loopback address stands for another host.
@@ -52,7 +49,8 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
     };
     check.and(
         "failover",
-        "if the primary does not come back, promote a replica (REPLICAOF NO ONE): writes that were not copied are lost",
+        "if the primary does not come back, promote a replica (REPLICAOF NO ONE). Writes that the replica has not \
+         received are lost",
     )
 }
 
@@ -92,8 +90,8 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     let follow = format!(
-        "to follow failovers, use the Sentinel support of the application's client (redis-py: Sentinel) with the name of the \
-         primary; for this program, use {}+sentinel://{}/{}",
+        "to follow failovers, use the Sentinel support of the application's client (redis-py: Sentinel), with the \
+         primary's name. In this program, use {}+sentinel://{}/{}",
         scheme(at.target),
         endpoint(at.target),
         if is_word { primary.name.as_str() } else { "NAME" }
@@ -108,9 +106,9 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
         return advise(
             "announce",
             format!(
-                "connect from inside the network of the primary, or configure the Sentinel to announce an address \
-                 that clients can reach: {primary} is not reachable from here (a Sentinel in a container announces \
-                 the container's own address)"
+                "connect from inside the primary's network, or configure the Sentinel to announce an address that \
+                 clients can reach. {primary} is not reachable from here; for example, a Sentinel in a container \
+                 announces an address of the container network"
             ),
         );
     }
@@ -125,8 +123,8 @@ pub(super) fn cluster_down(at: &FixContext) -> Fixes {
         return check_cluster(at, "check which nodes and slots this node has in its configuration")
             .and(
                 "create",
-                "if the cluster is new, create it from all its nodes (redis-cli --cluster create), which assigns the \
-                 slots",
+                "if the cluster is new, run redis-cli --cluster create with the addresses of all nodes; this assigns \
+                 the slots",
             )
             .and(
                 "nodes-conf",
@@ -166,8 +164,8 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
     if failed().any(|dial| is_nameless(&dial.to)) {
         return advise(
             "announce",
-            "set cluster-announce-hostname on every node, or cluster-preferred-endpoint-type to ip: the nodes prefer host \
-             names, but have none to announce",
+            "on every node, set cluster-announce-hostname, or set cluster-preferred-endpoint-type to ip: the nodes \
+             are configured to announce host names, but have none",
         )
         .redis_cli(at, "CONFIG GET cluster-preferred-endpoint-type");
     }
@@ -187,7 +185,7 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         advise(
             "node",
             format!(
-                "start the node again, because its host refuses connections: {}",
+                "start each node that refuses connections again: {}",
                 joined(refused)
             ),
         )
@@ -196,7 +194,8 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         advise(
             "firewall",
             format!(
-                "open the port of the node in the firewalls, and check that its host is up: {}",
+                "for each node that does not reply, check that its host is up and that the firewalls allow its port: \
+                 {}",
                 joined(silent)
             ),
         )
@@ -220,7 +219,8 @@ fn joined(addresses: BTreeSet<String>) -> String {
 pub(super) fn db_index(at: &FixContext) -> Fixes {
     advise(
         "db",
-        "use a database that exists: usually 0 to 15, and only 0 in a cluster. Database 0 may already contain other data",
+        "use a database that exists: usually 0 to 15, but only 0 in a cluster. Database 0 may already contain other \
+         data",
     )
     .try_command(at.ping_to(|target| target.db = 0))
     .and("databases", "check how many databases the server has")

@@ -11,16 +11,16 @@ use crate::redis_client::refusal::Refusal;
 pub(super) fn silent(at: &FixContext) -> Fixes {
     let packets = at.seen.packets_after_timeout();
     let fixes = if packets.is_some_and(|packets| packets.unacknowledged > 0) {
-        let text = "check the firewalls, NAT and routes in between: the TCP handshake gets through, but later packets are \
-                    dropped";
+        let text = "check the firewalls, NAT and routes between this host and the server: the TCP handshake gets \
+                    through, but later packets are dropped";
         advise("firewall", text).and_all(tcp::route(at, "check the route that packets take"))
     } else if at.seen.fails_only_on_first_connection() {
         one_of_several_servers()
     } else {
         advise(
             "slow-command",
-            "a slow command or CLIENT PAUSE may block Redis: wait until Redis answers again, then list its slow commands \
-             (SLOWLOG GET 10)",
+            "wait until Redis answers again, then list its slow commands with SLOWLOG GET 10: a slow command or \
+             CLIENT PAUSE may be blocking Redis",
         )
         .command(at.ping("--wait 120 "))
         .and_all(proxy(at))
@@ -33,17 +33,16 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
 /// Fixes for a proxy that accepts requests but cannot use the Redis server behind it.
 pub(super) fn no_backend(at: &FixContext) -> Fixes {
     let backend = if at.reply_contains("noauth") {
-        "in the proxy, configure the password of the Redis server behind it: the proxy accepts the password of \
-         clients, but \
-         sends none"
+        "in the proxy's configuration, set the password of the Redis server behind it: the proxy accepts the \
+         clients' password, but does not log in to that server"
     } else {
-        "in the configuration of the proxy, find the address of its backend; on that host, check that Redis is running, and \
-         that the proxy can reach its port"
+        "find the address of the backend in the proxy's configuration. On that host, check that Redis is running, \
+         and that the proxy can reach its port"
     };
     let product = if at.reply_contains("upstream") {
-        "check the log of the proxy for failed connections to its backend (Envoy sends such replies)"
+        "check the proxy's log for failed connections to its backend (this reply is typical of Envoy)"
     } else {
-        "check the log of the proxy for failed connections to its backend"
+        "check the proxy's log for failed connections to its backend"
     };
     let find = (at.provider().is_none() && at.listener().is_none()).then(|| {
         let host = at.numeric_host();
@@ -63,7 +62,7 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
     if at.seen.unanswered() == Some("SELECT") && !at.seen.second_connection_works() {
         return advise(
             "db",
-            "use database 0, because many proxies have no other database",
+            "use database 0, because many proxies support no other database",
         )
         .try_command(at.ping_to(|target| target.db = 0));
     }
@@ -74,18 +73,19 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
     let limit = at.target.tls.then(|| {
         advise(
             "maxclients",
-            "if it is Redis, check maxclients: a TLS Redis at this limit closes new connections without an error",
+            "if Redis is listening on the port, check maxclients: at this limit, a Redis server with TLS closes new \
+             connections without an error",
         )
     });
     proxy(at)
         .and_all(limit)
         .and(
             "server",
-            "if it is Redis, read the end of its log (logfile in redis.conf)",
+            "if Redis is listening on the port, read the end of its log (logfile in redis.conf is the path)",
         )
         .and(
             "port",
-            "if it is another program, correct the host and port in the URL",
+            "if another program is listening on the port, correct the host and port in the URL",
         )
         .after(listener(at))
         .after(tcp::client_port(at))
@@ -99,9 +99,8 @@ fn listener(at: &FixContext) -> Option<Fixes> {
     (!is_known && at.provider().is_none()).then(|| {
         advise(
             "server",
-            "on the server's host, check which process is listening on the port: Redis itself, a proxy, the forwarded \
-             port of a \
-             container, or another program",
+            "on the server's host, check which process is listening on the port: Redis itself, a proxy, a \
+             container's forwarded port, or another program",
         )
         .command(listener_command(at))
     })
@@ -120,8 +119,8 @@ fn stopped(at: &FixContext) -> Option<Fixes> {
     at.provider().is_none().then(|| {
         advise(
             "server",
-            "on the Redis host, check the state of Redis: T means stopped (resume it with kill -CONT PID), D means \
-             waiting for the disk",
+            "on the Redis host, check the state of the Redis process (STAT): T means that it is stopped (kill -CONT \
+             PID resumes it), and D means that it is waiting for the disk",
         )
         .command("ps -A -o pid,stat,args | grep -E '[r]edis|[v]alkey'")
     })
@@ -137,15 +136,16 @@ fn proxy(at: &FixContext) -> Fixes {
     advise(
         "proxy",
         format!(
-            "{whose}, check that its backend answers, and that its connection limit is not reached (HAProxy: maxconn). A \
-             forwarded port (docker-proxy, kubectl port-forward, ssh -L) accepts connections even if no process is \
-             listening behind it"
+            "{whose}, check that its backend answers, and that its connection limit is not reached (HAProxy: \
+             maxconn). A forwarded port (docker-proxy, kubectl port-forward, ssh -L) accepts connections even if no \
+             process is listening at the other end"
         ),
     )
     .and(
         "proxy-header",
-        "check the PROXY protocol on that proxy. Redis does not accept its header, so the proxy must not send one (HAProxy: \
-         send-proxy); and a port that expects the header does not accept requests without it (HAProxy: accept-proxy)",
+        "check whether that proxy uses the PROXY protocol. Redis does not accept a PROXY header, so the proxy must \
+         not send one to Redis (HAProxy: remove send-proxy). If the proxy's own port expects the header (HAProxy: \
+         accept-proxy), it rejects clients that do not send one",
     )
 }
 
@@ -153,7 +153,7 @@ fn proxy(at: &FixContext) -> Fixes {
 fn one_of_several_servers() -> Fixes {
     advise(
         "backend",
-        "try again, and check each server behind the proxy or load balancer, because one of them may be at fault",
+        "try again, and check each server behind the proxy or load balancer, because one of them may be faulty",
     )
     .and(
         "server",
@@ -169,13 +169,13 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
                 || "the public address of this host".into(),
                 |address| format!("{address}, the address that the server sees,"),
             );
-            advise("allowlist", format!("add {whose} to the allowlist of the server"))
+            advise("allowlist", format!("add {whose} to the server's allowlist"))
         }
         Refusal::Quota => advise(
             "quota",
-            "check the usage and the limits of the plan in the provider's console; then wait until the quota is reset, or \
-             change the plan. Check which client uses up the quota: a client that retries in a loop would use up the \
-             new quota, too",
+            "check the usage and the limits of your plan in the provider's console. Then wait until the quota is \
+             reset, or change the plan. Also find out which client uses up the quota: a client that retries in a \
+             loop would soon use up a larger quota too",
         ),
         Refusal::Endpoint if !at.target.tls && (at.reply_contains("tls") || at.reply_contains("ssl")) => {
             advise("tls", "use TLS: change redis:// to rediss:// in the URL")
@@ -183,13 +183,13 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
         }
         Refusal::Endpoint => advise(
             "endpoint",
-            "copy the endpoint (host, port and scheme) from the provider's console again: the server expects another \
-             one",
+            "copy the endpoint (host, port and scheme) from the provider's console again: the server does not accept \
+             the one in the URL",
         ),
         Refusal::Command => advise(
             "command",
-            "the server does not support this command: check which commands it supports, or whether rename-command \
-             disables it, and use a server that offers all commands of the application",
+            "check whether rename-command disables this command on the server. If the server simply does not support \
+             the command, use one that supports all commands that the application needs",
         ),
         Refusal::Other => advise(
             "operator",
@@ -207,10 +207,10 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
     if at.provider().is_some() {
         return advise(
             "pool",
-            "find the applications with the most connections (see the provider's metrics), and use connection pools \
-             there",
+            "find the applications that have the most connections (see the provider's metrics), and use connection \
+             pools in them",
         )
-        .and("plan", "if the applications need them all, choose a larger plan or node");
+        .and("plan", "if the applications need all these connections, choose a larger plan or node");
     }
     // When the limit is reached, Redis also rejects redis-cli, even through a unix socket. Only the system
     // can then list the connections.
@@ -224,12 +224,14 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
     };
     advise(
         "connections",
-        "on the Redis host, find the clients with the most connections (without `ss`: /proc/net/tcp)",
+        "on the Redis host, find the clients that have the most connections. If that host has no `ss`, read \
+         /proc/net/tcp instead",
     )
     .command(connections)
     .and(
         "pool",
-        "close connections there: use connection pools, and set `timeout` in redis.conf to close idle connections",
+        "reduce the number of these connections: use connection pools in the clients, and set `timeout` in \
+         redis.conf, so that Redis closes idle connections",
     )
     .and(
         "maxclients",
@@ -240,7 +242,7 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
 pub(super) fn near_max_clients(at: &FixContext) -> Fixes {
     advise(
         "connections",
-        "find the clients with the most connections, and use connection pools there",
+        "find the clients that have the most connections, and use connection pools in them",
     )
     .redis_cli(at, "CLIENT LIST")
     .and(
@@ -254,20 +256,21 @@ pub(super) fn protected_mode(at: &FixContext) -> Fixes {
     let redis_cli = format!("redis-cli -p {}{tls}", at.port());
     advise(
         "look",
-        "on the Redis host, where redis-cli still works, list the local clients: once there is a password, these \
-         clients need the password too",
+        "on the Redis host, where redis-cli still works, list the local clients: once you have set a password, these \
+         clients need it too",
     )
     .command(format!("{redis_cli} CLIENT LIST"))
     .and(
         "password",
-        "on the Redis host, set a password for the default user, which ends protected mode (this command asks for the \
-         password)",
+        "on the Redis host, set a password for the default user. This ends protected mode. The command below asks \
+         for the new password",
     )
     .command(format!("({READ_PASSWORD}) | {redis_cli} -x CONFIG SET requirepass"))
     .and(
         "save",
-        "save the password in the configuration file (CONFIG REWRITE, or requirepass in redis.conf), and add it to the URL \
-         of each client. Do not turn protected mode off instead: every host that reaches the port could then use Redis",
+        "save the password in the configuration file (CONFIG REWRITE, or requirepass in redis.conf), and add it to \
+         the URL of each client. Do not turn protected mode off instead: every host that can reach the port could \
+         then use Redis",
     )
 }
 
@@ -310,7 +313,7 @@ pub(super) fn busy(at: &FixContext) -> Fixes {
 pub(super) fn out_of_memory(at: &FixContext) -> Fixes {
     let look = advise(
         "look",
-        "find out what uses the memory, and how much the host has (total_system_memory)",
+        "find out what uses the memory, and how much memory the host has (total_system_memory)",
     )
     .redis_cli(at, "INFO memory");
     let fixes = match more_memory(at) {
@@ -320,14 +323,14 @@ pub(super) fn out_of_memory(at: &FixContext) -> Fixes {
     };
     fixes.and(
         "delete",
-        "or delete data that is no longer needed; for keys that should expire, such as sessions, set a TTL",
+        "or delete data that is no longer needed, and set a TTL on keys that should expire, such as sessions",
     )
 }
 
 pub(super) fn misconf(at: &FixContext) -> Fixes {
     let disk = advise(
         "disk",
-        "on the Redis host, check the data directory and its disk: no space left, or the directory is missing or not \
+        "on the Redis host, check whether the disk has space left, and whether the data directory exists and is \
          writable",
     );
     let disk = if refuses_config(at) {
@@ -354,12 +357,13 @@ pub(super) fn misconf(at: &FixContext) -> Fixes {
     let disk = if is_append_only {
         disk.and(
             "save",
-            "once the disk works, Redis writes the append-only file again by itself, and accepts writes",
+            "then wait for a moment: once the disk works, Redis resumes writing the append-only file, and accepts \
+             writes",
         )
     } else {
         disk.and(
             "save",
-            "then save again: once a save succeeds, Redis accepts writes",
+            "then save the data again: once a save succeeds, Redis accepts writes",
         )
         .redis_cli(at, "BGSAVE")
     };
@@ -383,7 +387,7 @@ pub(super) fn eviction(at: &FixContext) -> Fixes {
     if policy.starts_with("allkeys-") {
         advise(
             "eviction",
-            "for sessions, set maxmemory-policy to noeviction (writes fail when the memory is full), and monitor the memory",
+            "for sessions, set maxmemory-policy to noeviction, and monitor the memory: when it is full, writes fail",
         )
     } else {
         out_of_memory(at)
@@ -415,7 +419,9 @@ fn is_in_memory(at: &FixContext, megabytes: u64) -> bool {
 fn raise_maxmemory(at: &FixContext, megabytes: u64) -> Fixes {
     advise(
         "memory",
-        format!("raise maxmemory to {megabytes} MB, if the host has that much free memory, and change redis.conf too"),
+        format!(
+            "if the host has enough free memory, raise maxmemory to {megabytes} MB, and change redis.conf too"
+        ),
     )
     .redis_cli(at, &format!("CONFIG SET maxmemory {megabytes}mb"))
 }
@@ -424,15 +430,14 @@ fn raise_maxmemory(at: &FixContext, megabytes: u64) -> Fixes {
 pub(super) fn not_redis(at: &FixContext) -> Fixes {
     let correct = advise(
         "port",
-        "correct the host or port in the URL, or the port mapping that leads to the other service",
+        "correct the host or port in the URL, or the port mapping, if it leads to the wrong service",
     );
     let find = at.provider().is_none().then(|| {
         advise(
             "find",
             format!(
                 "on {}, find out which process is listening on port {}, and on which port Redis is listening (for a \
-                 container, the \
-                 process is docker-proxy or missing: docker ps shows the mapping)",
+                 container, ss shows docker-proxy or no process at all; docker ps shows the port mapping)",
                 at.numeric_host(),
                 at.port()
             ),
@@ -457,11 +462,11 @@ pub(super) fn idle_timeout(_: &FixContext) -> Fixes {
     advise(
         "keepalive",
         "configure the clients to check or replace idle connections before the server closes them (redis-py: \
-         health_check_interval), and retry once after a closed connection",
+         health_check_interval), and to retry once if a connection was closed",
     )
     .and(
         "timeout",
-        "or raise `timeout` in the configuration of the server: 0 never closes idle connections",
+        "or raise `timeout` in the server's configuration; if it is 0, the server never closes idle connections",
     )
 }
 
@@ -486,8 +491,8 @@ pub(super) fn slow(at: &FixContext) -> Fixes {
 pub(super) fn uneven(at: &FixContext) -> Fixes {
     let network = advise(
         "network",
-        "check the network path for a busy link, a VPN or a wireless link, and compare with the round trip times of \
-         the system's `ping` command",
+        "check the network path for a busy link, a VPN or a wireless link, and compare the round trip times with \
+         those of the system's `ping` command",
     );
     match SlowPart::of(at.seen) {
         SlowPart::Network => network,
@@ -517,8 +522,8 @@ const DISTANT: Duration = Duration::from_millis(1);
 fn slow_commands(at: &FixContext) -> Fixes {
     advise(
         "slow-command",
-        "list the slow commands of Redis with their times. If none is recent, the delay has another cause, such as a \
-         proxy with a distant backend, swapping, or too little CPU time",
+        "list Redis's slow commands and their times. If none of them is recent, the delay has another cause, such as \
+         a proxy with a distant backend, swapping, or too little CPU time",
     )
     .redis_cli(at, "SLOWLOG GET 10")
 }

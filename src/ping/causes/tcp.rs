@@ -17,8 +17,8 @@ pub(super) fn timeout(at: &FixContext) -> Fixes {
     if let Some(path) = at.socket() {
         return advise(
             "accept-queue",
-            "check the server: its accept queue is full (Recv-Q above Send-Q), so the server is stuck or accepts no \
-             more clients",
+            "check the server process: its accept queue is full (Recv-Q is above Send-Q), so the process is stuck or \
+             accepts no more clients",
         )
         .command(format!("ss -lx src {path}"));
     }
@@ -52,7 +52,7 @@ pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     let widen = advise(
         "port-range",
         format!(
-            "allow the kernel to use more local ports: {} to {}, until the next restart",
+            "allow the kernel to use more local ports, {} to {}. The change lasts until the next restart",
             wider.0, wider.1
         ),
     )
@@ -62,15 +62,15 @@ pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     ));
     let pool = advise(
         "pool",
-        "use a connection pool in the applications: each new connection takes a port, and keeps it for a minute after \
-         it is closed (TIME_WAIT)",
+        "use connection pools in the applications: each new connection takes a port, which stays in use for a minute \
+         after the connection is closed (TIME_WAIT)",
     );
     let look = advise("connections", "check which processes have opened the connections")
         .command(format!("sudo ss -tanp dst {}", at.numeric_host()));
     let lasting = advise(
         "port-range",
-        "find the file that sets the range, and correct it there; in a container, the range is part of its configuration \
-         (sysctls)",
+        "to make the change permanent, find the file that sets the range, and correct the range there. For a \
+         container, correct it in the container's configuration (sysctls)",
     )
     .command("grep -rs ip_local_port_range /etc/sysctl.conf /etc/sysctl.d /run/sysctl.d /usr/lib/sysctl.d");
     let fixes = if is_narrow {
@@ -85,8 +85,8 @@ pub(super) fn no_local_port(at: &FixContext) -> Fixes {
 pub(super) fn loss(at: &FixContext) -> Fixes {
     advise(
         "loss",
-        "check the network between this host and the server for lost packets: an overloaded link or firewall, a bad \
-         cable, Wi-Fi or VPN",
+        "find out where packets are lost between this host and the server: on an overloaded link or firewall, a bad \
+         cable, Wi-Fi or a VPN",
     )
     .command(format!("ping -c 20 -i 0.2 {}", at.numeric_host()))
     .and("counters", "check this host's interfaces for errors and drops")
@@ -132,7 +132,7 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     );
     let route = route(
         at,
-        "check the routes on both hosts: packets may arrive, but there may be no route back for the replies",
+        "check the routes on both hosts: the packets may arrive, but the replies may have no route back",
     );
     let local = local_firewall("check for a rule in this host's own firewall that drops the packets");
     if let Some(check) = provider_check(at) {
@@ -160,8 +160,8 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     .and_all(firewall)
     .and(
         "accept-queue",
-        "on the server, check the accept queue: if it is full (Recv-Q above Send-Q), the server process is stuck, and \
-         the kernel drops new connections",
+        "on the server, check the accept queue: if it is full (Recv-Q is above Send-Q), the server process is stuck, \
+         and the kernel drops new connections",
     )
     .command(format!("ss -ltn 'sport = :{port}'"))
     .and_all(outside_network)
@@ -208,7 +208,8 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
         .and(
             "network-acl",
             format!(
-                "check the subnets' network ACLs: allow inbound TCP {}, and outbound replies to the ephemeral ports 1024-65535",
+                "in the network ACLs of the subnets, allow inbound TCP port {}, and outbound replies to the \
+                 ephemeral ports 1024-65535",
                 at.port()
             ),
         )
@@ -320,7 +321,7 @@ fn refused_here(at: &FixContext) -> Fixes {
     .command("ps -o pid,stat,args -C redis-server,valkey-server")
     .and(
         "port",
-        format!("check which ports have a listener (Redis listens on {DEFAULT_PORT} by default)"),
+        format!("check which ports processes are listening on (by default, Redis listens on {DEFAULT_PORT})"),
     )
     .command("ss -ltnp")
     .after(listener)
@@ -331,16 +332,17 @@ fn refused_elsewhere(at: &FixContext) -> Fixes {
     advise(
         "server",
         format!(
-            "on the server, check where Redis is listening. If only on 127.0.0.1:{port}, extend `bind` in redis.conf. \
-             If on another port, correct the URL. If Redis is not listening at all, start it"
+            "on the server, check which address and port Redis is listening on. If the address is 127.0.0.1, extend \
+             `bind` in redis.conf. If the port is not {port}, correct the URL. If Redis is not listening at all, \
+             start it"
         ),
     )
     .command("sudo ss -ltnp")
     .and("host", "check the host name and port in the URL")
     .and(
         "firewall",
-        "check the firewalls on the server, and those between it and this host: a rule that rejects with a TCP reset \
-         looks the same",
+        "check the firewalls on the server, and those between it and this host: a rule that rejects connections with \
+         a TCP reset has the same effect as a closed port",
     )
 }
 
@@ -388,7 +390,8 @@ pub(super) fn unreachable(at: &FixContext) -> Fixes {
     let neighbour = is_absent.then(|| {
         advise(
             "host",
-            "check that the host is up, and that its address is right: no host on this network has this address",
+            "check that the host is up, and that its address is right: no host on this network answers for this \
+             address",
         )
         .command(format!("ip neigh show {}", at.numeric_host()))
     });
@@ -493,13 +496,14 @@ fn socket_permissions(at: &FixContext) -> Fixes {
     .command(format!("id; ls -ld {}", parts.join(" ")))
     .and(
         "permission",
-        "grant the missing permission: on the Redis host, set unixsocketperm to 770 in redis.conf, and add the user \
-         of the application to the group of the socket (usermod -aG GROUP USER; a new login is needed)",
+        "grant the missing permission: on the Redis host, set unixsocketperm to 770 in redis.conf, and add the \
+         application's user to the socket's group (usermod -aG GROUP USER, which takes effect at that user's next \
+         login)",
     )
     .and(
         "sandbox",
-        "if the permissions are right, check for a rule of AppArmor, SELinux or the service (systemd: PrivateTmp, \
-         ProtectSystem)",
+        "if the permissions are right, check whether AppArmor, SELinux or the settings of the service deny access \
+         (systemd: PrivateTmp, ProtectSystem)",
     )
 }
 
@@ -553,10 +557,9 @@ fn security_group(at: &FixContext) -> Fixes {
         return advise(
             "security-group",
             format!(
-                "find the security group of the cache (this command changes nothing; several VPCs may use the address, \
-                 so check \
-                 the VPC and the description), and add an inbound rule to it: {rule}. From outside the VPC, the source is \
-                 an address range"
+                "find the security group of the cache with the command below, which changes nothing. Several VPCs \
+                 may use the address, so check the VPC and the description. Then add an inbound rule to that \
+                 security group: {rule}. If the application runs outside the VPC, use an address range as the source"
             ),
         )
         .command(look);
@@ -565,9 +568,9 @@ fn security_group(at: &FixContext) -> Fixes {
     advise(
         "security-group",
         format!(
-            "add an inbound rule to the security group of the cache: Custom TCP, port {port}, with this instance's security \
-             group {source} as its source. This command adds the rule only if exactly one security group belongs to \
-             the address"
+            "add an inbound rule to the security group of the cache: Custom TCP, port {port}, with this instance's \
+             security group {source} as its source. The command below adds the rule only if exactly one security \
+             group belongs to the address"
         ),
     )
     .command(format!(
@@ -577,7 +580,8 @@ fn security_group(at: &FixContext) -> Fixes {
     ))
     .and(
         "security-group",
-        "if the command finds several, check which VPC and which description are those of the cache",
+        "if that command finds several security groups, list them, and check which VPC and description belong to the \
+         cache",
     )
     .command(look)
 }
@@ -620,7 +624,7 @@ pub(super) fn dropped(at: &FixContext) -> Fixes {
     let has_idle_limit = at.seen.server.idle_limit().is_some_and(|limit| !limit.is_zero());
     match lost.end {
         IdleEnd::Closed if has_idle_limit => ping
-            .and("timeout", "or raise the server's limit; 0 means no limit")
+            .and("timeout", "or remove the server's limit: 0 means no limit")
             .redis_cli(at, "CONFIG SET timeout 0"),
         IdleEnd::Closed | IdleEnd::Reset => ping.and(
             "proxy",
@@ -628,13 +632,14 @@ pub(super) fn dropped(at: &FixContext) -> Fixes {
         ),
         _ => {
             let tcp = if keepalive_helps(&test) {
-                "or enable TCP keepalive in the clients, with an interval below the limit: here it kept connections alive"
+                "or enable TCP keepalive in the clients, with an interval below the limit: in this test, keepalive \
+                 kept connections alive"
             } else {
                 "or enable TCP keepalive in the clients, with an interval below the limit"
             };
             ping.and("keepalive", tcp).and(
                 "firewall",
-                "or raise the idle timeout for TCP connections of the firewall or NAT gateway",
+                "or raise the idle timeout for TCP connections on the firewall or NAT gateway",
             )
         }
     }

@@ -39,7 +39,7 @@ fn also_other_name(tls: &Handshake) -> Option<Fixes> {
         advise(
             "tls-name",
             format!(
-                "then, in the URL, use a host name that the certificate lists ({}), or pass it with --tls-name NAME",
+                "then use a host name that the certificate lists ({}) in the URL, or pass it with --tls-name NAME",
                 sanitize::excerpt(name.as_bytes(), 60)
             ),
         )
@@ -55,14 +55,15 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
     if matches!(tls.result, TlsResult::Unusable(_)) {
         return advise(
             "ca",
-            "correct the option --ca FILE: a PEM file with the CA's certificate",
+            "correct the option --ca FILE, which needs a PEM file that contains the CA's certificate",
         );
     }
     if let Some((name, path)) = &tls.trusted.variable
         && let Some(fault) = &tls.trusted.fault
     {
-        let text =
-            format!("correct {name}: {path} {fault}; without the variable, the system's CAs are trusted");
+        let text = format!(
+            "correct {name}: {path} {fault}. If you unset the variable, the system's CAs are trusted"
+        );
         return advise("ca", text)
             .command(format!("unset {name}"))
             .and_all(trust_ca(at, tls));
@@ -74,15 +75,16 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
         }
         (Some(CertificateProblem::Invalid(_)), _) => advise(
             "certificate",
-            "reissue the server certificate: SHA-256 signature, extendedKeyUsage serverAuth, basicConstraints CA:FALSE",
+            "reissue the server certificate with a SHA-256 signature, extendedKeyUsage serverAuth and \
+             basicConstraints CA:FALSE",
         ),
         (Some(CertificateProblem::Missing), _) => {
             advise("certificate", "configure a certificate on the server (tls-cert-file, tls-key-file)")
         }
         (Some(CertificateProblem::WrongSignature), _) => advise(
             "ca",
-            "use the CA's current certificate: the CA was probably created again under the same name, so copy the file \
-             from the CA and pass it with --ca FILE",
+            "copy the CA's current certificate from the CA, and pass it with --ca FILE: the CA was probably created \
+             again under the same name",
         )
         .and("certificate", "or reissue the server certificate with the CA that clients trust"),
         (_, Some(own)) if own.is_self_signed => trust(at, "this certificate itself: get it"),
@@ -91,8 +93,8 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
             let chain = advise(
                 "chain",
                 format!(
-                    "if {} is an intermediate CA, configure the server to send its certificate too (append it to \
-                     tls-cert-file)",
+                    "if {} is an intermediate CA, configure the server to send the CA's certificate too (append it \
+                     to tls-cert-file)",
                     own.issuer
                 ),
             );
@@ -149,8 +151,8 @@ fn trust_file(what: &str) -> Fixes {
 fn trust(at: &FixContext, what: &str) -> Fixes {
     trust_file(what).and(
         "ca",
-        "or save the server's certificates, and compare their fingerprints with the administrator's before you trust \
-         them",
+        "or save the server's certificates. Before you trust them, ask the administrator for their fingerprints, and \
+         compare",
     )
     .command(at.ping("--save-ca server-certificates.pem "))
 }
@@ -173,7 +175,7 @@ pub(super) fn unsupported(at: &FixContext) -> Fixes {
         client.and(
             "certificate",
             "or reissue the certificate so that every client accepts it: X.509 version 3, the host's name in \
-             subjectAltName, an RSA key of at least 2048 bits or one on the curve P-256, a SHA-256 signature",
+             subjectAltName, an RSA key of at least 2048 bits or a key on the curve P-256, and a SHA-256 signature",
         )
     } else {
         client.and(
@@ -198,14 +200,15 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
             "tls-name",
             format!(
                 "in the application's REDIS_URL, use the host name that the server's certificate is for (see the \
-                 provider's console or the server's configuration). To test a NAME while the URL contains another: {line}"
+                 provider's console or the server's configuration). To test a name while the URL contains another \
+                 host: {line}"
             ),
         );
     };
     let fixes = advise(
         "tls-name",
-        "in the application's REDIS_URL, use a host name that the certificate lists. To test one while the URL contains \
-         another host, as through a tunnel or a CNAME, pass it with --tls-name",
+        "in the application's REDIS_URL, use a host name that the certificate lists. To test such a name while the \
+         URL contains another host, as with a tunnel or a CNAME, pass the name with --tls-name",
     );
     // The name comes from the certificate. It is used only if it is a plain host name.
     let is_plain = |name: &&String| {
@@ -239,12 +242,13 @@ pub(super) fn expired(at: &FixContext) -> Fixes {
         ),
         (_, Some(0) | None) => advise(
             "certificate",
-            "renew the server certificate, and load it on the server",
+            "renew the server certificate, and load the new one on the server",
         ),
         (_, Some(_)) => advise(
             "certificate",
-            "install the CA's current certificate: an intermediate one on the server (in tls-cert-file, after the server's \
-             own), a root one on this host (--ca FILE, or the package ca-certificates)",
+            "install the CA's current certificate. For an intermediate CA, install it on the server (in \
+             tls-cert-file, after the server's own certificate); for a root CA, install it on this host (--ca FILE, \
+             or the package ca-certificates)",
         ),
     };
     match at.seen.tls.server_clock_ahead {
@@ -280,7 +284,8 @@ pub(super) fn client_certificate(at: &FixContext) -> Fixes {
     if tls.is_some_and(|tls| matches!(tls.result, TlsResult::Unusable(_))) {
         return advise(
             "client-certificate",
-            "correct the options --cert FILE and --key FILE: PEM files with the client's certificate and its key",
+            "correct the options --cert FILE and --key FILE, which need PEM files that contain the client's \
+             certificate and its key",
         );
     }
     let accepted = tls
@@ -294,7 +299,7 @@ pub(super) fn client_certificate(at: &FixContext) -> Fixes {
         Some(own) if own.ends_in < 0 => advise("client-certificate", "renew the client certificate"),
         Some(own) => advise(
             "client-certificate",
-            format!("use a client certificate for client authentication that is signed by {by}"),
+            format!("use a client certificate that is meant for client authentication and is signed by {by}"),
         )
         .and(
             "server",
@@ -302,11 +307,11 @@ pub(super) fn client_certificate(at: &FixContext) -> Fixes {
         ),
         None => advise(
             "client-certificate",
-            format!("pass a client certificate signed by {by}: --cert FILE --key FILE"),
+            format!("add --cert FILE --key FILE, with a client certificate that is signed by {by}"),
         )
         .and(
             "server",
-            "or, if clients need no certificate, set tls-auth-clients to no or optional on the server",
+            "or, if clients should not need a certificate, set tls-auth-clients to no or optional on the server",
         ),
     }
 }

@@ -224,7 +224,7 @@ fn tls(target: &Target, seen: &Observations) -> Outcome {
             // A plain-text reply to an experiment arrived before the handshake ended.
             failed(
                 Duration::ZERO,
-                "no TLS handshake: the server replies in plain text",
+                "no TLS handshake: the server speaks plain text only",
             )
         } else {
             skipped("not reached")

@@ -122,10 +122,10 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             let role = seen.server.role_name();
             let role = role.map_or_else(String::new, |role| format!(", {}", sanitize::line(&role)));
             let median = median(&seen.ping.round_trips);
-            let speed = if median.is_zero() {
-                String::new()
-            } else {
-                format!(", median ping {}", seconds(median))
+            let speed = match seen.ping.round_trips.len() {
+                _ if median.is_zero() => String::new(),
+                1 => format!(", round trip: {}", seconds(median)),
+                count => format!(", median of {count} round trips: {}", seconds(median)),
             };
             let version = version(seen);
             let place = seen.target(target).place();
@@ -137,7 +137,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             let is_acl_user =
                 target.password.is_some() && target.user.as_deref().is_some_and(|user| user != "default");
             let writes = if is_acl_user && seen.write_test.is_none() {
-                "; writes were not tried (--write-check)"
+                "; writes were not tested (to test them, add --write-check)"
             } else {
                 ""
             };

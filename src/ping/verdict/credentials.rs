@@ -22,7 +22,7 @@ pub(super) fn facts(target: &Target) -> Vec<String> {
         ))
     };
     let password_text = password.reveal();
-    blank_at("ends in", password_text.chars().last())
+    blank_at("ends with", password_text.chars().last())
         .into_iter()
         .chain(blank_at("begins with", password_text.chars().next()))
         .chain(IamToken::read(password.reveal()).map(|token| token.describe(target, SystemTime::now())))

@@ -63,10 +63,10 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     } else if lookup.system_timed_out && lookup.took < SLOW_RESOLVER {
         Finding::likely(Cause::DnsTimeout)
             .summary(format!("no name server replied for {host} before the timeout"))
-            .fact("a resolver that has to query other servers may need longer, so try a longer --timeout")
+            .fact("a resolver that has to query other servers may need longer; try a longer --timeout")
     } else if let Some(error) = blocked_here(lookup) {
         Finding::proved(Cause::DnsTimeout).summary(format!(
-            "this host does not let this process query a name server ({error}), so {host} cannot be resolved"
+            "this host prevents this process from querying a name server ({error}), so {host} cannot be resolved"
         ))
     } else {
         let who = match lookup.servers.as_slice() {
@@ -184,7 +184,7 @@ pub(super) fn slow(target: &Target, seen: &Observations) -> Option<(Cause, Strin
     };
     Some((
         Cause::DnsSlow,
-        format!("the lookup of {host}, as applications do it, {took}: {reasons}"),
+        format!("an application's lookup of {host} {took}: {reasons}"),
     ))
 }
 
@@ -209,6 +209,9 @@ pub(super) fn completed(target: &Target, seen: &Observations) -> Option<(Cause, 
     let (number, line) = (completed.search.number, &completed.search.text);
     Some((
         Cause::DnsSearch,
-        format!("{host} is looked up as {name}: line {number} of /etc/resolv.conf ({line}) completes it"),
+        format!(
+            "{host} is looked up as {name}, because line {number} of /etc/resolv.conf ({line}) completes the \
+                 name"
+        ),
     ))
 }

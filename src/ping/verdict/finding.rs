@@ -141,7 +141,7 @@ pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
     match packets {
         PacketCounts {
             unacknowledged: 1.., ..
-        } => "the data sent was never acknowledged, so packets are lost after the connection is made".into(),
+        } => "the data was never acknowledged, so packets are lost once the connection is established".into(),
         PacketCounts {
             out_of_order: 1.., ..
         } => "later packets arrived, but an earlier, larger packet was lost on the way".into(),

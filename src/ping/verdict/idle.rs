@@ -10,8 +10,10 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     let test = seen.idle.as_ref()?;
     let lost = test.shortest_lost(None).or_else(|| test.any_lost())?;
     let finding = if test.is_restarted {
-        Finding::likely(Cause::PathIdle)
-            .fact("the server's run ID has changed meanwhile, so the server was restarted, which also ends connections")
+        Finding::likely(Cause::PathIdle).fact(
+            "the server's run ID has changed during the test: the server was restarted, which also ends \
+                   connections",
+        )
     } else if is_proved(test, lost, seen) {
         Finding::proved(Cause::PathIdle)
     } else {
@@ -40,7 +42,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
             ))
             .facts(test.longest_survived(None).map(|survived| {
                 format!(
-                    "the longest idle time that a connection survived: {}",
+                    "the longest time that an idle connection survived was {}",
                     seconds(survived)
                 )
             }))
@@ -57,7 +59,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
                     ),
                 }
             }))
-            .fact("a new connection got all replies"),
+            .fact("a new connection received all replies"),
     )
 }
 

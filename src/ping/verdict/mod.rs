@@ -56,7 +56,7 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
         );
         let forwarder = listener_of_the_connection(seen).and_then(LocalListener::forwarder);
         if let Some(forwarder) = forwarder.filter(|_| may_be_behind) {
-            let note = format!(" (through {forwarder}: the fault may be behind it)");
+            let note = format!(" (through {forwarder}; the fault may be behind it)");
             finding.summary.push_str(&note);
         }
         finding

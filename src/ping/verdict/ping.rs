@@ -152,7 +152,10 @@ fn judge_login(target: &Target, response: &Response, seen: &Observations) -> Fin
             return Finding::proved(Cause::AuthFailed)
                 .summary("the server accepts only a password, but the URL also names a user")
                 .replied("AUTH", &shown)
-                .fact("servers before Redis 6 have no user names: remove the user name, as in redis://:PASSWORD@HOST");
+                .fact(
+                    "servers older than Redis 6 have no user names: remove the user name, as in \
+                       redis://:PASSWORD@HOST",
+                );
         }
         // Services that imitate Redis have their own error messages.
         None if Refusal::of(&error) == Refusal::Other

@@ -70,7 +70,8 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
             // At the beginning of loading, the estimate is wrong by orders of magnitude.
             let is_early = percent.parse().is_ok_and(|percent: f64| percent < 5.0);
             let left = server.number("loading_eta_seconds").filter(|_| !is_early);
-            let left = left.map_or_else(String::new, |left| format!(", and estimates {left} s for the rest"));
+            let left = left.map_or_else(String::new, |left| format!(", and that loading the rest takes about {left} \
+                                                                     s"));
             format!("INFO reports that {percent} % of the data is loaded{left}")
         }),
         Cause::RoleMasterDown | Cause::RoleReplica => server.primary().map(|(host, port)| {
@@ -87,7 +88,7 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
             let failed = |name: &str| server.field(name).is_some_and(|status| status != "ok");
             let names = ["rdb_last_bgsave_status", "aof_last_write_status", "aof_last_bgrewrite_status"];
             let names: Vec<&str> = names.into_iter().filter(|name| failed(name)).collect();
-            (!names.is_empty()).then(|| format!("INFO reports a failure: {}", names.join(", ")))
+            (!names.is_empty()).then(|| format!("INFO reports that saving failed ({})", names.join(", ")))
         }
         Cause::ServerOutOfMemory => server
             .number("used_memory")
@@ -97,7 +98,9 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
                 let percent = percent(used, most)?;
                 Some(format!("INFO reports that {percent} % of maxmemory is used, and that maxmemory-policy is {policy}"))
             }),
-        Cause::ServerNoReplicas => shown("min_slaves_good_slaves").map(|count| format!("INFO reports {count} replicas in sync")),
+        Cause::ServerNoReplicas => shown("min_slaves_good_slaves").map(|count| format!("according to INFO, the \
+                                                                                        number of replicas in sync \
+                                                                                        is {count}")),
         Cause::ClusterDown => server
             .failing_slots()
             .filter(|slots| *slots > 0)
@@ -122,7 +125,7 @@ pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> 
     if missing.keys == Access::Forbidden && missing.commands.is_empty() {
         finding
             .summary(format!(
-                "{who} may not access the tutorial's keys, which start with sessiontut:"
+                "{who} is not allowed to use the tutorial's keys, which start with `sessiontut:`"
             ))
             .fact("the user's permissions for other keys were not checked")
     } else if missing.commands.is_empty() {
@@ -132,7 +135,7 @@ pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> 
         finding
             .summary(format!("{who} is not allowed to run {commands}"))
             .facts((missing.keys == Access::Forbidden).then(|| {
-                "the user may not access the tutorial's keys either, which start with sessiontut:".into()
+                "the user is not allowed to use the tutorial's keys either (they start with `sessiontut:`)".into()
             }))
     }
 }
@@ -235,11 +238,11 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
         })
         .fact(format!("TCP connected; after {command} the connection was {how}"))
         .facts(if !received.is_empty() {
-            Some(format!("received before that: {}", quote(received)))
+            Some(format!("before that, the server had sent {}", quote(received)))
         } else if !seen.ping.round_trips.is_empty() {
-            Some("PING had got PONG before that".to_owned())
+            Some("before that, PING had got PONG".to_owned())
         } else if seen.is_logged_in() && command != "AUTH" {
-            Some("AUTH had got OK before that, and nothing else was received".to_owned())
+            Some("before that, AUTH had got OK; nothing else was received".to_owned())
         } else {
             None
         })
@@ -249,19 +252,19 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
                 result: TlsResult::Closed | TlsResult::NotTls,
                 ..
             }) => Some(
-                "the port does not speak TLS either, because a ClientHello on another connection got no TLS reply"
+                "the port does not speak TLS either: a ClientHello on another connection got no TLS reply"
                     .into(),
             ),
             _ => None,
         })
         .facts(is_tls_untested.then(|| {
-            "there was no time to test whether the server speaks TLS, so try a longer --timeout".into()
+            "there was no time to test whether the server speaks TLS; try a longer --timeout".into()
         }))
 }
 
 /// Says that the fault affects only the first connection, because a second one works.
 pub(super) const ONLY_THIS_CONNECTION: &str =
-    "a second one works: one of several servers may be faulty, or the fault was brief";
+    "a second connection works; perhaps one of several servers is faulty, or the fault was brief";
 
 /// Describes how a second connection ended.
 pub(super) fn on_the_second_connection(seen: &Observations) -> Option<String> {
@@ -347,7 +350,7 @@ fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
         }
         Some(summary) => summary.into(),
         None if second.is_some() => {
-            "the server accepts connections but never replies, not even on a second one".into()
+            "the server accepts connections but never replies; a second connection got no reply either".into()
         }
         None => Cause::ServerSilent.meaning().into(),
     };
@@ -409,7 +412,7 @@ impl NoReply {
 /// Describes a long round trip.
 pub(super) fn far_away(connecting: Duration) -> String {
     format!(
-        "connecting alone took {}, so the server may just be far away: try a longer --timeout",
+        "connecting alone took {}, so the server may just be far away; try a longer --timeout",
         seconds(connecting)
     )
 }

@@ -30,7 +30,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
 fn untested(seen: &Observations) -> Option<Finding> {
     let last = seen.requests.stopped_at.as_ref()?;
     seen.is_write_untested
-        .then(|| fell_silent(last, seen).fact("no write was tried, because there was no connection for it"))
+        .then(|| fell_silent(last, seen).fact("writing was not tested, because the connection had ended"))
 }
 
 /// Redis replies to ROLE with a list or an error. Any other reply comes from a server that imitates only
@@ -111,14 +111,14 @@ fn no_reply(seen: &Observations) -> Finding {
     let round_trip = median(&seen.ping.round_trips);
     Finding::likely(Cause::ServerSilent)
         .summary("the server replies to reads, but a write gets no reply")
-        .fact("the write test got no reply, although a read got one on the same connection")
+        .fact("a read got a reply, but the write test on the same connection got none")
         .facts(
             seen.second_connection_works()
                 .then(|| "reads still get replies on a second connection".into()),
         )
         .facts((round_trip > SLOW_ROUND_TRIP).then(|| {
             format!(
-                "a round trip takes {}: try a longer --timeout",
+                "a round trip takes {}; try a longer --timeout",
                 seconds(round_trip)
             )
         }))

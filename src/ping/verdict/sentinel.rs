@@ -33,7 +33,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
         SentinelAnswer::NoAddress(address) => Some(
             Finding::proved(Cause::RoleSentinel)
                 .summary(
-                    "the Sentinel names an address for the primary that is not a host name or an IP address",
+                    "the address that the Sentinel reports for the primary is neither a host name nor an IP address",
                 )
                 .fact(format!(
                     "the Sentinel {sentinel} returned this for {name}: {}",
@@ -41,7 +41,8 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
                 )),
         ),
         SentinelAnswer::Other(response) => Some(unusable(response, "SENTINEL", seen).fact(format!(
-            "{sentinel} was asked for the primary, because the URL names a Sentinel; for a Redis server, use redis://"
+            "`ping` asked {sentinel} for the primary, because the URL says that it is a Sentinel; for a Redis \
+             server, use redis://"
         ))),
         SentinelAnswer::Primary(_) | SentinelAnswer::None => None,
     }
@@ -53,10 +54,10 @@ pub(super) fn facts(seen: &Observations) -> Option<String> {
     let (sentinel, name) = (&followed.sentinel, shown(&followed.name));
     match &followed.answer {
         SentinelAnswer::Primary(primary) => Some(format!(
-            "the Sentinel {sentinel} named this address, {primary}, as the primary {name}"
+            "according to the Sentinel {sentinel}, the primary {name} is at {primary}"
         )),
         SentinelAnswer::None => Some(format!(
-            "{sentinel} is the Sentinel in the URL; it could not be asked for the primary {name}"
+            "the Sentinel in the URL, {sentinel}, could not be asked for the primary {name}"
         )),
         _ => None,
     }
@@ -73,7 +74,7 @@ pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
             format!("the primary at {primary} accepts connections from here")
         } else if dials.is_empty() {
             format!(
-                "the primary at {primary} cannot be reached from here, because its name has no address here"
+                "the primary at {primary} cannot be reached from here, because its host name cannot be resolved here"
             )
         } else {
             let dials: Vec<_> = dials.iter().map(describe).collect();
@@ -88,7 +89,7 @@ pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
             .fact("the server reports that it is a Sentinel")
             .facts(seen.server.sentinel_primary.as_ref().map(|primary| {
                 let name = shown(&primary.name);
-                format!("the Sentinel watches a primary with the name \"{name}\", which is at {primary}")
+                format!("the Sentinel watches the primary \"{name}\" at {primary}")
             }))
             .facts(reached),
     )

@@ -42,8 +42,8 @@ pub(super) fn proxy_header(target: &Target, seen: &Observations) -> Option<Findi
         Finding::proved(Cause::ProxyHeader)
             .summary("a proxy sends a PROXY protocol header, which Redis rejects as a command")
             .fact(replied(command, &masked(target, &error)))
-            .fact("a proxy sent the PROXY header, and Redis replied to this header, so each later reply arrives one \
-                   request late")
+            .fact("a proxy sent a PROXY header, and Redis replied to it with an error, so each later reply arrives \
+                   one request late")
     })
 }
 
@@ -169,7 +169,7 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     match second.command {
         "SELECT" => Some(
             fell_silent(second, seen)
-                .fact("many proxies have only database 0, so try the URL without a database number"),
+                .fact("many proxies support only database 0; try the URL without a database number"),
         ),
         "HGETALL" if !seen.has_pong() => Some(fell_silent(second, seen)),
         "HGETALL" => Some(
@@ -256,7 +256,7 @@ fn mtu(sizes: PacketSizes, seen: &Observations) -> Finding {
         "replies in packets"
     };
     Finding::proved(Cause::PathMtu)
-        .summary(format!("{what} over {passed} bytes are lost on the way"))
+        .summary(format!("{what} of more than {passed} bytes are lost on the way"))
         .fact(format!(
             "{}, but an ECHO of 4 kB got no reply",
             reply_to_ping(seen)
@@ -294,7 +294,7 @@ pub(super) fn limited(seen: &Observations) -> Option<Found> {
             let untested = if seen.write_test.as_ref().is_some_and(WriteTest::has_passed) {
                 ""
             } else {
-                "; MULTI and SELECT were not tested, and may not work either"
+                "; MULTI and SELECT were not tested, and perhaps do not work either"
             };
             format!("single commands work, but {what}{untested}")
         }

@@ -67,7 +67,7 @@ fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
         DialResult::Refused => (Cause::TcpRefused, refusal(seen, to)),
         DialResult::Prohibited(ErrorSource::ThisHost(_)) if matches!(to, Endpoint::Named(_)) => (
             Cause::TcpProhibited,
-            format!("permission denied: this user may not use the socket {to}"),
+            format!("permission denied: this user is not allowed to use the socket {to}"),
         ),
         DialResult::Prohibited(ErrorSource::ThisHost(_)) => (
             Cause::TcpProhibited,
@@ -135,7 +135,7 @@ fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
     } else if is_single_syn(dial) {
         Finding::likely(Cause::TcpTimeout)
             .summary(format!("{to} did not reply before the timeout"))
-            .fact("only one SYN was sent, and it may have been lost, so try a longer --timeout")
+            .fact("only one SYN was sent, and it may have been lost; try a longer --timeout")
     } else {
         let elsewhere = seen.tcp.other_port.as_ref().filter(|other| other.is_connected());
         let elsewhere = elsewhere.and_then(|other| other.to.ip());
@@ -200,7 +200,7 @@ fn refusal(seen: &Observations, to: &Endpoint) -> String {
                 .map(|other| format!("{} is listening on {}", process_name(other), other.address))
                 .collect();
             format!(
-                "no process is listening on {to}; on this host, {}",
+                "no process is listening on {to}, but on the same port, {}",
                 others.join(" and ")
             )
         }
@@ -212,17 +212,18 @@ fn refusal(seen: &Observations, to: &Endpoint) -> String {
 /// than the server.
 pub(super) fn describe_listener(seen: &Observations) -> Option<String> {
     let listener = listener_of_the_connection(seen)?;
+    let port = seen.tcp.connected()?.to.ip()?.port();
     let Some(name) = listener.process.as_deref() else {
         return Some(
-            "the connection leads to this host itself: `sudo ss -ltnp` shows which process is listening"
+            "the connection leads to this host itself; `sudo ss -ltnp` shows which process is listening on the port"
                 .into(),
         );
     };
     Some(match listener.forwarder() {
         Some(forwarder) => format!(
-            "{name} accepts the connection on this host. This process is {forwarder}, so the fault may be behind it"
+            "on this host, the process listening on port {port} is {name} ({forwarder}); the fault may be behind it"
         ),
-        None => format!("the process that accepts the connection on this host is {name}"),
+        None => format!("on this host, the process listening on port {port} is {name}"),
     })
 }
 
@@ -301,7 +302,7 @@ fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<S
     {
         let address = address.ip();
         facts.push(format!(
-            "the resolver maps {host} to {address}: the resolver may block the name"
+            "the resolver returns {address} for {host}, perhaps because it blocks the name"
         ));
     }
     facts
@@ -319,8 +320,8 @@ fn local_ports(seen: &Observations, dial: &Dial) -> Option<String> {
     let count = u32::from(last).saturating_sub(first.into()) + 1;
     (dial.result == DialResult::NoLocalPort).then(|| {
         format!(
-            "net.ipv4.ip_local_port_range is {first} to {last}: {count} {}; of the connections to the address, {open} \
-             are open and {time_wait} are in TIME_WAIT",
+            "net.ipv4.ip_local_port_range is {first} to {last} ({count} {}); connections to this address: {open} \
+             open, {time_wait} in TIME_WAIT",
             if count == 1 { "port" } else { "ports" }
         )
     })
@@ -332,12 +333,14 @@ fn few_ports(seen: &Observations) -> Option<String> {
     let LocalPorts { first, last, .. } = seen.this_host.as_ref()?.local_ports?;
     let count = last.saturating_sub(first).saturating_add(1);
     let noun = if count == 1 { "port" } else { "ports" };
-    (count < FEW).then(|| format!(", because it may use only {count} {noun} ({first} to {last})"))
+    (count < FEW).then(|| format!(", because it is allowed to use only {count} {noun} ({first} to {last})"))
 }
 
 fn open_files(seen: &Observations) -> Option<String> {
     let limit = seen.open_file_limit?;
-    Some(format!("this process may have {limit} files open (ulimit -n)"))
+    Some(format!(
+        "this process can have at most {limit} files open (ulimit -n)"
+    ))
 }
 
 /// Judges a run that could not open enough files to look up the name, or even to start.
@@ -366,7 +369,7 @@ fn other_port(target: &Target, seen: &Observations) -> Option<String> {
         format!("did not accept a connection either: {}", describe(dial))
     };
     Some(format!(
-        "{}, the port of {service} for TLS, {result} (TLS was not tried)",
+        "{} is the TLS port of {service}; it {result} (the TLS handshake was not tried)",
         dial.to
     ))
 }

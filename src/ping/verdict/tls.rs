@@ -52,16 +52,16 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
 fn not_offered(handshake: Option<&Handshake>, plain_ping: &Response) -> Finding {
     Finding::proved(Cause::TlsNotOffered)
         .fact(match handshake.map(|tls| &tls.result) {
-            Some(TlsResult::NotTls) => "the reply to the ClientHello was not TLS",
-            Some(TlsResult::Closed) => "the server closed the connection after the ClientHello",
-            _ => "the ClientHello got no reply",
+            Some(TlsResult::NotTls) => "the reply to the TLS ClientHello was not TLS",
+            Some(TlsResult::Closed) => "the server closed the connection after the TLS ClientHello",
+            _ => "the TLS ClientHello got no reply",
         })
         .fact(match plain_ping.error() {
             Some(error) => format!(
-                "a plain-text PING on a second connection got a Redis error: {}",
+                "on a second connection, a plain-text PING got a Redis error: {}",
                 sanitize::line(&error)
             ),
-            None => "a plain-text PING on a second connection got PONG".to_owned(),
+            None => "on a second connection, a plain-text PING got PONG".to_owned(),
         })
 }
 
@@ -124,8 +124,11 @@ pub(super) fn judge_accepted(seen: &Observations) -> Option<Finding> {
 /// Returns a note if no host name was sent. A server with several certificates selects one by the name, and
 /// IP addresses are never sent as a name.
 fn without_name(tls: &Handshake) -> Option<String> {
-    is_address(&tls.expected_name)
-        .then(|| "no server name was sent, because an address is not a name; some servers require one".into())
+    is_address(&tls.expected_name).then(|| {
+        "the URL contains an address instead of a name, so no server name (SNI) was sent; some servers \
+                  require one"
+            .into()
+    })
 }
 
 fn is_address(name: &str) -> bool {
@@ -206,7 +209,7 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
 fn not_tls(plain_ping: Option<&Response>) -> Finding {
     Finding::likely(Cause::ProtoNotRedis)
         .summary("the server speaks neither TLS nor the Redis protocol")
-        .fact("TCP connected; the reply to the ClientHello was not TLS")
+        .fact("TCP connected; the reply to the TLS ClientHello was not TLS")
         .fact(on_a_second_connection(plain_ping))
 }
 

@@ -148,7 +148,7 @@ fn lost_primary(seen: &Observations) -> Option<Found> {
     let refuses = |response: &Response| response.error_code().as_deref() == Some("MASTERDOWN");
     let serves = !seen.ping.response.iter().chain(&seen.requests.read).any(refuses);
     (serves && seen.server.has_lost_its_primary()).then(|| {
-        let summary = "the replica has lost its primary and still serves stale data";
+        let summary = "the replica has lost its primary, but still serves stale data";
         (Cause::RoleMasterDown, summary.into())
     })
 }
@@ -188,8 +188,10 @@ fn near_max_clients(server: &ServerInfo) -> Option<Found> {
 fn idle_timeout(server: &ServerInfo) -> Option<Found> {
     let seconds: u64 = server.setting("timeout")?.parse().ok()?;
     (seconds > 0).then(|| {
-        let summary =
-            format!("the server closes connections that are idle for {seconds} seconds (setting: timeout)");
+        let summary = format!(
+            "the server closes connections that have been idle for {seconds} seconds (this is its `timeout` \
+                     setting)"
+        );
         (Cause::ServerTimeout, summary)
     })
 }
@@ -207,9 +209,10 @@ fn no_replicas(seen: &Observations) -> Option<Found> {
         .or_else(|| server.setting("min-slaves-to-write"))
         .and_then(|wanted| wanted.parse().ok());
     (in_sync < wanted.unwrap_or(1)).then(|| {
-        let wanted = wanted.map_or_else(|| "more".into(), |wanted: u64| wanted.to_string());
+        let wanted = wanted.map_or_else(|| "higher".into(), |wanted: u64| wanted.to_string());
         let summary = format!(
-            "writes will be refused, because {in_sync} replicas are in sync, but min-replicas-to-write requires {wanted}"
+            "Redis will refuse writes, because the number of replicas in sync is {in_sync}, but min-replicas-to-write is \
+             {wanted}"
         );
         (Cause::ServerNoReplicas, summary)
     })
@@ -296,7 +299,7 @@ fn uneven(seen: &Observations) -> Option<Found> {
     let slowest = seen.ping.round_trips.iter().max()?;
     is_uneven(&seen.ping.round_trips).then(|| {
         let (slowest, median) = (seconds(*slowest), seconds(median(&seen.ping.round_trips)));
-        let summary = format!("the slowest round trip took {slowest}, the median {median}");
+        let summary = format!("the slowest round trip took {slowest}, but the median is {median}");
         (Cause::LatencyJitter, summary)
     })
 }

@@ -61,9 +61,9 @@ fn split_port(authority: &str) -> Result<(&str, &str), UrlError> {
             return Err(invalid("the part in brackets is not an IPv6 address"));
         }
         return match port.strip_prefix(':') {
-            None if !port.is_empty() => {
-                Err(invalid("after the bracket, only a colon and the port may follow"))
-            }
+            None if !port.is_empty() => Err(invalid(
+                "after the bracket, only a colon and the port are allowed",
+            )),
             port => Ok((address, port.unwrap_or_default())),
         };
     }

@@ -41,7 +41,7 @@ pub(super) fn parse_sentinel(parts: &Parts<'_>, tls: bool) -> Result<Target, Url
     };
     if name.is_empty() {
         return Err(invalid(
-            "the URL names no primary: put the name that its Sentinels use after the host, as in \
+            "the URL names no primary: after the host, add the name that the Sentinels use for it, as in \
              redis+sentinel://HOST:26379/NAME",
         ));
     }

@@ -59,7 +59,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
             .iter()
             .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     };
-    let message = "this is a command line, not a URL: give only the URL";
+    let message = "this is a command line, not a URL: enter only the URL";
     Some(Meaning {
         error: Some(invalid(message)),
         meant: options(arguments, assigned("REDIS_URL")).map(|url| IntendedUrl {

@@ -314,7 +314,7 @@ impl Found {
 
     fn into_meaning(mut self) -> Option<Meaning> {
         if self.url.hosts.is_empty() && self.url.socket.is_none() && !self.is_unusable {
-            let message = "these are settings, not a URL, and none of them is the host";
+            let message = "these are settings, not a URL, and they do not include the host";
             return Some(Meaning {
                 error: Some(invalid(message)),
                 meant: None,

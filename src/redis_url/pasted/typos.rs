@@ -63,8 +63,8 @@ fn cut_off(rest: &str) -> Option<Meaning> {
     let is_cut = !rest.contains(['@', '/', '?', '[', ',']) && !is_port_like;
     (is_cut && !is_full_host(before) && !after.contains(':')).then(|| Meaning {
         error: Some(invalid(
-            "the URL is incomplete: there is no host after the login, or the port is not a number (a , or # in the \
-             password may have cut the URL off)",
+            "the URL is incomplete: there is no host after the login, or the port is not a number (perhaps a comma \
+             or a # in the password has cut the URL off)",
         )),
         meant: None,
     })

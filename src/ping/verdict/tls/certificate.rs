@@ -35,8 +35,8 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
         Problem::WrongSignature => untrusted()
             .summary(match own {
                 Some(own) => format!(
-                    "the certificate names {} as its issuer, but the CA of that name that is trusted here has \
-                     another key",
+                    "the certificate names {} as its issuer, but the CA with this name that is trusted here has a \
+                     different key",
                     own.issuer
                 ),
                 None => Cause::TlsUntrusted.meaning().into(),
@@ -45,7 +45,7 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
         Problem::NoTrustedCa => untrusted().summary(no_trusted_ca(tls)).fact(trusted_cas(tls)),
         Problem::Missing => untrusted()
             .summary("the server sent no certificate")
-            .fact("the handshake ended without a certificate, so nothing shows which server this is"),
+            .fact("the handshake ended without a certificate, so it is not known which server this is"),
         Problem::Invalid(reason) => untrusted()
             .summary("the certificate, or an issuer's, is not valid for server authentication")
             .fact(format!("certificate check: {reason}"))
@@ -73,10 +73,10 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
         .then(|| format!("a second fault: the certificate is not for {}", tls.expected_name));
     let is_also_untrusted =
         !tls.chain.is_empty() && !tls.leads_to_trusted_ca && finding.cause != Cause::TlsUntrusted;
-    finding
-        .facts(certificate_facts(tls))
-        .facts(other_name)
-        .facts(is_also_untrusted.then(|| "a second fault: no CA that is trusted here has signed it".into()))
+    finding.facts(certificate_facts(tls)).facts(other_name).facts(
+        is_also_untrusted
+            .then(|| "a second fault: the certificate is not signed by a CA that is trusted here".into()),
+    )
 }
 
 fn no_trusted_ca(tls: &Handshake) -> String {
@@ -178,17 +178,21 @@ pub(super) fn certificate_facts(tls: &Handshake) -> Vec<String> {
         format!("expires in {}", age(certificate.ends_in))
     };
     let names = match (certificate.names.as_slice(), certificate.common_names.as_slice()) {
-        ([], []) => "certificate without any name".to_owned(),
+        ([], []) => "the certificate contains no name".to_owned(),
         ([], common) => format!(
-            "certificate without subjectAltName; common name {}",
+            "the certificate has no subjectAltName; its common name is {}",
             common.join(", ")
         ),
-        (names, _) => format!("certificate for {}", names.join(", ")),
+        (names, _) => format!("the certificate lists the names {}", names.join(", ")),
     };
     let is_requested = tls.client_certificate_request.is_some() && tls.client_certificate.is_none();
     let request = is_requested.then(|| {
-        "the server also requests a client certificate (--cert FILE --key FILE), and may require it".into()
+        "the server also requests a client certificate, and may require one (to send one, add --cert FILE --key \
+         FILE)".into()
     });
-    let signed = format!("the certificate is signed by {}, and {ends}", certificate.issuer);
+    let signed = format!(
+        "the certificate, which is signed by {}, {ends}",
+        certificate.issuer
+    );
     [names, signed].into_iter().chain(request).collect()
 }

@@ -61,7 +61,7 @@ fn why_rejected(alert: AlertDescription, sent: &PeerCertificate) -> Option<Strin
     use AlertDescription as Alert;
     Some(match alert {
         Alert::CertificateRequired => {
-            "the server requires a client certificate, but does not support the key of the one given".into()
+            "the server requires a client certificate, but does not support the key of the one that was sent".into()
         }
         Alert::UnknownCA => format!(
             "the server does not trust the CA that signed the client certificate: {}",
@@ -71,7 +71,7 @@ fn why_rejected(alert: AlertDescription, sent: &PeerCertificate) -> Option<Strin
             format!("the client certificate expired {} ago", age(-sent.ends_in))
         }
         Alert::CertificateExpired => {
-            "the server says that the client certificate has expired, but by this host's clock it has not"
+            "according to the server, the client certificate has expired, but by this host's clock, it has not"
                 .into()
         }
         Alert::CertificateRevoked => "the client certificate has been revoked".into(),
