@@ -144,7 +144,7 @@ pub(super) async fn logout_logs_out(grader: &mut Grader) -> Judged {
     let after = user.visitor.home().await;
     if grader.shows_login(&after) {
         return fails(
-            "logged in, logged out, and opened the home page",
+            "logged in, logged out, and opened the home page again",
             "a page that shows no user",
             got(&after),
             &[&home, &logout, &after],

@@ -273,7 +273,10 @@ impl Course<'_> {
         if !can_run {
             // All commands of a step are skipped for the same reason.
             let why = match std::mem::replace(&mut self.state.skip_explained, true) {
-                false => "not run: needs a Redis server other than the practice Redis (set REDIS_URL)",
+                false => {
+                    "not run: this needs a Redis server other than the practice Redis (set REDIS_URL to use \
+                          one)"
+                }
                 true => "not run either",
             };
             let line = fence.line;

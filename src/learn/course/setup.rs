@@ -158,8 +158,10 @@ impl Course<'_> {
             match NameLock::take(&mut self.sandbox.connection, &name)? {
                 Taken::Yes(lock) if self.uses_keys_of_others(&name)? => {
                     lock.release(&mut self.sandbox.connection);
-                    let text =
-                        format!("there are keys with the name {name:?} on this Redis, which others may use");
+                    let text = format!(
+                        "this Redis already contains keys with the name {name:?}, and other people may be \
+                                 using them"
+                    );
                     self.say(Mark::Warning, &text);
                     name = self.another_name()?;
                 }
@@ -250,7 +252,8 @@ impl Course<'_> {
     }
 
     fn another_name(&mut self) -> Result<String, Interrupted> {
-        let mut question = "choose another name; it becomes part of your keys, so they do not collide";
+        let mut question = "choose another name; it becomes part of your keys, so that they do not collide with \
+                            those keys";
         loop {
             let name = self.learner.type_line(question)?.trim().to_lowercase();
             if name::is_valid(&name) {

@@ -88,7 +88,8 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     let is_proved = |kind: &str| assessment.fixes.iter().any(|fix| fix.kind == kind);
     let mut fixes: Vec<Fix> = assessment.fixes.iter().map(of_aws).collect();
     if !fixes.is_empty() {
-        let text = "a new rule takes a moment to take effect: sessiontut ping --wait 120 tries again until Redis answers";
+        let text = "then run sessiontut ping --wait 120, which retries until Redis answers: a new rule takes a \
+                    moment to take effect";
         fixes.push(plain("wait", text));
     }
     finding.fixes.retain(|fix| {
@@ -102,9 +103,8 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     let needs = answer.needs();
     if assessment.outcome == Outcome::Unknown && !needs.is_empty() {
         let text = format!(
-            "allow your AWS user or role {}, and run the same command again: these permissions only read (sessiontut \
-             ping --aws-policy prints \
-             the whole policy)",
+            "grant your AWS user or role {}, and run the same command again. This only allows reading; sessiontut \
+             ping --aws-policy prints the whole policy",
             needs.join(", ")
         );
         finding.fixes.insert(0, plain("permission", &text));
@@ -120,8 +120,9 @@ fn remaining() -> [Fix; 2] {
         ),
         plain(
             "host",
-            "if nothing else helps, check for a full connection tracking table on the instance, or an appliance on the path; AWS's \
-             Reachability Analyzer examines the path between two interfaces (0.10 USD per run)",
+            "if nothing else helps, check whether the instance's connection tracking table is full, and whether an \
+             appliance is on the path. AWS's Reachability Analyzer examines the path between two interfaces (0.10 \
+             USD per run)",
         ),
     ]
 }

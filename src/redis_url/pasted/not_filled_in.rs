@@ -81,7 +81,7 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     }
     if ASTERISKS.is_match(password) {
         return error(
-            "the password in the URL is a row of asterisks, a placeholder that was not filled in".into(),
+            "the password in the URL is only a row of asterisks, which is a placeholder that was not filled in".into(),
             "copy the real password from the place where you keep it, and percent-encode it in the URL",
         );
     }
@@ -107,8 +107,8 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     error(
         format!("the {what} is {form}, which was not filled in"),
         &format!(
-            "replace the placeholder{brackets} with the {what} from your secret store or provider, where the application's \
-             REDIS_URL is set; if the text is your {what} itself, percent-encode it{escapes}"
+            "where the application's REDIS_URL is set, replace the placeholder{brackets} with the {what} from your \
+             secret store or provider. If the text is your {what} itself, percent-encode it{escapes}"
         ),
     )
 }
@@ -174,25 +174,26 @@ impl Form {
     fn advice(self) -> &'static str {
         match self {
             Self::Shell => {
-                "set the variable. In a shell, use double quotes around it: single quotes keep the shell from replacing it. \
-                 Files for docker --env-file, systemd (EnvironmentFile) and Kubernetes are not read by a shell: write the \
-                 value itself there"
+                "set the variable. In a shell, put it in double quotes, because the shell does not replace it in \
+                 single quotes. In files for docker --env-file, systemd (EnvironmentFile) and Kubernetes, write the \
+                 value itself, because no shell reads these files"
             }
             Self::Parentheses => {
-                "Kubernetes replaces $(NAME) only if NAME is defined before it for the same container; a shell replaces \
-                 \"$NAME\", and runs $(NAME) as a command"
+                "in Kubernetes, define NAME above the variable that uses it, for the same container: $(NAME) is \
+                 replaced only then. In a shell, write \"$NAME\", because a shell runs $(NAME) as a command"
             }
-            Self::Cmd => "only cmd.exe on Windows replaces %NAME%: write \"$NAME\" in a POSIX shell",
+            Self::Cmd => "write \"$NAME\" in a POSIX shell: only cmd.exe on Windows replaces %NAME%",
             Self::PowerShell => {
-                "only PowerShell replaces $env:NAME, and only outside single quotes: write \"$NAME\" in a POSIX shell"
+                "write \"$NAME\" in a POSIX shell: only PowerShell replaces $env:NAME, and only outside single \
+                 quotes"
             }
             Self::Actions => {
-                "GitHub Actions and Railway replace ${{ … }} only in their own configuration: check that the name exists \
-                 there, or set REDIS_URL to the value itself"
+                "check that the name exists in the configuration of GitHub Actions or Railway, which replace ${{ … \
+                 }} only there, or set REDIS_URL to the value itself"
             }
             Self::KeyVault => {
-                "check the status of the reference in the Azure portal: the identity of the app may not be allowed to read the \
-                 secret, or its name is wrong"
+                "check the status of the reference in the Azure portal. Perhaps the app's identity is not allowed to \
+                 read the secret, or the name of the secret is wrong"
             }
             Self::Template => {
                 "render the template before the value is used (Helm, Ansible, ERB, Octopus), or set REDIS_URL to the value \

@@ -61,10 +61,10 @@ const OTHERS: &[(&str, What)] = &[
     ("s3", Product("Amazon S3")),
 ];
 
-pub(super) const SERVICE_LINK: &str = "tcp://ADDRESS:PORT is what Docker and Kubernetes put into the variable REDIS_PORT \
-    of a service named redis: it is a service link, not a Redis URL";
+pub(super) const SERVICE_LINK: &str = "this is a service link, not a Redis URL: Docker and Kubernetes set REDIS_PORT \
+                                       to tcp://ADDRESS:PORT for a service named redis";
 
-const NO_URL_IN_IT: &str = "use the URL of your Redis instead; it starts with redis:// or rediss://";
+const NO_URL_IN_IT: &str = "use the URL of your Redis server instead; it starts with redis:// or rediss://";
 
 pub(super) fn is_known(scheme: &str) -> bool {
     let scheme = scheme.to_ascii_lowercase();
