@@ -1,6 +1,8 @@
-//! `ping --aws` and `--aws-documents` with an imitation of AWS: moto, the real program `aws`, and programs that misbehave.
+//! Tests `ping --aws` and `--aws-documents` with an imitation of AWS (moto), the real program `aws`, and
+//! programs that misbehave.
 //!
-//! moto does not forward packets. A fix is right if the API accepts it and the verdict on the new documents is "allowed".
+//! moto does not forward packets. A fix counts as right if the API accepts it and the verdict on the new
+//! documents is "allowed".
 
 // Clippy recognises tests by their attribute, but these helpers have none.
 #![allow(clippy::unwrap_used)]
@@ -17,7 +19,7 @@ use serde_json::Value;
 use support::process::Process;
 use support::{Finished, Home, Program, Visitor, tools};
 
-/// moto in its own process, with the instance metadata of the network that was built last.
+/// A moto process, with the instance metadata of the network that was built last.
 struct Imitation {
     port: u16,
     _process: Process,
@@ -53,7 +55,7 @@ impl Imitation {
             .body
     }
 
-    /// The environment of programs that use the imitation.
+    /// Returns the environment variables of programs that use the imitation.
     fn variables(&self) -> Variables {
         let url = format!("http://127.0.0.1:{}", self.port);
         vec![
@@ -78,7 +80,7 @@ fn with_all(mut program: Program, variables: &Variables) -> Program {
     program
 }
 
-/// Runs `ping --aws`. What the network of this machine does with packets to the address is not part of these tests.
+/// Runs `ping --aws`. These tests ignore what happens to packets that this machine sends to the address.
 fn ask(home: &Home, address: &str, variables: &Variables) -> Value {
     let url = format!("redis://{address}:6379");
     let options = [
@@ -146,7 +148,7 @@ fn networks_that_are_built_live_have_the_expected_verdict() {
 #[test]
 fn two_vpcs_that_are_built_live_have_the_expected_verdict() {
     let home = Home::new();
-    // Each has the same ranges, so each needs its own account.
+    // All these networks use the same address ranges, so each needs its own account.
     for (name, verdict, first) in [
         ("other-vpc", "denied", Some("vpc.different")),
         ("peering", "allowed", None),
@@ -176,7 +178,7 @@ fn check_live(home: &Home, imitation: &Imitation, name: &str, verdict: &str, fir
     assert_eq!(found.code(), Some(exit), "{name}");
 }
 
-/// Queries the network with the real program, runs the fixes, queries it again, and takes the fixes back.
+/// Queries a network with the real program, runs the fixes, queries the network again, and undoes the fixes.
 fn fix_and_undo(name: &str) {
     let home = Home::new();
     let imitation = Imitation::start(&home);
@@ -195,7 +197,7 @@ fn fix_and_undo(name: &str) {
         fixed["aws"]
     );
     assert!(commands(&fixed, "undo").is_empty(), "{name}");
-    // An accepted peering cannot become pending again.
+    // After a peering connection has been accepted, it cannot become pending again.
     if !name.starts_with("peering-pending") {
         commands(&before, "undo")
             .iter()
@@ -246,7 +248,8 @@ fn a_pending_peering_is_accepted() {
     fix_and_undo("peering-pending");
 }
 
-/// A user with the printed policy, without one of its actions, in an imitation that enforces IAM.
+/// Runs `ping --aws` as a user who has the printed policy without one of its actions. The imitation enforces
+/// IAM.
 fn ask_with_policy_without(action: &str, network: &str) -> Value {
     let home = Home::new();
     let imitation = Imitation::start(&home);
@@ -284,7 +287,7 @@ fn a_missing_permission_is_named_and_the_rest_is_judged() {
     );
 }
 
-/// Runs `ping --aws` with a program `aws` that is this script.
+/// Runs `ping --aws` with this script as the program `aws`.
 fn with_program(script: &str, more: &[(&str, &str)]) -> (Home, Value, Duration) {
     let home = Home::new();
     let bin = home.path().join("bin");

@@ -1,4 +1,4 @@
-//! `sessiontut check`: it passes right apps, and names each mistake of wrong ones.
+//! Tests that `sessiontut check` passes correct apps, and finds each mistake in wrong ones.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -24,7 +24,8 @@ use support::program::SESSIONTUT;
 use support::wait::wait_for;
 use support::{Authority, Cluster, Home, RedisServer, Stunnel, tools};
 
-/// A mistake of `tests/wrong_apps/app.py`, its stage, the check that must fail, and those that fail as a consequence.
+/// A mistake in `tests/wrong_apps/app.py`, its stage, the check that must fail, and the checks that fail as a
+/// consequence.
 type Mistake = (&'static str, u8, &'static str, &'static [&'static str]);
 
 #[rustfmt::skip]
@@ -71,7 +72,7 @@ const MISTAKES: &[Mistake] = &[
     ("no decode_responses", 4, "name-is-shown-escaped", &["second-login-changes-the-name", "visits-count-up"]),
 ];
 
-/// Mistakes for which only advice is given, with the advice.
+/// Mistakes that only cause advice, each with its stage and the advice.
 const ADVICE: &[(&str, u8, &str)] = &[
     ("no SameSite", 1, "cookie-has-samesite"),
     ("page is stored", 1, "pages-are-not-stored"),
@@ -362,7 +363,8 @@ fn has_process_with(word: &str) -> bool {
         .any(|command| command.contains(word))
 }
 
-/// Returns a start command that leaves the app running in a child of a shell, and a word in the app's command line.
+/// Returns a start command that leaves the app running as the child of a shell, and a word in the app's
+/// command line.
 fn wrapped_app(redis: &RedisServer) -> (Vec<String>, String) {
     let word = format!("none-{}", redis.port());
     let app = wrong_app(4, &word).join("' '");
@@ -371,7 +373,7 @@ fn wrapped_app(redis: &RedisServer) -> (Vec<String>, String) {
 
 #[test]
 fn a_signal_at_any_moment_leaves_no_process_and_no_key() {
-    /// The length of a run, in seconds.
+    /// The length of a run of `check` in seconds.
     const RUN: f64 = 14.0;
     const MOMENTS: u32 = 16;
     do_all(0..MOMENTS, |number| {
@@ -394,7 +396,7 @@ fn a_signal_at_any_moment_leaves_no_process_and_no_key() {
         let finished = running.finish();
         let keys = redis.keys();
         let has_port = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-        // It may have finished just before the signal.
+        // The run may have finished just before the signal arrived.
         let is_right = matches!(finished.code(), Some(130 | 0)) && keys.is_empty() && !has_port;
         let files: Vec<_> = fs::read_dir(home.state())
             .into_iter()
@@ -495,7 +497,7 @@ fn an_app_behind_https_is_judged_if_its_certificate_is_trusted() {
     assert!(failed(&untrusted, "must").contains("routes-answer"));
 }
 
-/// Replaces values that differ from run to run.
+/// Replaces the values that differ between runs.
 fn masked(report: &str) -> String {
     let masks = [
         (r"\d+\.\d ms", "N ms"),
@@ -542,7 +544,7 @@ fn wording_of_the_sample_in_the_readme() {
         .split_once("$ sessiontut check --stage 4 -- python app.py\n")
         .unwrap();
     let (sample, _) = sample.split_once("```").unwrap();
-    // A line of dots stands for any number of lines.
+    // A line of dots in the golden file stands for any number of lines.
     let mut lines = golden.lines();
     for line in sample.lines().filter(|line| *line != "...") {
         assert!(

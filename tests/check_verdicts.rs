@@ -1,4 +1,5 @@
-//! `sessiontut check` judges apps that are right but unusual, and apps with session libraries.
+//! Tests the verdicts of `sessiontut check` on apps that are correct but unusual, and on apps that use
+//! session libraries.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -12,8 +13,8 @@ use support::ports::free_port;
 use support::process::required;
 use support::{RedisServer, tools};
 
-/// A peculiarity of `tests/unusual_apps/app.py`, the options that `check` needs, and the checks that it cannot judge or
-/// that advise something else.
+/// A peculiarity in `tests/unusual_apps/app.py`, the options that `check` needs, the checks that cannot be
+/// judged, and the advice that `check` gives.
 type Peculiarity = (
     &'static str,
     &'static [&'static str],
@@ -26,7 +27,7 @@ const PECULIARITIES: &[Peculiarity] = &[
     ("302", &[], &[], &[]),
     ("CSRF", &[], &[], &[]),
     ("JSON", &["--logged-in", "\"user\"", "--visits", r#""visits":\s*(\d+)"#], &[], &[]),
-    // The number is not the reply of a command.
+    // The number on the page is not the reply to a command.
     ("JSON value", &[], &["number-is-hincrbys-reply"], &["visit-is-one-round-trip"]),
     ("Lua", &[], &[], &[]),
     ("RESP3", &[], &[], &[]),
@@ -77,7 +78,7 @@ fn right_apps_pass_however_unusual_they_are() {
     });
 }
 
-/// The checks that an app with a session library fails, and the advice that it gets.
+/// The checks that an app with a session library fails, and the advice that `check` gives.
 type Faults = (&'static [&'static str], &'static [&'static str]);
 
 #[test]
@@ -89,7 +90,7 @@ fn the_faults_of_session_libraries_are_named() {
         text(&express.path().join("app.js")),
     ];
     let libraries: [(&str, Vec<String>, Faults); 4] = [
-        // Saves the session with SET, even if it was deleted in the meantime.
+        // This library saves the session with SET, even if the session was deleted in the meantime.
         (
             "Flask-Session",
             python_app("tests/session_libraries/flask_session_app.py", &[]),
@@ -98,8 +99,9 @@ fn the_faults_of_session_libraries_are_named() {
                 &["key-is-not-the-token", "unavailable-is-503"],
             ),
         ),
-        // Looks before it saves, but does not do both together. Treats silence as an empty session. Opens a connection
-        // per thread, and runserver starts a thread per request.
+        // This library checks whether the session exists before it saves it, but not in one step. If Redis
+        // does not reply, it uses an empty session. It opens a connection per thread, and runserver starts a
+        // thread per request.
         (
             "Django",
             python_app("tests/session_libraries/django_app.py", &[]),
@@ -120,7 +122,7 @@ fn the_faults_of_session_libraries_are_named() {
                 &["key-is-not-the-token", "logout-deletes-the-cookie"],
             ),
         ),
-        // Saves with SET XX, which does not create a key.
+        // This library saves the session with SET XX, which does not create a key.
         (
             "tower-sessions",
             vec![text(&tools::tower_sessions_app())],

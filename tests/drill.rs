@@ -1,4 +1,4 @@
-//! Every drill is also a test of `ping`, which must report the endpoint's fault.
+//! Tests every drill. Each is also a test of `ping`, which must report the endpoint's fault.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -14,7 +14,7 @@ use support::{Home, Terminal};
 /// Runs `ping`, and returns its exit status and the codes of its cause and warnings.
 fn named(home: &Home, url: &str, ca: Option<&Path>, fault: &DrillFault) -> (Option<i32>, Vec<String>) {
     let mut arguments = vec!["ping", "--json", "--timeout", "4"];
-    // A replica is an error only for a client that writes.
+    // A replica counts as an error only if the client has to write.
     if fault.name == "replica" {
         arguments.push("--write-check");
     }

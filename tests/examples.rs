@@ -1,4 +1,5 @@
-//! Runs one test scenario against `sessiontut serve` and the examples in every framework, on a real Redis.
+//! Runs the same test scenario with `sessiontut serve` and with the examples in every framework, on a real
+//! Redis.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -31,7 +32,7 @@ fn the_flask_app_passes_the_drive() {
 
 #[test]
 fn the_express_app_passes_the_drive() {
-    // Node searches for packages beside the importing file.
+    // Node looks for packages beside the file that imports them.
     let folder = TempDir::new().unwrap();
     for file in fs::read_dir(example("express")).unwrap() {
         let path = file.unwrap().path();

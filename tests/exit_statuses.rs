@@ -1,5 +1,5 @@
-//! The exit statuses that scripts rely on, each tested with a real server. `ping` reports the cause, and the other
-//! commands exit with the status from the same table.
+//! Tests the exit statuses that scripts rely on, each with a real server. `ping` reports the cause, and the
+//! other commands exit with the status in the same table.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
@@ -223,16 +223,16 @@ fn a_server_at_maxclients_is_7() {
     fails_with(&server.url(), "server.max_clients", 7);
 }
 
-/// An HTTP server that replies to every request with 400.
+/// Starts an HTTP server that responds to every request with 400. Returns its port.
 fn http_server() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
-    // The thread ends with the test's process.
+    // The thread ends together with the process of the test.
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             thread::spawn(move || {
                 let mut request = [0; 1024];
-                // A client that disconnects without a request gets no reply.
+                // A client that disconnects without sending a request gets no response.
                 if matches!(stream.read(&mut request), Ok(1..)) {
                     let _ = stream.write_all(
                         b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",

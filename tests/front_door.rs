@@ -1,4 +1,4 @@
-//! The command line: help, version, typos, pipes and the menu.
+//! Tests the command line: help, version, typos, pipes and the menu.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::golden::assert_golden;
 use support::program::SESSIONTUT;
 use support::{Home, RedisServer, Terminal};
 
-/// The names of all subcommands that the help shows.
+/// Returns the names of all subcommands that the help shows.
 fn subcommands() -> Vec<String> {
     Cli::command()
         .get_subcommands()
@@ -166,7 +166,7 @@ fn a_closed_pipe_causes_no_panic() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // Close the pipe before anything is written to it.
+        // The pipe is closed before anything is written to it.
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);

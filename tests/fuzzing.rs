@@ -1,6 +1,7 @@
-//! Random input for every parser of untrusted input: none panics, and none takes long.
+//! Runs every parser of untrusted input with random input. No parser may panic or take long.
 //!
-//! `FUZZ_INPUTS` sets the number of inputs per parser. `fuzz/` contains the same parsers as targets for cargo-fuzz.
+//! `FUZZ_INPUTS` sets the number of inputs per parser. `fuzz/` contains the same parsers as targets for
+//! cargo-fuzz.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -11,14 +12,14 @@ use std::time::{Duration, Instant};
 
 use sessiontut::untrusted::{PARSERS, Parser};
 
-/// Inputs per parser if `FUZZ_INPUTS` is not set.
+/// The number of inputs per parser if `FUZZ_INPUTS` is not set.
 const INPUTS: u64 = 3000;
-/// No input is longer than this many bytes.
+/// The maximum length of an input in bytes.
 const LONGEST: usize = 4096;
-/// A parser that takes this long for a short input is not linear.
+/// A parser that takes longer than this for a short input is not linear.
 const TOO_LONG: Duration = Duration::from_secs(2);
 
-/// A small generator whose results depend only on its seed (Steele, Lea and Flood: SplitMix64).
+/// A small random number generator whose results depend only on its seed (Steele, Lea and Flood: SplitMix64).
 struct Random(u64);
 
 impl Random {
@@ -35,7 +36,8 @@ impl Random {
     }
 }
 
-/// Changes a valid input at random: bytes, ranges, repetitions, and parts of another input.
+/// Changes a valid input at random: changes bytes, removes or repeats ranges, and inserts parts of another
+/// input.
 fn mutated(seeds: &[&[u8]], random: &mut Random) -> Vec<u8> {
     let mut input = seeds[random.below(seeds.len())].to_vec();
     for _ in 0..=random.below(8) {
@@ -97,6 +99,6 @@ fn try_input(parser: &Parser, input: &[u8]) {
         assert!(outcome.is_ok(), "{} panics for b\"{shown}\"", parser.name);
         began.elapsed() < TOO_LONG
     };
-    // On a busy machine, a single try may be slow.
+    // On a busy machine, a single attempt may be slow.
     assert!((0..3).any(is_quick), "{} is slow for b\"{shown}\"", parser.name);
 }

@@ -1,11 +1,11 @@
-//! All commands use only keys that start with `sessiontut:`, and leave no key without a TTL.
+//! Tests that all commands use only keys that start with `sessiontut:`, and leave no key without a TTL.
 
 mod support;
 
 use support::program::Home;
 use support::{App, Monitor, RedisServer};
 
-/// A key that sessiontut did not create, which must not be read or changed.
+/// A key that sessiontut did not create, and must neither read nor change.
 const FOREIGN: &str = "orders:4711";
 
 /// Commands that sessiontut never sends.
@@ -65,7 +65,7 @@ fn keys_of(server: &RedisServer, words: &[String]) -> Vec<String> {
 #[test]
 fn serve_uses_only_keys_with_the_prefix() {
     let server = redis_with_another_key();
-    // Stage 2 sets no TTL; the keys it created are deleted when it stops.
+    // In stage 2, keys have no TTL. When the server stops, it deletes the keys that it has created.
     for stage in ["1", "2", "3", "4"] {
         let monitor = server.monitor();
         let app = App::start(&server.url(), &["--stage", stage]);

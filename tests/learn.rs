@@ -1,4 +1,5 @@
-//! Lessons without a person: loading, `learn --yes`, progress, and the keys that remain in Redis.
+//! Tests lessons without a person: loading them, `learn --yes`, the progress, and the keys that remain in
+//! Redis.
 
 mod support;
 
@@ -249,7 +250,7 @@ fn the_app_runs_beside_a_lesson_that_checks_what_the_browser_did() {
     assert!(server.keys().is_empty(), "{:?}", server.keys());
 }
 
-/// A lesson of one step with this fence.
+/// Returns a lesson with a single step that contains this fence.
 fn lesson_with(fence: &str) -> Lessons {
     Lessons::of(&[("01-own.md", &format!("# Own\n\n> Promise.\n\n## S\n\n{fence}"))])
 }
@@ -512,7 +513,7 @@ fn a_transaction_outlives_the_servers_idle_timeout() {
 
 #[test]
 fn unattended_lessons_end_after_three_minutes() {
-    // With this library, the program's clock runs twenty times faster.
+    // This library makes the program's clock run twenty times faster.
     let libraries = std::fs::read_dir("/usr/lib").unwrap().flatten();
     let mut libraries = libraries.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
     let library = libraries

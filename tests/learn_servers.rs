@@ -1,4 +1,5 @@
-//! Lessons on different servers: a cluster, with TLS or a password, stopped or paused, and shared with other learners.
+//! Tests lessons on different servers: a cluster, with TLS or a password, stopped or paused, and shared with
+//! other learners.
 
 mod support;
 

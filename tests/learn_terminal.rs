@@ -1,4 +1,4 @@
-//! Lessons in a real terminal, controlled by keys.
+//! Tests lessons in a real terminal that is controlled by keys.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
@@ -31,7 +31,7 @@ fn a_lesson_continues_where_the_learner_left_off() {
         screen.contains("step 2 of 4") && !screen.contains("step 1 of 4"),
         "{screen}"
     );
-    // The data of step 1 has been set up again.
+    // The data of step 1 must have been set up again.
     assert_eq!(
         learner.server.hash("sessiontut:user:ada"),
         [("visits".to_owned(), "1".to_owned())]
@@ -42,8 +42,8 @@ fn a_lesson_continues_where_the_learner_left_off() {
     left_sanely(&again, &learner, 0);
 }
 
-/// Lines that a shell's history could contain, with letters that are keys, numbers that are answers, and words that end
-/// a session.
+/// Lines that could be in a shell's history. They contain letters that are keys, numbers that are answers,
+/// and words that end a session.
 const SHELL_HISTORY: &[&str] = &[
     "curl -s http://127.0.0.1:5000/",
     "q",
@@ -59,7 +59,7 @@ const SHELL_HISTORY: &[&str] = &[
     "list",
 ];
 
-/// Puts the learner into a lesson at `step` of [`COUNT`], counted from 0.
+/// Starts a lesson for the learner at `step` of [`COUNT`], counted from 0.
 fn at_step(step: usize) -> (Learner, Terminal) {
     let learner = Learner::new();
     fs::create_dir_all(learner.home.state()).unwrap();
@@ -70,8 +70,8 @@ fn at_step(step: usize) -> (Learner, Terminal) {
     (learner, terminal)
 }
 
-/// Every kind of prompt: the step, the text of the prompt, and a key with its effect, which shows that the prompt is
-/// still there.
+/// Every kind of prompt: the step, the prompt's text, a key, and the effect of the key. The effect shows that
+/// the prompt is still there.
 const PROMPTS: &[(usize, &str, &str, &str)] = &[
     (0, "Enter run", "?", shown::ALL_KEYS),
     (1, "redis>", "?", shown::ALL_KEYS),
@@ -289,7 +289,7 @@ fn wording_of_a_lesson() {
     left_sanely(&terminal, &learner, 0);
     let text = terminal.history();
     let text = text.split("step 2 of 4").nth(1).unwrap_or_default();
-    // The shell may echo the next command before it has printed its prompt.
+    // The shell may echo the next command before it prints its prompt.
     let text = text.split("echo status").next().unwrap_or_default();
     assert_golden("learn/lesson.txt", text.trim_end_matches(['$', ' ', '\n']));
 }
@@ -361,8 +361,8 @@ fn sigterm_at_a_prompt_or_a_menu_restores_the_terminal() {
     assert!(at_a_command.is_sane());
 }
 
-/// Kills the terminal while the program shows `shown` and waits. Before that, presses Enter at each of the texts in
-/// `before`.
+/// Kills the terminal while the program shows `shown` and waits. Before that, presses Enter whenever one of
+/// the texts in `before` appears.
 #[track_caller]
 fn ends_with_its_terminal(learner: &Learner, arguments: &[&str], before: &[&str], shown: &str) {
     let url = learner.server.url();
@@ -375,7 +375,7 @@ fn ends_with_its_terminal(learner: &Learner, arguments: &[&str], before: &[&str]
     let process = terminal.disappear();
     let stat = format!("/proc/{process}/stat");
     let ended = wait::within(Duration::from_secs(10), || {
-        // A zombie process has also ended.
+        // A zombie is also a process that has ended.
         let state = fs::read_to_string(&stat).unwrap_or_default();
         (state.is_empty() || state.contains(") Z ")).then_some(())
     });
@@ -501,7 +501,7 @@ fn a_wrong_answer_explains_itself() {
     terminal.wait_for("1-2 answer");
     terminal.keys(&["2"]);
     terminal.wait_for("that would be -2");
-    // This key does not answer the question, so it stays on the screen.
+    // This key is not an answer, so the question must stay on the screen.
     terminal.keys(&["Enter"]);
     terminal.wait_for(shown::NOT_AN_ANSWER);
     terminal.keys(&["1"]);
@@ -556,7 +556,7 @@ fn a_long_text_is_shown_page_by_page() {
     terminal.wait_until("the next part", |screen| {
         screen.contains("Enter more") && !screen.contains("Sentence number 1.")
     });
-    // A number or another key does not turn the page.
+    // Neither a number nor another key turns the page.
     let before = terminal.screen();
     terminal.keys(&["1"]);
     let after = terminal.wait_until("a reaction", |screen| screen != before);
@@ -587,7 +587,7 @@ fn the_first_lessons_need_only_the_program() {
     home.run(["learn", "--yes", "3"]).expect(0);
 }
 
-/// A learner at the start of a lesson with one step.
+/// Returns a learner at the start of a lesson with one step.
 fn in_a_lesson(body: &str) -> (Learner, Terminal) {
     let learner = Learner {
         home: Home::new(),
@@ -666,7 +666,8 @@ fn a_command_is_repeated_until_it_succeeds() {
     left(&terminal, 0);
 }
 
-/// The app of the final project is started by the command that the learner gives, which is kept for the next run.
+/// The learner gives the command that starts the app of the final project. The command is saved for the next
+/// run.
 #[test]
 fn the_final_project_grades_the_learners_app_and_can_be_resumed() {
     let home = Home::new();
@@ -698,7 +699,8 @@ fn the_final_project_grades_the_learners_app_and_can_be_resumed() {
     terminal.wait_for("Enter again");
     terminal.keys(&["Enter"]);
     terminal.wait_for("[ok]");
-    // Keys that are pressed too early must not start the next stage, for which no app is written yet.
+    // If keys are pressed too early, they must not start the next stage, because the learner has not written
+    // that app yet.
     terminal.keys(&["Enter", "Enter"]);
     terminal.wait_for("stage 1 passed");
     let screen = terminal.wait_for("Enter next");
@@ -712,7 +714,7 @@ fn the_final_project_grades_the_learners_app_and_can_be_resumed() {
     let terminal = start();
     terminal.wait_for("grade it");
     terminal.keys(&["Enter"]);
-    // The app is still the one of stage 1.
+    // The running app is still that of stage 1.
     let screen = terminal.wait_for("Enter again");
     assert!(!screen.contains(shown::START_COMMAND), "{screen}");
     assert!(!screen.contains("stage 2 passed"), "{screen}");
@@ -783,7 +785,8 @@ fn keys_is_refused_and_scan_is_suggested() {
     assert!(!screen.contains("did you mean"), "{screen}");
 }
 
-/// A learner may read for longer than the TTL of any key. Here, every key is gone whenever the lesson waits for the learner.
+/// A learner may read for longer than the TTL of any key. In this test, all keys are deleted whenever the
+/// lesson waits for the learner.
 #[test]
 fn no_reply_is_marked_wrong_because_the_learner_reads_slowly() {
     let learner = Learner::new();

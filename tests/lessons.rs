@@ -1,4 +1,4 @@
-//! Runs the built-in lessons on a real Redis: every reply is as expected, and no key is left.
+//! Runs the built-in lessons on a real Redis. Every reply must be as expected, and no key may remain.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use support::{Home, RedisServer, valkey};
 use tempfile::TempDir;
 
-/// The folder of the built-in lessons.
+/// Returns the folder that contains the built-in lessons.
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("lessons")
 }
@@ -117,14 +117,14 @@ fn code_that_is_not_that_of_the_example_is_named_with_its_line() {
     }
 }
 
-/// Returns every fence in the lessons: its file, the words of its first line, and its body.
+/// Returns every fence in the lessons: its file, the words on its first line, and its body.
 fn fences() -> Vec<(String, String, String)> {
     let mut fences = Vec::new();
     for entry in fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        // Splitting at ``` yields text and fences alternately.
+        // Splitting the text at ``` gives text and fences alternately.
         for fence in text.split("\n```").skip(1).step_by(2) {
             let (words, body) = fence.split_once('\n').unwrap_or((fence, ""));
             fences.push((name.clone(), words.to_owned(), body.to_owned()));
@@ -160,7 +160,7 @@ fn the_right_answer_is_not_always_the_first() {
 fn code_fits_a_window_of_80_columns() {
     const ROOM_FOR_CODE: usize = 78;
     for (file, words, body) in fences() {
-        // Prose and explanations of wrong replies are wrapped.
+        // Text and the explanations of wrong replies are wrapped, so their lines may be long.
         if words.starts_with("quiz") || words.starts_with("redis") {
             continue;
         }

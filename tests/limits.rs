@@ -1,5 +1,5 @@
-//! What `ping` says if the system gives it too few files, too little memory or no threads, or forbids system calls: one
-//! clear line, and never a panic or a signal.
+//! Tests `ping` when the system provides too few files, too little memory or no threads, or forbids system
+//! calls. It must print one clear line, and must never panic or be ended by a signal.
 #![cfg(target_os = "linux")]
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
@@ -25,7 +25,7 @@ fn ping_with(limit: &str, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// A system call that fails, with this error and under these conditions.
+/// Returns a filter that makes a system call fail with this error, under these conditions.
 fn failing(call: i64, errno: i32, conditions: Vec<SeccompRule>) -> BpfProgram {
     let refusal = SeccompAction::Errno(errno.unsigned_abs());
     let architecture = std::env::consts::ARCH.try_into().unwrap();
@@ -34,11 +34,11 @@ fn failing(call: i64, errno: i32, conditions: Vec<SeccompRule>) -> BpfProgram {
     filter.try_into().unwrap()
 }
 
-/// Runs `ping` while system calls fail.
+/// Runs `ping` while these system calls fail.
 fn ping_with_failing(calls: &[BpfProgram], url: &str) -> Output {
     let mut ping = Command::new(env!("CARGO_BIN_EXE_sessiontut"));
     ping.args(["ping", "--json", "--timeout", "3", url]);
-    // A filter applies to one thread and to the processes that it starts.
+    // A filter applies to one thread, and to the processes that this thread starts.
     let run = || {
         for call in calls {
             seccompiler::apply_filter(call).unwrap();
@@ -48,7 +48,7 @@ fn ping_with_failing(calls: &[BpfProgram], url: &str) -> Output {
     thread::scope(|scope| scope.spawn(run).join().unwrap())
 }
 
-/// The only line on standard error, if there is no output.
+/// Returns the only line on standard error, if there is no other output.
 fn only_line(output: &Output) -> Option<&str> {
     let text = std::str::from_utf8(&output.stderr).unwrap();
     let is_one_line = text.ends_with('\n') && text.lines().count() == 1;
@@ -86,7 +86,7 @@ fn too_little_memory_is_named() {
     let limits = (15_000..120_000)
         .step_by(1000)
         .chain((150_000..=400_000).step_by(50_000));
-    // Below some size, not even the program itself and its libraries can be loaded.
+    // Below a certain size, even the program itself and its libraries cannot be loaded.
     let mut tried = limits
         .map(|limit| (limit, ping(limit)))
         .skip_while(|(_, output)| !is_named(output));
@@ -112,7 +112,7 @@ fn a_name_is_looked_up_even_if_no_thread_can_be_started() {
             libc::EAGAIN,
             vec![SeccompRule::new(vec![starts_thread.unwrap()]).unwrap()],
         ),
-        // The C library then uses clone.
+        // The C library then falls back to clone.
         failing(libc::SYS_clone3, libc::ENOSYS, vec![]),
     ];
     // `localhost` is in /etc/hosts.

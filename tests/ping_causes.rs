@@ -1,4 +1,4 @@
-//! Causes that look alike, distinguished on real servers and sockets.
+//! Tests that `ping` distinguishes causes that look alike, on real servers and sockets.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
@@ -22,7 +22,7 @@ fn ping(arguments: &[&str]) -> Value {
     finished.json()
 }
 
-/// Starts a server that runs `serve` for each connection. Returns its port.
+/// Starts a server that calls `serve` for each connection. Returns its port.
 fn server(serve: fn(TcpStream)) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -148,7 +148,7 @@ fn a_server_that_resets_every_connection_is_not_a_closed_port() {
             .set_linger(Some(std::time::Duration::ZERO))
             .unwrap();
     });
-    // The reset may come before or after the first read; the cause is the same.
+    // The reset may arrive before or after the first read. The cause must be the same.
     for _ in 0..20 {
         let answer = ping(&[&format!("redis://127.0.0.1:{port}")]);
         assert_eq!(answer["cause"], "proto.closed", "{answer:#}");
@@ -189,7 +189,7 @@ fn a_full_accept_queue_on_this_host_does_not_suggest_security_groups() {
 fn an_incomplete_handshake_is_stalled() {
     let port = server(|mut stream| {
         let mut heard = [0; 512];
-        // Only the first bytes of a ServerHello.
+        // These are only the first bytes of a ServerHello.
         if stream.read(&mut heard).is_ok_and(|length| length > 0) {
             stream.write_all(b"\x16\x03\x03\x00\x7a\x02\x00").unwrap();
         }
@@ -199,7 +199,8 @@ fn an_incomplete_handshake_is_stalled() {
     assert_eq!(answer["cause"], "tls.stalled", "{answer:#}");
 }
 
-/// Starts a server with one user and these ACL rules. Returns it and the URL that logs in as this user.
+/// Starts a server with one user who has these ACL rules. Returns the server, and the URL to log in as this
+/// user.
 fn server_of_a_user(rules: &str, lines: &[&str]) -> (RedisServer, String) {
     let settings = lines
         .iter()
@@ -242,7 +243,7 @@ fn the_command_for_missing_permissions_grants_them_and_no_others() {
         let answer = ping(&[&url, "--write-check"]);
         assert_eq!(answer["ok"], true, "{rules}: {command}: {answer:#}");
         for forbidden in [&["FLUSHALL"][..], &["ACL", "LIST"], &["HSET", "other", "a", "b"]] {
-            // Only the users above with ~* had access to other keys.
+            // Only the users above that have ~* could access other keys.
             if forbidden[0] == "HSET" && rules.contains("~*") {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! The modes of `ping`: `--watch`, `--count`, `--wait`, `--hold`, `--quiet` and `--report`.
+//! Tests the modes of `ping`: `--watch`, `--count`, `--wait`, `--hold`, `--quiet` and `--report`.
 
 // Clippy recognises tests by their attribute, but these helpers have none.
 #![allow(clippy::unwrap_used)]
@@ -30,7 +30,7 @@ fn objects(output: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Waits until a probe succeeds after the last line with `failure`.
+/// Waits until a probe has succeeded after the last line that contains `failure`.
 fn wait_for_success_after(watch: &Running, failure: &str) {
     support::wait::wait_for("a probe that succeeds again", || {
         let output = watch.stdout();
@@ -318,7 +318,7 @@ fn a_wait_succeeds_as_soon_as_redis_answers() {
     waiting.wait_for_stderr("tcp.refused: ");
     server.restart();
     let finished = waiting.finish().expect(0);
-    // The cause is printed once, however many attempts failed, and then the time.
+    // However many attempts fail, only the cause and then the time are printed.
     assert_eq!(finished.stderr.lines().count(), 2, "{}", finished.stderr);
     assert!(finished.stdout.starts_with("ok: "), "{}", finished.stdout);
 }
@@ -353,7 +353,7 @@ fn a_search_for_the_idle_limit_measures_that_of_the_server() {
         (&idle["end"], &idle["keepalive"]["end"]),
         (&"closed".into(), &"closed".into())
     );
-    // Redis checks about once a second.
+    // Redis checks for idle clients about once a second.
     let lost = idle["lost_s"].as_f64().unwrap();
     assert!((0.9..4.0).contains(&lost), "{found:#}");
 }
@@ -497,7 +497,7 @@ fn a_report_is_written_through_a_link_into_a_pipe_and_replaces_neither() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let link = home.path().join("link");
     std::os::unix::fs::symlink(&pipe, &link).unwrap();
-    // A pipe that is opened for reading and writing does not block. A report fits into its buffer.
+    // Opening a pipe for both reading and writing does not block. A report fits into the pipe's buffer.
     let mut ends = File::options().read(true).write(true).open(&pipe).unwrap();
     home.run(["ping", "--report", link.to_str().unwrap(), &server.url()])
         .expect(0);
@@ -538,7 +538,7 @@ fn conflicting_modes_are_a_usage_error() {
 fn a_watch_ends_when_the_reader_goes_away() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("redis://{}", listener.local_addr().unwrap());
-    // Closes each connection, so that each probe ends at once and prints a line.
+    // Each connection is closed, so that each probe ends at once and prints a line.
     thread::spawn(move || listener.incoming().for_each(drop));
     let home = Home::new();
     let binary = env!("CARGO_BIN_EXE_sessiontut");

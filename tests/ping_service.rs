@@ -1,4 +1,4 @@
-//! Servers that answer PING but do not serve requests, on scripted servers and proxies.
+//! Tests servers that reply to PING but cannot be used, with scripted servers and proxies.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
@@ -32,7 +32,7 @@ fn codes(answer: &Value, field: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a scripted server does for a command.
+/// How a scripted server responds to a command.
 enum Then {
     Reply(String),
     Silence,
@@ -43,8 +43,8 @@ fn reply(text: &str) -> Then {
     Then::Reply(format!("{text}\r\n"))
 }
 
-/// Starts a server that does `answer(command, connection)` for each command; connections are numbered from 0. Returns its
-/// port.
+/// Starts a server that responds to each command with `answer(command, connection)`. Connections are numbered
+/// from 0. Returns the server's port.
 fn server(answer: fn(&[String], usize) -> Then) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -67,7 +67,7 @@ fn converse(mut stream: &TcpStream, answer: impl Fn(&[String]) -> Then) {
     }
 }
 
-/// Reads a request: an array of bulk strings, or a line of words.
+/// Reads a request, which is an array of bulk strings or a line of words.
 fn next_request(requests: &mut impl BufRead) -> Option<Vec<String>> {
     let mut line = String::new();
     requests.read_line(&mut line).ok().filter(|length| *length > 0)?;
@@ -84,7 +84,7 @@ fn next_request(requests: &mut impl BufRead) -> Option<Vec<String>> {
     (0..count.trim().parse().ok()?).map(word).collect()
 }
 
-/// Answers like Redis, without any data.
+/// Responds like a Redis server without any data.
 fn redis(words: &[String]) -> Then {
     match words[0].as_str() {
         "PING" => reply("+PONG"),
@@ -97,7 +97,7 @@ fn redis(words: &[String]) -> Then {
     }
 }
 
-/// The replies to AUTH and PING, which a proxy may give by itself.
+/// Returns the reply to AUTH or PING that a proxy may give by itself.
 fn greeting(words: &[String]) -> Option<Then> {
     (is(words, "AUTH") || is(words, "PING")).then(|| redis(words))
 }
@@ -197,7 +197,7 @@ fn replies_that_belong_to_other_requests_are_noticed() {
 
 #[test]
 fn a_port_for_proxies_answers_after_a_header() {
-    // It closes a connection whose first line is not a header.
+    // The port closes a connection whose first line is not a PROXY header.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {

@@ -1,5 +1,5 @@
-//! All commands of a user share one practice Redis. Tests which process runs it, how others connect or take over, and
-//! which data is kept.
+//! Tests the practice Redis that all commands of a user share: which process runs it, how other processes
+//! connect or take over, and which data is kept.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -26,7 +26,7 @@ fn visits(home: &Home) -> String {
     home.run(["visits"]).expect(0).stdout
 }
 
-/// Starts `practice`, and returns it with its URL.
+/// Starts `practice`. Returns the process and its URL.
 fn practice(home: &Home, arguments: &[&str]) -> (Running, String) {
     let mut running = home.sessiontut([&["practice"], arguments].concat()).start();
     let url = running.first_line();
@@ -41,7 +41,7 @@ fn ask(url: &str, words: &[&str]) -> redis::Value {
         .unwrap()
 }
 
-/// Starts the app, a long-running command that also runs the practice Redis.
+/// Starts the app, a command that runs for a long time and also runs the practice Redis.
 fn serve(home: &Home) -> Running {
     let mut running = home.sessiontut(["serve", "--listen", "127.0.0.1:0"]).start();
     running.wait_for_stdout("http://127.0.0.1:");
@@ -52,7 +52,7 @@ fn address(home: &Home) -> serde_json::Value {
     address_if_there(home).unwrap()
 }
 
-/// Returns the address file's contents, if it exists. It is missing while one process takes over from another.
+/// Returns the contents of the address file. It is missing while one process takes over from another.
 fn address_if_there(home: &Home) -> Option<serde_json::Value> {
     let text = fs::read(home.state().join(ADDRESS)).ok()?;
     Some(serde_json::from_slice(&text).unwrap())
@@ -159,7 +159,7 @@ fn without_a_state_folder_the_practice_redis_works_and_warns_that_nothing_is_sav
 fn an_address_file_with_the_port_of_another_server_is_ignored() {
     let home = Home::new();
     log_in(&home);
-    // Another program listens on the port in the file, and accepts any password.
+    // Another program is listening on the port in the file, and accepts any password.
     let other = Home::new();
     let (_stranger, url) = practice(&other, &["--no-save"]);
     let port: u16 = url
@@ -293,7 +293,7 @@ fn a_second_practice_starts_without_the_data_of_the_first_and_reports_it() {
     second.wait_for_stderr("memory only");
 }
 
-/// Returns whether a server with this run ID replies on the port in the address file.
+/// Whether a server with this run ID replies on the port in the address file.
 fn answers(home: &Home) -> bool {
     let address = address(home);
     let port = u16::try_from(address["port"].as_u64().unwrap()).unwrap();

@@ -21,12 +21,12 @@ use sessiontut::practice::{Server, ServerOptions};
 use sessiontut::untrusted::{Limits, measure};
 use support::{RedisServer, valkey};
 
-/// The replies to these programs are small; a larger one is a fault of the server.
+/// Limits for a reply. The replies to these programs are small, so a larger one is a fault of the server.
 const LIMITS: Limits = Limits {
     bytes: 4 * 1024 * 1024,
     depth: 32,
 };
-/// A reply takes milliseconds; after this time, none will come.
+/// How long to wait for a reply. Replies take milliseconds, so after this time, none will arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
@@ -86,7 +86,7 @@ fn the_command_table_is_that_of_redis() {
         Value::Array(parts) => parts.clone(),
         other => panic!("{other:?}"),
     };
-    // Name, arity, flags, key positions, ACL categories.
+    // These parts are the name, arity, flags, key positions and ACL categories.
     let facts = |command: &Value| -> Vec<String> { parts(command)[..7].iter().map(sorted).collect() };
     let mut commands = ask(practice.address().port(), "COMMAND");
     let subcommands: Vec<Value> = commands
@@ -97,7 +97,7 @@ fn the_command_table_is_that_of_redis() {
     for command in commands {
         let name: String = redis::from_redis_value(parts(&command)[0].clone()).unwrap();
         let theirs = ask(server.port(), &format!("COMMAND INFO {name}")).remove(0);
-        // Some subcommands are new in Redis 7.2.
+        // Some subcommands were added in Redis 7.2.
         if theirs != Value::Nil {
             assert_eq!(facts(&command), facts(&theirs), "{name}");
         }
@@ -115,21 +115,21 @@ fn protocol_of(seed: u64) -> u8 {
     if seed.is_multiple_of(2) { 2 } else { 3 }
 }
 
-/// How a reply is compared.
+/// How two replies are compared.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
     /// Byte for byte.
     Exact,
     /// In any order, because Redis guarantees none.
     Unordered,
-    /// Only its type, because it contains IDs, times or versions.
+    /// Only the type, because the reply contains IDs, times or versions.
     Kind,
-    /// A number that may differ slightly, because it is a remaining time.
+    /// As a number that may differ slightly, because it is a remaining time.
     Near,
 }
 
 struct Command {
-    /// The connection that sends the command: `a`, unless the line begins with `@b`.
+    /// The connection that sends the command. It is `a`, unless the line begins with `@b`.
     connection: char,
     look: Look,
     words: Vec<Vec<u8>>,
@@ -147,9 +147,9 @@ struct Program {
     commands: Vec<Command>,
 }
 
-/// `# name` begins a program, and each line after it is a command. A prefix determines how the reply is compared: `~`
-/// in any order, `?` only its type, `≈` approximately. `@b` uses another connection, and a line `<` reads what the
-/// server has sent on it.
+/// Parses the programs. `# name` begins a program, and each line after it is a command. A prefix determines
+/// how the reply is compared: `~` means in any order, `?` only its type, `≈` approximately. `@b` selects
+/// another connection, and a line `<` reads what the server has sent on it.
 fn programs() -> Vec<Program> {
     let folder = cases().join("practice");
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
@@ -193,7 +193,8 @@ fn command(line: &str) -> Command {
     }
 }
 
-/// Splits a line at spaces; `"…"` may contain spaces, `\xNN` and `\n`, and `{N*c}` is `c` repeated N times.
+/// Splits a line at spaces. `"…"` may contain spaces, `\xNN` and `\n`. `{N*c}` stands for `c` repeated N
+/// times.
 fn words(line: &str) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
     let mut bytes = line.bytes().peekable();
@@ -278,7 +279,8 @@ fn compare(reference: &str, port: u16) {
     );
 }
 
-/// The known differences and their reasons, one per line: `reference | file: program | command | reason`.
+/// Returns the known differences and their reasons. Each line has the form `reference | file: program |
+/// command | reason`.
 fn known_differences(reference: &str) -> BTreeMap<String, String> {
     let text = fs::read_to_string(cases().join("practice_differences.txt")).unwrap();
     let mut known = BTreeMap::new();
@@ -320,7 +322,7 @@ fn run(program: &Program, port: u16, protocol: u8) -> Vec<Vec<u8>> {
     replies
 }
 
-/// A connection that returns replies as they were sent.
+/// A connection that returns the bytes of each reply.
 struct Wire {
     stream: TcpStream,
     received: Vec<u8>,
@@ -349,7 +351,7 @@ impl Wire {
             request.extend(word);
             request.extend(b"\r\n");
         }
-        // If the server has closed the connection, reading shows it.
+        // If the server has closed the connection, reading reveals this.
         let _ = self.stream.write_all(&request);
         let mut replies = self.reply();
         let name = words[0].to_ascii_lowercase();
@@ -393,7 +395,7 @@ fn shown(_words: &[Vec<u8>], reply: &[u8], look: Look) -> String {
                 .chars()
                 .filter(|character| character.is_ascii_digit() || *character == '-')
                 .collect();
-            // The two servers get the command one after the other.
+            // The two servers do not receive the command at the same time.
             digits
                 .parse::<i64>()
                 .map_or(text, |number| ((number + 5000) / 10_000).to_string())
@@ -465,8 +467,8 @@ impl Dice {
     }
 }
 
-/// Patterns of commands: K is a key, F a field or member, V a value, N a number, T a time far in the future, X any
-/// flag.
+/// Patterns of commands. K stands for a key, F for a field or member, V for a value, N for a number, T for a
+/// time far in the future, and X for any flag.
 const SHAPES: &[&str] = &[
     "SET K V",
     "SET K V NX",

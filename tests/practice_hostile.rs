@@ -1,5 +1,5 @@
-//! Malformed and hostile requests: the practice Redis returns the same error as Redis or closes the connection, and keeps
-//! serving other clients.
+//! Tests malformed and hostile requests. The practice Redis must return the same error as Redis or close the
+//! connection, and must keep serving other clients.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -14,7 +14,7 @@ use sessiontut::practice::{Server, ServerLimits, ServerOptions};
 use sessiontut::secret::Secret;
 use support::{Home, RedisServer, wait};
 
-/// A time limit that is far longer than any reply takes.
+/// How long to wait for a reply. This is far longer than any reply takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -27,7 +27,7 @@ fn connect(address: SocketAddr) -> TcpStream {
 /// Returns everything that the server sends until it closes the connection.
 fn until_closed(mut stream: TcpStream) -> String {
     let mut received = Vec::new();
-    // The server may also end the connection with a reset.
+    // The server may also reset the connection.
     let _ = stream.read_to_end(&mut received);
     String::from_utf8_lossy(&received).into_owned()
 }
@@ -76,11 +76,11 @@ fn protocol_errors_are_handled_as_in_redis() {
     for attack in attacks {
         let [expected, got] = [reference, ours.address()].map(|address| {
             let mut stream = connect(address);
-            // The server may close the connection before it has read everything.
+            // The server may close the connection before it has read the whole attack.
             let _ = stream.write_all(attack);
             until_closed(stream)
         });
-        // Redis resets the connection if it has not read all bytes, and its last line may then be lost.
+        // If Redis has not read all bytes, it resets the connection, and its last line may be lost.
         if !expected.is_empty() || got.is_empty() {
             assert_eq!(
                 got,
@@ -153,13 +153,13 @@ fn a_client_that_never_reads_is_disconnected() {
         .unwrap();
     greedy.write_all(&value).unwrap();
     greedy.write_all(b"\r\n").unwrap();
-    // The kernel buffers some replies, and the server buffers more until the limit is reached.
+    // The kernel buffers some replies. The server buffers more, until its limit is reached.
     let refused = (0..100_000).any(|_| greedy.write_all(b"GET k\r\n").is_err());
     assert!(refused, "the server buffered ten gigabytes of replies");
     still_serves(server.address());
 }
 
-/// Sends requests until the server ends the connection; returns what it sent.
+/// Sends requests until the server closes the connection. Returns what the server has sent.
 fn until_cut(server: &Server, request: impl Fn(usize) -> Vec<u8>) -> String {
     let mut stream = connect(server.address());
     let mut reader = stream.try_clone().unwrap();
@@ -194,7 +194,7 @@ fn what_the_server_keeps_for_one_client_is_limited() {
         );
         still_serves(server.address());
     }
-    // What the shortest command takes is much more than its letters.
+    // Even the shortest command uses much more memory than its letters.
     for (command, most) in [(format!("SET k {long}"), 50), ("PING".to_owned(), 2000)] {
         let received = until_cut(&server, |number| match number {
             0 => b"MULTI\r\n".to_vec(),
@@ -398,7 +398,7 @@ fn in_a_flood_of_connections_a_client_that_sends_the_password_at_once_gets_in() 
     let mut strangers: Vec<TcpStream> = Vec::new();
     for _ in 0..3 {
         strangers.extend((0..50).map(|_| connect(server.address())));
-        // On a busy machine, the password may come too late.
+        // On a busy machine, the password may arrive too late.
         assert!((0..5).any(|_| can_log_in(&server)));
     }
 }
@@ -431,7 +431,7 @@ fn a_client_that_does_not_log_in_in_time_is_disconnected() {
 fn before_the_login_few_replies_may_be_left_unread() {
     let server = with_password(ServerLimits::default());
     let mut stranger = connect(server.address());
-    // The kernel takes some megabytes.
+    // The kernel buffers some megabytes.
     let refused = (0..2000).any(|_| stranger.write_all(&b"HELLO\r\n".repeat(1000)).is_err());
     assert!(refused, "the server kept 400 MB of replies");
     assert!(can_log_in(&server));
@@ -446,7 +446,7 @@ fn a_client_that_reads_nothing_is_disconnected_after_a_timeout() {
     let mut slow = connect(server.address());
     let value = "v".repeat(60_000);
     slow.write_all(format!("SET k {value}\r\n").as_bytes()).unwrap();
-    // 18 MB of replies are within the limits, but more than the kernel takes.
+    // 18 MB of replies are within the limits, but are more than the kernel buffers.
     slow.write_all(&b"GET k\r\n".repeat(300)).unwrap();
     let mut other = connect(server.address());
     wait::wait_for("the slow client to be disconnected", || {

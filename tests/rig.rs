@@ -1,4 +1,4 @@
-//! Tests the test support itself: the servers work, and end when dropped.
+//! Tests the test support itself: the servers must work, and must stop when dropped.
 
 mod support;
 

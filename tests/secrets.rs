@@ -1,4 +1,4 @@
-//! Passwords never appear in output, in files that users may share, or in process titles.
+//! Tests that passwords never appear in the output, in files that users may share, or in process titles.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]

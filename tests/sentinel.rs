@@ -1,4 +1,4 @@
-//! URLs of Sentinels lead to the primary, with every command.
+//! Tests that every command finds the primary if the URL contains Sentinels.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
@@ -67,7 +67,7 @@ fn the_url_of_a_sentinel_itself_is_reported_and_its_primary_tried() {
         command.contains(&format!("127.0.0.1:{}", primary.port())),
         "{command}"
     );
-    // An address that cannot be reached is not recommended.
+    // An address that cannot be reached must not be recommended.
     drop(primary);
     let answer = ping(&sentinel.url(), 7);
     assert_eq!(answer["fixes"][0]["command"], serde_json::Value::Null);

@@ -17,7 +17,7 @@ fn app(server: &RedisServer, stage: &str) -> App {
 /// Returns all keys except those that instances use to announce themselves.
 fn session_keys(server: &RedisServer) -> Vec<String> {
     let mut keys = server.keys();
-    // A server also writes keys of its own, to announce itself and to check Redis at the start.
+    // A server also creates keys of its own, to announce itself and to check Redis when it starts.
     keys.retain(|key| !key.starts_with("sessiontut:instance") && !key.starts_with("sessiontut:health"));
     keys
 }

@@ -1,4 +1,4 @@
-//! Common attacks on an app with sessions.
+//! Tests the app under common attacks on session handling.
 
 mod support;
 
@@ -69,7 +69,7 @@ fn a_key_recreated_for_an_expired_token_is_deleted_even_if_the_client_disconnect
         stream
             .write_all(&visitor.with_cookie(&dead).request("GET", "/", &[], None))
             .unwrap();
-        // When a later request on another connection is answered, this request has arrived.
+        // When a later request on another connection has been answered, this request has arrived.
         app.visitor().get("/").expect(200);
         drop(stream);
         app.visitor().get("/").expect(200);
@@ -251,7 +251,7 @@ fn a_cookie_that_is_not_utf8_is_ignored_and_removed_at_logout() {
     }
 }
 
-/// Headers of a browser's request.
+/// The headers of a browser's request.
 type Headers<'a> = &'a [(&'a str, &'a str)];
 
 #[test]
@@ -288,7 +288,7 @@ fn on_loopback_only_its_own_host_names_are_answered() {
     ] {
         assert_eq!(status(host), (421, 421), "{host}");
     }
-    // A socket that listens on all addresses is also reached over loopback.
+    // A socket that listens on all addresses can also be reached over loopback.
     let app = App::start(&server.url(), &["--listen", "0.0.0.0:0"]);
     let foreign = app
         .visitor()
@@ -344,7 +344,7 @@ fn only_the_visitors_own_request_logs_out_or_counts_a_visit() {
     ] {
         visitor.ask("GET", "/", &headers, None).expect(403);
     }
-    // A link on another site is the visitor's own visit.
+    // If a visitor follows a link on another site, this counts as the visitor's own visit.
     let link = with(&[("Sec-Fetch-Site", "cross-site")]);
     assert_eq!(visitor.ask("GET", "/", &link, None).visits(), Some(1));
 }
@@ -454,14 +454,14 @@ fn a_visitor_gets_a_stream_even_if_all_are_in_use() {
     const MOST_STREAMS: usize = 256;
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--ttl", "600"]);
-    // A session has at most four streams.
+    // A session can have at most four streams.
     let mut eves: Vec<_> = (0..MOST_STREAMS / 4)
         .map(|number| app.logged_in(&format!("eve-{number}")))
         .flat_map(|eve| [(); 4].map(|()| watch(&app, &eve)))
         .collect();
     let mut ada = watch(&app, &app.logged_in("ada"));
     read_until(&mut eves[0], "event: end");
-    // Later visitors do not take her place.
+    // Visitors who come later must not take her place.
     for number in 0..8 {
         watch(&app, &app.logged_in(&format!("bob-{number}")));
     }
@@ -517,7 +517,7 @@ fn a_reader_of_the_log_who_stops_reading_stops_no_visitor() {
         .unwrap();
     let mut visitor = support::http::Visitor::at(port.parse().unwrap());
     let path = format!("/{}\u{9b}\u{202e}", "x".repeat(180));
-    // More than the pipe (64 kB) and the queue hold.
+    // This is more than the pipe (64 kB) and the queue can hold.
     for _ in 0..2000 {
         visitor.get(&path).expect(404);
     }

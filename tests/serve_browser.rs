@@ -4,7 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;
-// Included only here, because no other test needs a browser.
+// This module is included only here, because no other test needs a browser.
 #[path = "support/browser.rs"]
 mod browser;
 
@@ -15,7 +15,7 @@ use fantoccini::Locator;
 use serde_json::json;
 use support::{App, RedisServer};
 
-/// Returns how much of the ring has run down, in percent.
+/// Returns how much of the countdown ring has run down, in percent.
 async fn run_down(browser: &Browser) -> f64 {
     let offset = browser.attribute("#arc", "stroke-dashoffset").await;
     offset.and_then(|offset| offset.parse().ok()).unwrap_or(0.0)
@@ -33,7 +33,7 @@ async fn wait_until_run_down(browser: &Browser, wanted: impl Fn(f64) -> bool) {
     }
 }
 
-/// Waits until the message below the ring appears or disappears.
+/// Waits until the message below the countdown ring appears or disappears.
 async fn wait_for_message(browser: &Browser, is_there: bool) {
     let end = tokio::time::Instant::now() + Duration::from_secs(30);
     while browser.text("#ended").await.is_empty() == is_there {
@@ -114,7 +114,7 @@ async fn a_visit_in_one_tab_refills_the_ring_in_the_other() {
     wait_until_run_down(&browser, |percent| percent < 12.0).await;
     let fields = browser.wait_for_text("#fields", "visits 2").await;
     assert!(fields.contains("username ada"), "{fields}");
-    // The rest of the page has not changed: only the view of the data is updated.
+    // The rest of the page must not have changed, because only the view of the data is updated.
     browser.wait_for_text("main", "Visits: 1").await;
     browser.close().await;
 }
@@ -186,7 +186,7 @@ async fn the_keyboard_is_enough() {
     let focused = browser.client.active_element().await.unwrap();
     focused.send_keys("ada\u{e007}").await.unwrap();
     browser.wait_for_text("main", "Visits: 1").await;
-    // The first element that the Tab key reaches is the link that skips the navigation.
+    // The first element that the Tab key reaches is the link for skipping the navigation.
     browser
         .client
         .find(Locator::Css("body"))
@@ -204,7 +204,7 @@ async fn the_keyboard_is_enough() {
 async fn a_redis_that_goes_and_comes_is_seen_on_the_open_page() {
     let mut server = RedisServer::with()
         .line("appendonly yes")
-        // Otherwise Redis may lose the last two seconds if the disk is busy.
+        // Without this setting, Redis may lose the last two seconds if the disk is busy.
         .line("appendfsync always")
         .start();
     let app = App::start(&server.url(), &["--ttl", "600"]);

@@ -1,4 +1,4 @@
-//! `serve` on a cluster whose nodes fail and whose slots move.
+//! Tests `serve` on a cluster in which nodes fail and slots move.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use support::wait::wait_for;
 use support::{App, Certificate, Cluster, RedisServer, Settings, valkey};
 
-/// Sessions: enough for each node to have some.
+/// The number of visitors. It is large enough for each node to have some sessions.
 const VISITORS: usize = 12;
 
 fn slot_of(node: &RedisServer, key: &str) -> String {
@@ -58,13 +58,13 @@ fn a_session_is_served_while_its_slot_moves_and_afterwards() {
     visit();
     let port = to.port().to_string();
     from.ask(&["MIGRATE", "127.0.0.1", &port, &key, "0", "5000"]);
-    // Now the first node replies ASK.
+    // The first node now replies with ASK.
     visit();
     visit();
     for node in [to, from, &cluster.nodes[2]] {
         node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &id_of(to)]);
     }
-    // And now MOVED.
+    // The first node now replies with MOVED.
     visit();
     visit();
     ada.get("/logout").expect(303);
@@ -101,7 +101,7 @@ fn under_load(app: &App, work: impl FnOnce(&dyn Fn())) {
                         continue;
                     }
                     let answer = answer.expect(200).says(&format!("Logged in as {name}"));
-                    // Fewer, if a primary failed before it had replicated a visit.
+                    // The number may be lower, if a primary failed before it had replicated a visit.
                     assert!(answer.visits().unwrap() <= requests, "a visit was counted twice");
                     served.fetch_add(1, Ordering::SeqCst);
                 }
@@ -115,7 +115,7 @@ fn under_load(app: &App, work: impl FnOnce(&dyn Fn())) {
     });
 }
 
-/// Kills one primary after another, the one in the URL last.
+/// Kills one primary after the other. The one in the URL is the last.
 #[track_caller]
 fn sessions_survive_failing_primaries(settings: &Settings, login: &str, options: &[&str]) {
     let mut cluster = Cluster::of(settings);
@@ -125,7 +125,8 @@ fn sessions_survive_failing_primaries(settings: &Settings, login: &str, options:
     under_load(&app, |all_are_served| {
         for (number, replica) in failing {
             all_are_served();
-            // The link of a new replica takes a moment, and without it there is no promotion.
+            // It takes a moment until a new replica is connected to its primary, and a replica without this
+            // connection is not promoted.
             wait_for("the replica to be in step", || {
                 let info: String = redis::cmd("INFO").query(&mut replica.connection()).unwrap();
                 info.contains("master_link_status:up").then_some(())
@@ -146,7 +147,7 @@ fn sessions_survive_failing_primaries(settings: &Settings, login: &str, options:
             cluster.nodes[number] = replica;
         }
     });
-    // Logins on the new primaries.
+    // These logins use the new primaries.
     for number in 0..VISITORS {
         app.logged_in(&format!("new-{number}")).get("/").says("Visits: 1");
     }
@@ -179,7 +180,7 @@ fn sessions_survive_failing_primaries_over_tls_with_few_permissions() {
 fn a_database_other_than_0_is_used_or_refused() {
     let cluster = Cluster::start();
     let app = App::start(&format!("{}/1", cluster.url().trim_end_matches("/0")), &[]);
-    // This Redis has only database 0 in a cluster.
+    // In a cluster, this server has only database 0.
     app.visitor().log_in("ada").expect(503);
     assert_eq!(cluster.keys(), Vec::<String>::new());
 
@@ -189,7 +190,7 @@ fn a_database_other_than_0_is_used_or_refused() {
     let cluster = Cluster::of(&RedisServer::with().program(valkey).line("cluster-databases 4"));
     let app = App::start(&format!("{}/1", cluster.url().trim_end_matches("/0")), &[]);
     app.logged_in("ada").get("/").says("Visits: 1");
-    // This lists database 0.
+    // This lists the keys in database 0.
     assert_eq!(cluster.keys(), Vec::<String>::new());
 }
 

@@ -1,5 +1,5 @@
-//! Tests the app while Redis fails. Every request that needs Redis gets a 503 within two seconds, and requests
-//! succeed again as soon as Redis works.
+//! Tests the app while Redis fails. Every request that needs Redis must get a 503 within two seconds, and
+//! requests must succeed again as soon as Redis works.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -15,14 +15,15 @@ use support::ports::free_port;
 use support::wait::wait_for;
 use support::{Answer, App, Certificate, Proxy, RedisServer, Replies, Stunnel, Visitor, valkey};
 
-/// How long a visitor may have to wait, plus half a second for a busy machine.
+/// The maximum time that a visitor may have to wait, plus half a second for a busy machine.
 const LONGEST_WAIT: Duration = Duration::from_millis(2500);
 
 fn app(server: &RedisServer) -> App {
     App::start(&server.url(), &["--ttl", "600"])
 }
 
-/// Checks that everything that needs Redis quickly returns 503 with the cause, and that everything else works.
+/// Checks that everything that needs Redis quickly returns a 503 with the cause, and that everything else
+/// works.
 #[track_caller]
 fn expect_outage(visitor: &Visitor, cause: &str) -> Answer {
     let page = expect_503(visitor.clone().get("/"));
@@ -59,7 +60,7 @@ fn expect_pages_without_redis(visitor: &Visitor) {
 fn a_stopped_server_gives_503_and_the_first_request_after_its_restart_succeeds() {
     let mut server = RedisServer::with()
         .line("appendonly yes")
-        // Otherwise Redis may lose the last two seconds if the disk is busy.
+        // Without this setting, Redis may lose the last two seconds if the disk is busy.
         .line("appendfsync always")
         .start();
     let app = app(&server);
@@ -76,7 +77,7 @@ fn a_stopped_server_gives_503_and_the_first_request_after_its_restart_succeeds()
 fn a_closed_connection_is_replaced_before_a_command_is_sent() {
     let mut server = RedisServer::with()
         .line("appendonly yes")
-        // Otherwise Redis may lose the last two seconds if the disk is busy.
+        // Without this setting, Redis may lose the last two seconds if the disk is busy.
         .line("appendfsync always")
         .start();
     let app = app(&server);
@@ -99,7 +100,7 @@ fn a_paused_server_gives_503_and_works_again_when_it_resumes() {
     let page = wait_for("the page to load again", || {
         Some(ada.get("/")).filter(|page| page.status == 200)
     });
-    // A command that was sent may have been executed once, but it was not sent again.
+    // The command may have been executed once, but it must not have been sent again.
     let visits = page.visits().unwrap();
     assert!((2..=3).contains(&visits), "{visits}");
 }
@@ -248,7 +249,7 @@ fn expect_each_visit_once(app: &App, proxy: &Proxy, server: &RedisServer) {
     }
 }
 
-/// Returns the visit counter in Redis of the only session.
+/// Returns the visit counter of the only session in Redis.
 fn visits_in(server: &RedisServer) -> u64 {
     let keys = server.keys();
     let key = keys.iter().find(|key| key.starts_with("sessiontut:session:"));
@@ -274,7 +275,7 @@ fn a_server_that_cannot_save_to_disk_is_reported_and_keeps_the_session() {
     let app = app(&server);
     let mut ada = app.logged_in("ada");
     assert_eq!(ada.get("/").visits(), Some(1));
-    // A folder with the file's name makes the save fail as on a full disk, even if root runs the test.
+    // A folder with the file's name makes saving fail as on a full disk, even if root runs the test.
     let obstacle = server.socket().with_file_name("dump.rdb");
     fs::create_dir(&obstacle).unwrap();
     save(&server, "err");
@@ -330,7 +331,7 @@ fn a_stopped_or_paused_tls_tunnel_gives_503_and_the_next_request_after_it_succee
     tunnel.pause();
     expect_outage(&ada, "server.silent");
     tunnel.resume();
-    // A command that was sent may have been executed once, but it was not sent again.
+    // The command may have been executed once, but it must not have been sent again.
     let visits = ada.get("/").expect(200).visits().unwrap();
     assert!((3..=4).contains(&visits), "{visits}");
 }
@@ -363,8 +364,8 @@ fn many_requests_of_one_session_count_exactly() {
     }
 }
 
-/// Eight visitors share one session and load the page twenty-five times each. Every number from 1 to 200 must appear
-/// once.
+/// Eight visitors share one session, and each loads the page twenty-five times. Every number from 1 to 200
+/// must appear exactly once.
 #[track_caller]
 fn counts_exactly(visitors: &[Visitor]) {
     let mut visits: Vec<u64> = thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Common attacks on an HTTP server, and how the server shuts down.
+//! Tests common attacks on an HTTP server, and how the server shuts down.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
@@ -158,8 +158,8 @@ fn a_chunked_form_with_expect_gets_the_same_status() {
             "POST /login HTTP/1.1\nHost: 127.0.0.1:{}\nTransfer-Encoding: chunked\nExpect: 100-continue",
             app.port
         );
-        // Keep the connection open in both directions, because the server would treat the end of the input as a
-        // disconnect.
+        // The connection must stay open in both directions, because the server would treat the end of the
+        // input as a disconnect.
         let mut stream = connect_and_send(app.port, &raw(&head, chunk));
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -231,8 +231,8 @@ fn thousands_of_idle_connections_block_no_visitor_and_use_bounded_memory() {
     let mut opened = 0;
     let mut memory_at_cap = 0;
     while opened < 10_000 {
-        // This process also has a limit of file descriptors, so it closes its oldest connections. The server decides
-        // independently which ones it closes.
+        // This process also has a limit of file descriptors, so it closes its oldest connections. The server
+        // decides by itself which connections it closes.
         if idle.len() == 800 {
             idle.drain(..200);
         }
@@ -300,7 +300,7 @@ fn shutdown_ends_event_streams_at_once_and_completes_a_request() {
         body.len()
     );
     slow.write_all(&raw(&head, "user")).unwrap();
-    // The server has read the head of the request when it answers a later one.
+    // When the server answers a later request, it has read the head of this one.
     app.visitor().get("/").expect(200);
 
     app.running.terminate();
@@ -363,9 +363,10 @@ fn invalid_http_gets_an_empty_error_response_and_the_connection_is_closed() {
 #[test]
 fn idle_connections_leave_descriptors_for_redis() {
     const IDLE: usize = 1010;
-    /// A process usually has 1,024 file descriptors. The rest are for Redis and the runtimes.
+    /// The number of connections. A process usually has 1,024 file descriptors, and the rest are for Redis
+    /// and the runtimes.
     const MOST: usize = 1000;
-    // This process holds the other ends of the connections, so raise its own limit.
+    // This process holds the other ends of the connections, so its own limit must be raised.
     let raised = Command::new(required("prlimit", "util-linux"))
         .args(["--pid", &std::process::id().to_string(), "--nofile=4096"])
         .status();
@@ -374,7 +375,8 @@ fn idle_connections_leave_descriptors_for_redis() {
     let app = App::start(&server.url(), &[]);
     let _idle: Vec<TcpStream> = (0..IDLE).map(|_| connect(app.port).unwrap()).collect();
     expect_service(&app);
-    // The server closes some connections at once to make room, and all others after ten idle seconds.
+    // The server closes some connections at once to make room, and all others after they have been idle for
+    // ten seconds.
     let few = within(Duration::from_secs(5), || {
         let open = std::fs::read_dir(format!("/proc/{}/fd", app.running.pid()));
         (open.unwrap().count() < MOST).then_some(())

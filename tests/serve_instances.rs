@@ -1,4 +1,5 @@
-//! Tests that instances on the same Redis find each other, and that each prints the address to open in a browser.
+//! Tests that instances that use the same Redis find each other, and that each prints the address to open in
+//! a browser.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -123,7 +124,7 @@ fn an_instance_on_all_addresses_is_announced_under_a_reachable_one() {
         keys.find(|key| key.starts_with("sessiontut:instance:"))
     });
     assert!(!announced.contains("0.0.0.0"), "{announced}");
-    // Addresses that other clients write there must not become links to other hosts.
+    // Other clients may write addresses to this list. These must not become links to other hosts.
     server.ask(&["HSET", "sessiontut:instances", "0.0.0.0:81", "stage 4"]);
     server.ask(&["SET", "sessiontut:instance:0.0.0.0:81", "stage 4"]);
     let app = App::start(&server.url(), &[]);
@@ -176,7 +177,7 @@ fn metadata_service() -> String {
 #[track_caller]
 fn on_ec2(listen: &str) -> (String, String) {
     let service = metadata_service();
-    // The service must reply within 150 ms, which a busy machine may miss.
+    // The service must reply within 150 ms, but a busy machine may be slower.
     wait_for("the metadata service to answer in time", || {
         let mut running = Home::new()
             .sessiontut(["serve", "--stage", "1", "--listen", listen])
@@ -191,7 +192,7 @@ fn on_ec2(listen: &str) -> (String, String) {
     })
 }
 
-/// Returns the port after `host` in a URL.
+/// Returns the port that follows `host` in a URL.
 fn port_behind<'a>(host: &str, line: &'a str) -> &'a str {
     let (_, rest) = line.split_once(host).unwrap();
     rest.split('/').next().unwrap()

@@ -226,7 +226,8 @@ fn every_link_leads_to_an_existing_part_of_a_page() {
     let server = RedisServer::start();
     for stage in ["1", "2", "3", "4"] {
         let app = App::start(&server.url(), &["--stage", stage, "--ttl", "600"]);
-        // The page of an error, and the home page of a visitor who is not logged in, contain other links.
+        // An error page, and the home page of a visitor who is not logged in, contain links that other pages
+        // do not have.
         let mut links = vec![("/nowhere".to_owned(), "/".to_owned())];
         links.extend(links_of("/", &app.visitor().get("/").body));
         links.extend(links_of("/", &app.visitor().with_cookie("x").get("/").body));
@@ -305,7 +306,7 @@ fn the_diagram_shows_each_round_trip_as_two_arrows() {
         (app.visitor(), 0),
         (app.visitor().with_cookie("x"), 0),
         (app.logged_in("ada"), 1),
-        // The second one deletes the key that HINCRBY has created.
+        // The second round trip deletes the key that HINCRBY has created.
         (app.visitor().with_cookie(&dead), 2),
     ] {
         let page = visitor.get("/").expect(200).body;
@@ -329,12 +330,12 @@ fn the_creation_time_is_shown_as_an_age() {
     ada.get("/").says(&format!("{created} (5 minutes ago)"));
 }
 
-/// Returns the visible text of a page, with one line per block and table row, and without the parts that differ from
-/// run to run.
+/// Returns the visible text of a page, with one line per block and table row. Parts that differ between runs
+/// are replaced.
 fn visible(page: &str, variable: &[(&str, &str)]) -> String {
     let (_, body) = page.split_once("<body").unwrap_or_default();
     let mut lines = Vec::new();
-    // The titles of steps are the wording of lessons.
+    // The titles of sections belong to the wording of the lessons.
     for line in body.lines().filter(|line| !line.contains("class=\"explained\"")) {
         let line = line
             .replace("</dt><dd>", ": ")
@@ -399,7 +400,7 @@ fn home_pages_wording() {
         if let Some(key) = session {
             variable.extend([(key.as_str(), "KEY"), (&token[..6], "TOKEN")]);
         } else if let Some((_, signature)) = token.rsplit_once('.') {
-            // It also covers the time.
+            // This part of the cookie also covers the time.
             variable.push((&signature[..6], "SIGNATURE"));
         }
         assert_golden(

@@ -1,4 +1,4 @@
-//! The app on different servers: with a password, with TLS, and on a cluster.
+//! Tests the app on different servers: with a password, with TLS, and on a cluster.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -57,8 +57,8 @@ fn a_stopped_cluster_node_gives_503_in_time_only_for_its_own_sessions() {
     assert!(answers.iter().any(|answer| answer.status == 200));
 }
 
-/// Moves a key's slot to another node, as `redis-cli --cluster reshard` does. Waits for `pause` before and after it
-/// moves the key, so that requests find the slot in both states.
+/// Moves a key's slot to another node, as `redis-cli --cluster reshard` does. Calls `pause` before and after
+/// moving the key, so that requests find the slot in both states.
 #[track_caller]
 fn move_slot_of(key: &str, from: &RedisServer, to: &RedisServer, pause: impl Fn()) {
     let text = |value: redis::Value| redis::from_redis_value::<String>(value).unwrap();

@@ -1,4 +1,4 @@
-//! The step commands on real servers: without TLS, with TLS, and on a cluster.
+//! Tests the step commands on real servers: without TLS, with TLS, and on a cluster.
 
 mod support;
 

@@ -18,9 +18,9 @@ use support::http::{connect, try_send};
 use support::wait::wait_for;
 use support::{App, RedisServer};
 
-/// Number of races: enough for both orders to occur.
+/// The number of races. It is large enough for both orders to occur.
 const ROUNDS: usize = 100;
-/// Number of visits that race with the end of a session.
+/// The number of visits that race with the end of a session.
 const RACERS: usize = 8;
 
 #[allow(clippy::unwrap_used, reason = "a test's helper")]
@@ -43,7 +43,7 @@ fn store(redis: &RedisConnection) -> SessionStore<RedisConnection> {
     }
 }
 
-/// Visits the session on two connections while `end` ends it. Afterwards, no key may exist.
+/// Visits the session on two connections while `end` ends the session. Afterwards, no key may exist.
 #[allow(clippy::unwrap_used, reason = "a test's helper")]
 async fn nothing_survives(server: &RedisServer, end: impl AsyncFn(&Token)) {
     let connections = [connection(server).await, connection(server).await];
@@ -76,7 +76,7 @@ async fn the_maximum_age_is_measured_with_the_clock_of_redis() {
     let redis = connection(&server).await;
     let time: (i64, i64) = redis::cmd("TIME").query(&mut server.connection()).unwrap();
     assert!(redis.clock().now().abs_diff(time.0.unsigned_abs()) <= 1);
-    // Another instance, whose clock is nine hours ahead, knows the difference.
+    // The clock of another instance is nine hours ahead, but the instance knows this difference.
     let token = store(&redis).create("ada").await.unwrap();
     let mut ahead = store(&redis);
     ahead.clock = Clock::of_redis(time.0 + 9 * 3600);
@@ -102,7 +102,7 @@ async fn a_visit_that_races_with_the_expiry_does_not_revive_the_session() {
     let mut connection = server.connection();
     let connection = std::sync::Mutex::new(&mut connection);
     nothing_survives(&server, async |token| {
-        // With a time in the past, the key expires at once.
+        // If the time is in the past, the key expires at once.
         redis::cmd("PEXPIREAT")
             .arg(token.key())
             .arg(1)
@@ -127,7 +127,7 @@ fn a_server_killed_at_any_moment_leaves_no_key_without_a_ttl() {
         thread::scope(|scope| {
             for request in [&visit, &login, &visit, &login] {
                 let port = app.port;
-                // When the server is killed, there is no response.
+                // After the server has been killed, there is no response.
                 scope.spawn(move || while try_send(port, request).is_ok() {});
             }
             // In each round, the server is killed at a different moment.
@@ -146,11 +146,12 @@ fn a_hash_of_stage_2_is_deleted_even_if_its_visitor_disconnected() {
     let app = App::start(&server.url(), &["--stage", "2"]);
     app.logged_in("bob").get("/").expect(200);
     let ada = app.logged_in("ada");
-    // While Redis is paused, the visit waits for it. The visitor disconnects before the visit is counted.
+    // While Redis is paused, the visit has to wait for it. The visitor disconnects before the visit is
+    // counted.
     server.pause();
     let mut stream = connect(app.port).unwrap();
     stream.write_all(&ada.request("GET", "/", &[], None)).unwrap();
-    // When a later request on another connection is answered, this one has been read.
+    // When a later request on another connection has been answered, this request has been read.
     app.visitor().get("/").expect(200);
     drop(stream);
     app.visitor().get("/").expect(200);
@@ -168,11 +169,11 @@ fn a_hash_of_stage_2_is_deleted_even_if_its_visitor_disconnected() {
     assert_eq!(server.keys(), Vec::<String>::new());
 }
 
-/// Replies that must not disturb other requests on a shared connection.
+/// Tests that large replies do not disturb other requests on a shared connection.
 mod large_replies {
     use super::*;
 
-    /// A reply that is longer than the limit.
+    /// The size of a reply that exceeds the limit.
     const LARGE: usize = 1_100_000;
 
     #[tokio::test]
@@ -212,7 +213,7 @@ mod large_replies {
     }
 }
 
-/// A connection whose transactions get these replies to EXEC, and which counts single commands.
+/// A connection that returns these replies to EXEC, and counts commands outside transactions.
 struct Scripted {
     replies: VecDeque<&'static str>,
     single_commands: usize,
@@ -265,7 +266,7 @@ async fn a_malformed_reply_to_exec_is_an_error_and_deletes_nothing() {
         assert!(store.visit(&Token::generate()).await.is_err(), "{reply:?}");
     }
     assert_eq!(store.redis.single_commands, 0);
-    // HINCRBY has created the key of a dead session, which is deleted.
+    // HINCRBY creates the key of a session that has ended. The store must delete this key.
     store.redis.replies = ["*3\r\n:1\r\n:1\r\n*2\r\n$6\r\nvisits\r\n$1\r\n1\r\n"].into();
     assert!(store.visit(&Token::generate()).await.unwrap().is_none());
     assert_eq!(store.redis.single_commands, 1);

@@ -1,7 +1,8 @@
-//! Tests that no input from outside causes a panic, terminal control characters in the output, or a secret in the
+//! Tests that no input from outside causes a panic, or puts terminal control characters or a secret into the
 //! output.
 //!
-//! `PROPTEST_CASES` sets the number of cases per property; properties with a server run a quarter of it.
+//! `PROPTEST_CASES` sets the number of inputs per property. For properties with a server, a quarter of this
+//! number is used.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
@@ -24,7 +25,8 @@ use sessiontut::untrusted::{Limits, json, markdown, measure, steps, text};
 
 const SECRET: &str = "Plover4417";
 
-/// Failed cases are not saved to a file. The test prints them; add them to the table of test cases of their module.
+/// Failing inputs are not saved to a file, but printed. Add them to the table of test cases in the module
+/// that failed.
 fn config(part: u32) -> Config {
     let usual = Config::default();
     Config {
@@ -34,7 +36,7 @@ fn config(part: u32) -> Config {
     }
 }
 
-/// Terminal control characters, and characters that reverse the direction of text.
+/// Whether the text contains terminal control characters, or characters that reverse the direction of text.
 fn controls_terminal(text: &str) -> bool {
     let is_layout = |character| character == '\n';
     text.chars().any(|character| {
@@ -51,7 +53,7 @@ fn is_harmless(shown: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Malicious or unusual text.
+/// Generates malicious or unusual text.
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         select(vec![
@@ -87,7 +89,8 @@ fn hostile() -> impl Strategy<Value = String> {
 
 // --- URLs -------------------------------------------------------------------------------------------------------
 
-/// A malformed URL of the kind that people and scripts produce. Everything before its last `@` may be secret.
+/// Generates malformed URLs of the kinds that people and scripts produce. Everything before the last `@` may
+/// be secret.
 fn url() -> impl Strategy<Value = String> {
     let scheme = prop_oneof![
         select(vec![
@@ -149,13 +152,13 @@ fn url() -> impl Strategy<Value = String> {
     ];
     (scheme, login, host, tail)
         .prop_map(|(scheme, login, host, tail)| format!("{scheme}{login}{host}{tail}"))
-        // After unix:/// comes a path, which may contain an @ but no user name or password.
+        // What follows unix:/// is a path, which may contain an @ but no user name or password.
         .prop_filter("the path of a socket", |url| {
             !url.to_lowercase().contains("unix:///")
         })
 }
 
-/// All output of one `ping`, for people and for scripts.
+/// Returns everything that one `ping` prints, for people and for scripts.
 fn everything_shown(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<String> {
     let mut shown: Vec<String> = steps(target, seen, verdict)
         .iter()
@@ -229,7 +232,8 @@ proptest! {
 
 // --- Servers ----------------------------------------------------------------------------------------------------
 
-/// A server that sends the same bytes on every connection at once, whatever it receives, and then closes.
+/// A server that sends the same bytes on every connection, whatever it receives, and then closes the
+/// connection.
 struct Babbler {
     address: SocketAddr,
     script: Arc<Mutex<Vec<u8>>>,
@@ -245,11 +249,13 @@ impl Babbler {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let script = says.lock().unwrap().clone();
-                // In a separate thread, because experiments use a second connection. The client may disconnect early.
+                // Each connection has its own thread, because experiments use a second connection. The client
+                // may disconnect early.
                 thread::spawn(move || {
                     let _ = stream.write_all(&script);
                     let _ = stream.shutdown(Shutdown::Write);
-                    // Read everything, because unread bytes would cause a reset, which discards what was sent.
+                    // All input is read, because unread bytes would cause a reset, and the client would lose
+                    // what was sent.
                     let _ = stream.read_to_end(&mut Vec::new());
                 });
             }
@@ -257,7 +263,8 @@ impl Babbler {
         Self { address, script }
     }
 
-    /// Runs `ping` against it with all options, and returns the output.
+    /// Runs `ping` with all options against a server that sends these bytes. Returns the verdict and the
+    /// output.
     fn climb(&self, script: Vec<u8>) -> (Verdict, Vec<String>) {
         *self.script.lock().unwrap() = script;
         let target = Target::parse(&format!("redis://:{SECRET}@{}/1", self.address)).unwrap();
@@ -283,7 +290,7 @@ impl Babbler {
     }
 }
 
-/// A valid or malformed reply.
+/// Generates valid and malformed replies.
 fn reply() -> impl Strategy<Value = Vec<u8>> {
     let bulk = |text: String| {
         [
@@ -349,7 +356,7 @@ fn reply() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Replies that repeat the password.
+/// Returns replies that repeat the password.
 fn echoes() -> Vec<String> {
     vec![
         format!("-ERR unknown command 'AUTH', with args beginning with: '{SECRET}'\r\n"),
@@ -362,7 +369,8 @@ fn echoes() -> Vec<String> {
     ]
 }
 
-/// What may come before a reply that repeats the password: the reply to AUTH, to PING, to SELECT, or to another program.
+/// What may precede a reply that repeats the password: the reply to AUTH, PING or SELECT, or the reply of
+/// another program.
 const BEFORE_THE_ECHO: [&str; 5] = [
     "",
     "+OK\r\n",
@@ -371,13 +379,13 @@ const BEFORE_THE_ECHO: [&str; 5] = [
     "-ERR unknown command '*2'\r\n",
 ];
 
-/// The replies of a server that repeats the password, at once or some replies late.
+/// Generates the replies of a server that repeats the password, either at once or after other replies.
 fn echo() -> impl Strategy<Value = Vec<u8>> {
     (select(&BEFORE_THE_ECHO[..]), select(echoes()), hostile())
         .prop_map(|(first, echo, more)| format!("{first}{echo}{more}").into_bytes())
 }
 
-/// All bytes that a server sends. They often start with valid replies.
+/// Generates everything that a server sends. It often starts with valid replies.
 fn script() -> impl Strategy<Value = Vec<u8>> {
     let pongs = "+PONG\r\n".repeat(4);
     let polite = select(vec![
@@ -423,7 +431,8 @@ proptest! {
         let whole = measure(&bytes, limits);
         if let Ok(Some(length)) = whole {
             prop_assert!(length <= bytes.len() && length <= limits.bytes);
-            // Extra bytes must be ignored, and a missing part must be reported as incomplete.
+            // Additional bytes must be ignored, and if bytes are missing, the reply must be reported as
+            // incomplete.
             prop_assert_eq!(measure(&bytes[..length], limits), whole);
             let part = cut.index(length);
             prop_assert_eq!(measure(&bytes[..part], limits), Ok(None));
@@ -477,7 +486,7 @@ proptest! {
 
     #[test]
     fn an_untrusted_lesson_is_displayed_without_harm(source in lesson(), width in 0_usize..100) {
-        // Colours from the program would hide those of the lesson.
+        // If the program used colours, they would hide those of the lesson.
         colored::control::set_override(false);
         for line in markdown::lines(&source, width) {
             // Tabs in code are kept.
@@ -486,7 +495,7 @@ proptest! {
         for line in markdown::wrapped(&source, width) {
             prop_assert!(!controls_terminal(&line), "{line:?}");
         }
-        // Errors are expected; only a panic fails the test.
+        // Errors are expected. Only a panic fails the test.
         let _ = is_valid_lesson("01-t.md", &source);
     }
 }

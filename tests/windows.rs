@@ -1,4 +1,5 @@
-//! Output in windows of 80 and 40 columns: words are not split at the edge, and commands to paste stay on one line.
+//! Tests the output in windows of 80 and 40 columns. Words must not be split at the edge, and commands to
+//! paste must stay on one line.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
@@ -10,7 +11,7 @@ use support::{Home, RedisServer, Terminal};
 /// An address where no process is listening.
 const CLOSED: &str = "redis://127.0.0.1:1";
 
-/// Returns a terminal after these command lines were run in it, one after another.
+/// Returns a terminal in which these command lines have been run, one after another.
 #[track_caller]
 fn after(home: &Home, columns: u16, lines: &[&str], variables: &[(&str, &str)]) -> Terminal {
     let terminal = Terminal::shell(home, columns, 100, variables);
@@ -23,7 +24,7 @@ fn after(home: &Home, columns: u16, lines: &[&str], variables: &[(&str, &str)]) 
     terminal
 }
 
-/// Returns the text on the screen as one line.
+/// Returns the text on the screen as a single line.
 fn read(terminal: &Terminal) -> String {
     let screen = terminal.screen();
     screen.lines().map(str::trim).collect::<Vec<_>>().join(" ")
@@ -48,7 +49,7 @@ fn notes_of_serve_are_wrapped_between_words_except_in_commands() {
         terminal.wait_for("`ss -ltnp`");
         terminal.keys(&["C-c"]);
         assert_eq!(terminal.exit_status(), 0);
-        // A command is not wrapped, so that it can be copied.
+        // Commands are not wrapped, so that users can copy them.
         let broken = terminal.broken_lines();
         assert!(broken.iter().all(|line| line.contains("`ps -o")), "{broken:#?}");
         let said = without_digits(&read(&terminal));
@@ -67,12 +68,12 @@ fn notes_of_serve_are_wrapped_between_words_except_in_commands() {
     }
 }
 
-/// Removes digits, because ports differ between two runs.
+/// Removes digits, because ports differ between runs.
 fn without_digits(text: &str) -> String {
     text.replace(|character: char| character.is_ascii_digit(), "")
 }
 
-/// Returns the notes of `serve`, which go to a pipe.
+/// Returns the notes that `serve` writes to a pipe.
 fn serve_outside_a_terminal() -> String {
     let home = Home::new();
     let mut running = home
@@ -123,7 +124,7 @@ fn no_command_splits_a_word_at_the_edge_of_the_window() {
         let pasted: Vec<&String> = broken
             .iter()
             .filter(|line| {
-                // The URL in the first row stays whole, too.
+                // The URL in the first row is not wrapped either.
                 !["export REDIS_URL=", "ps -o ", "[ok] url", "[! ] url"]
                     .iter()
                     .any(|start| line.trim().starts_with(start))
@@ -190,7 +191,7 @@ fn a_note_about_unsaved_progress_is_wrapped_between_words() {
         let nowhere = [("XDG_STATE_HOME", "/proc/none")];
         let terminal = Terminal::sized(&home, &["learn"], columns, 60, &nowhere);
         terminal.wait_for("q quit");
-        // Code is indented; it is not wrapped, so that it can be copied.
+        // Code is indented but not wrapped, so that users can copy it.
         let broken = terminal.broken_lines();
         assert!(broken.iter().all(|line| line.starts_with("  ")), "{broken:#?}");
         let screen = read(&terminal);

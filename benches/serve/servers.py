@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
-# The permissions that lesson 7 names, and those that a cluster needs in addition.
+# The permissions in lesson 7, and those that a cluster needs in addition.
 ACL = "~sessiontut:* +hset +hincrby +hgetall +expire +del +multi +exec +pttl +hget +hdel +cluster|slots +asking"
 SESSIONTUT = Path(os.environ.get("SESSIONTUT", TARGET / "release/sessiontut"))
 
@@ -46,7 +46,8 @@ class Visitor:
     def __init__(self, port, name):
         self.port, self.name = port, name
         self.connection, self.cookie = None, None
-        # The count on the last page, requests since the login, and pages since the login.
+        # The count on the last page, the number of requests since the login, and the number of pages since
+        # the login.
         self.last, self.sent, self.served = 0, 0, 0
 
     def log_in(self):
@@ -102,7 +103,7 @@ class Visitor:
 class Redis:
     """A redis-server that writes every change to its disk before it replies."""
 
-    # Options of `serve` for this Redis.
+    # The options of `serve` that this Redis needs.
     options = ()
 
     def __init__(self, folder, program="redis-server", *settings):
@@ -139,7 +140,7 @@ class Cluster:
             settings += ["tls-replication yes", "tls-cluster yes", f"tls-cert-file {self.folder}/cert.pem",
                          f"tls-key-file {self.folder}/key.pem", f"tls-ca-cert-file {self.folder}/cert.pem"]
         if with_acl:
-            # The default user does what replicas and this script need.
+            # The default user has the permissions that replicas and this script need.
             login = "app:app-password@"
             self.client += ["--no-auth-warning", "-a", "operator-password"]
             settings += ["requirepass operator-password", "masterauth operator-password", f"user app on >app-password {ACL}"]
@@ -175,7 +176,8 @@ class Cluster:
         self.processes[victim].wait()
         alive = [port for port in self.nodes if port != victim]
         wait_for("a promotion", lambda: sum(self.role(port) == "master" for port in alive) == 3)
-        # A thread, because the caller measures the recovery from the promotion on.
+        # The restart runs in a thread, because the caller measures the recovery from the time of the
+        # promotion.
         threading.Timer(8, self.start, [victim]).start()
 
     def role(self, port):

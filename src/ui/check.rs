@@ -1,4 +1,4 @@
-//! The output of `check`: one line per check, failures with their evidence, and a summary.
+//! Prints the output of `check`: one line per check, failures with their evidence, and a summary.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(crate) fn judged(result: &CheckResult) {
     }
 }
 
-/// Prints the name of a stage before its checks.
+/// Prints the name of a stage, before its checks.
 pub(crate) fn stage(stage: u8) {
     answer(&format!("stage {stage}"));
 }
@@ -91,7 +91,7 @@ fn failure(result: &CheckResult) {
     );
 }
 
-/// Prints that the run was interrupted, and which keys of the app remain.
+/// Prints that the run was interrupted, and which of the app's keys remain.
 pub(crate) fn interrupted(left: &[String]) {
     match left {
         [] => note("interrupted"),
@@ -107,7 +107,7 @@ pub(crate) fn json(value: &Value, is_indented: bool) {
     super::answered(writer::out_json(&writer::json(value, is_indented)));
 }
 
-/// Returns a function that shows the time left. On a terminal, this is a countdown; elsewhere, one line.
+/// Returns a function that shows the time left: as a countdown on a terminal, or as one line elsewhere.
 pub(crate) fn countdown(what: &'static str, span: Duration) -> Box<dyn FnMut(Duration)> {
     if !std::io::stderr().is_terminal() {
         note(&format!("{what} in {:.1} s", span.as_secs_f64()));

@@ -1,4 +1,4 @@
-//! Shows a drill's task, answers and solution.
+//! Prints a drill's task, answers and solution.
 
 use colored::Colorize as _;
 
@@ -45,7 +45,7 @@ pub(crate) fn right(fault: &DrillFault) {
     told_behind(&format!("{} ", "[ok]".green()), fault.title);
 }
 
-/// Shows which evidence contradicts a wrong answer, without giving the right one away.
+/// Shows the evidence that contradicts a wrong answer, without revealing the right one.
 pub(crate) fn wrong(fault: &DrillFault, picked: &DrillFault) {
     told_behind(
         &format!("{} not ", "[!!]".red()),
@@ -56,7 +56,7 @@ pub(crate) fn wrong(fault: &DrillFault, picked: &DrillFault) {
     answer("");
 }
 
-/// Shows where to look.
+/// Shows where to look for the fault.
 pub(crate) fn hint(fault: &DrillFault, drill: &Drill) {
     let (layer, _) = fault.cause.code().split_once('.').unwrap_or_default();
     let ca = drill
@@ -70,7 +70,7 @@ pub(crate) fn hint(fault: &DrillFault, drill: &Drill) {
     answer("");
 }
 
-/// Explains all keys.
+/// Explains what each key does.
 pub(crate) fn keys() {
     for (key, does) in [
         ("1-5", "choose an answer (or use the arrow keys and Enter)"),

@@ -1,12 +1,13 @@
 //! Colours keywords, strings, comments and numbers in the code of lessons.
 //!
-//! A highlighting crate would enlarge the program by a megabyte, and one regular expression per language is enough
-//! here.
+//! One regular expression per language is enough for this. A highlighting crate would enlarge the program by
+//! a megabyte.
 
 use colored::Colorize as _;
 use regex_lite::{Captures, Regex};
 
-/// Returns the lines of `code`, in colour if colours are enabled. Does not wrap them, so that they can be copied.
+/// Returns the lines of `code`, in colour if colours are enabled. The lines are not wrapped, so that users
+/// can copy them.
 pub(super) fn lines(code: &str, language: &str) -> Vec<String> {
     let painted = match tokens(language) {
         Some(tokens) => tokens.replace_all(code, painted).into_owned(),
@@ -45,7 +46,8 @@ fn tokens(language: &str) -> Option<Regex> {
         ),
         _ => return None,
     };
-    // A string that is not closed extends to the end of the line or, if it may span several lines, of the text.
+    // A string that is not closed extends to the end of the line, or to the end of the text if such strings
+    // may contain line breaks.
     let string = |quote: &&str| match *quote {
         "\"" | "'" => format!(r"{quote}(?:\\(?s:.)|[^\\\n])*?(?:{quote}|$)"),
         _ => format!(r"{quote}(?:\\(?s:.)|[^\\])*?(?:{quote}|\z)"),

@@ -1,4 +1,5 @@
-//! The output of `learn`: lists, checks, and the two learners.
+//! Prints the output of `learn`: lists and the results of checks. The submodules are the two kinds of
+//! learner.
 
 mod diagram;
 mod robot;
@@ -25,7 +26,8 @@ use screen::Screen;
 /// Shows the help page by page.
 ///
 /// # Errors
-/// Returns [`Interrupted`] on Ctrl-C.
+///
+/// Returns [`Interrupted`] after Ctrl-C.
 pub(crate) fn page_help(stop: &Stop) -> Result<(), Interrupted> {
     let mut screen = Screen::new(stop.clone());
     screen.put_all(super::help_text().lines().map(str::to_owned));

@@ -29,20 +29,20 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     window::wrapped(&sanitize::line(text), "", "", width.max(NARROWEST))
 }
 
-/// Minimum width, because in a narrower window each line would contain only one word.
+/// The minimum width. In a narrower window, each line would contain only one word.
 const NARROWEST: usize = 16;
 
-/// The text in the left margin, which differs for the first line of a block.
+/// The text at the start of each line. It may be different for the first line of a block.
 #[derive(Clone, Debug)]
 struct Margin {
     first: String,
     rest: String,
 }
 
-/// Text in one style.
+/// A piece of text in one style.
 type Span = ColoredString;
 
-/// Rows of cells; the first row contains the column names.
+/// The rows of cells. The first row contains the column names.
 type Table = Vec<Vec<Vec<Span>>>;
 
 #[derive(Default)]
@@ -52,12 +52,12 @@ struct Page {
     spans: Vec<Span>,
     style: Style,
     margins: Vec<Margin>,
-    /// The number of the next item of each open list; `None` for bulleted lists.
+    /// For each open list, the number of the next item, or `None` for a bulleted list.
     lists: Vec<Option<u64>>,
     code: Option<(String, String)>,
     table: Option<Table>,
     link: Option<String>,
-    /// Whether an empty line is required before the next block.
+    /// Whether the next block must be preceded by an empty line.
     gap_due: bool,
 }
 
@@ -214,7 +214,8 @@ impl Page {
         }
     }
 
-    /// Adds text, and sanitises it again: the parser has converted `&#27;` to a control character, also in addresses.
+    /// Adds text. The text is sanitised again, because the parser converts `&#27;` to a control character,
+    /// even in addresses.
     fn add(&mut self, text: &str) {
         let mut span = Span::from(sanitize::line(text).as_ref());
         span.style = self.style;
@@ -225,7 +226,7 @@ impl Page {
         self.spans.push(Span::from("\n"));
     }
 
-    /// Adds HTML. Only `<br>` has an effect; comments and other tags are omitted.
+    /// Adds HTML. Only `<br>` has an effect. Comments and all other tags are omitted.
     fn add_html(&mut self, html: &str) {
         if html.starts_with("<br") {
             self.break_line();
@@ -286,7 +287,8 @@ fn plain_width(spans: &[Span]) -> usize {
     spans.iter().map(|span| span.input.width()).sum()
 }
 
-/// Wraps text between words. Colours each word separately, so that no colour extends beyond the end of a line.
+/// Wraps text between words. Each word is coloured separately, so that no colour continues after the end of a
+/// line.
 fn wrap(spans: &[Span], width: usize) -> Vec<String> {
     let mut text = String::new();
     for span in spans {
@@ -303,7 +305,7 @@ fn wrap(spans: &[Span], width: usize) -> Vec<String> {
     window::wrapped(&text, "", "", width)
 }
 
-/// Renders a table, in columns if they fit, and otherwise row by row.
+/// Renders a table: in columns if they fit, otherwise row by row.
 fn table_lines(table: &Table, width: usize) -> Vec<String> {
     let mut widths = Vec::new();
     for row in table {
@@ -329,7 +331,7 @@ fn table_lines(table: &Table, width: usize) -> Vec<String> {
     lines
 }
 
-/// Renders each row as a list of column names and cells.
+/// Renders each row as a list of column names and values.
 fn cards(table: &Table, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for row in table.iter().skip(1) {

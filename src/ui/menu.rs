@@ -1,4 +1,5 @@
-//! Menus. Unlike those of dialoguer, they end when a signal arrives, and have a letter or a number for each item.
+//! Menus. Unlike the menus of dialoguer, they end when a signal arrives, and each item has a letter or
+//! number.
 
 use colored::Colorize as _;
 use dialoguer::console::{Term, measure_text_width};
@@ -7,10 +8,11 @@ use super::prompt::{Key, KeyReader, Press, TEXT_IGNORED, WithoutEcho};
 use super::{answer, window};
 use crate::signals::{Interrupted, Stop};
 
-/// Columns of the mark before the selected item.
+/// The width in columns of the mark before the selected item.
 const MARK: usize = 2;
 
-/// A menu: a question, items with a name and a text, and further keys with what they do. `q` is always one of them.
+/// A menu: a question, items with a name and a description, and additional keys with descriptions. One of
+/// these keys is always `q`.
 pub(crate) struct Menu<'a> {
     pub prompt: &'a str,
     pub items: &'a [(String, &'a str)],
@@ -22,16 +24,16 @@ pub(crate) struct Menu<'a> {
 pub(crate) enum Selected {
     /// The index of an item.
     Item(usize),
-    /// One of the further keys.
+    /// One of the additional keys.
     Key(char),
     Quit,
 }
 
-/// Lets the user select an item with the arrow keys and Enter, or with the first character of its name, or press one
-/// of the further keys.
+/// Lets the user select an item with the arrow keys and Enter or with the first character of its name, or
+/// press one of the additional keys.
 ///
 /// # Errors
-/// Returns [`Interrupted`] on Ctrl-C, on a signal, or if the terminal is closed.
+/// Returns [`Interrupted`] after Ctrl-C or a signal, or if the terminal is closed.
 pub(crate) fn select(menu: &Menu<'_>, stop: &Stop) -> Result<Selected, Interrupted> {
     let Menu { items, keys, .. } = menu;
     let term = Term::stdout();
@@ -66,7 +68,7 @@ pub(crate) fn select(menu: &Menu<'_>, stop: &Stop) -> Result<Selected, Interrupt
     }
 }
 
-/// Removes the menu. Allows for rows that the terminal has wrapped because the window has become narrower.
+/// Clears the menu. Takes into account that the terminal has wrapped rows if the window has become narrower.
 fn clear(term: &Term, rows: &[String]) {
     let columns = usize::from(term.size().1).max(1);
     let shown = rows

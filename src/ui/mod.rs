@@ -1,6 +1,6 @@
 //! All terminal input and output.
 //!
-//! Answers go to standard output; progress and notes go to standard error.
+//! Results go to standard output. Progress messages and notes go to standard error.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -31,14 +31,14 @@ pub(crate) mod waiting;
 mod window;
 mod writer;
 
-/// Whether standard input and output are a terminal.
+/// Whether both standard input and standard output are a terminal.
 #[must_use]
 pub(crate) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// Prints the error of a command. Help that the user asked for goes to standard output, and everything else to
-/// standard error.
+/// Prints the error of a command. Requested help goes to standard output, and everything else to standard
+/// error.
 pub(crate) fn error(error: &Error) {
     match error {
         Error::CommandLine(answer) => command_line(answer),
@@ -60,7 +60,7 @@ pub(crate) fn error(error: &Error) {
     }
 }
 
-/// Returns the cause, the evidence and the fixes, one per line.
+/// Returns the cause, the evidence and the fixes of a fault, one per line.
 fn fault_lines(fault: &RedisFault) -> Vec<String> {
     let cause = format!("{} ({})", fault.summary, fault.code);
     let evidence = fault.evidence.iter().map(|fact| format!("  {fact}"));
@@ -85,8 +85,8 @@ fn url(error: &UrlError) {
     note(&format!("sessiontut: {code}: {}{meant}", error.message));
 }
 
-/// Prints one line of the answer without wrapping it, such as an address. A closed pipe (`| head -1`) is not an
-/// error.
+/// Prints one line of the result, such as an address, without wrapping it. A closed pipe (`| head -1`) is not
+/// treated as an error.
 pub(crate) fn answer(line: &str) {
     answered(writer::out(line));
 }
@@ -96,12 +96,12 @@ pub(crate) fn script(text: &str) {
     text.lines().for_each(answer);
 }
 
-/// Prints a line of the answer that contains a password, because the user needs it.
+/// Prints a line of the result that contains a password which the user needs.
 pub(crate) fn answer_with_secrets(line: &str) {
     answered(writer::out_with_secrets(line));
 }
 
-/// Notes that a part of the answer could not be written.
+/// Records whether a part of the result could not be written.
 fn answered(written: std::io::Result<()>) {
     if let Err(error) = written
         && error.kind() != std::io::ErrorKind::BrokenPipe
@@ -110,10 +110,11 @@ fn answered(written: std::io::Result<()>) {
     }
 }
 
-/// Why the answer could not be written, for example because the disk is full.
+/// The reason why the result could not be written, for example a full disk.
 static OUTPUT_ERROR: OnceLock<std::io::Error> = OnceLock::new();
 
-/// Reports an answer that could not be written. A command that has succeeded otherwise then fails.
+/// Reports that the result could not be written, if this is the case. A command that would otherwise have
+/// succeeded then fails.
 pub(crate) fn check_output(exit: Exit) -> Exit {
     match OUTPUT_ERROR.get() {
         None => exit,
@@ -124,12 +125,12 @@ pub(crate) fn check_output(exit: Exit) -> Exit {
     }
 }
 
-/// Prints a sentence of the answer, wrapped between words.
+/// Prints a sentence of the result, wrapped between words.
 pub(crate) fn told(text: &str) {
     told_behind("", text);
 }
 
-/// Prints a sentence after a mark or a name, which may contain colours.
+/// Prints a sentence after a mark or a name. The mark or name may contain colours.
 pub(crate) fn told_behind(lead: &str, text: &str) {
     let columns = window::columns(&Term::stdout());
     for line in window::fitted(lead, &sanitize::line(text), columns) {
@@ -148,7 +149,7 @@ pub(crate) fn whole_note(lines: &str) {
     writer::err(lines);
 }
 
-/// The first sentence of a usage error.
+/// Returns the first sentence of a usage error.
 pub(crate) fn usage_message(error: &Error) -> String {
     match error {
         Error::CommandLine(answer) => {
@@ -165,7 +166,7 @@ pub(crate) fn usage_message(error: &Error) -> String {
     }
 }
 
-/// Masks the logins of URLs: clap repeats arguments that it does not expect.
+/// Masks the logins in URLs, because clap repeats arguments that it does not expect.
 fn without_logins(text: &str) -> String {
     let mask = |word: &str| match (word.split_once("://"), word.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{MASK}@{place}"),
@@ -176,7 +177,7 @@ fn without_logins(text: &str) -> String {
 
 fn command_line(answer: &clap::Error) {
     if !answer.use_stderr() {
-        // Clap wraps its help itself.
+        // Clap itself wraps its help.
         let _ = answer.print();
         return;
     }

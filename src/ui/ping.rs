@@ -1,5 +1,5 @@
-//! The output of `ping`, on a terminal and elsewhere, and of `ping --watch`: one line per probe with a small graph, the
-//! verdict when it changes, and a summary.
+//! Prints the output of `ping`, on a terminal and elsewhere. For `ping --watch`, prints one line per probe
+//! with a small graph, the verdict whenever it changes, and a summary.
 
 use std::future::Future;
 use std::io::{self, IsTerminal as _};
@@ -23,10 +23,10 @@ use crate::ping::watch::{Change, ProbeResult, WatchEvent};
 use crate::ping::{ClimbEvent, Rung};
 use crate::redis_url::Target;
 
-/// The width of the output if it is not a terminal, because people paste it into tickets.
+/// The width of the output if it is not a terminal. Such output is often pasted into tickets.
 const PAGE: usize = 80;
 
-/// Shows progress: one line per check and, on a terminal, a spinner with the current wait.
+/// Shows the progress: one line per check and, on a terminal, a spinner that shows the current wait.
 #[derive(Debug)]
 pub(crate) struct ProgressDisplay<'a> {
     target: &'a Target,
@@ -37,7 +37,7 @@ pub(crate) struct ProgressDisplay<'a> {
 /// How much to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verbosity {
-    /// One line per check, then the verdict.
+    /// One line per check, followed by the verdict.
     Steps,
     VerdictOnly,
 }
@@ -51,7 +51,7 @@ impl<'a> ProgressDisplay<'a> {
         }
     }
 
-    /// Prints which URL is checked, with the password masked.
+    /// Prints the URL that is being checked, with the password masked.
     pub(crate) fn show_url(&self) {
         if self.verbosity == Verbosity::Steps {
             print_all(&decorated(&report::observed(
@@ -102,7 +102,7 @@ impl<'a> ProgressDisplay<'a> {
         }
     }
 
-    /// Waits for `work`; on a terminal, shows a spinner meanwhile.
+    /// Waits for `work`. On a terminal, shows a spinner meanwhile.
     pub(crate) async fn wait_for<T>(&self, work: impl Future<Output = T>) -> T {
         self.spinner.during(work).await
     }
@@ -130,7 +130,7 @@ impl<'a> ProgressDisplay<'a> {
     }
 }
 
-/// Prints to standard error how long `--wait` took.
+/// Prints how long `--wait` took, to standard error.
 pub(crate) fn answered_after(elapsed: Duration) {
     super::note(&format!("Redis answers after {:.1} s", elapsed.as_secs_f64()));
 }
@@ -148,7 +148,7 @@ pub(crate) fn verdict(target: &Target, seen: &Observations, verdict: &Verdict, v
     }
 }
 
-/// Names the command that explains the cause.
+/// Says which command explains the cause.
 fn name_page(verdict: &Verdict) {
     if let Some(finding) = &verdict.finding {
         answer("");
@@ -156,7 +156,7 @@ fn name_page(verdict: &Verdict) {
     }
 }
 
-/// Says what `--save-ca` wrote, on standard error.
+/// Says what `--save-ca` has written, on standard error.
 pub(crate) fn saved_certificates(path: &std::path::Path, chain: &[PeerCertificate], is_verified: bool) {
     let (path, count) = (path.display(), chain.len());
     let noun = if count == 1 { "certificate" } else { "certificates" };
@@ -265,7 +265,7 @@ fn painted(lines: &[String], paint: impl Fn(&str) -> ColoredString) -> Vec<Strin
     lines.iter().map(|line| paint(line).to_string()).collect()
 }
 
-/// Wraps a line of the report to the window, but to no more than [`PAGE`] columns.
+/// Wraps a line of the report to fit the window, at most to [`PAGE`] columns.
 fn fitted(line: &ReportLine) -> Vec<String> {
     match line {
         ReportLine::Words { lead, further, text } => {
@@ -315,7 +315,7 @@ pub(crate) fn probe(
     Ok(())
 }
 
-/// Describes a change and the events, with the new verdict.
+/// Describes what has changed, the events, and the new verdict.
 fn describe_change(target: &Target, probe: &ProbeResult) -> Vec<String> {
     let columns = window::columns(&Term::stdout());
     let texts = change_text(probe.change).into_iter().map(str::to_owned);
@@ -374,7 +374,7 @@ fn role_text(role: &str) -> String {
     }
 }
 
-/// Prints totals and percentiles.
+/// Prints the totals and percentiles.
 pub(crate) fn history_summary(history: &ProbeHistory, elapsed: Duration) {
     let columns = window::columns(&Term::stdout());
     let mut lines: Vec<String> = summary_lines(history, elapsed)
@@ -382,7 +382,7 @@ pub(crate) fn history_summary(history: &ProbeHistory, elapsed: Duration) {
         .flat_map(|line| window::lines(line, columns))
         .collect();
     if io::stdout().is_terminal() {
-        // The terminal may have printed ^C at the start of this line.
+        // The terminal may already have printed ^C on this line.
         lines.insert(0, String::new());
     }
     answer(&lines.join("\n"));
@@ -466,7 +466,7 @@ mod tests {
         }
         text.push('\n');
         let lines = summary_lines(&history, Duration::from_secs(4));
-        // The line about the outage contains the time of day.
+        // The line about the outage contains a time of day, which differs in each run.
         let lines: Vec<_> = lines
             .into_iter()
             .filter(|line| !line.starts_with("outage at"))

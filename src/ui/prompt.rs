@@ -1,4 +1,4 @@
-//! Terminal input: single keys, and a line to edit with history and completion.
+//! Reads single keys from a terminal, or a line that can be edited, with history and completion.
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -24,24 +24,25 @@ pub(crate) use crossterm::event::KeyCode as Key;
 use crate::sanitize;
 use crate::signals::{Interrupted, Stop};
 
-/// How often a wait for a key checks for a signal.
+/// How often a signal is checked for while waiting for a key.
 const SIGNAL_CHECK: Duration = Duration::from_millis(100);
-/// If two events arrive within this time, a person did not type them one by one.
+/// If two events arrive within this time, they were not typed one after the other by a person.
 const BURST: Duration = Duration::from_millis(20);
-/// The same at a prompt for lines, where fast typing is normal.
+/// Like [`BURST`], at a prompt for lines, where fast typing is normal.
 const LINE_BURST: Duration = Duration::from_millis(2);
-/// How long a letter is held back: if another one follows within this time, the person is typing a word.
+/// How long a letter is held back. If another one follows within this time, the person is typing a word.
 const HOLD: Duration = Duration::from_millis(200);
-/// Within this time after the last character, further characters belong to the same line.
+/// Further characters that arrive within this time after the last one belong to the same line.
 const TYPING: Duration = Duration::from_millis(500);
-/// Within this time after the last character, Enter ends the line.
+/// If Enter arrives within this time after the last character, it ends the line.
 const ENTER_AFTER_TEXT: Duration = Duration::from_secs(5);
 const LONGEST_HISTORY: usize = 200;
 
-/// What to say about text at a prompt that does not accept it.
+/// The message about text at a prompt that does not accept text.
 pub(crate) const TEXT_IGNORED: &str = "ignored: type or paste shell commands in another terminal";
 
-/// Raw mode with bracketed paste, in which Ctrl-C and Ctrl-Z arrive as keys, and pasted text as a single event.
+/// The terminal's raw mode with bracketed paste. Ctrl-C and Ctrl-Z arrive as keys, and pasted text arrives as
+/// a single event.
 struct RawMode;
 
 impl RawMode {
@@ -55,19 +56,19 @@ impl RawMode {
 
 impl Drop for RawMode {
     fn drop(&mut self) {
-        // Nothing can be restored on a terminal that has been closed.
+        // If the terminal has been closed, nothing can be restored.
         let _ = execute!(io::stdout(), DisableBracketedPaste);
         let _ = terminal::disable_raw_mode();
     }
 }
 
-/// The terminal's modes before typed text was hidden. Dropping this restores them.
+/// The terminal's modes before the echo was turned off. They are restored when this is dropped.
 #[derive(Debug)]
 pub(crate) struct WithoutEcho(#[cfg(unix)] Termios);
 
 impl WithoutEcho {
-    /// Turns off the echo of typed text. Returns `None` if standard input is not a terminal. Nothing else changes, so
-    /// Ctrl-C still sends a signal.
+    /// Turns off the echo of typed text. Returns `None` if standard input is not a terminal. All other modes
+    /// stay the same, so Ctrl-C still sends a signal.
     pub(crate) fn start() -> Option<Self> {
         #[cfg(unix)]
         return set_echo(false).map(Self);
@@ -79,12 +80,12 @@ impl WithoutEcho {
 #[cfg(unix)]
 impl Drop for WithoutEcho {
     fn drop(&mut self) {
-        // Nothing can be restored on a terminal that has been closed.
+        // If the terminal has been closed, nothing can be restored.
         let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.0);
     }
 }
 
-/// Returns the previous modes. crossterm cannot change only the echo, without all other modes.
+/// Turns the echo on or off, and returns the previous modes. crossterm cannot change the echo alone.
 #[cfg(unix)]
 fn set_echo(on: bool) -> Option<Termios> {
     let modes = tcgetattr(io::stdin()).ok()?;
@@ -94,37 +95,40 @@ fn set_echo(on: bool) -> Option<Termios> {
     Some(modes)
 }
 
-/// Discards text that was typed but not read.
+/// Discards text that was typed but has not been read.
 pub(crate) fn discard_typed() {
-    // If standard input is not a terminal, nothing was typed.
+    // If standard input is not a terminal, there is no typed text.
     #[cfg(unix)]
     let _ = tcflush(io::stdin(), QueueSelector::IFlush);
 }
 
-/// Suspends the program as Ctrl-Z does, and returns when it is resumed. Meanwhile, echo is on for the shell.
+/// Suspends the program, as Ctrl-Z does, and returns when it is resumed. Meanwhile, the echo is on for the
+/// shell.
 #[cfg(unix)]
 fn suspend() {
     let _modes = set_echo(true).map(WithoutEcho);
-    // If this fails, the program continues.
+    // If suspending fails, the program simply continues.
     let _ = kill_current_process_group(Signal::TSTP);
 }
 
-/// What a person did at a prompt for a single key.
+/// What the person did at a prompt for a single key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Press {
     Key(Key),
-    /// Typed or pasted several characters, which therefore were not keys.
+    /// The person typed or pasted several characters, which are therefore not treated as keys.
     Text,
-    /// Resized the window or resumed the program, so the prompt must be drawn again.
+    /// The person resized the window or resumed the program, so the prompt must be drawn again.
     Redraw,
 }
 
-/// Reads single keys. Recognises text by the time between its characters, because not every terminal marks a paste.
+/// Reads single keys. It recognises text by the time between characters, because not every terminal marks
+/// pasted text.
 #[derive(Debug, Default)]
 pub(crate) struct KeyReader {
-    /// When the last character of a text arrived, if no Enter has followed yet.
+    /// When the last character of a text arrived, if it has not been followed by Enter yet.
     text_at: Option<Instant>,
-    /// A key, such as an arrow, that followed a letter too fast to be read with it.
+    /// A key, such as an arrow key, that followed a letter so quickly that it could not be returned together
+    /// with it.
     next: Option<Key>,
 }
 
@@ -132,7 +136,8 @@ impl KeyReader {
     /// Waits for a key.
     ///
     /// # Errors
-    /// Returns [`Interrupted`] on Ctrl-C or Ctrl-D, on a signal, or if the terminal is closed.
+    ///
+    /// Returns [`Interrupted`] after Ctrl-C, Ctrl-D or a signal, or if the terminal is closed.
     pub(crate) fn read(&mut self, stop: &Stop) -> Result<Press, Interrupted> {
         if let Some(next) = self.next.take() {
             return Ok(Press::Key(next));
@@ -171,7 +176,8 @@ impl KeyReader {
         self.text_at.is_some_and(|at| at.elapsed() < span)
     }
 
-    /// Returns whether the letter that was just read starts a text. An Enter right after it belongs to the letter.
+    /// Whether the letter that was just read is the start of a text. An Enter directly after it belongs to
+    /// the letter.
     fn starts_text(&mut self, stop: &Stop, mode: &mut Option<RawMode>) -> Result<bool, Interrupted> {
         loop {
             match event_within(stop, mode, Some(HOLD))? {
@@ -190,7 +196,8 @@ impl KeyReader {
         }
     }
 
-    /// Reads up to the end of a text. `is_open` says whether an Enter must follow to end its last line.
+    /// Skips the rest of a text. `is_open` says whether the last line of the text still has to be ended by
+    /// Enter.
     fn skip_text(
         &mut self,
         stop: &Stop,
@@ -211,7 +218,7 @@ impl KeyReader {
     }
 }
 
-/// Returns whether text follows the Enter that was just read, so that it is a part of a paste.
+/// Whether text follows the Enter that was just read. If so, the Enter is part of a paste.
 fn follows_enter(stop: &Stop, mode: &mut Option<RawMode>) -> Result<bool, Interrupted> {
     loop {
         match event_within(stop, mode, Some(BURST))? {
@@ -223,7 +230,8 @@ fn follows_enter(stop: &Stop, mode: &mut Option<RawMode>) -> Result<bool, Interr
     }
 }
 
-/// Returns the next event. Ctrl-Z suspends the program; when it is resumed, this returns a `Resize`.
+/// Returns the next event. Ctrl-Z suspends the program. When the program is resumed, this function returns a
+/// `Resize`.
 fn event(stop: &Stop, mode: &mut Option<RawMode>) -> Result<Event, Interrupted> {
     loop {
         if let Some(event) = event_within(stop, mode, None)? {
@@ -232,7 +240,7 @@ fn event(stop: &Stop, mode: &mut Option<RawMode>) -> Result<Event, Interrupted> 
     }
 }
 
-/// Does the same, but returns `None` if there is no event within this time.
+/// Like [`event`], but returns `None` if there is no event within this time.
 fn event_within(
     stop: &Stop,
     mode: &mut Option<RawMode>,
@@ -241,7 +249,7 @@ fn event_within(
     let end = within.map(|within| Instant::now() + within);
     loop {
         stop.check()?;
-        // crossterm reports neither an event nor an error when the terminal is closed.
+        // If the terminal is closed, crossterm reports neither an event nor an error.
         if !io::stdin().is_terminal() {
             return Err(Interrupted);
         }
@@ -258,19 +266,19 @@ fn event_within(
             event => return Ok(Some(event)),
         };
         return Ok(Some(match (key.modifiers, key.code) {
-            // A Ctrl-D that was typed before raw mode arrives as NUL, which is Ctrl-Space.
+            // If Ctrl-D was typed before raw mode was on, it arrives as NUL, which is Ctrl-Space.
             (KeyModifiers::CONTROL, Key::Char('c' | 'd' | ' ')) => return Err(Interrupted),
             #[cfg(unix)]
             (KeyModifiers::CONTROL, Key::Char('z')) => {
                 *mode = None;
-                // The shell's message starts on a new line.
+                // The message of the shell must start on a new line.
                 let _ = writeln!(io::stdout());
                 suspend();
                 *mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
                 let (columns, rows) = terminal::size().unwrap_or_default();
                 Event::Resize(columns, rows)
             }
-            // An Enter that was typed before raw mode arrives as a line feed, which is Ctrl-J.
+            // If Enter was typed before raw mode was on, it arrives as a line feed, which is Ctrl-J.
             (KeyModifiers::CONTROL, Key::Char('j')) => {
                 Event::Key(KeyEvent::new(Key::Enter, KeyModifiers::NONE))
             }
@@ -279,44 +287,45 @@ fn event_within(
     }
 }
 
-/// What a person typed at a prompt for a line.
+/// What the person entered at a prompt for a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     Line(String),
-    /// Esc on an empty line.
+    /// The person pressed Esc on an empty line.
     Esc,
 }
 
-/// Completes words, and decides which pasted text is accepted.
+/// Functions that complete words and decide which pasted text is accepted.
 pub(crate) struct Assistance<'a> {
-    /// Returns all completions of the last word of the text before the cursor.
+    /// Returns all possible completions of the last word before the cursor.
     pub complete: &'a dyn Fn(&str) -> Vec<String>,
-    /// Whether a pasted line may be entered here.
+    /// Returns whether a pasted line may be entered at this prompt.
     pub accepts: &'a dyn Fn(&str) -> bool,
 }
 
 impl Assistance<'_> {
-    /// Completes nothing, and accepts no pasted line.
+    /// No completions. Pasted lines are not accepted.
     pub(crate) const NONE: Assistance<'static> = Assistance {
         complete: &|_| Vec::new(),
         accepts: &|_| false,
     };
 }
 
-/// Reads lines, and remembers them.
+/// Reads lines, and keeps them as a history.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LineEditor {
-    /// The previous lines, the newest last.
+    /// The previous lines, oldest first.
     history: Vec<String>,
-    /// The lines of a paste after the first. Each is filled in at one of the next prompts.
+    /// The lines of a paste after the first one. Each of them is filled in at one of the next prompts.
     pasted: VecDeque<String>,
 }
 
 impl LineEditor {
-    /// Reads a line. A line that is longer than the window scrolls sideways.
+    /// Reads a line. If the line is longer than the window is wide, it scrolls sideways.
     ///
     /// # Errors
-    /// Returns [`Interrupted`] on Ctrl-C or Ctrl-D, on a signal, or if the terminal is closed.
+    ///
+    /// Returns [`Interrupted`] after Ctrl-C, Ctrl-D or a signal, or if the terminal is closed.
     pub(crate) fn read(
         &mut self,
         prompt: &str,
@@ -327,7 +336,7 @@ impl LineEditor {
             let mut mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
             self.edit(prompt, stop, &mut mode, assistance)
         };
-        // Start the next output on a new line.
+        // The next output must start on a new line.
         let _ = writeln!(io::stdout());
         if let Ok(Entry::Line(line)) = &line {
             self.remember(line);
@@ -343,7 +352,8 @@ impl LineEditor {
         assistance: &Assistance<'_>,
     ) -> Result<Entry, Interrupted> {
         let mut input = Input::new(self.pasted.pop_front().unwrap_or_default());
-        // The index of the history entry that is shown. The index after the last entry means the line being typed.
+        // The index of the history entry that is shown. The index after the last entry stands for the line
+        // that is being typed.
         let mut shown = self.history.len();
         loop {
             let drawn = draw(prompt, &input).map_err(|_| Interrupted)?;
@@ -357,7 +367,7 @@ impl LineEditor {
                         if rest.trim().is_empty() {
                             return Ok(Entry::Line(input.value().to_owned()));
                         }
-                        // After an empty line, the next one was typed fast.
+                        // The line before is empty, so the next line was typed quickly, not pasted.
                         if input.value().trim().is_empty() && pasted_lines(&rest).count() == 1 {
                             input = Input::new(rest.trim().to_owned());
                             if rest.ends_with('\n') {
@@ -405,9 +415,9 @@ impl LineEditor {
         }
     }
 
-    /// Inserts the first line, and keeps the others for later, so that nothing runs before the learner presses Enter.
-    /// Returns false and ignores the text if one of its lines cannot be entered here. A part of a line, such as a key,
-    /// can.
+    /// Inserts the first pasted line, and keeps the others for later, so that nothing runs before the learner
+    /// presses Enter. If one of the lines is not accepted at this prompt, ignores the text and returns false.
+    /// A part of a line, such as a key, is always accepted.
     fn paste(&mut self, input: &mut Input, text: &str, assistance: &Assistance<'_>) -> bool {
         let lines: Vec<String> = pasted_lines(text).collect();
         let is_part = lines.len() == 1 && !input.value().is_empty();
@@ -432,20 +442,21 @@ impl LineEditor {
         below(TEXT_IGNORED).map_err(|_| Interrupted)
     }
 
-    /// Discards pasted lines that were not entered yet.
+    /// Discards pasted lines that have not been entered yet.
     pub(crate) fn forget_pasted(&mut self) {
         self.pasted.clear();
     }
 }
 
-/// Returns the lines of a text that are not blank, without control characters.
+/// Returns the non-blank lines of a text, without control characters.
 fn pasted_lines(text: &str) -> impl Iterator<Item = String> {
     text.split(['\r', '\n'])
         .map(|line| line.replace('\t', " ").replace(char::is_control, ""))
         .filter(|line| !line.trim().is_empty())
 }
 
-/// Returns the text that arrived together with an Enter, from a terminal that does not mark a paste.
+/// Returns the text that arrived together with an Enter. This is a paste if the terminal does not mark
+/// pastes.
 fn rest_of_burst(stop: &Stop, mode: &mut Option<RawMode>) -> Result<String, Interrupted> {
     let mut text = String::new();
     while let Some(event) = event_within(stop, mode, Some(LINE_BURST))? {
@@ -475,7 +486,8 @@ fn before_cursor(input: &Input) -> &str {
     &text[..end.map_or(text.len(), |(end, _)| end)]
 }
 
-/// Extends the word before the cursor by the text that all completions have in common. Returns whether it changed.
+/// Extends the word before the cursor with the text that all completions have in common. Returns whether the
+/// word has changed.
 fn complete_word(input: &mut Input, completions: &[String]) -> bool {
     let before = before_cursor(input);
     let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
@@ -514,7 +526,7 @@ fn columns() -> usize {
     terminal::size().map_or(80, |(columns, _)| usize::from(columns).max(10))
 }
 
-/// Clears a line of `width` columns after the window has become narrower and has wrapped it.
+/// Clears a line of `width` columns that the terminal has wrapped because the window has become narrower.
 pub(crate) fn clear_wrapped(width: usize) {
     let rows = width.div_ceil(columns()).max(1);
     let mut out = io::stdout();
@@ -526,14 +538,14 @@ pub(crate) fn clear_wrapped(width: usize) {
     let _ = execute!(out, Clear(ClearType::FromCursorDown));
 }
 
-/// Draws the line, and returns its width.
+/// Draws the prompt and the line. Returns their width.
 fn draw(prompt: &str, input: &Input) -> io::Result<usize> {
     let start = measure_text_width(prompt);
     let room = columns().saturating_sub(start + 1).max(4);
     let scroll = input.visual_scroll(room);
     let mut visible = String::new();
     let mut column = 0;
-    // A completion may be a key with control characters in its name.
+    // A completion may be a key whose name contains control characters.
     let value: String = input.value().chars().map(sanitize::visible).collect();
     for character in value.chars() {
         let end = column + measure_text_width(character.encode_utf8(&mut [0; 4]));
@@ -555,7 +567,7 @@ fn draw(prompt: &str, input: &Input) -> io::Result<usize> {
     Ok(width)
 }
 
-/// Writes text below the line.
+/// Writes text below the line that is being edited.
 fn below(text: &str) -> io::Result<()> {
     let text = sanitize::line(text).into_owned();
     let mut out = io::stdout();

@@ -1,4 +1,5 @@
-//! Output of `sessiontut serve`: the URL on standard output, notes and the access log on standard error.
+//! Prints the output of `sessiontut serve`: the URL on standard output, and notes and the access log on
+//! standard error.
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
@@ -14,21 +15,21 @@ use crate::redis_client::fault::RedisFault;
 use crate::sanitize;
 use crate::serve::LogEntry;
 
-/// Prints the only line on standard output, which shows that the server is ready.
+/// Prints the line that shows that the server is ready. It is the only line on standard output.
 pub(crate) fn ready(line: &str) {
     // The server keeps running even if standard output is closed.
     super::told(line);
     let _ = io::stdout().flush();
 }
 
-/// The maximum number of lines of the log that wait for their reader.
+/// The maximum number of log lines that may wait to be read.
 const MOST_WAITING: usize = 1024;
-/// How long the end of the program waits for the reader of the log.
+/// How long the program waits at its end until the log has been read.
 const FINISH_WITHIN: Duration = Duration::from_secs(1);
 
-/// Prints messages, as text or as one JSON object per line, and the access log as JSON.
+/// Prints messages as text or as one JSON object per line, and the access log as JSON.
 ///
-/// JSON lines are written by a thread, so that a reader who stops reading does not stop the server.
+/// A thread writes the JSON lines. If the reader stops reading, the server therefore keeps running.
 #[derive(Clone)]
 pub(crate) struct Log(Option<Arc<Queue>>);
 
@@ -41,7 +42,7 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     lines: VecDeque<String>,
-    /// How many lines did not fit.
+    /// How many lines were dropped because the queue was full.
     dropped: u64,
     is_writing: bool,
 }
@@ -79,7 +80,7 @@ impl Log {
         }
     }
 
-    /// Waits until everything is written, unless the reader has stopped.
+    /// Waits until everything has been written, unless the reader has stopped reading.
     pub(crate) fn finish(&self) {
         if let Some(queue) = &self.0 {
             let is_busy = |waiting: &mut Waiting| {
@@ -131,14 +132,14 @@ fn note(text: &str) -> Value {
     json!({ "event": "note", "time": now(SystemTime::now()), "text": sanitize::line(text) })
 }
 
-/// The line in place of lines that did not fit.
+/// Returns the line that replaces dropped lines.
 fn dropped(count: u64) -> Value {
     let mut entry = note("the reader of the log was too slow, so lines were dropped");
     entry["dropped"] = count.into();
     entry
 }
 
-/// The line for a request. The path and the method are printable ASCII already.
+/// Returns the line for a request. Its path and method are already printable ASCII.
 fn request(entry: &LogEntry) -> Value {
     json!({
         "event": "request",

@@ -1,4 +1,4 @@
-//! Progress of a wait: a spinner, or a countdown.
+//! Shows the progress of a wait as a spinner or a countdown.
 
 use std::future::Future;
 use std::io::IsTerminal as _;
@@ -12,13 +12,13 @@ use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use super::{note, window, writer};
 use crate::deadline::{Deadline, if_quick};
 
-/// Columns of the spinner and the space after it.
+/// The width in columns of the spinner and the space after it.
 const SPINNER: usize = 2;
 /// How often the spinner turns.
 const TURN: Duration = Duration::from_millis(100);
 
-/// Waits for `work`, which ends by the deadline. After one second, reports `what` and the time left: a spinner on a
-/// terminal, one line elsewhere.
+/// Waits for `work`, which ends by the deadline. After one second, shows `what` and the time left: with a
+/// spinner on a terminal, or as one line elsewhere.
 pub(crate) async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     if let Some(done) = if_quick(work.as_mut()).await {
@@ -32,10 +32,10 @@ pub(crate) async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future
     spinner.during(work).await
 }
 
-/// A spinner on a terminal; nothing elsewhere.
+/// A spinner on a terminal. Elsewhere, it shows nothing.
 #[derive(Debug, Default)]
 pub(super) struct Spinner {
-    // The futures that use it must be Send, so this is not a RefCell.
+    // This is not a RefCell, because the futures that use it must be Send.
     wait: Mutex<Option<Wait>>,
 }
 
@@ -43,12 +43,12 @@ pub(super) struct Spinner {
 struct Wait {
     what: String,
     deadline: Deadline,
-    /// `None` until the first turn. Most waits end before it.
+    /// The progress bar. `None` until the first turn, because most waits end earlier.
     bar: Option<ProgressBar>,
 }
 
 impl Spinner {
-    /// Shows what is being waited for, until the deadline.
+    /// Shows what the program is waiting for, until the deadline.
     pub(super) fn start(&self, what: String, deadline: Deadline) {
         *self.wait() = Some(Wait {
             what,
@@ -57,12 +57,13 @@ impl Spinner {
         });
     }
 
-    /// Clears the line.
+    /// Clears the spinner's line.
     pub(super) fn clear(&self) {
         *self.wait() = None;
     }
 
-    /// Waits for `work`, and turns meanwhile. A shorter wait than [`TURN`] shows nothing.
+    /// Waits for `work`, and turns the spinner meanwhile. If the wait is shorter than [`TURN`], nothing is
+    /// shown.
     pub(super) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         let is_terminal = std::io::stderr().is_terminal();
@@ -89,14 +90,14 @@ impl Spinner {
 }
 
 fn new_spinner() -> ProgressBar {
-    // The template is valid, so the default is never used.
+    // The template is valid, so the default style is never used.
     let style = ProgressStyle::with_template("{spinner} {msg}");
     ProgressBar::new_spinner()
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
         .with_finish(ProgressFinish::AndClear)
 }
 
-/// Returns the text next to the spinner. In a narrow window, `what` is shortened, not the time left.
+/// Returns the text beside the spinner. In a narrow window, `what` is shortened rather than the time left.
 fn words(what: &str, deadline: Deadline) -> String {
     let what = writer::shown(what);
     let left = format!(", at most {:.0} s more", deadline.left().as_secs_f64().ceil());
@@ -109,7 +110,8 @@ fn words(what: &str, deadline: Deadline) -> String {
     }
 }
 
-/// A countdown: a bar on a terminal, which is cleared on drop; elsewhere, one line per call.
+/// A countdown. On a terminal, it is a bar that is cleared when dropped. Elsewhere, each call prints one
+/// line.
 #[derive(Debug)]
 pub(crate) struct Countdown {
     what: &'static str,
@@ -117,10 +119,10 @@ pub(crate) struct Countdown {
 }
 
 impl Countdown {
-    /// Starts at `span`.
+    /// Creates a countdown that starts at `span`.
     #[must_use]
     pub(crate) fn new(what: &'static str, span: Duration) -> Self {
-        // The template is valid, so the default is never used.
+        // The template is valid, so the default style is never used.
         let style = ProgressStyle::with_template("{msg} {wide_bar}");
         let is_terminal = std::io::stderr().is_terminal();
         let bar = is_terminal.then(|| {

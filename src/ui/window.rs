@@ -1,4 +1,4 @@
-//! Wraps lines between words to fit the terminal's window. Lines to pipes and files are not wrapped.
+//! Wraps lines between words to fit the terminal's window. Lines that go to pipes and files are not wrapped.
 
 use std::borrow::Cow;
 use std::iter;
@@ -6,37 +6,37 @@ use std::iter;
 use dialoguer::console::{Term, measure_text_width};
 use textwrap::{WordSeparator, WordSplitter, WrapAlgorithm, core::Word};
 
-/// Maximum width of text, even in a wider window, because longer lines are hard to read.
+/// The maximum width of text. Longer lines are hard to read, even in a wider window.
 const WIDEST: usize = 88;
 
-/// Minimum width that is supported.
+/// The minimum width that is supported.
 const NARROWEST: usize = 20;
 
-/// Indentation of text that does not fit next to its lead.
+/// The indentation of text that does not fit beside its lead.
 const BELOW: usize = 4;
 
-/// Returns the width for text in a terminal's window.
+/// Returns the width of text in a terminal's window.
 pub(super) fn width(term: &Term) -> usize {
     usize::from(term.size().1).clamp(NARROWEST, WIDEST)
 }
 
-/// Returns the same width, or `None` if the output is not a terminal.
+/// Like [`width`], but returns `None` if the output is not a terminal.
 pub(super) fn columns(term: &Term) -> Option<usize> {
     term.is_term().then(|| width(term))
 }
 
-/// Wraps a sentence, and indents its further lines like the first.
+/// Wraps a sentence. Further lines have the same indentation as the first.
 pub(super) fn lines(text: &str, columns: Option<usize>) -> Vec<String> {
     let words = text.trim_start_matches(' ');
     fitted(&text[..text.len() - words.len()], words, columns)
 }
 
-/// Wraps a sentence after `lead`, and indents its further lines by the width of the lead.
+/// Wraps a sentence that follows `lead`. Further lines are indented by the width of the lead.
 pub(super) fn fitted(lead: &str, text: &str, columns: Option<usize>) -> Vec<String> {
     hanging(lead, measure_text_width(lead), text, columns)
 }
 
-/// Wraps a sentence after `lead`, and indents its further lines by `further` columns.
+/// Wraps a sentence that follows `lead`. Further lines are indented by `further` columns.
 pub(super) fn hanging(lead: &str, further: usize, text: &str, columns: Option<usize>) -> Vec<String> {
     let Some(columns) = columns else {
         return vec![format!("{lead}{text}")];
@@ -50,8 +50,8 @@ pub(super) fn hanging(lead: &str, further: usize, text: &str, columns: Option<us
     wrapped(text, lead, &" ".repeat(further.min(columns / 2)), columns)
 }
 
-/// Wraps text between words, after `first` on the first line and `rest` on the others. A word that is wider than a line
-/// gets its own line.
+/// Wraps text between words. The first line starts with `first`, and the others start with `rest`. A word
+/// that is wider than a line gets its own line.
 pub(super) fn wrapped(text: &str, first: &str, rest: &str, width: usize) -> Vec<String> {
     if text.is_empty() {
         return vec![first.to_owned()];
@@ -80,7 +80,8 @@ fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
     }))
 }
 
-/// Returns the length of the first word in `text`. Text between two backquotes is a command, which counts as one word.
+/// Returns the length of the first word in `text`. Text between two backquotes is a command and counts as a
+/// single word.
 fn word_length(text: &str) -> usize {
     let mut at = 0;
     while let Some(found) = text[at..].find([' ', '`']) {

@@ -1,4 +1,5 @@
-//! The only place where text leaves the program. Every line passes through [`shown`], and all JSON through [`json`].
+//! The only place at which text leaves the program. Every line passes through [`shown`], and all JSON passes
+//! through [`json`].
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,19 +15,20 @@ use crate::ping::causes::Cause;
 use crate::sanitize;
 use crate::secret::{self, Found};
 
-/// Returns the text as it may be written to a terminal or a file: without parts of the secrets of this run, and without
-/// control characters, except for line ends, tabs, and the colours of this program.
+/// Returns text in a form that may be written to a terminal or a file: the secrets of this run are masked,
+/// and all control characters are removed except line ends, tabs, and the colours of this program.
 pub(super) fn shown(text: &str) -> String {
     sanitize::painted(&masked(text)).into_owned()
 }
 
-/// Masks the secrets of this run, but not the words of this program: masking them would show that they are the secret.
+/// Masks the secrets of this run, but not this program's own words, because masking such a word would reveal
+/// that it is the secret.
 fn masked(text: &str) -> Cow<'_, str> {
     secret::mask(text, |found| is_own_word(text, found))
 }
 
-/// Whether a place in the text is in a cause code, or in a word of this program in a sentence. A word that a server
-/// repeats is usually in quotes, or alone.
+/// Whether a place in the text is in a cause code, or in one of this program's own words within a sentence.
+/// If a server has repeated the word, it is usually in quotes or stands alone.
 fn is_own_word(text: &str, found: &Found) -> bool {
     let Range { start, end } = found.place;
     let is_part = |one: char| one.is_alphanumeric() || matches!(one, '.' | '-' | '_');
@@ -36,7 +38,7 @@ fn is_own_word(text: &str, found: &Found) -> bool {
     if !text[start..end].chars().all(is_part) {
         return false;
     }
-    // The text may be in a colour.
+    // The text may be coloured.
     let style = text[..start].rfind('\x1b');
     let style = style
         .and_then(|at| Some(at + text[at..start].find('m')? + 1))
@@ -48,7 +50,7 @@ fn is_own_word(text: &str, found: &Found) -> bool {
     if Cause::ALL.iter().any(|cause| cause.code() == word) {
         return true;
     }
-    // Part of a longer word or number, by chance.
+    // The secret is only by chance a part of a longer word or number.
     if found.is_short && word.len() > end - start {
         return true;
     }
@@ -59,7 +61,7 @@ fn is_own_word(text: &str, found: &Found) -> bool {
     !is_alone && starts && ends && WORDS.contains(word)
 }
 
-/// Starts of URLs, which users may have pasted in place of a password.
+/// The beginnings of URLs. A user may have pasted a URL instead of a password.
 const SCHEMES: &[&str] = &[
     "redis://",
     "rediss://",
@@ -69,13 +71,13 @@ const SCHEMES: &[&str] = &[
     "https://",
 ];
 
-/// Whether the place is in an occurrence of `word`.
+/// Whether the place is within an occurrence of `word`.
 fn is_in(text: &str, word: &str, place: &Range<usize>) -> bool {
     let mut occurrences = text.match_indices(word);
     occurrences.any(|(at, _)| at <= place.start && place.end <= at + word.len())
 }
 
-/// The words of this program: of its help, of the meanings of causes, and of its description.
+/// This program's own words: those in its help, in the meanings of causes, and in its description.
 static WORDS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let mut texts = vec![include_str!("../../README.md").to_owned()];
     texts.push(Cli::command().render_long_help().to_string());
@@ -91,7 +93,7 @@ static WORDS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 });
 
-/// Members of JSON objects whose values are usually words of this program.
+/// The names of JSON members whose values are usually this program's own words.
 const NAMES_OF_WORDS: &[&str] = &[
     "cause",
     "certainty",
@@ -107,7 +109,7 @@ const NAMES_OF_WORDS: &[&str] = &[
     "status",
 ];
 
-/// Masks the secrets of this run in the strings of a JSON value, but not in the names of its members.
+/// Masks the secrets of this run in the strings of a JSON value, but not in the names of members.
 fn mask_strings(value: &mut Value, masked: &dyn Fn(&str) -> String) {
     match value {
         Value::String(text) => *text = masked(text),
@@ -136,7 +138,7 @@ pub(super) fn out(lines: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes one line of JSON from [`json`] to standard output.
+/// Writes one line of JSON, as returned by [`json`], to standard output.
 ///
 /// # Errors
 /// Returns an error if standard output is closed.
@@ -146,19 +148,20 @@ pub(super) fn out_json(json: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes one line of JSON from [`json`] to standard error.
+/// Writes one line of JSON, as returned by [`json`], to standard error.
 pub(super) fn err_json(json: &str) {
-    // Nothing can be reported if standard error is closed.
+    // If standard error is closed, the failure cannot be reported.
     let _ = io::stderr().write_all(format!("{json}\n").as_bytes());
 }
 
-/// Writes lines to standard error. One write, so that the lines of several threads never mix.
+/// Writes lines to standard error. They are written at once, so that lines of different threads never mix.
 pub(super) fn err(lines: &str) {
-    // Nothing can be reported if standard error is closed.
+    // If standard error is closed, the failure cannot be reported.
     let _ = io::stderr().write_all(format!("{}\n", shown(lines)).as_bytes());
 }
 
-/// Writes a line to standard output without masking secrets: the URL of a server that this program has started.
+/// Writes a line to standard output without masking secrets. It is used for the URL of a server that this
+/// program has started.
 ///
 /// # Errors
 /// Returns an error if standard output is closed.
@@ -168,8 +171,8 @@ pub(super) fn out_with_secrets(line: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Returns a JSON value as text, without parts of the secrets of this run. Control characters in its strings are escaped
-/// as JSON requires or allows.
+/// Returns a JSON value as text, with the secrets of this run masked. Control characters in strings are
+/// escaped as JSON requires or allows.
 pub(crate) fn json(value: &Value, is_indented: bool) -> String {
     let mut value = value.clone();
     mask_strings(&mut value, &|text| masked(text).into_owned());

@@ -37,7 +37,7 @@ class Network:
         self.app = self.group("app", self.vpc)
         self.cache = self.group("cache", self.other)
         self.address = "10.0.1.17" if same_subnet else self.far_range.replace("0/24", "17")
-        # Unattached, because moto adds the groups of the instance to attached interfaces.
+        # The interface is not attached, because moto would add the instance's groups to it.
         self.interface = self.eni(self.near, "10.0.1.10", self.app, "app")
         self.eni(self.far, self.address, self.cache, "ElastiCache shop-001")
         if rule == "group":

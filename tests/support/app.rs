@@ -1,31 +1,31 @@
-//! `sessiontut serve` on a free port.
+//! Starts `sessiontut serve` on a free port.
 
 use super::http::Visitor;
 use super::program::{Finished, Home, Running};
 
-/// A running app; killed when dropped.
+/// A running app. It is killed when dropped.
 #[derive(Debug)]
 pub struct App {
-    /// The port it listens on.
+    /// The port that the app listens on.
     pub port: u16,
     pub running: Running,
     _home: Home,
 }
 
 impl App {
-    /// Starts it with this Redis URL and further arguments.
+    /// Starts the app with this Redis URL and these additional arguments.
     #[track_caller]
     pub fn start(redis: &str, arguments: &[&str]) -> Self {
         Self::start_in(Home::new(), Some(redis), arguments, &[])
     }
 
-    /// Starts it without `REDIS_URL`.
+    /// Starts the app without `REDIS_URL`.
     #[track_caller]
     pub fn without_redis(arguments: &[&str]) -> Self {
         Self::start_in(Home::new(), None, arguments, &[])
     }
 
-    /// Starts it with these environment variables.
+    /// Starts the app with these environment variables.
     #[track_caller]
     pub fn start_in(home: Home, redis: Option<&str>, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut program = home.sessiontut(["serve"]).args(arguments);
@@ -69,7 +69,7 @@ impl App {
         visitor
     }
 
-    /// Stops it with a signal, as Ctrl-C or a service manager does.
+    /// Stops the app with a signal, as Ctrl-C or a service manager does.
     #[track_caller]
     pub fn stop(self) -> Finished {
         self.running.terminate();

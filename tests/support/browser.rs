@@ -1,4 +1,4 @@
-//! Headless Chromium, controlled through WebDriver.
+//! Runs headless Chromium, controlled through WebDriver.
 
 // Only one test uses this module.
 #![allow(unreachable_pub)]
@@ -23,9 +23,9 @@ pub enum Scripts {
     Off,
 }
 
-/// A browser with an empty profile, closed when dropped.
+/// A browser with an empty profile. It is closed when dropped.
 pub struct Browser {
-    /// The WebDriver process.
+    /// The WebDriver client.
     pub client: Client,
     driver: Process,
     _folder: TempDir,
@@ -71,7 +71,7 @@ impl Browser {
         self.wait_for_text("main", &format!("Logged in as {name}")).await;
     }
 
-    /// Clicks on the first element that matches.
+    /// Clicks on the first element that matches the selector.
     pub async fn click(&self, css: &str) {
         self.client
             .find(Locator::Css(css))
@@ -149,7 +149,8 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// Sends SIGTERM to the driver, which then stops its browser. After SIGKILL, the browser would keep running.
+    /// Sends SIGTERM to the driver, which then stops its browser. After a SIGKILL, the browser would keep
+    /// running.
     fn drop(&mut self) {
         self.driver.signal("TERM");
         let _ = wait::within(PATIENCE, || self.driver.has_ended().then_some(()));
@@ -184,7 +185,7 @@ fn options(folder: &Path, scripts: Scripts) -> Value {
         "--no-first-run",
         &profile,
     ];
-    // 2: blocked.
+    // The value 2 means blocked.
     let preferences = match scripts {
         Scripts::On => json!({}),
         Scripts::Off => json!({ "profile.managed_default_content_settings.javascript": 2 }),

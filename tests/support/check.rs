@@ -17,14 +17,15 @@ use super::tools;
 /// The number of apps that are graded at the same time.
 const AT_ONCE: usize = 4;
 
-/// Returns the command that starts a Python app in a file below the project's folder.
+/// Returns the command that starts a Python app. `file` is relative to the project's folder.
 pub fn python_app(file: &str, arguments: &[&str]) -> Vec<String> {
     let mut command = vec![text(&tools::python()), "-B".to_owned(), text(&in_project(file))];
     command.extend(arguments.iter().map(|argument| (*argument).to_owned()));
     command
 }
 
-/// Copies a Node app to a folder with its packages, because Node searches for them beside the importing file.
+/// Copies a Node app to a folder that contains its packages, because Node looks for them beside the file that
+/// imports them.
 pub fn node_app(folder: &str, packages: &str) -> TempDir {
     let copy = TempDir::new().unwrap();
     for file in fs::read_dir(in_project(folder)).unwrap() {
@@ -37,7 +38,7 @@ pub fn node_app(folder: &str, packages: &str) -> TempDir {
     copy
 }
 
-/// Returns a path below the project's folder.
+/// Returns the absolute path of a file in the project's folder.
 pub fn in_project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
@@ -68,7 +69,7 @@ pub fn grade(command: &[String], stage: u8, ttl: u32, redis: &str) -> Value {
     grade_with(&[], command, stage, ttl, redis)
 }
 
-/// The same with further options.
+/// Like [`grade`], with additional options.
 pub fn grade_with(options: &[&str], command: &[String], stage: u8, ttl: u32, redis: &str) -> Value {
     let home = Home::new();
     let arguments = arguments(stage, ttl, free_port(), options, command);
@@ -83,7 +84,7 @@ pub fn grade_with(options: &[&str], command: &[String], stage: u8, ttl: u32, red
     report
 }
 
-/// Does the jobs, four at a time. Fails with all complaints.
+/// Runs `work` for all jobs, four at a time. If some of them fail, fails with all their messages.
 pub fn do_all<J: Send>(jobs: impl IntoIterator<Item = J>, work: impl Fn(J) -> Result<(), String> + Sync) {
     let jobs: Mutex<Vec<J>> = Mutex::new(jobs.into_iter().collect());
     let complaints = Mutex::new(Vec::new());
@@ -110,7 +111,7 @@ pub fn results(report: &Value) -> impl Iterator<Item = &Value> {
     report["checks"].as_array().unwrap().iter()
 }
 
-/// Returns the ids of the checks of a kind that have a result.
+/// Returns the IDs of the checks of this kind that have this result.
 pub fn with_result<'a>(report: &'a Value, result: &str, kind: &str) -> BTreeSet<&'a str> {
     results(report)
         .filter(|check| check["result"] == result && check["kind"] == kind)
@@ -118,7 +119,7 @@ pub fn with_result<'a>(report: &'a Value, result: &str, kind: &str) -> BTreeSet<
         .collect()
 }
 
-/// Returns the ids of the checks of a kind that fail.
+/// Returns the IDs of the checks of this kind that failed.
 pub fn failed<'a>(report: &'a Value, kind: &str) -> BTreeSet<&'a str> {
     with_result(report, "fails", kind)
 }

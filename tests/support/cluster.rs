@@ -1,4 +1,4 @@
-//! A real cluster of three primaries that cover all slots.
+//! Runs a real cluster of three primaries that cover all slots.
 
 use super::ports::free_port;
 use super::redis_server::{RedisServer, Settings};
@@ -7,11 +7,11 @@ use super::wait;
 const SLOTS: usize = 16384;
 const NODES: usize = 3;
 
-/// Three redis-servers that form a cluster.
+/// Three redis-server processes that form a cluster.
 #[derive(Debug)]
 pub struct Cluster {
     settings: Settings,
-    /// The primaries, ordered by slot.
+    /// The primaries, in the order of their slots.
     pub nodes: Vec<RedisServer>,
 }
 
@@ -21,7 +21,7 @@ impl Cluster {
         Self::of(&Settings::default())
     }
 
-    /// Starts every node with these settings.
+    /// Starts a cluster in which every node has these settings.
     pub fn of(settings: &Settings) -> Self {
         let nodes: Vec<(RedisServer, u16)> = (0..NODES).map(|_| node(settings)).collect();
         let (first, first_bus) = &nodes[0];
@@ -90,8 +90,8 @@ impl Cluster {
     }
 }
 
-/// Starts one node, and returns it with its cluster bus port. The default (the node's port plus 10000) could be taken
-/// or out of range.
+/// Starts one node. Returns it with its cluster bus port, which is chosen explicitly because the default (the
+/// node's port plus 10000) may be in use or out of range.
 fn node(settings: &Settings) -> (RedisServer, u16) {
     let bus = free_port();
     let node = settings

@@ -6,8 +6,9 @@ use std::thread;
 use super::http::Visitor;
 use super::wait::wait_for;
 
-/// Four visitors load the page while `event` runs. `event` receives a function that waits for ten more requests.
-/// Every response must be a page with a different count, or a 503 that contains `refusal`. Then checks the final count.
+/// Lets four visitors load the page while `event` runs. `event` receives a function that waits for ten more
+/// requests. Every response must be a page with a different count, or a 503 that contains `refusal`. Finally,
+/// checks the count.
 #[track_caller]
 pub fn visit_exactly_during(session: &Visitor, refusal: &str, event: impl FnOnce(&dyn Fn())) {
     let (is_over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -32,7 +33,7 @@ pub fn visit_exactly_during(session: &Visitor, refusal: &str, event: impl FnOnce
                 })
             })
             .collect();
-        // Stops the visitors even if `event` panics.
+        // The visitors must be stopped even if `event` panics.
         let happened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| event(&ten_more_requests)));
         is_over.store(true, Ordering::SeqCst);
         if let Err(panic) = happened {
@@ -57,7 +58,8 @@ pub fn visit_exactly_during(session: &Visitor, refusal: &str, event: impl FnOnce
     visits.sort_unstable();
     visits.dedup();
     assert_eq!(visits.len() as u64, seen, "a number was shown twice");
-    // A request that got a 503 may have been counted, but every count that was shown must be included.
+    // A request that got a 503 may have been counted, but every count that was shown must be included in the
+    // total.
     assert!(
         (seen + 1..=seen + refused + 1).contains(&last),
         "{seen} pages and {refused} refusals, and {last} visits"

@@ -9,7 +9,7 @@ const TTL: i64 = 10_000;
 
 const SCRIPT: &str = "<script>alert(1)</script>";
 
-/// Uses the app on `port`, which starts with an empty Redis, as a visitor would, and checks Redis after every stage.
+/// Uses the app on `port` as a visitor would, starting with an empty Redis, and checks the data in Redis.
 /// Kills Redis at the end.
 #[track_caller]
 pub fn drive(stage: u8, port: u16, redis: &mut RedisServer) {
@@ -137,7 +137,7 @@ impl Drive {
         let mut changed = good.clone();
         let last = changed.pop();
         changed.push(if last == Some('A') { 'B' } else { 'A' });
-        // Change the first character, because the last character of base64 may contain only padding bits.
+        // The first character is changed, because the last character of base64 may contain only padding bits.
         let first = if good.starts_with('A') { "B" } else { "A" };
         let swapped = format!("{first}{}", &good[1..]);
         for cookie in [
@@ -179,7 +179,7 @@ impl Drive {
         }
     }
 
-    /// Checks the TTL that the app has set, shortens it, and waits until Redis removes the key.
+    /// Checks the TTL that the app has set, then shortens the TTL and waits until Redis removes the key.
     fn ends_when_idle(&self, redis: &RedisServer) {
         let mut visitor = self.logged_in("edsger");
         visitor.get("/").says("Visits: 1");
@@ -239,7 +239,8 @@ impl Drive {
     }
 }
 
-/// Waits until the key is gone, because the hash for an invalid token may be deleted after the response.
+/// Waits until the key no longer exists, because the app may delete the hash of an invalid token after the
+/// response.
 fn leaves_no_key(redis: &RedisServer, key: &str) {
     wait_for("the key of a session that is over to go", || {
         (redis.pttl(key) == -2).then_some(())

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 /// Time limit for one response from a local server.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A visitor with one cookie jar.
+/// A visitor with a separate cookie jar.
 #[derive(Clone, Debug)]
 pub struct Visitor {
     port: u16,
-    /// The value of the session cookie that the server set last.
+    /// The value of the session cookie that the server last set.
     pub cookie: Option<String>,
     /// The name of the session cookie.
     pub cookie_name: String,
@@ -21,7 +21,7 @@ pub struct Visitor {
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
-    /// In the received order, with names in lower case.
+    /// The headers in the order received, with names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
     /// Time from sending the request to the end of the response.
@@ -38,12 +38,12 @@ impl Visitor {
         }
     }
 
-    /// Returns the same visitor for a server on another port.
+    /// Returns a copy of this visitor for a server on another port.
     pub fn moved_to(&self, port: u16) -> Self {
         Self { port, ..self.clone() }
     }
 
-    /// Returns a visitor of the same server with this cookie.
+    /// Returns a visitor to the same server who has this cookie.
     pub fn with_cookie(&self, cookie: &str) -> Self {
         Self {
             cookie: Some(cookie.to_owned()),
@@ -51,7 +51,7 @@ impl Visitor {
         }
     }
 
-    /// GETs a path, and stores the cookie from the response.
+    /// Sends a GET request, and stores the cookie in the response.
     #[track_caller]
     pub fn get(&mut self, path: &str) -> Answer {
         self.ask("GET", path, &[], None)
@@ -64,7 +64,7 @@ impl Visitor {
         self.post_login(&[], body.as_bytes())
     }
 
-    /// POSTs a body to `/login` with additional headers.
+    /// Sends a POST request to `/login`, with this body and additional headers.
     #[track_caller]
     pub fn post_login(&mut self, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut all = vec![("Content-Type", "application/x-www-form-urlencoded")];
@@ -134,7 +134,7 @@ impl Answer {
         matching.map(|(_, value)| value.as_str())
     }
 
-    /// Returns the N of the page's `Visits: N`.
+    /// Returns the number N in the page's text `Visits: N`.
     pub fn visits(&self) -> Option<u64> {
         let text = self.text();
         let (_, rest) = text.split_once("Visits: ")?;
@@ -174,7 +174,7 @@ impl Answer {
     }
 }
 
-/// Resolves the entities that the templates write.
+/// Decodes the entities that the templates write.
 pub fn unescaped(text: &str) -> String {
     let text = &text
         .replace("&lt;", "<")
@@ -205,17 +205,17 @@ pub fn url_encoded(text: &str) -> String {
         .collect()
 }
 
-/// Sends these bytes and reads one response.
+/// Sends these bytes, and reads one response.
 #[track_caller]
 pub fn send(port: u16, request: &[u8]) -> Answer {
     try_send(port, request).unwrap_or_else(|error| panic!("no answer: {error}"))
 }
 
-/// Sends these bytes and reads one response, if there is one.
+/// Sends these bytes, and reads one response if there is one.
 pub fn try_send(port: u16, request: &[u8]) -> Result<Answer, String> {
     let started = Instant::now();
     let mut stream = connect(port).map_err(|error| error.to_string())?;
-    // A server may respond and close before it has read everything.
+    // A server may respond and close the connection before it has read everything.
     let _ = stream.write_all(request);
     read_answer(&mut stream, started)
 }

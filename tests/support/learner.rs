@@ -5,7 +5,7 @@ use super::program::Home;
 use super::redis_server::RedisServer;
 use super::terminal::Terminal;
 
-/// Parts of the texts that tests wait for on the screen. The full wording is in `tests/golden/learn/`.
+/// Parts of the texts for which tests wait on the screen. The full wording is in `tests/golden/learn/`.
 pub mod shown {
     pub const CORRECT: &str = "✓ correct";
     pub const SOLUTION: &str = "Solution:";
@@ -86,7 +86,7 @@ pub fn left(terminal: &Terminal, status: i32) {
     assert!(terminal.is_sane());
 }
 
-/// Checks the same, and that no key is left.
+/// Like [`left`], but also checks that no key remains.
 #[track_caller]
 pub fn left_sanely(terminal: &Terminal, learner: &Learner, status: i32) {
     left(terminal, status);

@@ -72,7 +72,7 @@ pub struct Lessons {
 }
 
 impl Lessons {
-    /// Creates a folder with these files (name and text).
+    /// Creates a folder with these files. Each file has a name and a text.
     pub fn of(files: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         for (name, text) in files {
@@ -81,7 +81,7 @@ impl Lessons {
         Self { folder }
     }
 
-    /// Runs them unattended, in a new home folder, on the Redis at `url`.
+    /// Runs the lessons unattended, with a new home folder and the Redis at `url`.
     pub fn run_on(&self, url: &str) -> Finished {
         Home::new()
             .sessiontut(learn(self))
@@ -90,12 +90,12 @@ impl Lessons {
             .run()
     }
 
-    /// Returns the folder's path.
+    /// Returns the path of the folder.
     pub fn path(&self) -> String {
         self.folder.path().display().to_string()
     }
 
-    /// Returns the path of one of its files.
+    /// Returns the path of one of the files.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

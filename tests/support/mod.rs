@@ -1,9 +1,10 @@
-//! Real servers, a real terminal and the binary under test, for the tests in this folder.
+//! Provides real servers, a real terminal and the program under test to the tests in this folder.
 //!
-//! Everything that is started here ends when its value is dropped, even if the test panics. If a required program is
-//! missing, the test fails and names the package to install; no test is skipped silently.
+//! Everything that is started here is stopped when its value is dropped, even if the test panics. If a
+//! required program is missing, the test fails and names the package to install. No test is skipped without a
+//! message.
 
-// Every test binary compiles all of this but uses only a part.
+// Every test program compiles all of these modules but uses only some of them.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used)]

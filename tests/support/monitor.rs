@@ -1,4 +1,4 @@
-//! Records the commands that a Redis receives during a test, with `MONITOR`.
+//! Records the commands that a Redis server receives during a test, with `MONITOR`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -8,7 +8,7 @@ use std::thread;
 use super::redis_server::RedisServer;
 use super::wait;
 
-/// Records all commands that a server receives over TCP until dropped.
+/// Records all commands that a server receives over TCP, until it is dropped.
 #[derive(Debug)]
 pub struct Monitor {
     lines: Arc<Mutex<Vec<String>>>,
@@ -30,17 +30,17 @@ impl Monitor {
             }
         });
         let monitor = Self { lines, socket };
-        // After the second +OK, MONITOR is active.
+        // The second +OK is the reply to MONITOR.
         wait::wait_for("MONITOR to start", || {
             (monitor.lines.lock().unwrap().len() >= 2).then_some(())
         });
         monitor
     }
 
-    /// Returns the commands so far in order, each as a list of words, without those that the tests sent over the unix
-    /// socket.
+    /// Returns the commands so far in order, each as a list of words. Commands that the tests have sent over
+    /// the unix socket are left out.
     pub fn commands(&self, server: &RedisServer) -> Vec<Vec<String>> {
-        // Once the marker command has been received, so have all earlier commands.
+        // When the marker command has been recorded, all earlier commands have been recorded, too.
         let mark = format!("mark-{}", self.lines.lock().unwrap().len());
         server.ask(&["ECHO", &mark]);
         wait::wait_for("MONITOR to catch up", || {
@@ -62,7 +62,7 @@ impl Monitor {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        // The reading thread ends with the connection.
+        // The thread that reads ends together with the connection.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
     }
 }

@@ -1,4 +1,4 @@
-//! Runs a third-party server as a child process, killed when dropped.
+//! Runs a third-party server as a child process, which is killed when dropped.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` with its output in `log`, and waits until `ready`. If it exits first, returns the end of the log.
+    /// Starts `command` with its output in `log`, and waits until `ready` returns true. If the process exits
+    /// first, returns the end of the log.
     pub fn start(mut command: Command, log: &Path, mut ready: impl FnMut() -> bool) -> Result<Self, String> {
         let output = File::create(log).unwrap();
         let child = command
@@ -39,30 +40,30 @@ impl Process {
         Ok(process)
     }
 
-    /// Returns the process id.
+    /// Returns the ID of the process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Returns its output so far.
+    /// Returns the output of the process so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Returns whether it has exited.
+    /// Whether the process has exited.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Kills it at once with SIGKILL.
+    /// Kills the process at once with SIGKILL.
     pub fn kill(&mut self) {
-        // It may already have exited.
+        // The process may already have exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Pauses it with SIGSTOP, and waits until all its threads have stopped, because the signal may be delivered
-    /// after `kill` returns.
+    /// Pauses the process with SIGSTOP. Waits until all its threads have stopped, because the signal may be
+    /// delivered after `kill` has returned.
     pub fn pause(&self) {
         self.signal("STOP");
         wait::wait_for("all its threads to stop", || {
@@ -98,7 +99,8 @@ pub fn signal(pid: u32, name: &str) {
     assert!(status.success(), "kill -{name} {pid}: {status}");
 }
 
-/// Returns the path of a program that a test requires. If it is missing, fails and names the package to install.
+/// Returns the path of a program that a test requires. If the program is missing, fails and names the package
+/// to install.
 pub fn required(program: &str, debian_package: &str) -> PathBuf {
     on_path(program).unwrap_or_else(|| {
         panic!("{program} is not installed: apt-get install {debian_package} (scripts/test installs all that is needed)")

@@ -1,4 +1,4 @@
-//! Runs the binary under test in a separate home folder.
+//! Runs the program under test with a separate home folder.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -13,13 +13,13 @@ use tempfile::TempDir;
 use super::process::signal;
 use super::wait;
 
-/// Time limit for one run of the program; then the test kills it and fails.
+/// Time limit for one run of the program. When it is reached, the program is killed and the test fails.
 const HARD_LIMIT: Duration = Duration::from_secs(120);
 
-/// Returns the path of the binary under test.
+/// The path of the program under test.
 pub const SESSIONTUT: &str = env!("CARGO_BIN_EXE_sessiontut");
 
-/// A temporary home folder and state folder, without settings for Redis, secrets or a cloud.
+/// A temporary home folder with a state folder. It contains no settings for Redis, secrets or a cloud.
 #[derive(Debug)]
 pub struct Home {
     folder: TempDir,
@@ -33,17 +33,17 @@ impl Home {
         }
     }
 
-    /// Returns the home folder.
+    /// Returns the path of the home folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Returns the program's state folder.
+    /// Returns the path of the program's state folder.
     pub fn state(&self) -> PathBuf {
         self.folder.path().join("state/sessiontut")
     }
 
-    /// Returns the environment variables for this home, without those of the machine.
+    /// Returns the environment variables for this home folder, without those of the machine.
     pub fn environment(&self) -> Vec<(String, String)> {
         let home = self.folder.path().display();
         let path = std::env::var("PATH").unwrap_or_default();
@@ -82,7 +82,7 @@ impl Home {
     }
 }
 
-/// The program with its arguments and environment, before it starts.
+/// The program with its arguments and environment, before it is started.
 #[derive(Debug)]
 pub struct Program {
     command: Command,
@@ -108,25 +108,25 @@ impl Program {
         self
     }
 
-    /// Sets its standard input (default: empty).
+    /// Sets the standard input. By default, it is empty.
     pub fn input(mut self, text: &str) -> Self {
         self.input = Some(text.as_bytes().to_vec());
         self
     }
 
-    /// Sets the time limit (default: two minutes).
+    /// Sets the time limit. By default, it is two minutes.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Runs it until it exits.
+    /// Runs the program until it exits.
     #[track_caller]
     pub fn run(self) -> Finished {
         self.start().finish()
     }
 
-    /// Starts it.
+    /// Starts the program.
     #[track_caller]
     pub fn start(mut self) -> Running {
         let words = format!("{:?}", self.command);
@@ -139,7 +139,7 @@ impl Program {
             .unwrap_or_else(|error| panic!("{words}: {error}"));
         let mut input = child.stdin.take().unwrap();
         if let Some(text) = self.input {
-            // The program may have closed its input without reading it.
+            // The program may have closed its standard input without reading it.
             let _ = input.write_all(&text);
         }
         drop(input);
@@ -159,7 +159,7 @@ impl Program {
 
 type Collected = Arc<Mutex<Vec<u8>>>;
 
-/// Reads `source` to its end in a separate thread, so that the program never blocks on a full pipe.
+/// Reads `source` to its end in a separate thread, so that the program is never blocked by a full pipe.
 fn collect(mut source: impl Read + Send + 'static) -> (Collected, JoinHandle<()>) {
     let collected = Collected::default();
     let into = Arc::clone(&collected);
@@ -172,7 +172,7 @@ fn collect(mut source: impl Read + Send + 'static) -> (Collected, JoinHandle<()>
     (collected, reader)
 }
 
-/// The running program, killed when dropped.
+/// The running program. It is killed when dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -185,33 +185,33 @@ pub struct Running {
 }
 
 impl Running {
-    /// Returns the process id.
+    /// Returns the ID of the process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Returns whether it has exited.
+    /// Whether the program has exited.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Returns standard output so far.
+    /// Returns the contents of standard output so far.
     pub fn stdout(&self) -> String {
         text(&self.stdout)
     }
 
-    /// Returns standard error so far.
+    /// Returns the contents of standard error so far.
     pub fn stderr(&self) -> String {
         text(&self.stderr)
     }
 
-    /// Waits until standard output contains `wanted`, and returns all of it.
+    /// Waits until standard output contains `wanted`, and returns everything written to it so far.
     #[track_caller]
     pub fn wait_for_stdout(&mut self, wanted: &str) -> String {
         self.wait_until(wanted, Self::stdout)
     }
 
-    /// Waits until standard error contains `wanted`, and returns all of it.
+    /// Waits until standard error contains `wanted`, and returns everything written to it so far.
     #[track_caller]
     pub fn wait_for_stderr(&mut self, wanted: &str) -> String {
         self.wait_until(wanted, Self::stderr)
@@ -254,14 +254,14 @@ impl Running {
         signal(self.pid(), "TERM");
     }
 
-    /// Kills it at once with SIGKILL.
+    /// Kills the program at once with SIGKILL.
     pub fn kill(&mut self) {
-        // It may already have exited.
+        // The program may already have exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Waits until it exits. At the time limit, kills it and fails the test.
+    /// Waits until the program exits. At the time limit, kills it and fails the test.
     #[track_caller]
     pub fn finish(mut self) -> Finished {
         let left = self.limit.saturating_sub(self.started.elapsed());
@@ -307,17 +307,17 @@ pub struct Finished {
     pub stdout: String,
     /// Standard error.
     pub stderr: String,
-    /// Duration of the run.
+    /// How long the run took.
     pub took: Duration,
 }
 
 impl Finished {
-    /// The exit status; `None` if a signal ended it.
+    /// Returns the exit status, or `None` if a signal ended the program.
     pub fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
-    /// Fails the test and shows all output, unless the exit status is `code`.
+    /// If the exit status is not `code`, fails the test and shows all output.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(

@@ -1,4 +1,5 @@
-//! A proxy in front of Redis that can delay replies, drop one with its connection, or stop in the middle of one.
+//! A proxy in front of Redis that can delay replies, drop a reply and close its connection, or stop in the
+//! middle of a reply.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -9,7 +10,7 @@ use std::time::Duration;
 /// A running proxy.
 #[derive(Debug)]
 pub struct Proxy {
-    /// The port it listens on, on loopback.
+    /// The port on loopback that the proxy listens on.
     pub port: u16,
     replies: Arc<Mutex<Replies>>,
 }
@@ -21,16 +22,17 @@ pub enum Replies {
     Pass,
     /// Forwards them after a delay.
     After(Duration),
-    /// Drops the next reply and closes its connection; forwards all others.
+    /// Drops the next reply and closes its connection. Forwards all other replies.
     Cut,
-    /// Forwards half of the next reply, then closes its connection; forwards all others.
+    /// Forwards half of the next reply, then closes its connection. Forwards all other replies.
     HalfThenCut,
-    /// Forwards half of the next reply, then sends nothing more on that connection; forwards all others.
+    /// Forwards half of the next reply, then sends nothing more on that connection. Forwards all other
+    /// replies.
     HalfThenSilence,
 }
 
 impl Replies {
-    /// Decides what to do with the bytes just received.
+    /// Decides what to do with the bytes that have just been received.
     fn take(&mut self) -> Self {
         let now = *self;
         if !matches!(now, Self::After(_)) {
@@ -61,13 +63,13 @@ impl Proxy {
         Self { port, replies }
     }
 
-    /// Changes what it does with later replies.
+    /// Changes what the proxy does with later replies.
     pub fn replies(&self, replies: Replies) {
         *self.replies.lock().unwrap() = replies;
     }
 }
 
-/// Copies bytes until either side closes, then closes both.
+/// Copies bytes until either side closes its connection, then closes both.
 fn pass(mut from: TcpStream, mut to: TcpStream, how: impl Fn() -> Replies) {
     let mut chunk = [0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut chunk) {

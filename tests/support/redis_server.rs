@@ -1,4 +1,4 @@
-//! A real redis-server on a free loopback port, in a temporary folder.
+//! Runs a real redis-server on a free loopback port, in a temporary folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,14 @@ use super::ports::free_port;
 use super::process::{Process, required};
 use super::tls::Certificate;
 
-/// The user that the tests log in as, independently of the default user's permissions.
+/// The user that the tests log in as. It does not depend on the permissions of the default user.
 const OPERATOR: &str = "operator";
 const OPERATOR_PASSWORD: &str = "operator-password";
 
-/// Number of ports to try, because another process may take a port before the server binds it.
+/// The number of ports that are tried. Another process may start using a port before the server does.
 const ATTEMPTS: usize = 5;
 
-/// Builder for a [`RedisServer`].
+/// The settings for a new [`RedisServer`].
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     program: Option<PathBuf>,
@@ -35,13 +35,13 @@ impl Settings {
         self
     }
 
-    /// Sets the default user's password (`requirepass`), which [`RedisServer::url`] then contains.
+    /// Sets the default user's password (`requirepass`). [`RedisServer::url`] then contains it.
     pub fn password(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
         self.line(&format!("requirepass {password}"))
     }
 
-    /// Uses TLS with this certificate. Accepts client certificates from the same CA, but does not require one.
+    /// Uses TLS with this certificate. Client certificates from the same CA are accepted, but not required.
     pub fn tls(mut self, certificate: &Certificate) -> Self {
         self.certificate = Some(certificate.clone());
         self
@@ -110,7 +110,7 @@ impl Settings {
     }
 }
 
-/// A running redis-server.
+/// A running redis-server. It is killed when dropped.
 #[derive(Debug)]
 pub struct RedisServer {
     process: Process,
@@ -125,17 +125,17 @@ impl RedisServer {
         Settings::default().start()
     }
 
-    /// Returns a builder for a server with other settings.
+    /// Returns the settings for a server, which can then be changed.
     pub fn with() -> Settings {
         Settings::default()
     }
 
-    /// Returns the TCP port on 127.0.0.1.
+    /// Returns the server's TCP port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Returns its URL, with the password if it has one.
+    /// Returns the server's URL, with the password if there is one.
     pub fn url(&self) -> String {
         let scheme = if self.settings.certificate.is_some() {
             "rediss"
@@ -150,17 +150,17 @@ impl RedisServer {
         format!("{scheme}://{login}127.0.0.1:{}/0", self.port)
     }
 
-    /// Returns the path of its unix socket, which never uses TLS.
+    /// Returns the path of the server's unix socket, which never uses TLS.
     pub fn socket(&self) -> PathBuf {
         socket(self.folder.path())
     }
 
-    /// Connects as the tests' user, over the unix socket.
+    /// Connects over the unix socket, as the user for tests.
     pub fn connection(&self) -> Connection {
         connect(self.folder.path()).unwrap()
     }
 
-    /// Sends a command as the tests' user and returns the reply; an error reply fails the test.
+    /// Sends a command as the user for tests, and returns the reply. An error reply fails the test.
     #[track_caller]
     pub fn ask(&self, words: &[&str]) -> Value {
         let mut command = redis::cmd(words[0]);
@@ -187,32 +187,33 @@ impl RedisServer {
         fields
     }
 
-    /// Returns a key's PTTL: its TTL in milliseconds, -1 without a TTL, or -2 if the key does not exist.
+    /// Returns the key's TTL in milliseconds, as PTTL does: -1 if it has no TTL, -2 if the key does not
+    /// exist.
     pub fn pttl(&self, key: &str) -> i64 {
         redis::cmd("PTTL").arg(key).query(&mut self.connection()).unwrap()
     }
 
-    /// Records every command that it receives from now on.
+    /// Records every command that the server receives from now on.
     pub fn monitor(&self) -> Monitor {
         Monitor::start(self)
     }
 
-    /// Pauses it with SIGSTOP: connections stay open, but get no replies until [`Self::resume`].
+    /// Pauses the server with SIGSTOP. Connections stay open, but get no replies until [`Self::resume`].
     pub fn pause(&self) {
         self.process.pause();
     }
 
-    /// Resumes it after [`Self::pause`].
+    /// Resumes the server after [`Self::pause`].
     pub fn resume(&self) {
         self.process.signal("CONT");
     }
 
-    /// Kills it; its port refuses connections until [`Self::restart`].
+    /// Kills the server. Its port refuses connections until [`Self::restart`].
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Starts it again on the same port, with the data it has saved.
+    /// Starts the server again on the same port, with the data that it has saved.
     pub fn restart(&mut self) {
         self.kill();
         let _ = fs::remove_file(self.socket());
@@ -222,12 +223,12 @@ impl RedisServer {
             .unwrap_or_else(|log| panic!("redis-server does not start again on port {}: {log}", self.port));
     }
 
-    /// Returns the process id.
+    /// Returns the ID of the server's process.
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// Returns its log so far.
+    /// Returns the server's log so far.
     pub fn log(&self) -> String {
         self.process.log()
     }

@@ -1,4 +1,4 @@
-//! A real Sentinel that monitors a redis-server.
+//! Runs a real Sentinel that monitors a redis-server.
 
 use std::fs;
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use super::ports::free_port;
 use super::process::{Process, required};
 use super::redis_server::RedisServer;
 
-/// A running Sentinel whose primary has the name `primary`.
+/// A running Sentinel that monitors a primary with the name `primary`.
 #[derive(Debug)]
 pub struct Sentinel {
     _process: Process,
@@ -19,7 +19,7 @@ pub struct Sentinel {
 }
 
 impl Sentinel {
-    /// Starts a Sentinel that monitors `server`, and waits until it listens.
+    /// Starts a Sentinel that monitors `server`, and waits until it is listening.
     pub fn watching(server: &RedisServer) -> Self {
         let folder = TempDir::new().unwrap();
         let port = free_port();

@@ -1,4 +1,4 @@
-//! stunnel in front of a port without TLS, as an independent TLS server.
+//! Runs stunnel in front of a port without TLS, as an independent TLS server.
 
 use std::fs;
 use std::net::TcpStream;
@@ -19,7 +19,7 @@ pub struct Stunnel {
 }
 
 impl Stunnel {
-    /// Starts it with `certificate`, forwarding to `backend_port` on loopback.
+    /// Starts stunnel with `certificate`. It forwards connections to `backend_port` on loopback.
     pub fn in_front_of(backend_port: u16, certificate: &Certificate) -> Self {
         let folder = TempDir::new().unwrap();
         let port = free_port();
@@ -38,33 +38,34 @@ impl Stunnel {
         }
     }
 
-    /// Kills it; its port refuses connections until [`Self::restart`].
+    /// Kills stunnel. Its port refuses connections until [`Self::restart`].
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Starts it again on the same port.
+    /// Starts stunnel again on the same port.
     pub fn restart(&mut self) {
         self.kill();
         self.process = spawn(&self.folder, self.port);
     }
 
-    /// Pauses it with SIGSTOP: its port accepts connections, but forwards nothing until [`Self::resume`].
+    /// Pauses stunnel with SIGSTOP. Its port accepts connections, but nothing is forwarded until
+    /// [`Self::resume`].
     pub fn pause(&self) {
         self.process.pause();
     }
 
-    /// Resumes it after [`Self::pause`].
+    /// Resumes stunnel after [`Self::pause`].
     pub fn resume(&self) {
         self.process.signal("CONT");
     }
 
-    /// Returns its TLS port.
+    /// Returns the TLS port of stunnel.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Returns the URL of its TLS port.
+    /// Returns the URL of the TLS port.
     pub fn url(&self) -> String {
         format!("rediss://127.0.0.1:{}/0", self.port)
     }

@@ -1,4 +1,4 @@
-//! A real terminal (tmux on a private socket), to read what a person would see and to type.
+//! Runs a real terminal (tmux on a private socket), so that tests can type and read what a person would see.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -9,7 +9,7 @@ use super::process::required;
 use super::program::{Home, SESSIONTUT};
 use super::wait;
 
-/// Keeps the screen after the program exits, and turns off tmux features that would interfere.
+/// Keeps the screen after the program has exited, and turns off tmux features that would interfere.
 const CONFIGURATION: &str = "\
 set -g remain-on-exit on
 set -g remain-on-exit-format ''
@@ -48,7 +48,7 @@ impl Terminal {
     pub fn shell(home: &Home, columns: u16, rows: u16, variables: &[(&str, &str)]) -> Self {
         let bin = home.path().join("bin");
         fs::create_dir_all(&bin).unwrap();
-        // This fails if another shell in the same home has already created the link.
+        // This fails if another shell with the same home folder has already created the link.
         let _ = std::os::unix::fs::symlink(SESSIONTUT, bin.join("sessiontut"));
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
         let mut all = vec![("PATH", path.as_str()), ("PS1", "$ "), ("ENV", "")];
@@ -78,7 +78,7 @@ impl Terminal {
             "-y",
             &rows.to_string(),
         ]);
-        // tmux runs a command of several words without a shell; `env` makes sure that there are several.
+        // tmux runs a command without a shell only if it has several words, and `env` ensures this.
         command.args(["--", "env"]).args(words);
         succeed(&command.output().unwrap());
         terminal
@@ -94,42 +94,42 @@ impl Terminal {
         succeed(&self.tmux().args(words).output().unwrap())
     }
 
-    /// Presses keys by tmux's names: `Enter`, `C-c`, `Up`, `Escape`, `n`.
+    /// Presses keys. They have the names that tmux uses: `Enter`, `C-c`, `Up`, `Escape`, `n`.
     pub fn keys(&self, names: &[&str]) {
         self.ask(&[&["send-keys", "--"], names].concat());
     }
 
-    /// Types text literally.
+    /// Types text.
     pub fn text(&self, text: &str) {
         self.ask(&["send-keys", "-l", "--", text]);
     }
 
-    /// Types a line and presses Enter.
+    /// Types a line, and presses Enter.
     pub fn line(&self, text: &str) {
         self.text(text);
         self.keys(&["Enter"]);
     }
 
-    /// Pastes text, between brackets if the program has asked for them.
+    /// Pastes text. If the program has enabled bracketed paste, the text is marked as a paste.
     pub fn paste(&self, text: &str) {
         self.ask(&["set-buffer", "--", text]);
         self.ask(&["paste-buffer", "-p"]);
     }
 
-    /// Pastes text like a terminal that does not mark a paste.
+    /// Pastes text as a terminal does that does not mark pastes.
     pub fn paste_unmarked(&self, text: &str) {
         self.ask(&["set-buffer", "--", text]);
         self.ask(&["paste-buffer"]);
     }
 
-    /// Sends a signal to the program in the foreground, and returns its process id.
+    /// Sends a signal to the program in the foreground. Returns the ID of its process.
     pub fn signal(&self, signal: &str) -> u32 {
         let process = self.foreground();
         kill(signal, process);
         process
     }
 
-    /// Kills tmux, so that the terminal disappears; returns the process id of the program in the foreground.
+    /// Kills tmux, so that the terminal disappears. Returns the process ID of the program in the foreground.
     pub fn disappear(&self) -> u32 {
         let process = self.foreground();
         kill(
@@ -142,7 +142,7 @@ impl Terminal {
         process
     }
 
-    /// The process id of the program in the foreground (`tpgid` in proc_pid_stat(5)).
+    /// Returns the process ID of the program in the foreground (`tpgid` in proc_pid_stat(5)).
     fn foreground(&self) -> u32 {
         let first = self.ask(&["display-message", "-p", "#{pane_pid}"]);
         let stat = fs::read_to_string(format!("/proc/{}/stat", first.trim())).unwrap();
@@ -150,17 +150,18 @@ impl Terminal {
         fields.split(' ').nth(5).unwrap().parse().unwrap()
     }
 
-    /// Returns the screen's text without trailing blanks.
+    /// Returns the text on the screen without trailing blanks.
     pub fn screen(&self) -> String {
         self.ask(&["capture-pane", "-p"])
     }
 
-    /// Returns the screen and the lines that have scrolled off it; joins lines that the terminal wrapped.
+    /// Returns the text on the screen and the lines that have scrolled off it. Lines that the terminal has
+    /// wrapped are joined.
     pub fn history(&self) -> String {
         self.ask(&["capture-pane", "-p", "-J", "-S", "-"])
     }
 
-    /// Returns the lines that were too long, so that the terminal wrapped them.
+    /// Returns the lines that the terminal has wrapped, because they were too long.
     pub fn broken_lines(&self) -> Vec<String> {
         let columns = self.ask(&["display-message", "-p", "#{pane_width}"]);
         let columns: usize = columns.trim().parse().unwrap();
@@ -172,7 +173,7 @@ impl Terminal {
             .collect()
     }
 
-    /// Returns the screen with escape sequences for its colours.
+    /// Returns the screen with the escape sequences for its colours.
     pub fn coloured_screen(&self) -> String {
         self.ask(&["capture-pane", "-p", "-e"])
     }
@@ -183,7 +184,8 @@ impl Terminal {
         self.wait_until(&format!("{wanted:?}"), |screen| screen.contains(wanted))
     }
 
-    /// Waits until the condition holds for the screen, and returns the screen. On a timeout, fails and shows it.
+    /// Waits until `wanted` returns true for the screen, and returns the screen. After a timeout, fails and
+    /// shows the screen.
     #[track_caller]
     pub fn wait_until(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let mut screen = String::new();
@@ -205,8 +207,8 @@ impl Terminal {
             let state = self.ask(&["display-message", "-p", "#{pane_dead} #{pane_dead_status}"]);
             let (dead, status) = state.trim_end_matches('\n').split_once(' ')?;
             if dead == "1" && status.is_empty() {
-                // tmux 3.3 misses a child that exits while it reaps another; the exit of a further child
-                // makes it check again.
+                // tmux 3.3 misses the exit of a child if it is handling the exit of another one. When a
+                // further child exits, tmux checks again.
                 self.ask(&["run-shell", "true"]);
             }
             (!status.is_empty()).then(|| status.to_owned())
@@ -231,7 +233,7 @@ impl Terminal {
         ]);
     }
 
-    /// Returns whether the terminal is in its normal state: echo on, line mode, cursor visible.
+    /// Whether the terminal is in its normal state: echo on, line mode, cursor visible.
     pub fn is_sane(&self) -> bool {
         let tty = self.ask(&["display-message", "-p", "#{pane_tty}"]);
         let settings = Command::new("stty")
@@ -250,7 +252,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // tmux has already exited if no window was left.
+        // If no window was left, tmux has already exited.
         let _ = self.tmux().arg("kill-server").output();
     }
 }

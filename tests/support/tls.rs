@@ -1,4 +1,4 @@
-//! Certificate authorities and certificates for tests.
+//! Creates certificate authorities and certificates for tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-/// A certificate authority, in a folder that exists as long as the CA and its certificates.
+/// A certificate authority. Its folder exists as long as the authority and its certificates.
 #[derive(Debug)]
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -70,7 +70,7 @@ impl Authority {
         self.issue_valid(names, now - DAY, now + 365 * DAY)
     }
 
-    /// Issues a certificate for these names and addresses with this validity period.
+    /// Issues a certificate for these names and addresses, with this validity period.
     pub fn issue_valid(&self, names: &[&str], from: SystemTime, until: SystemTime) -> Certificate {
         let mut params = leaf(names);
         params.not_before = from.into();
@@ -129,17 +129,17 @@ impl Certificate {
         certificate
     }
 
-    /// Returns the certificate's PEM file.
+    /// Returns the path of the certificate's PEM file.
     pub fn cert(&self) -> PathBuf {
         self.file("crt")
     }
 
-    /// Returns the private key's PEM file.
+    /// Returns the path of the private key's PEM file.
     pub fn key(&self) -> PathBuf {
         self.file("key")
     }
 
-    /// Returns the CA's PEM file, for `--ca`.
+    /// Returns the path of the CA's PEM file, for `--ca`.
     pub fn authority(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }

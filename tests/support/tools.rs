@@ -1,8 +1,9 @@
-//! Tools that `scripts/test` installs for the tests.
+//! Finds the tools that `scripts/test` installs for the tests.
 
 use std::path::{Path, PathBuf};
 
-/// Returns the Python of the tests' virtual environment, which has redis-py and the packages of the Flask example.
+/// Returns the path of Python in the tests' virtual environment, which contains redis-py and the packages of
+/// the Flask example.
 pub fn python() -> PathBuf {
     installed("venv/bin/python")
 }
@@ -12,17 +13,17 @@ pub fn node_modules(example: &str) -> PathBuf {
     installed(&format!("{example}/node_modules"))
 }
 
-/// Returns the axum example's program for a stage.
+/// Returns the path of the axum example's program for a stage.
 pub fn axum_example(stage: u8) -> PathBuf {
     installed(&format!("axum/debug/stage{stage}"))
 }
 
-/// Returns the program with tower-sessions in `tests/session_libraries/tower/`.
+/// Returns the path of the program in `tests/session_libraries/tower/`, which uses tower-sessions.
 pub fn tower_sessions_app() -> PathBuf {
     installed("tower-sessions/debug/tower")
 }
 
-/// Returns the path of Valkey, which may not be available on this platform.
+/// Returns the path of valkey-server. It may not be available on this platform.
 pub fn valkey_server() -> Option<PathBuf> {
     let path = folder().join("valkey-server");
     path.exists().then_some(path)

@@ -1,15 +1,17 @@
-//! A real Valkey, if it is available. It is the second reference, besides the installed Redis.
+//! Runs a real Valkey server, if it is available. Together with the installed Redis, it is a reference for
+//! the tests.
 
 use std::path::PathBuf;
 
 use super::redis_server::{RedisServer, Settings};
 use super::{process, tools};
 
-/// Environment variable with the path of a valkey-server to use instead of the one that `scripts/test` installs.
+/// The environment variable with the path of a valkey-server, which is then used instead of the one that
+/// `scripts/test` installs.
 pub const VARIABLE: &str = "SESSIONTUT_VALKEY_SERVER";
 
-/// Returns the path of valkey-server. If there is none, prints that the test continues without it. Fails if the path in
-/// the variable is wrong.
+/// Returns the path of valkey-server. If there is none, prints that the test continues without it. If the
+/// path in the variable is wrong, fails.
 pub fn program() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
@@ -27,7 +29,7 @@ pub fn program() -> Option<PathBuf> {
     found
 }
 
-/// Starts a Valkey with default settings, if it is available.
+/// Starts a Valkey server with default settings, if Valkey is available.
 pub fn start() -> Option<RedisServer> {
     Some(Settings::default().program(program()?).start())
 }

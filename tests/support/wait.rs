@@ -1,14 +1,14 @@
-//! Waits for an event, never for a fixed time.
+//! Waits for events, never for a fixed time.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Time limit for an event that should happen at once, generous enough for a busy machine.
+/// Time limit for an event that should happen at once. It is long enough for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
-/// Polls `event` until it returns a value; after [`PATIENCE`], panics and names `what`.
+/// Polls `event` until it returns a value. After [`PATIENCE`], panics with a message that contains `what`.
 #[track_caller]
 pub fn wait_for<T>(what: &str, event: impl FnMut() -> Option<T>) -> T {
     match within(PATIENCE, event) {
@@ -17,7 +17,7 @@ pub fn wait_for<T>(what: &str, event: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Polls `event` until it returns a value; returns `None` after `limit`.
+/// Polls `event` until it returns a value. After `limit`, returns `None`.
 pub fn within<T>(limit: Duration, mut event: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + limit;
     loop {

@@ -21,9 +21,9 @@ from redis.retry import Retry
 
 HAS = sys.argv[1:]
 TTL = int(os.environ.get("TTL", "2"))
-# Old tokens remain valid for the requests that a browser has already sent.
+# How long old tokens remain valid, in milliseconds, for requests that a browser has already sent.
 GRACE_MS = 5000
-# With the peculiarity "maximum lifetime".
+# The maximum lifetime of a session with the peculiarity "maximum lifetime", in seconds.
 MAX_AGE = 10
 COOKIE = "__Host-sid" if "cookie name" in HAS else "session"
 ROOT = "/shop" if "sub-path" in HAS else ""
@@ -255,7 +255,7 @@ def logged_out():
         return redirect(ROOT + "/login", 302)
     response = make_response("<p>You are not logged in</p>")
     if has("lazy session") and COOKIE not in request.cookies:
-        # An identifier for everyone; Redis stores it after the login only.
+        # This is an identifier that every visitor gets. It is stored in Redis only after the login.
         set_cookie(response, secrets.token_urlsafe(32))
     return response
 
@@ -306,7 +306,7 @@ def login():
 
 @app.get(ROOT + "/logout")
 def logout_is_post_only():
-    # Some frameworks answer 404, others 405.
+    # Some frameworks respond with 404, others with 405.
     abort(404 if has("no GET of the logout") or has("logout by script") else 405)
 
 

@@ -1,4 +1,4 @@
-// express with express-session and connect-redis.
+// The peer that uses express with express-session and connect-redis.
 "use strict";
 
 const express = require("express");

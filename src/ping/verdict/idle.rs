@@ -63,8 +63,10 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Whether the idle time ended the connection, and not an event at that moment: the server has that limit, keepalive made a
-/// difference, or connections that became idle at different times survived equally long.
+/// Whether it is proved that the idle time ended the connection, rather than some event at that moment.
+///
+/// It is proved if the server has this idle limit, if keepalive made a difference, or if connections that became
+/// idle at different times survived equally long.
 fn is_proved(test: &IdleTest, lost: &IdleTrial, seen: &Observations) -> bool {
     let has_limit = seen
         .server

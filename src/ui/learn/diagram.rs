@@ -17,9 +17,9 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::learn::{DiagramEvent, SequenceDiagram};
 use crate::sanitize;
 
-/// Minimum number of columns for text between two lifelines.
+/// The minimum number of columns for text between two lifelines.
 const LEAST_TEXT: usize = 10;
-/// Maximum number of columns between two lifelines, because long arrows are hard to follow.
+/// The maximum number of columns between two lifelines. Longer arrows are hard to follow.
 const WIDEST_GAP: usize = 34;
 
 /// Returns the lines of the diagram. They are at most `width` columns wide.
@@ -30,15 +30,15 @@ pub(super) fn lines(diagram: &SequenceDiagram, width: usize) -> Vec<String> {
     }
 }
 
-/// The vertical line below each participant.
+/// The vertical lines below the participants.
 struct Lifelines {
     names: Vec<String>,
-    /// The column of each lifeline, from 0.
+    /// The column of each lifeline, counted from 0.
     columns: Vec<usize>,
 }
 
 impl Lifelines {
-    /// Distributes the lifelines over the width. Returns `None` if it is too small.
+    /// Distributes the lifelines over the width. Returns `None` if the width is too small.
     fn fit(diagram: &SequenceDiagram, width: usize) -> Option<Self> {
         let names: Vec<String> = diagram.participants.iter().map(|name| plain(name)).collect();
         let half = |name: &String| name.width() / 2;
@@ -89,7 +89,7 @@ impl Lifelines {
         header.bold().to_string()
     }
 
-    /// Wraps a text between two lifelines.
+    /// Wraps the text between two lifelines.
     fn text(&self, left: usize, right: usize, text: &str) -> Vec<String> {
         let room = self.columns[right] - self.columns[left] - 3;
         let row = |line: &String| {
@@ -116,7 +116,7 @@ impl Lifelines {
         row
     }
 
-    /// Draws only lifelines.
+    /// Returns a row that contains only lifelines.
     fn lifelines(&self, places: std::ops::Range<usize>) -> String {
         let mut row = String::new();
         for place in places {
@@ -126,7 +126,7 @@ impl Lifelines {
         row
     }
 
-    /// Appends the lifelines from `place` on.
+    /// Appends the lifelines, starting with the one at `place`.
     fn continue_with(&self, row: &mut String, place: usize) {
         for column in &self.columns[place..] {
             pad(row, *column);
@@ -144,7 +144,7 @@ fn plain(text: &str) -> String {
     sanitize::line(text).into_owned()
 }
 
-/// Wraps text between words, and splits only words that are longer than a line.
+/// Wraps text between words. Only words that are longer than a line are split.
 fn wrapped(text: &str, width: usize, further: &str) -> Vec<String> {
     let options = Options::new(width)
         .subsequent_indent(further)

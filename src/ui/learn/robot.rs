@@ -1,5 +1,5 @@
-//! The robot that takes lessons in `learn --yes`: it runs every solution, and counts the replies that match the
-//! expected ones.
+//! The robot takes the lessons of `learn --yes`: it enters every solution, and counts the replies that match
+//! the expected ones.
 
 use colored::Colorize as _;
 use dialoguer::console::Term;
@@ -17,7 +17,7 @@ use crate::sanitize;
 use crate::signals::Interrupted;
 use crate::ui::{answer, note, told, told_behind, window};
 
-/// How often the robot tries a command that must succeed.
+/// How many times the robot tries a command that must succeed.
 const MOST_ATTEMPTS: usize = 2;
 
 #[derive(Default)]
@@ -25,17 +25,17 @@ pub(crate) struct Robot {
     pub(crate) takes_one_lesson: bool,
     /// The file of the current lesson.
     file: String,
-    /// The name in the lesson's keys, with which the robot logs in.
+    /// The name in the lesson's keys. The robot also logs in with this name.
     name: String,
     visitor: Option<Visitor>,
     tally: Tally,
-    /// The reason why the lessons ended early, if Redis was unavailable.
+    /// Why Redis was unavailable, if the lessons ended early for this reason.
     pub(crate) unavailable: Option<Unavailable>,
     quits: bool,
     solution_shown: bool,
     /// Whether a check has just failed, so that the robot does not repeat it.
     check_failed: bool,
-    /// How often a command has just failed.
+    /// How many times in a row a command has failed.
     command_failures: usize,
     waiting: bool,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Robot {
 #[derive(Default)]
 struct Tally {
     lessons: usize,
-    /// The number of replies to commands and checks.
+    /// The number of replies that were compared, to commands and in checks.
     replies: usize,
     unexpected: usize,
     failed_commands: usize,
@@ -60,7 +60,7 @@ impl Robot {
         }
     }
 
-    /// Prints the summary. Returns whether everything was as expected.
+    /// Prints the summary. Returns whether everything matched the expectations.
     pub(crate) fn summarize(&self, errors: &[LessonError]) -> bool {
         let tally = &self.tally;
         let mut parts = vec![
@@ -94,7 +94,7 @@ impl Robot {
         }
     }
 
-    /// Prints the position, the command, and the expected and actual reply on adjacent lines.
+    /// Prints the position, the command, and below each other the expected and the actual reply.
     fn print_difference(&self, outcome: &Outcome, expected: &[String], why: Option<&str>) {
         let place = format!("{}:{}", sanitize::line(&self.file), outcome.line);
         answer(&place.red().to_string());
@@ -151,7 +151,7 @@ impl Learner for Robot {
                 }
             },
             CourseEvent::AppStops => {
-                // If the app has already stopped, the session expires.
+                // If the app has already stopped, the session expires by itself.
                 let _ = self.visitor.take().map(Visitor::log_out);
             }
             CourseEvent::CommandFailed { line, what } => {
@@ -178,14 +178,14 @@ impl Learner for Robot {
             Key::No
         } else {
             if can_decline && self.command_failures > 0 {
-                // On a busy machine, an app may need longer than the TTL. Only the last attempt counts.
+                // On a busy machine, an app may take longer than the TTL, so only the last attempt counts.
                 self.tally.failed_commands -= 1;
             }
             Key::Next
         })
     }
 
-    /// Shows the solution, and lets the course run it and compare its replies.
+    /// Shows the solution. The course then runs it and compares the replies.
     fn type_command(&mut self, _keys: &[String], _offers: &[Offer]) -> Result<Typed, Interrupted> {
         Ok(Typed::Key(match (self.quits, self.solution_shown) {
             (true, _) => Key::Quit,
@@ -202,12 +202,12 @@ impl Learner for Robot {
         })
     }
 
-    /// Returns nothing: the robot grades this program's app.
+    /// Returns an empty string, because the robot grades this program's own app.
     fn start_command(&mut self) -> Result<String, Interrupted> {
         Ok(String::new())
     }
 
-    /// Returns another name: a course does not ask the robot for any other line.
+    /// Returns another name, because that is the only line for which a course asks the robot.
     fn type_line(&mut self, _question: &str) -> Result<String, Interrupted> {
         self.name = format!("{FIRST_NAME}-{}", random::hexadecimal::<3>());
         note(&format!("the lessons run with the name {}", self.name));

@@ -7,29 +7,29 @@ use crate::signals::{Interrupted, Stop};
 use crate::ui::prompt::{self, Key, KeyReader, Press, TEXT_IGNORED};
 use crate::ui::{window, writer};
 
-/// Lines left free for the prompt.
+/// The number of rows that are left free for the prompt.
 const PROMPT_ROWS: usize = 2;
 
-/// The keys at a pause within a lesson.
+/// The text that lists the keys at a pause in a lesson.
 pub(super) const AT_PAUSE: &str = "Enter more  q quit";
 
 pub(super) struct Screen {
     pub(super) term: Term,
     pub(super) stop: Stop,
     keys: KeyReader,
-    /// Rows written since the last pause.
+    /// The number of rows written since the last pause.
     rows: usize,
-    /// Rows written in total.
+    /// The number of rows written in total.
     pub(super) written: usize,
-    /// The width of the text on the bottom line that will be cleared.
+    /// The width of the text on the bottom line, if it contains text that will be cleared.
     drawn: Option<usize>,
     /// Whether the last line is empty.
     after_gap: bool,
-    /// Whether `q` was pressed at a pause. Then nothing more is written, and the next question returns `q`.
+    /// Whether `q` was pressed at a pause. If so, nothing more is written, and the next question returns `q`.
     quits: bool,
-    /// The keys at a pause.
+    /// The text that lists the keys at a pause.
     pub(super) at_pause: &'static str,
-    /// An error if Ctrl-C was pressed at a pause. The next question returns it.
+    /// An error if Ctrl-C was pressed at a pause. It is returned by the next question.
     pub(super) interrupted: Result<(), Interrupted>,
 }
 
@@ -49,12 +49,12 @@ impl Screen {
         }
     }
 
-    /// Returns the number of columns for text.
+    /// Returns the number of columns that are available for text.
     pub(super) fn width(&self) -> usize {
         window::width(&self.term)
     }
 
-    /// Writes a line. If it would scroll unread text out of the window, pauses first.
+    /// Writes a line. If this would scroll unread text out of the window, pauses first.
     pub(super) fn put(&mut self, line: &str) {
         if self.interrupted.is_err() || self.quits {
             return;
@@ -95,7 +95,7 @@ impl Screen {
         self.gap();
     }
 
-    /// Deletes the rows written since `written` was `mark`, if they are still on the screen.
+    /// Deletes the rows that were written after `written` was `mark`, if they are still on the screen.
     pub(super) fn take_back(&mut self, mark: usize) {
         let rows = self.written - mark;
         if rows < usize::from(self.term.size().0) && self.term.clear_last_lines(rows).is_ok() {
@@ -104,7 +104,7 @@ impl Screen {
         }
     }
 
-    /// Whether `q` was pressed at a pause since the last question.
+    /// Returns whether `q` was pressed at a pause since the last question, and resets this.
     pub(super) fn take_quit(&mut self) -> bool {
         std::mem::take(&mut self.quits)
     }
@@ -114,7 +114,7 @@ impl Screen {
         self.rows = 0;
     }
 
-    /// Writes on the bottom line, until [`Screen::clear_line`].
+    /// Writes text on the bottom line. It stays there until [`Screen::clear_line`].
     pub(super) fn draw(&mut self, text: &str) {
         let text = writer::shown(text);
         self.drawn = Some(measure_text_width(&text));
@@ -131,7 +131,8 @@ impl Screen {
         }
     }
 
-    /// Shows `line` on the bottom line, and waits for a key. Says so if text was typed or pasted instead.
+    /// Shows `line` on the bottom line, and waits for a key. If text is typed or pasted instead, shows a
+    /// message.
     pub(super) fn key(&mut self, line: &str) -> Result<Option<Key>, Interrupted> {
         self.draw(&line.dimmed().to_string());
         let press = self.keys.read(&self.stop);
@@ -152,7 +153,7 @@ impl Screen {
         })
     }
 
-    /// Asks whether to leave the lesson.
+    /// Asks whether the learner wants to leave the lesson.
     pub(super) fn is_leaving(&mut self) -> Result<bool, Interrupted> {
         loop {
             match self.key("leave the lesson?  y leave  n stay")? {
@@ -172,7 +173,7 @@ impl Screen {
         self.rows = 0;
     }
 
-    /// Waits until the learner wants to read on. Returns whether the learner quits instead.
+    /// Waits until the learner continues. Returns whether the learner quits instead.
     fn wait_for_more(&mut self) -> Result<bool, Interrupted> {
         let mut line = self.at_pause.to_owned();
         loop {

@@ -1,4 +1,4 @@
-//! Displays the parts of a lesson in a terminal.
+//! Shows the parts of a lesson in a terminal.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::learn::{CodeTab, Lesson, LessonExchange, Quiz};
 use crate::sanitize;
 use crate::ui::{highlight, markdown};
 
-/// The maximum number of lines of a reply to show, because CLIENT LIST may return thousands.
+/// The maximum number of lines of a reply that are shown. CLIENT LIST may return thousands.
 const MOST_REPLY_LINES: usize = 60;
 
 impl TerminalLearner {
@@ -47,7 +47,7 @@ impl TerminalLearner {
         self.screen.gap();
     }
 
-    /// Writes lines, and then an empty line.
+    /// Writes the lines, followed by an empty line.
     pub(super) fn block(&mut self, lines: Vec<String>) {
         self.screen.put_all(lines);
         self.screen.gap();
@@ -94,7 +94,7 @@ impl TerminalLearner {
         self.block(lines.into_iter().map(|line| format!("  {line}")).collect());
     }
 
-    /// Shows whole files page by page. `q` ends the text, not the lesson.
+    /// Shows complete files page by page. Here, `q` closes the files, but does not leave the lesson.
     pub(super) fn files(&mut self, files: &[SourceFile], language: &str) {
         self.screen.at_pause = "Enter more  q back to the lesson";
         for file in files {
@@ -119,7 +119,7 @@ impl TerminalLearner {
         }
     }
 
-    /// Shows commands that are not run, with the expected replies as a sample.
+    /// Shows commands that are not run, with the expected replies as examples.
     pub(super) fn sample(&mut self, exchanges: &[LessonExchange]) {
         if !exchanges.is_empty() {
             self.screen.put(&"Sample:".dimmed().to_string());
@@ -128,7 +128,7 @@ impl TerminalLearner {
             self.command_line(&exchange.source);
             let reply = exchange.reply.iter().flat_map(Pattern::source);
             let reply: Vec<String> = reply.map(|line| pattern::in_words(line)).collect();
-            // A wildcard alone is not a sample.
+            // A reply that is only a wildcard is not a useful example.
             let is_sample = |line: &&String| !line.contains('…');
             let lines = reply
                 .iter()
@@ -143,7 +143,8 @@ impl TerminalLearner {
             .put(&format!("{} {}", ">".dimmed(), sanitize::line(source).bold()));
     }
 
-    /// Removes the commands that are about to run: each is printed again with its reply.
+    /// Removes the commands that are about to run from the screen, because each is printed again with its
+    /// reply.
     pub(super) fn take_back_pending(&mut self) {
         if let Some(pending) = self.pending.take()
             && pending.after == self.screen.written
@@ -165,7 +166,7 @@ impl TerminalLearner {
         self.screen.gap();
     }
 
-    /// Writes a reply, or its first lines.
+    /// Writes a reply, or only its first lines.
     pub(super) fn reply(&mut self, lines: &[String]) {
         let shown = lines.iter().take(MOST_REPLY_LINES);
         self.screen
@@ -175,7 +176,7 @@ impl TerminalLearner {
         }
     }
 
-    /// Shows the check that failed, and the reason.
+    /// Shows which check failed, and why.
     pub(super) fn not_yet(&mut self, outcome: &Outcome) {
         let ReplyVerdict::Differs { expected, why } = &outcome.verdict else {
             return;
@@ -232,7 +233,7 @@ impl TerminalLearner {
         self.screen.gap();
     }
 
-    /// Lists all keys, one per line.
+    /// Explains all available keys, one per line.
     pub(super) fn explain(&mut self, offers: &[Offer]) {
         for offer in offers {
             self.screen
@@ -242,7 +243,7 @@ impl TerminalLearner {
     }
 }
 
-/// Formats an expected reply, with its wildcards in words.
+/// Formats an expected reply. Its wildcards are replaced with words.
 fn readable(expected: &[String]) -> String {
     let lines: Vec<String> = expected.iter().map(|line| pattern::in_words(line)).collect();
     lines.join(" ")

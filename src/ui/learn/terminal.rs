@@ -1,4 +1,4 @@
-//! A person at the terminal.
+//! The learner who is a person at the terminal.
 
 use colored::Colorize as _;
 use dialoguer::console::{measure_text_width, truncate_str};
@@ -16,15 +16,15 @@ use crate::ui::{highlight, markdown};
 pub(crate) struct TerminalLearner {
     pub(super) screen: Screen,
     editor: LineEditor,
-    /// The rows of the commands that are about to run. Each command is printed again with its reply.
+    /// The rows that show the commands which are about to run. Each command is printed again with its reply.
     pub(super) pending: Option<Rows>,
-    /// Whether to list the keys before the next prompt for a command.
+    /// Whether to list the available keys before the next prompt for a command.
     list_keys: bool,
-    /// Turns off the echo of typed text while a command runs or the lesson waits.
+    /// Prevents typed text from being shown while a command runs or the lesson waits.
     _without_echo: Option<WithoutEcho>,
 }
 
-/// A range of rows on the screen: the number of rows written before it and up to its end.
+/// A range of rows on the screen, given as the number of rows written before its start and before its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rows {
     pub(super) before: usize,
@@ -32,7 +32,7 @@ pub(super) struct Rows {
 }
 
 impl TerminalLearner {
-    /// `stop` ends every wait for a key.
+    /// Creates the learner. `stop` ends every wait for a key.
     #[must_use]
     pub(crate) fn new(stop: Stop) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl TerminalLearner {
 }
 
 impl TerminalLearner {
-    /// Whether `q` was pressed at a pause in the text.
+    /// Returns whether `q` was pressed at a pause in the text.
     fn has_quit(&mut self) -> Result<bool, Interrupted> {
         self.screen.interrupted?;
         Ok(self.screen.take_quit())
@@ -71,7 +71,7 @@ impl TerminalLearner {
         Ok(entry)
     }
 
-    /// Reads one key for the answer of a quiz, as text. `None`: show the prompt again.
+    /// Reads one key as an answer to a quiz. Returns `None` if the prompt must be shown again.
     fn read_answer_key(&mut self, lead: &str, offers: &[Offer]) -> Result<Option<Entry>, Interrupted> {
         let keys = key_line(others(offers), self.screen.width().saturating_sub(lead.len() + 1));
         Ok(self
@@ -145,9 +145,9 @@ impl Learner for TerminalLearner {
             }
             CourseEvent::CountdownOver => {
                 self.screen.clear_line();
-                // A message about the wait comes before the replies.
+                // The message about the wait is shown before the replies.
                 self.take_back_pending();
-                // Keys that were pressed during the countdown are not answers to the next question.
+                // Keys that were pressed during the countdown must not answer the next question.
                 prompt::discard_typed();
             }
             CourseEvent::Unavailable(unavailable) => {
@@ -161,11 +161,11 @@ impl Learner for TerminalLearner {
                 let lines = super::list_lines(standings, Some(self.screen.width()));
                 self.screen.put_all(lines);
             }
-            // Does nothing, because a person uses a browser.
+            // There is nothing to do, because a person uses a browser.
             CourseEvent::AppStarted { .. } | CourseEvent::AppStops => {}
             CourseEvent::CommandOutput => {
                 self.screen.gap_after_others();
-                // Keys that were pressed while the command ran are not answers to the next question.
+                // Keys that were pressed while the command was running must not answer the next question.
                 prompt::discard_typed();
             }
             CourseEvent::CommandFailed { what, .. } => self.marked(Mark::Warning, what),
@@ -224,7 +224,7 @@ impl Learner for TerminalLearner {
                         self.explain(offers);
                         false
                     }
-                    // These are also shell commands.
+                    // These words are also shell commands.
                     "exit" | "quit" => true,
                     word => match of_word(word, offers) {
                         Some(key) => break Ok(Typed::Key(key)),
@@ -276,7 +276,7 @@ impl Learner for TerminalLearner {
             } else if let Some(key) = of_word(&typed, offers).filter(|_| !typed.is_empty()) {
                 return Ok(Picked::Key(key));
             }
-            // The message is on the prompt line, so that the question does not scroll out of the window.
+            // The message is part of the prompt line, so that the question does not scroll out of the window.
             lead = format!("type the number of an answer, 1-{count}  ");
         }
     }
@@ -302,7 +302,7 @@ impl Learner for TerminalLearner {
     }
 }
 
-/// Parses the numbers of answers. Returns the indexes of the answers in order.
+/// Parses the numbers of the chosen answers. Returns the answers' indexes in ascending order.
 fn picked(numbers: &str, answers: usize) -> Option<Vec<usize>> {
     let mut places = Vec::new();
     for number in numbers.split([' ', ',']).filter(|part| !part.is_empty()) {
@@ -335,7 +335,7 @@ fn completions(before: &str, keys: &[String]) -> Vec<String> {
     keys.iter().filter(|key| key.starts_with(word)).cloned().collect()
 }
 
-/// The keys, with the text that represents them on the screen, and words with the same meaning.
+/// The keys, each with its text on the screen, and with words that have the same effect.
 const KEYS: &[(Key, &str, &[&str])] = &[
     (Key::Next, "Enter", &["", "y", "yes", "next"]),
     (Key::Hint, "h", &["hint"]),
@@ -352,7 +352,7 @@ const KEYS: &[(Key, &str, &[&str])] = &[
     (Key::Quit, "q", &["quit", "exit"]),
 ];
 
-/// Returns the meaning of a key press, or `None` if the key is not offered.
+/// Returns what a key press means, or `None` if the key is not offered.
 fn meaning(pressed: &Pressed, offers: &[Offer]) -> Option<Key> {
     match pressed {
         Pressed::Enter => offers.first().map(|offer| offer.key),
@@ -361,17 +361,17 @@ fn meaning(pressed: &Pressed, offers: &[Offer]) -> Option<Key> {
     }
 }
 
-/// Returns the meaning of a key that was typed as a line, or of a word for it.
+/// Returns what a line means that consists of a key or of a word for it.
 fn of_word(word: &str, offers: &[Offer]) -> Option<Key> {
     let offered = |key: Key| offers.iter().any(|offer| offer.key == key).then_some(key);
     let word = word.trim().to_lowercase();
     let mut keys = KEYS.iter();
     let (key, ..) = keys.find(|(_, sign, words)| *sign == word || words.contains(&word.as_str()))?;
-    // If there is nothing to decline, `n` means next.
+    // If there is nothing to decline, `n` means the same as [`Key::Next`].
     offered(*key).or_else(|| (*key == Key::No).then(|| offered(Key::Next)).flatten())
 }
 
-/// Returns the offers in one line of at most `width` columns. `?` shows those that do not fit.
+/// Returns the offers in one line of at most `width` columns. If some do not fit, `?` shows them.
 fn key_line(offers: &[Offer], width: usize) -> String {
     let all: Vec<String> = offers.iter().map(shown).collect();
     let whole = all.join("  ");
@@ -387,12 +387,12 @@ fn key_line(offers: &[Offer], width: usize) -> String {
             break;
         }
     }
-    // In a very narrow window, fewer keys are shown, but all of them work.
+    // A very narrow window shows fewer keys, but all of them work.
     while measure_text_width(&kept.join("  ")) > width && kept.pop().is_some() {}
     kept.join("  ")
 }
 
-/// Returns the offers without the one that Enter selects, which the prompt itself shows.
+/// Returns the offers without the first one, which Enter selects and the prompt itself shows.
 fn others(offers: &[Offer]) -> &[Offer] {
     match offers {
         [first, others @ ..] if first.key == Key::Next => others,
@@ -404,7 +404,7 @@ fn shown(offer: &Offer) -> String {
     format!("{} {}", sign(offer.key), offer.does)
 }
 
-/// Returns the text that represents a key on the screen.
+/// Returns the text for a key on the screen.
 pub(super) fn sign(key: Key) -> &'static str {
     let found = KEYS.iter().find(|(other, ..)| *other == key);
     found.map_or("", |(_, sign, _)| sign)

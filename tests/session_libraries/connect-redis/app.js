@@ -1,4 +1,4 @@
-// The tutorial's app with express-session and connect-redis.
+// The tutorial's app, written with express-session and connect-redis.
 
 import { RedisStore } from 'connect-redis';
 import express from 'express';

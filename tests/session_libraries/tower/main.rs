@@ -1,4 +1,4 @@
-//! The tutorial's app with tower-sessions and its Redis store.
+//! The tutorial's app, written with tower-sessions and its Redis store.
 
 use std::env;
 use std::net::Ipv4Addr;

@@ -1,4 +1,4 @@
-//! Code that all peers share: settings and the page.
+//! Code that all peers share: the settings and the page.
 
 use std::env;
 
@@ -27,7 +27,7 @@ impl Page {
         }
     }
 
-    /// Returns a page with this text, padded to the fixed size.
+    /// Returns a page that contains this text and is padded to the fixed size.
     pub fn saying(&self, text: &str) -> String {
         let mut page = String::with_capacity(self.filling.len());
         page.push_str(text);

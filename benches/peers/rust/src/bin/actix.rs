@@ -1,4 +1,4 @@
-//! actix-web with actix-session and its Redis store.
+//! The peer that uses actix-web with actix-session and its Redis store.
 
 use std::net::Ipv4Addr;
 

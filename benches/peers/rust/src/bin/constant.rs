@@ -1,4 +1,4 @@
-//! The HTTP stack of `sessiontut serve` with a constant body: the upper limit for any session store on it.
+//! The HTTP stack of `sessiontut serve` with a constant body. No session store on this stack can be faster.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;

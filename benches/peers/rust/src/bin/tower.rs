@@ -1,4 +1,4 @@
-//! axum with tower-sessions and its Redis store.
+//! The peer that uses axum with tower-sessions and its Redis store.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
