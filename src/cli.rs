@@ -439,15 +439,10 @@ pub struct CheckArgs {
     /// HINCRBY)
     #[arg(long)]
     pub only_stage: bool,
-    /// Address of the app
+    /// Address of the app [default: http://127.0.0.1:$PORT, or port 5000 if PORT is not set]
     // The id `url` belongs to --redis.
-    #[arg(
-        id = "app_url",
-        long = "url",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:5000"
-    )]
-    pub url: String,
+    #[arg(id = "app_url", long = "url", value_name = "URL")]
+    pub url: Option<String>,
     /// Session TTL that the app uses, in seconds (stages 3 and 4)
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, 3600))]
     pub ttl: u32,

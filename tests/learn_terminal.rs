@@ -11,6 +11,7 @@ use std::time::Duration;
 use support::golden::assert_golden;
 use support::learner::{Learner, left, left_sanely, shown};
 use support::lessons::COUNT;
+use support::ports::free_port;
 use support::{Home, Lessons, RedisServer, Terminal, wait};
 
 #[test]
@@ -671,8 +672,9 @@ fn a_command_is_repeated_until_it_succeeds() {
 #[test]
 fn the_final_project_grades_the_learners_app_and_can_be_resumed() {
     let home = Home::new();
+    let port = free_port().to_string();
     let start = || {
-        let terminal = Terminal::shell(&home, 100, 60, &[]);
+        let terminal = Terminal::shell(&home, 100, 60, &[("PORT", &port)]);
         terminal.line("clear; sessiontut learn 9");
         terminal
     };

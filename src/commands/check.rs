@@ -26,6 +26,7 @@ use crate::exit::Exit;
 use crate::ping::rungs::tls;
 use crate::redis_client::connect;
 use crate::redis_url::Origin;
+use crate::serve::DEFAULT_PORT;
 use crate::signals::{self, Stop};
 use crate::state;
 use crate::ui;
@@ -83,15 +84,10 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Error> {
 }
 
 fn settings(args: &CheckArgs) -> Result<Settings, Error> {
-    let base = Url::parse(&args.url)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
-    let base = base.ok_or_else(|| {
-        Error::usage(format!(
-            "--url {}: expected the address of the app itself, such as http://127.0.0.1:5000",
-            args.url
-        ))
-    })?;
+    let base = match &args.url {
+        Some(url) => app_url(url)?,
+        None => default_url()?,
+    };
     let regex = |option: &str, pattern: &str| {
         Regex::new(pattern).map_err(|error| Error::usage(format!("{option} {pattern}: {error}")))
     };
@@ -110,6 +106,30 @@ fn settings(args: &CheckArgs) -> Result<Settings, Error> {
             visits: regex("--visits", &args.visits)?,
         },
     })
+}
+
+fn app_url(text: &str) -> Result<Url, Error> {
+    Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
+        .ok_or_else(|| {
+            Error::usage(format!(
+                "--url {text}: expected the address of the app itself, such as http://127.0.0.1:{DEFAULT_PORT}"
+            ))
+        })
+}
+
+/// Returns the address of an app that reads its port from the variable PORT, as it would do without `check`.
+fn default_url() -> Result<Url, Error> {
+    let port = match std::env::var("PORT").ok().filter(|text| !text.is_empty()) {
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|port: &u16| *port > 0)
+            .ok_or_else(|| Error::usage(format!("the variable PORT is {text}: expected a port, 1 to 65535")))?,
+        None => DEFAULT_PORT,
+    };
+    app_url(&format!("http://127.0.0.1:{port}"))
 }
 
 /// Starts the proxy and the app, runs the checks, then stops both and removes the app's keys.
@@ -141,7 +161,7 @@ async fn grade(
         false => Some(output_file()?),
     };
     let app = tokio::select! {
-        app = app(args, address, redis_url, output.as_deref()) => Some(app?),
+        app = app(args, &settings.base, address, redis_url, output.as_deref()) => Some(app?),
         () = stop.asked() => None,
     };
     let Some(app) = app else {
@@ -244,6 +264,7 @@ async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
 /// Starts the app, or waits until the user has started it.
 async fn app(
     args: &CheckArgs,
+    base: &Url,
     address: SocketAddr,
     redis_url: Option<String>,
     output: Option<&Path>,
@@ -268,7 +289,7 @@ async fn app(
     let mut is_noted = false;
     while !answers(address) {
         if !std::mem::replace(&mut is_noted, true) {
-            ui::note(&format!("waiting until {} answers", args.url));
+            ui::note(&format!("waiting until {base} answers"));
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddr
 use crate::ping::instance::Instance;
 
 /// The port that the tutorial uses.
-const DEFAULT_PORT: u16 = 5000;
+pub(crate) const DEFAULT_PORT: u16 = 5000;
 
 /// Why the server cannot listen.
 #[derive(Debug, thiserror::Error)]

@@ -34,7 +34,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use address::{HowToOpen, bind, how_to_open, listen_address};
+pub(crate) use address::{DEFAULT_PORT, HowToOpen, bind, how_to_open, listen_address};
 pub(crate) use connection_manager::Opener;
 pub(crate) use extractors::read_form_and_cookies;
 pub(crate) use layers::{AccessLog, LogEntry};
