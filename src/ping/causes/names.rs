@@ -143,6 +143,15 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         )
         .after(local_resolver(at))
     };
+    let lacks_tcp = |server: &NameServer| matches!(server.answer, NameAnswer::NoTcp(_));
+    if at.name_servers().iter().any(lacks_tcp) {
+        return advise(
+            "firewall",
+            "in the firewalls between this host and the name server, allow TCP port 53 too: a response that is too \
+             long for UDP is sent over TCP",
+        )
+        .and_all(resolver);
+    }
     resolver
         .and(
             "local-firewall",

@@ -83,6 +83,8 @@ pub enum NameAnswer {
     Timeout,
     /// The query could not be sent, or no server is listening. Contains the error message.
     Unreachable(String),
+    /// The response is too long for UDP, and the query over TCP failed (RFC 7766). Contains the reason.
+    NoTcp(String),
     /// This host itself blocked the query. Contains the error message.
     Blocked(String),
     /// The data received is not a DNS response to the query.

@@ -70,6 +70,9 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         ))
     } else {
         let who = match lookup.servers.as_slice() {
+            [server] if matches!(server.answer, NameAnswer::NoTcp(_)) => {
+                format!("the name server {} does not reply over TCP", server.address.ip())
+            }
             [server] => format!("the name server {} does not reply", server.address.ip()),
             _ => "no name server replies".into(),
         };
@@ -156,6 +159,9 @@ pub(super) fn describe_servers(servers: &[NameServer]) -> impl Iterator<Item = S
             NameAnswer::Refused(code) => format!("replies {code}"),
             NameAnswer::Timeout => format!("did not reply within {}", seconds(server.took)),
             NameAnswer::Unreachable(error) => format!("cannot be reached: {error}"),
+            NameAnswer::NoTcp(error) => {
+                format!("replies that its response is too long for UDP, but does not send it over TCP: {error}")
+            }
             NameAnswer::Blocked(error) => format!("cannot be queried, because this host blocks it: {error}"),
             NameAnswer::Malformed => "sends a malformed response".into(),
         };
@@ -195,6 +201,7 @@ fn why_slow(server: &NameServer) -> Option<String> {
         (NameAnswer::Timeout, _) => Some(format!("name server {address} did not reply within {took}")),
         (_, Some(kind)) => Some(format!("name server {address} does not reply to {kind} queries")),
         (NameAnswer::Unreachable(_), _) => Some(format!("name server {address} cannot be reached")),
+        (NameAnswer::NoTcp(_), _) => Some(format!("name server {address} cannot be reached over TCP")),
         (NameAnswer::Refused(code), _) => Some(format!("name server {address} replies {code}")),
         _ if server.took > SLOW_LOOKUP / 2 => Some(format!("name server {address} takes {took} to reply")),
         _ => None,

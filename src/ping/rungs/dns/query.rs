@@ -162,9 +162,11 @@ async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8], deadline
         stream.read_exact(&mut answer).await?;
         io::Result::Ok(answer)
     };
-    match deadline.bound(exchange).await {
-        Err(_) => NameAnswer::Timeout,
-        Ok(Err(error)) => NameAnswer::Unreachable(format!("over TCP: {}", errno_text(&error))),
+    // Report the failure before the caller's deadline passes.
+    let until = deadline.within(deadline.left().mul_f64(0.8));
+    match until.bound(exchange).await {
+        Err(_) => NameAnswer::NoTcp("no reply".into()),
+        Ok(Err(error)) => NameAnswer::NoTcp(errno_text(&error)),
         Ok(Ok(bytes)) => response_to(question, &bytes).map_or(NameAnswer::Malformed, |answer| read(&answer)),
     }
 }
