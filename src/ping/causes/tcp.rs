@@ -255,10 +255,11 @@ fn timeout_on_this_host(at: &FixContext) -> Fixes {
 
 pub(super) fn refused(at: &FixContext) -> Fixes {
     if let Some(path) = at.socket() {
-        return socket(&path).and(
+        let fixes = socket(&path).and(
             "start",
             "start the server, with this path as `unixsocket` in its configuration",
         );
+        return fixes.after(other_sockets(at));
     }
     let is_here = at.nearness() == Nearness::Loopback;
     let fixes = if is_here {
@@ -466,6 +467,18 @@ pub(super) fn prohibited(at: &FixContext) -> Fixes {
 /// Returns a fix that shows the route to the server.
 pub(super) fn route(at: &FixContext, text: &str) -> Fixes {
     advise("route", text).command(at.route())
+}
+
+/// If the path in the URL is not that of a socket, the server may use another path.
+fn other_sockets(at: &FixContext) -> Option<Fixes> {
+    let is_missing = |dial: &Dial| matches!(dial.result, DialResult::NoSocket(_));
+    at.seen.tcp.dials.iter().any(is_missing).then(|| {
+        advise(
+            "url",
+            "list the sockets that servers on this host listen on, and use the path of the Redis socket in the URL",
+        )
+        .command("sudo ss -xlp")
+    })
 }
 
 fn socket(path: &str) -> Fixes {

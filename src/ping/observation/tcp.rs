@@ -98,6 +98,8 @@ pub enum DialResult {
     Connected,
     /// The attempt was answered by an RST or, for a unix socket, there is no listener.
     Refused,
+    /// The path in the URL is not that of a unix socket. Contains a sentence about what is there.
+    NoSocket(&'static str),
     /// A firewall or a rule rejected the attempt.
     Prohibited(ErrorSource),
     /// An ICMP error reported that the network or host is unreachable.
@@ -123,7 +125,7 @@ impl DialResult {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Connected => "connected",
-            Self::Refused => "refused",
+            Self::Refused | Self::NoSocket(_) => "refused",
             Self::Prohibited(_) => "prohibited",
             Self::Unreachable(_) => "unreachable",
             Self::NoNeighbour => "no-neighbour",

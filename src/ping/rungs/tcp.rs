@@ -170,7 +170,7 @@ pub(crate) async fn observe_unix(path: &Path, deadline: Deadline) -> (Option<Str
     let started = Instant::now();
     let (stream, result) = match deadline.bound(tokio::net::UnixStream::connect(path)).await {
         Ok(Ok(stream)) => (Some(Stream::Unix(stream)), DialResult::Connected),
-        Ok(Err(error)) => (None, unix_result(&error)),
+        Ok(Err(error)) => (None, unix_result(path, &error)),
         Err(_) => (None, DialResult::Timeout { syns: None }),
     };
     (
@@ -198,13 +198,21 @@ pub(crate) async fn observe_unix(path: &Path, _deadline: Deadline) -> (Option<St
 }
 
 #[cfg(unix)]
-fn unix_result(error: &io::Error) -> DialResult {
+fn unix_result(path: &Path, error: &io::Error) -> DialResult {
+    use std::os::unix::fs::FileTypeExt as _;
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::ConnectionRefused => {
-            DialResult::Refused
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            DialResult::NoSocket("no file has this path")
         }
-        // A datagram socket does not accept connections.
-        _ if error.raw_os_error() == Some(libc::EPROTOTYPE) => DialResult::Refused,
+        // The kernel refuses to connect to a file of another type, as it does to a socket without a listener.
+        io::ErrorKind::ConnectionRefused => match std::fs::metadata(path).map(|file| file.file_type()) {
+            Ok(found) if found.is_dir() => DialResult::NoSocket("this is the path of a directory"),
+            Ok(found) if !found.is_socket() => DialResult::NoSocket("the file with this path is not a socket"),
+            _ => DialResult::Refused,
+        },
+        _ if error.raw_os_error() == Some(libc::EPROTOTYPE) => {
+            DialResult::NoSocket("the socket is of a type that accepts no connections")
+        }
         io::ErrorKind::PermissionDenied => DialResult::Prohibited(ErrorSource::ThisHost(errno_text(error))),
         _ if os::is_file_limit(error) => DialResult::TooManyFiles,
         // The listener's queue is full, because the server is stuck.

@@ -52,7 +52,7 @@ fn rank(dial: &Dial) -> u8 {
     match &dial.result {
         DialResult::Timeout { .. } if never_left(dial) => 3,
         DialResult::Connected | DialResult::TooManyFiles | DialResult::NoLocalPort => 0,
-        DialResult::Refused => 1,
+        DialResult::Refused | DialResult::NoSocket(_) => 1,
         DialResult::Prohibited(_) => 2,
         DialResult::Unreachable(_) | DialResult::NoNeighbour | DialResult::Other(_) => 3,
         DialResult::Timeout { .. } => 4,
@@ -65,6 +65,10 @@ fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
     let to = &dial.to;
     let (cause, summary) = match &dial.result {
         DialResult::Refused => (Cause::TcpRefused, refusal(seen, to)),
+        DialResult::NoSocket(found) => (
+            Cause::TcpRefused,
+            format!("there is no Redis socket at {to}: {found}"),
+        ),
         DialResult::Prohibited(ErrorSource::ThisHost(_)) if matches!(to, Endpoint::Named(_)) => (
             Cause::TcpProhibited,
             format!("permission denied: this user is not allowed to use the socket {to}"),
@@ -418,6 +422,7 @@ pub(super) fn describe(dial: &Dial) -> String {
     let result = match &dial.result {
         DialResult::Connected => format!("connected after {took}"),
         DialResult::Refused if is_socket => "no process is listening".into(),
+        DialResult::NoSocket(found) => (*found).to_owned(),
         DialResult::Refused => format!("refused with a TCP reset (RST) after {took}"),
         DialResult::Prohibited(ErrorSource::ThisHost(error)) if is_socket => error.clone(),
         DialResult::Prohibited(source) | DialResult::Unreachable(source) => describe_source(source),
