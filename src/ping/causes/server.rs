@@ -16,6 +16,19 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
         advise("firewall", text).and_all(tcp::route(at, "check the route that packets take"))
     } else if at.seen.fails_only_on_first_connection() {
         one_of_several_servers()
+    } else if at.seen.holds_back_writes() {
+        // CLIENT PAUSE with WRITE, as FAILOVER and CLUSTER FAILOVER use it.
+        return advise(
+            "paused-writes",
+            "a failover, or CLIENT PAUSE with WRITE, makes Redis hold back writes for a while: wait until a write gets a \
+             reply",
+        )
+        .command(at.ping("--timeout 120 --write-check "))
+        .and(
+            "failover",
+            "if writes are still held back, find out who started the failover or ran CLIENT PAUSE. CLIENT UNPAUSE \
+             ends the pause",
+        );
     } else {
         advise(
             "slow-command",

@@ -207,6 +207,12 @@ impl Observations {
         repeat.is_some_and(|repeat| repeat.has_answered("PING") && repeat.stopped_at().is_none())
     }
 
+    /// Whether reads get replies, on a second connection too, but the write test got none.
+    pub fn holds_back_writes(&self) -> bool {
+        let is_silent = |test: &WriteTest| matches!(test.executed, Response::Timeout(_));
+        self.write_test.as_ref().is_some_and(is_silent) && self.second_connection_works()
+    }
+
     /// Whether a second connection gets the replies that were missing on the first.
     pub fn fails_only_on_first_connection(&self) -> bool {
         let second_handshake = self.tls.second_handshake.as_ref();

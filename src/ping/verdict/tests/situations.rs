@@ -338,6 +338,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
         ],
         Cause::DnsTimeout => vec![
             resolved("no reply", NameAnswer::Timeout),
+            resolved("no reply over TCP", NameAnswer::NoTcp("no reply".into())),
             resolved(
                 "unreachable",
                 NameAnswer::Unreachable("connection refused".into()),
@@ -588,6 +589,11 @@ fn situations(cause: Cause) -> Vec<Situation> {
                 seen("a stale name in /etc/hosts", NAME, stale),
                 seen("a blocked name", NAME, named(None, "0.0.0.0")),
                 seen("a unix socket", SOCKET, socket(DialResult::Refused)),
+                seen(
+                    "a path that is not a socket",
+                    SOCKET,
+                    socket(DialResult::NoSocket("no file has this path")),
+                ),
             ]
         }
         Cause::TcpUnreachable => vec![

@@ -204,6 +204,13 @@ pub(super) fn server_silent() -> Vec<Situation> {
         });
         seen.ping.round_trips = vec![Duration::from_millis(300); 3];
     });
+    let held_back = after_ping.clone().with(|seen| {
+        let pong = Exchange {
+            command: "PING",
+            response: reply("+PONG"),
+        };
+        seen.experiments.repeat = Some(Repeat { exchanges: vec![pong] });
+    });
     vec![
         seen(
             "no reply",
@@ -224,6 +231,7 @@ pub(super) fn server_silent() -> Vec<Situation> {
         seen("TLS", TLS, tls_timeout(Response::Timeout(vec![]))),
         seen("far away", TLS, far),
         seen("after PING", IP, after_ping),
+        seen("writes are held back", IP, held_back),
         seen(
             "on both connections after PING",
             IP,
