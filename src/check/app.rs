@@ -38,7 +38,9 @@ pub(crate) struct StartCommand {
 /// The reason why the app is not running.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AppError {
-    #[error("port {0} is already in use; stop the program that uses it, or choose another port with --url or the variable PORT")]
+    #[error(
+        "port {0} is already in use; stop the program that uses it, or choose another port with --url or the variable PORT"
+    )]
     PortInUse(u16),
     #[error("cannot start {program}: {error}")]
     Start { program: String, error: io::Error },

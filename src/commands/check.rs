@@ -122,11 +122,11 @@ fn app_url(text: &str) -> Result<Url, Error> {
 /// Returns the address of an app that reads its port from the variable PORT, as it would do without `check`.
 fn default_url() -> Result<Url, Error> {
     let port = match std::env::var("PORT").ok().filter(|text| !text.is_empty()) {
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|port: &u16| *port > 0)
-            .ok_or_else(|| Error::usage(format!("the variable PORT is {text}: expected a port, 1 to 65535")))?,
+        Some(text) => text.parse().ok().filter(|port: &u16| *port > 0).ok_or_else(|| {
+            Error::usage(format!(
+                "the variable PORT is {text}: expected a port, 1 to 65535"
+            ))
+        })?,
         None => DEFAULT_PORT,
     };
     app_url(&format!("http://127.0.0.1:{port}"))

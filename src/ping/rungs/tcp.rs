@@ -207,7 +207,9 @@ fn unix_result(path: &Path, error: &io::Error) -> DialResult {
         // The kernel refuses to connect to a file of another type, as it does to a socket without a listener.
         io::ErrorKind::ConnectionRefused => match std::fs::metadata(path).map(|file| file.file_type()) {
             Ok(found) if found.is_dir() => DialResult::NoSocket("this is the path of a directory"),
-            Ok(found) if !found.is_socket() => DialResult::NoSocket("the file with this path is not a socket"),
+            Ok(found) if !found.is_socket() => {
+                DialResult::NoSocket("the file with this path is not a socket")
+            }
             _ => DialResult::Refused,
         },
         _ if error.raw_os_error() == Some(libc::EPROTOTYPE) => {

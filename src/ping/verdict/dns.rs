@@ -160,7 +160,9 @@ pub(super) fn describe_servers(servers: &[NameServer]) -> impl Iterator<Item = S
             NameAnswer::Timeout => format!("did not reply within {}", seconds(server.took)),
             NameAnswer::Unreachable(error) => format!("cannot be reached: {error}"),
             NameAnswer::NoTcp(error) => {
-                format!("replies that its response is too long for UDP, but does not send it over TCP: {error}")
+                format!(
+                    "replies that its response is too long for UDP, but does not send it over TCP: {error}"
+                )
             }
             NameAnswer::Blocked(error) => format!("cannot be queried, because this host blocks it: {error}"),
             NameAnswer::Malformed => "sends a malformed response".into(),

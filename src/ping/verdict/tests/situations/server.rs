@@ -209,7 +209,9 @@ pub(super) fn server_silent() -> Vec<Situation> {
             command: "PING",
             response: reply("+PONG"),
         };
-        seen.experiments.repeat = Some(Repeat { exchanges: vec![pong] });
+        seen.experiments.repeat = Some(Repeat {
+            exchanges: vec![pong],
+        });
     });
     vec![
         seen(
