@@ -13,6 +13,6 @@ RUN target="$(uname -m)-unknown-linux-musl" \
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /sessiontut-static /sessiontut
-# There is no /etc/passwd in the image; 65534 is usually nobody.
+# The image has no /etc/passwd. 65534 is usually the user nobody.
 USER 65534:65534
 ENTRYPOINT ["/sessiontut"]

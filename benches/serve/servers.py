@@ -1,4 +1,4 @@
-"""What the measurements of `serve` have in common: the app, Redis servers and clusters, and visitors."""
+"""Code that the measurements of `serve` share: the app, Redis servers and clusters, and visitors."""
 
 import http.client
 import os
@@ -29,13 +29,13 @@ class App:
         wait_for_port(self.port)
 
     def figures(self):
-        """Returns the open descriptors, the memory and the peak memory in MB."""
+        """Returns the number of open descriptors, and the memory and peak memory in MB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         megabytes = lambda name: int(re.search(rf"{name}:\s+(\d+)", status)[1]) / 1024
         return len(os.listdir(f"/proc/{self.process.pid}/fd")), megabytes("VmRSS"), megabytes("VmHWM")
 
     def stop(self):
-        """Stops it as a service manager does, and returns its exit status."""
+        """Stops the app as a service manager does, and returns its exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(10)
 
@@ -51,7 +51,7 @@ class Visitor:
         self.last, self.sent, self.served = 0, 0, 0
 
     def log_in(self):
-        """Returns the status."""
+        """Logs in, and returns the status of the response."""
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         answer, _ = self.ask("POST", "/login", f"username={self.name}", form)
         if answer.status == 303:
@@ -60,7 +60,7 @@ class Visitor:
         return answer.status
 
     def visit(self):
-        """Opens the page. Returns `page STATUS`, or what is wrong."""
+        """Opens the page. Returns `page STATUS`, or a description of what is wrong."""
         self.sent += 1
         answer, page = self.ask("GET", "/", None, {"Cookie": self.cookie})
         if answer.status == 503:
@@ -79,7 +79,7 @@ class Visitor:
         return "the count fell" if fell else "page 200"
 
     def ask(self, method, path, body, headers):
-        """Sends a request; repeats it on a new connection if the server has closed the idle one, as browsers do."""
+        """Sends a request. If the server has closed the idle connection, repeats it on a new one, as browsers do."""
         for is_last in (self.connection is None, True):
             self.connection = self.connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
             try:
@@ -168,7 +168,7 @@ class Cluster:
         wait_for_port(port)
 
     def fail_over(self):
-        """Kills a primary, waits for its replica to be promoted, and starts it again. The first one is in the URL."""
+        """Kills a primary, waits until its replica is promoted, and restarts it. The URL contains the first primary."""
         primaries = [port for port in self.nodes if self.role(port) == "master"]
         victim = primaries[self.failures % len(primaries)]
         self.failures += 1
@@ -225,13 +225,13 @@ def wait_for_port(port):
 
 
 def allow_many_sockets():
-    """Sets the limit on open files of this process only; the programs that it starts keep theirs."""
+    """Raises the limit of open files for this process. The programs that it has started keep their limits."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def report(seen):
-    """Prints the figures, and returns whether something went wrong."""
+    """Prints the measurements, and returns whether something was wrong."""
     for name, count in sorted(seen.items()):
         print(f"{name:40}{count:10}")
     return any(name.startswith("wrong") for name in seen)

@@ -240,7 +240,7 @@ fn event(stop: &Stop, mode: &mut Option<RawMode>) -> Result<Event, Interrupted> 
     }
 }
 
-/// Like [`event`], but returns `None` if there is no event within this time.
+/// Like [`event()`], but returns `None` if there is no event within this time.
 fn event_within(
     stop: &Stop,
     mode: &mut Option<RawMode>,

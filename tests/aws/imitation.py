@@ -22,7 +22,7 @@ REGION = "eu-central-1"
 
 
 class Network:
-    """Two ends in one VPC or in two, with a rule that allows the connection unless the caller changes something."""
+    """An app and a cache in one VPC or in two. A rule allows the connection, unless the caller changes something."""
 
     def __init__(self, endpoint, two_vpcs=False, same_subnet=False, rule="group", egress=True):
         self.ec2 = boto3.client("ec2", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
@@ -63,7 +63,7 @@ class Network:
         self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
 
     def acl(self, subnet, vpc, *entries):
-        """Gives the subnet an ACL with these entries: number, egress, action, first port, last port (None: all)."""
+        """Gives the subnet a network ACL. An entry is a number, egress, an action, and the first and last port (None: all)."""
         new = self.ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
         for number, egress, action, ports in entries:
             more = {} if ports is None else {"PortRange": {"From": ports[0], "To": ports[1]}}
@@ -141,7 +141,7 @@ NETWORKS = {
 
 
 def documents(network):
-    """The facts and all documents, one after another."""
+    """Returns the facts and all documents, one after another."""
     ec2 = network.ec2
     answers = [
         ec2.describe_network_interfaces(), ec2.describe_security_groups(), ec2.describe_network_acls(), ec2.describe_subnets(),
@@ -165,7 +165,7 @@ def user(endpoint, policy):
 
 
 def metadata(facts, method, path):
-    """The instance metadata service, version 2, as far as ping asks it."""
+    """Responds as the instance metadata service (version 2) does to the requests that ping sends."""
     mac = "02:00:00:00:00:01"
     own = facts["source"]
     values = {

@@ -37,7 +37,7 @@ settings.configure(
 
 
 class Unavailable:
-    """Answers 503 if Redis is unavailable."""
+    """Responds with 503 if Redis is unavailable."""
 
     def __init__(self, get_response):
         self.get_response = get_response

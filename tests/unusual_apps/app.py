@@ -1,4 +1,4 @@
-"""The tutorial's app (stage 4), right but unusual, with a switch for each peculiarity: python app.py [PECULIARITY].
+"""The tutorial's app (stage 4), correct but unusual, with a switch for each peculiarity: python app.py [PECULIARITY].
 
 tests/check_verdicts.rs lists the peculiarities with the options that `sessiontut check` needs for them.
 """
@@ -58,7 +58,7 @@ def key_of(token):
 
 
 class HashStore:
-    """A hash for each session, as in the tutorial."""
+    """A store with a hash for each session, as in the tutorial."""
 
     def create(self, token, name):
         with redis.pipeline() as pipe:
@@ -89,7 +89,7 @@ class HashStore:
 
 
 class LuaStore(HashStore):
-    """One script for each operation. The reply contains strings."""
+    """A store with one Lua script for each operation. The replies contain strings."""
 
     visit_script = redis.register_script(
         "if redis.call('HEXISTS', KEYS[1], 'username') == 0 then return false end "
@@ -103,7 +103,7 @@ class LuaStore(HashStore):
 
 
 class RotatingStore(LuaStore):
-    """A new token at each request. The old one is a reference to the new one for a short time."""
+    """A store that creates a new token at each request. For a short time, the old token refers to the new one."""
 
     visit_script = redis.register_script(
         "local key = KEYS[1] local to = redis.call('HGET', key, 'moved') "
@@ -130,7 +130,7 @@ class RotatingStore(LuaStore):
 
 
 class JsonStore(HashStore):
-    """A string with JSON, changed with WATCH, MULTI and EXEC."""
+    """A store with a JSON string for each session, which it changes with WATCH, MULTI and EXEC."""
 
     def create(self, token, name):
         redis.set(key_of(token), json.dumps({"username": name, "visits": 0}), ex=TTL)
@@ -155,7 +155,7 @@ class JsonStore(HashStore):
 
 
 class TwoKeysStore(HashStore):
-    """The name and the number in separate keys."""
+    """A store with the name and the number in separate keys."""
 
     script = redis.register_script(
         "local name = redis.call('GETEX', KEYS[1], 'EX', ARGV[1]) if not name then return false end "
@@ -174,7 +174,7 @@ class TwoKeysStore(HashStore):
 
 
 class TombstoneStore(LuaStore):
-    """A logout leaves a mark, so that a late request finds it."""
+    """A store in which a logout leaves a mark, so that a late request is recognised."""
 
     def end(self, token):
         with redis.pipeline() as pipe:

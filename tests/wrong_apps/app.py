@@ -1,4 +1,4 @@
-"""The tutorial's app, right by default, with a switch for each mistake: python app.py STAGE [MISTAKE].
+"""The tutorial's app, correct by default, with a switch for each mistake: python app.py STAGE [MISTAKE].
 
 tests/check.rs lists the mistakes, and the checks that must fail for each of them.
 """

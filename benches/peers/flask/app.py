@@ -1,4 +1,4 @@
-"""Flask with a hand-written session store on redis-py: one pipeline per page view."""
+"""The peer that uses Flask with a hand-written session store on redis-py, with one pipeline per page view."""
 
 import os
 import secrets

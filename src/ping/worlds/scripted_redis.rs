@@ -33,7 +33,7 @@ pub(super) struct Session {
     number: usize,
     is_logged_in: bool,
     is_in_transaction: bool,
-    /// The first error since MULTI.
+    /// The most recent error since MULTI.
     refused: Option<String>,
     queued: usize,
     pings: usize,

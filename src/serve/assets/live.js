@@ -1,4 +1,4 @@
-// Counts the key's TTL down. The page is complete without this script.
+// Shows a countdown of the key's TTL. The page also works without this script.
 "use strict";
 
 (() => {
@@ -13,7 +13,7 @@
   let shown = whole;
 
   const draw = (milliseconds) => {
-    // Animates only the countdown: a visit resets the TTL at once.
+    // Only the countdown is animated, because a visit resets the TTL at once.
     view.classList.toggle("running", milliseconds < shown);
     shown = milliseconds;
     arc.setAttribute("stroke-dashoffset", 100 - Math.min(100, (milliseconds / whole) * 100));
@@ -78,7 +78,7 @@
     return source;
   };
 
-  // Browsers open at most six connections per host: if every tab kept a stream, the seventh would never load.
+  // Browsers open at most six connections per host. If every tab kept a stream open, the seventh tab would never load.
   let source = null;
   const look = () => {
     source?.close();
