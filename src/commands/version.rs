@@ -3,6 +3,7 @@
 use std::env::consts::{ARCH, OS};
 
 use crate::exit::Exit;
+use crate::ping::rungs::dns::OTHER_RESOLVER;
 use crate::state;
 use crate::ui;
 
@@ -15,7 +16,7 @@ pub(super) fn run() -> Exit {
     let rows = [
         ("sessiontut", env!("CARGO_PKG_VERSION").to_owned()),
         ("build", format!("{ARCH} {OS}, {}, {}", c_library(), profile())),
-        ("resolver", resolver().to_owned()),
+        ("resolver", OTHER_RESOLVER.unwrap_or("the system's").to_owned()),
         ("TLS", "rustls with ring, TLS 1.2 and 1.3".to_owned()),
         (
             "CAs",
@@ -47,15 +48,5 @@ fn profile() -> &'static str {
         "debug"
     } else {
         "release"
-    }
-}
-
-/// Returns which resolver looks up host names, because the resolver of musl differs from the C library that
-/// most applications use (<https://wiki.musl-libc.org/functional-differences-from-glibc.html>).
-fn resolver() -> &'static str {
-    if cfg!(target_env = "musl") {
-        "musl: asks all name servers at once, and ignores nsswitch.conf"
-    } else {
-        "the system's"
     }
 }

@@ -29,6 +29,17 @@ pub(crate) const SLOW_LOOKUP: Duration = Duration::from_secs(1);
 /// remaining time is shorter than this, it is used instead.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// The resolver of a static binary, which differs from that of applications.
+///
+/// For musl, see <https://wiki.musl-libc.org/functional-differences-from-glibc.html>.
+pub(crate) const OTHER_RESOLVER: Option<&str> = if cfg!(target_env = "musl") {
+    Some("musl, which ignores /etc/nsswitch.conf and queries all name servers at once")
+} else if cfg!(all(target_env = "gnu", target_feature = "crt-static")) {
+    Some("static glibc, which may support only the sources files and dns of /etc/nsswitch.conf")
+} else {
+    None
+};
+
 /// Looks up a name with the system's resolver.
 ///
 /// If this fails or is slow, also queries each name server.
@@ -39,7 +50,10 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
         .within(patience(deadline).min(PATIENCE))
         .bound(&mut system)
         .await;
-    let mut lookup = Lookup::default();
+    let mut lookup = Lookup {
+        other_resolver: OTHER_RESOLVER,
+        ..Lookup::default()
+    };
     let still_running = match first {
         Ok(found) => {
             record(&mut lookup, host, found);
@@ -50,7 +64,7 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     if lookup.addresses.is_empty() {
         query_beside_system(host, &mut lookup, still_running, started, deadline).await;
     }
-    if lookup.addresses.is_empty() {
+    if lookup.addresses.is_empty() && !cfg!(target_env = "musl") {
         lookup.nsswitch = system_config::hosts_sources();
     }
     lookup.took = started.elapsed();

@@ -143,6 +143,11 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
         ));
     }
     facts.extend(describe_servers(&lookup.servers));
+    if let Some(resolver) = lookup.other_resolver {
+        facts.push(format!(
+            "this binary looks up names with {resolver}, so applications may get another result"
+        ));
+    }
     facts
 }
 

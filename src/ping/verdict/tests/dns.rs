@@ -34,6 +34,26 @@ fn each_answer_of_the_name_servers_has_its_cause() {
 }
 
 #[test]
+fn a_static_binary_says_that_its_resolver_is_another_one() {
+    let dns = |other_resolver| Lookup {
+        fault: Some("no".into()),
+        servers: vec![name_server("10.0.0.2:53".parse().unwrap(), NameAnswer::NotFound)],
+        other_resolver,
+        ..Lookup::default()
+    };
+    let evidence = |dns| {
+        let seen = Observations::default().with(|seen| seen.dns = Some(dns));
+        judge(&target("redis://cache.example"), &seen)
+            .finding
+            .unwrap()
+            .evidence
+    };
+    let (system, musl) = (evidence(dns(None)), evidence(dns(Some("musl"))));
+    assert_eq!(system.len() + 1, musl.len());
+    assert!(musl.iter().any(|fact| fact.contains("musl")));
+}
+
+#[test]
 fn a_short_wait_for_a_name_server_proves_nothing() {
     let certainty = |took| {
         let dns = Lookup {
