@@ -118,7 +118,7 @@ impl Signals {
     }
 }
 
-/// Waits for a termination signal. If the handlers cannot be installed, a signal ends the program by itself.
+/// Waits for a termination signal. If the handlers cannot be installed, a signal ends the program directly.
 pub(crate) async fn termination() {
     match Signals::listen() {
         Ok(mut signals) => drop(signals.next().await),

@@ -446,7 +446,7 @@ fn a_client_that_reads_nothing_is_disconnected_after_a_timeout() {
     let mut slow = connect(server.address());
     let value = "v".repeat(60_000);
     slow.write_all(format!("SET k {value}\r\n").as_bytes()).unwrap();
-    // 18 MB of replies are within the limits, but are more than the kernel buffers.
+    // 18 MB of replies are within the limits, but more than the kernel can buffer.
     slow.write_all(&b"GET k\r\n".repeat(300)).unwrap();
     let mut other = connect(server.address());
     wait::wait_for("the slow client to be disconnected", || {

@@ -137,7 +137,7 @@ fn print_how_to_open(log: &Log, stage: AppStage, how: &HowToOpen) {
     }
 }
 
-/// Returns the EC2 instance that this host is, or `None` if it is not an EC2 instance.
+/// Returns the EC2 instance that this host runs on, or `None` if this is not an EC2 instance.
 fn instance() -> Result<Option<Instance>, Error> {
     let runtime = signals::runtime()?;
     Ok(runtime.block_on(instance::observe(None, Deadline::after(METADATA_WITHIN))))

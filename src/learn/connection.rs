@@ -83,7 +83,7 @@ impl SendError {
 #[error("{what}")]
 pub(crate) struct Unavailable {
     pub what: String,
-    /// What the user can do, in the order of how likely it is to help.
+    /// What the user can do, with the most promising fix first.
     pub fixes: Vec<String>,
     /// The exit status that `ping` would have.
     pub exit: Exit,

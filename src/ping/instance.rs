@@ -1,4 +1,4 @@
-//! Reads the metadata of the EC2 instance that this host may be. Some fixes need it to name security groups.
+//! Reads the metadata of the EC2 instance, if this host runs on one. Some fixes need it to name security groups.
 //!
 //! IMDSv2 needs one PUT for a token and a few GETs. This file sends them directly, because the AWS SDK would
 //! add many crates.

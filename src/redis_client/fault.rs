@@ -26,7 +26,7 @@ pub struct RedisFault {
     pub summary: String,
     /// Evidence, one fact per line.
     pub evidence: Vec<String>,
-    /// What the user can do, in the order of how likely it is to help.
+    /// What the user can do, with the most promising fix first.
     pub fixes: Vec<Fix>,
     /// Whether the next command needs a new connection, because this one is broken or the server cannot be
     /// used.

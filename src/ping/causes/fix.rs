@@ -29,7 +29,7 @@ pub struct Fix {
     pub undo: Option<String>,
 }
 
-/// A list of at least one fix, in the order of how likely it is to help.
+/// A list of at least one fix, with the most promising one first.
 pub(super) struct Fixes(Vec<Fix>);
 
 /// Starts a list of fixes.
@@ -308,7 +308,7 @@ impl<'a> FixContext<'a> {
         Some((named, self.instance()?.region.as_str()))
     }
 
-    /// Returns the EC2 instance that this host is.
+    /// Returns the EC2 instance that this host runs on.
     pub(super) fn instance(&self) -> Option<&'a Instance> {
         self.seen.this_host.as_ref()?.instance.as_ref()
     }

@@ -64,8 +64,7 @@ macro_rules! causes {
                 }
             }
 
-            /// Returns what the user can do, in the order of how likely it is to help. There is at least one
-            /// fix.
+            /// Returns what the user can do, with the most promising fix first. There is at least one fix.
             #[must_use]
             pub(crate) fn fixes(self, at: &FixContext) -> Vec<Fix> {
                 let fixes: fn(&FixContext) -> Fixes = match self { $(Self::$variant => $fixes,)+ };

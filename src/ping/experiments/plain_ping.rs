@@ -44,7 +44,7 @@ pub(super) async fn listen(connection: &mut ProbeConnection<Stream>, deadline: D
     }
 }
 
-/// Waits briefly for a reply to no request.
+/// Waits briefly for a further reply that belongs to no request.
 pub(in crate::ping) async fn surplus_reply(
     connection: &mut ProbeConnection<Stream>,
     deadline: Deadline,

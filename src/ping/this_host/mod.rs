@@ -25,7 +25,7 @@ pub struct ThisHost {
     pub source: Option<IpAddr>,
     /// Whether this process runs in a container, where `localhost` is the container itself.
     pub in_container: bool,
-    /// The EC2 instance that this host is, if any.
+    /// The EC2 instance that this host runs on, if any.
     pub instance: Option<Instance>,
     /// How the local ports are used for connections to the target, if no port is free. Known only on Linux.
     pub local_ports: Option<LocalPorts>,

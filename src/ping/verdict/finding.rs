@@ -26,7 +26,7 @@ pub struct Finding {
     pub summary: String,
     /// The facts that were observed, one per line.
     pub evidence: Vec<String>,
-    /// What the user can do, in the order of how likely it is to help.
+    /// What the user can do, with the most promising fix first.
     pub fixes: Vec<Fix>,
     /// The error reply that shows the cause.
     pub reply: Option<String>,
@@ -48,7 +48,7 @@ pub struct Warning {
     pub cause: Cause,
     /// What was observed, in one sentence.
     pub summary: String,
-    /// What the user can do, in the order of how likely it is to help.
+    /// What the user can do, with the most promising fix first.
     pub fixes: Vec<Fix>,
 }
 

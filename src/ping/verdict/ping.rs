@@ -39,7 +39,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         && read.error().is_some()
         && !(read.is_unknown_command() && response.is_unknown_command())
     {
-        // Redis would already have rejected SELECT.
+        // SELECT is sent before the read request, so its error is the cause.
         let select = seen.requests.select.as_ref();
         if let Some(finding) = select.and_then(|select| judge_select(target, select, seen)) {
             let error = read.without(target.password.as_ref()).error();

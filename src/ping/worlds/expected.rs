@@ -376,7 +376,7 @@ impl World {
         let layer = match self.acl {
             Acl::AllForbidden if self.role == Role::Sentinel => return None,
             Acl::AllForbidden if has_database => Layer::Select,
-            // A user may be usable even without the permission for PING.
+            // Redis may be usable even if the user has no permission for PING.
             Acl::AllForbidden => Layer::Read,
             Acl::SelectForbidden | Acl::TutorialOnly if has_database => Layer::Select,
             Acl::AllAllowed

@@ -1,5 +1,5 @@
 //! Random worlds: servers and networks with any combination of faults. In each world, `ping` must report the
-//! cause in the lowest broken layer. It must never report a cause as proved that does not exist.
+//! cause in the lowest broken layer. It must never report that a cause is proved if the cause does not exist.
 //!
 //! The parameters of a world determine which verdicts are right ([`expected`]). If a world fails, it is first
 //! made as simple as possible. The test then prints it as code for [`found_before`]. To check more worlds, or

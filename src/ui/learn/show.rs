@@ -143,7 +143,7 @@ impl TerminalLearner {
             .put(&format!("{} {}", ">".dimmed(), sanitize::line(source).bold()));
     }
 
-    /// Removes the commands that are about to run from the screen, because each is printed again with its
+    /// Removes from the screen the commands that are about to run, because each is printed again with its
     /// reply.
     pub(super) fn take_back_pending(&mut self) {
         if let Some(pending) = self.pending.take()

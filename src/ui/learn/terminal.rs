@@ -361,7 +361,7 @@ fn meaning(pressed: &Pressed, offers: &[Offer]) -> Option<Key> {
     }
 }
 
-/// Returns what a line means that consists of a key or of a word for it.
+/// Returns the meaning of a line that consists of a key, or of a word for it.
 fn of_word(word: &str, offers: &[Offer]) -> Option<Key> {
     let offered = |key: Key| offers.iter().any(|offer| offer.key == key).then_some(key);
     let word = word.trim().to_lowercase();
