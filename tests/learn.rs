@@ -45,7 +45,7 @@ fn a_lesson_runs_unattended_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_changed_reply_is_told_with_its_place_the_command_and_both_replies() {
+fn a_changed_reply_is_reported_with_its_line_its_command_and_both_replies() {
     let changed = COUNT.replacen("(integer) 1\n> TTL", "(integer) 7\n> TTL", 1);
     let lessons = Lessons::of(&[("03-count-visits.md", &changed)]);
     let server = RedisServer::start();
@@ -125,7 +125,7 @@ fn lessons_need_a_terminal_or_yes_and_say_so_in_one_line() {
 }
 
 #[test]
-fn one_bad_file_takes_no_other_down() {
+fn an_invalid_file_does_not_affect_the_others() {
     let bad = COUNT.replace("redis check", "redis chek");
     let lessons = Lessons::of(&[
         ("03-count-visits.md", COUNT),
@@ -398,7 +398,7 @@ fn lessons_need_neither_a_redis_nor_a_home() {
 }
 
 #[test]
-fn a_file_that_is_no_page_of_text_is_refused_at_its_line() {
+fn a_file_that_cannot_be_a_lesson_is_refused_with_its_line() {
     let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
     fs::write(lessons.file("04-latin.md"), b"# T\n\n## S\n\nna\xefve\n").unwrap();
     fs::write(lessons.file("05-huge.md"), "# T\n\n## S\n\n".repeat(200_000)).unwrap();

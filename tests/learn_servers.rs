@@ -10,7 +10,7 @@ use support::lessons::{COUNT, learn};
 use support::{Authority, Cluster, Home, Lessons, RedisServer, valkey};
 
 #[test]
-fn all_built_in_lessons_hold_on_the_practice_redis_on_redis_and_on_valkey() {
+fn all_built_in_lessons_pass_on_the_practice_redis_on_redis_and_on_valkey() {
     let home = Home::new();
     home.run(["learn", "--check"]).expect(0);
     let servers: Vec<RedisServer> = [Some(RedisServer::start()), valkey::start()]
@@ -34,7 +34,7 @@ fn all_built_in_lessons_hold_on_the_practice_redis_on_redis_and_on_valkey() {
 }
 
 #[test]
-fn a_lesson_holds_on_valkey_too() {
+fn a_lesson_passes_on_valkey_too() {
     let Some(server) = valkey::start() else {
         return;
     };
@@ -182,7 +182,7 @@ fn a_long_wait_for_redis_says_what_it_waits_for_and_can_be_left() {
 }
 
 #[test]
-fn a_second_learner_runs_under_another_name_and_harms_nobody() {
+fn a_second_learner_runs_under_another_name_and_affects_no_other() {
     let lessons = Lessons::of(&[("03-count-visits.md", COUNT)]);
     let server = RedisServer::start();
     server.ask(&["SET", "sessiontut:lesson:ada", "another-learner", "EX", "60"]);
@@ -228,7 +228,7 @@ fn a_second_learner_is_told_and_chooses_a_name() {
 }
 
 #[test]
-fn nobody_is_told_of_keys_that_are_our_own() {
+fn keys_of_this_program_cause_no_message() {
     let learner = Learner::new();
     learner
         .server
@@ -260,7 +260,7 @@ fn ctrl_c_in_a_ping_within_a_lesson_ends_the_ping_and_not_the_lesson() {
 }
 
 #[test]
-fn who_leaves_while_redis_is_silent_is_told_what_is_waited_for_and_not_that_all_is_tidy() {
+fn a_learner_who_leaves_while_redis_is_silent_is_told_the_reason_and_that_keys_remain() {
     let learner = Learner::new();
     let terminal = learner.at_the_task();
     learner.server.pause();

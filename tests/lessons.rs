@@ -26,12 +26,12 @@ fn holds_on(server: &RedisServer) {
 }
 
 #[test]
-fn every_lesson_is_true_on_redis() {
+fn every_lesson_passes_on_redis() {
     holds_on(&RedisServer::start());
 }
 
 #[test]
-fn every_lesson_is_true_on_valkey() {
+fn every_lesson_passes_on_valkey() {
     if let Some(server) = valkey::start() {
         holds_on(&server);
     }
@@ -51,7 +51,7 @@ fn every_lesson_of_the_folder_is_built_in() {
 }
 
 #[test]
-fn a_reply_that_is_not_true_is_named_with_its_line() {
+fn a_wrong_expected_reply_is_reported_with_its_line() {
     let copy = TempDir::new().unwrap();
     let lesson = fs::read_to_string(folder().join("03-count-visits.md")).unwrap();
     let (before, after) = lesson.split_once("(integer) 2\n").unwrap();

@@ -509,7 +509,7 @@ fn a_report_is_written_through_a_link_into_a_pipe_and_replaces_neither() {
 }
 
 #[test]
-fn a_quiet_success_is_one_line() {
+fn with_quiet_a_success_is_one_line() {
     let server = RedisServer::start();
     let finished = Home::new().run(["ping", "--quiet", &server.url()]).expect(0);
     assert_eq!(finished.stdout.lines().count(), 1, "{}", finished.stdout);

@@ -8,7 +8,7 @@ use redis::Value;
 use support::{Authority, Cluster, Home, Monitor, RedisServer, Sentinel, Stunnel, Terminal, valkey};
 
 #[test]
-fn a_server_answers_and_dies_with_its_value() {
+fn a_server_replies_and_stops_when_dropped() {
     let server = RedisServer::start();
     assert_eq!(server.ask(&["SET", "key", "value"]), Value::Okay);
     assert_eq!(server.keys(), ["key"]);
@@ -26,7 +26,7 @@ fn a_server_starts_again_on_its_port() {
 }
 
 #[test]
-fn what_clients_ask_is_heard_and_what_the_tests_ask_is_not() {
+fn commands_of_clients_are_recorded_and_those_of_tests_are_not() {
     let server = RedisServer::start();
     let monitor: Monitor = server.monitor();
     server.ask(&["SET", "ours", "1"]);
@@ -74,7 +74,7 @@ fn a_cluster_of_three_agrees() {
 }
 
 #[test]
-fn a_valkey_says_that_it_is_one() {
+fn valkey_is_recognised() {
     if let Some(server) = valkey::start() {
         let Value::BulkString(info) = server.ask(&["INFO", "server"]) else {
             panic!("no text")

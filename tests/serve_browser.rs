@@ -140,7 +140,7 @@ async fn a_dozen_tabs_load_and_the_one_that_is_looked_at_is_live() {
 }
 
 #[tokio::test]
-async fn an_app_that_goes_and_comes_is_seen_on_the_open_page() {
+async fn an_open_page_shows_when_the_app_stops_and_restarts() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--ttl", "600"]);
     let browser = Browser::start(Scripts::On).await;
@@ -158,7 +158,7 @@ async fn an_app_that_goes_and_comes_is_seen_on_the_open_page() {
 }
 
 #[tokio::test]
-async fn without_scripts_everything_but_the_running_works() {
+async fn without_scripts_everything_except_the_countdown_works() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--ttl", "600"]);
     let browser = Browser::start(Scripts::Off).await;
@@ -201,7 +201,7 @@ async fn the_keyboard_is_enough() {
 }
 
 #[tokio::test]
-async fn a_redis_that_goes_and_comes_is_seen_on_the_open_page() {
+async fn an_open_page_shows_when_redis_fails_and_recovers() {
     let mut server = RedisServer::with()
         .line("appendonly yes")
         // Without this setting, Redis may lose the last two seconds if the disk is busy.

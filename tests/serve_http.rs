@@ -315,7 +315,7 @@ fn shutdown_ends_event_streams_at_once_and_completes_a_request() {
 }
 
 #[test]
-fn shutdown_does_not_wait_for_an_incomplete_request_for_ever() {
+fn shutdown_does_not_wait_forever_for_an_incomplete_request() {
     let server = RedisServer::start();
     let app = app(&server);
     let _half = connect_and_send(

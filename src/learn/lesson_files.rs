@@ -351,7 +351,7 @@ mod tests {
     const SOURCE: &str = "import x\n\ndef a():\n    # region one\n    b()\n    # region two\n    if c:\n        d()\n    # endregion two\n    # endregion one\n";
 
     #[test]
-    fn a_region_is_what_lies_between_its_markers() {
+    fn a_region_is_the_text_between_its_markers() {
         assert_eq!(
             dedented(&region(SOURCE, "one").unwrap()),
             ["b()", "if c:", "    d()"]

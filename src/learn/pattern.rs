@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wildcards_match_what_the_format_says() {
+    fn wildcards_match_as_the_format_describes() {
         for (pattern, reply, matches) in [
             (&["OK"][..], &["OK"][..], true),
             (&["OK"], &["KO"], false),

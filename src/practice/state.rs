@@ -44,8 +44,8 @@ pub struct ServerLimits {
     /// Like [`Self::client_memory`], for all clients together. If they exceed it, the client that uses the
     /// largest share of its own limit is disconnected.
     pub clients_memory: usize,
-    /// How long a request may take to arrive after its first byte, and how long a client may read nothing of
-    /// its replies.
+    /// How long a request may take to arrive after its first byte, and how long a client may leave its
+    /// replies unread.
     pub patience: Duration,
     /// How long a client may take to log in.
     pub login: Duration,

@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_stand_apart_and_lists_stay_together() {
+    fn blocks_are_separated_by_empty_lines_but_list_items_are_not() {
         assert_eq!(
             plain("a\n\nb\n\n- c\n- d\n\ne", 40),
             ["a", "", "b", "", "• c", "• d", "", "e"]

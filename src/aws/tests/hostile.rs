@@ -61,7 +61,7 @@ fn no_text_of_a_document_reaches_a_command() {
 }
 
 #[test]
-fn truncated_deep_and_noisy_documents_are_survived() {
+fn truncated_deep_and_noisy_documents_cause_no_panic() {
     let folder = networks()
         .into_iter()
         .find(|path| path.ends_with("missing-ingress"))

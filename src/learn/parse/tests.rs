@@ -208,7 +208,7 @@ fn wording_of_errors() {
 }
 
 #[test]
-fn every_mistake_of_a_file_is_told_at_once() {
+fn all_errors_in_a_file_are_reported_at_once() {
     let source = "# T\n\n## \n\n```redis chek\n> PING\nPONG\n```\n\n```sh runs\nx\n```\n";
     let lines: Vec<usize> = parse("01-t.md", source)
         .unwrap_err()

@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hello_stands_in_for_info() {
+    fn hello_replaces_a_missing_info() {
         let hello = "*14\r\n+server\r\n+redis\r\n+version\r\n+7.0.15\r\n+proto\r\n:2\r\n+id\r\n:9\r\n\
             +mode\r\n+cluster\r\n+role\r\n+replica\r\n+modules\r\n*0\r\n";
         let server = ServerInfo {

@@ -103,7 +103,7 @@ fn forms_from_documentation_keep_login_tls_port_and_database() {
 }
 
 #[test]
-fn a_text_that_names_no_redis_gets_no_url() {
+fn a_text_without_a_redis_server_gets_no_url() {
     for (text, kind) in [
         ("$REDIS_URL", UrlErrorKind::Invalid),
         ("${REDIS_URL}", UrlErrorKind::Invalid),

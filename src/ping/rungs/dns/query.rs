@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn an_response_to_another_question_is_no_answer() {
+    fn a_response_to_another_query_is_ignored() {
         let asked = question("cache.example.", RecordType::A).unwrap();
         let heard = |answer: &Message| response_to(&asked, &answer.to_vec().unwrap());
         let mut answer = asked.clone();
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_that_is_sent_back_is_no_answer() {
+    fn a_query_that_is_sent_back_is_not_an_answer() {
         let asked = question("cache.example.", RecordType::A).unwrap();
         assert!(response_to(&asked, &asked.to_vec().unwrap()).is_none());
     }

@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alert_is_no_choice_and_neither_is_half_a_message() {
+    fn neither_an_alert_nor_half_a_message_is_a_choice() {
         assert!(handshake_messages(&[21, 3, 3, 0, 2, 2, 40]).1);
         let hello = server_hello(0xc027, &[]);
         for length in 0..hello.len() {
