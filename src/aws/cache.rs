@@ -1,34 +1,35 @@
-//! The cache that an endpoint's name belongs to, as ElastiCache describes it.
+//! Finds the cache that an endpoint belongs to, as described by ElastiCache.
 //!
-//! Forms of the names: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>.
+//! Source of the forms of names: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>.
 
 use super::documents::{CacheCluster, CacheEndpoint, Documents, all, find};
 use super::id::{Id, Name, Region};
 use crate::redis_url::provider;
 
-/// The ports of a serverless cache: for all commands, and for reads.
+/// The ports of a serverless cache. The first accepts all commands, and the second only reads.
 pub(crate) const SERVERLESS_PORTS: [u16; 2] = [6379, 6380];
 
-/// What the name of an endpoint shows.
+/// What the name of an endpoint reveals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointName {
     pub(crate) form: Form,
-    /// The names that the cache may have, the most probable first. A name may itself end like the suffix of a node.
+    /// The possible names of the cache, the most probable first. A name may itself end like the suffix of a
+    /// node.
     pub(crate) names: Vec<Name>,
 }
 
-/// What kind of cache has such a name.
+/// The kind of cache that has such an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// A replication group, a single cluster, or one of their nodes.
     Nodes,
     Serverless,
-    /// A serverless cache that is reached over the internet, without a VPC or security groups.
+    /// A serverless cache that is reached over the internet. It has no VPC and no security groups.
     PublicServerless,
 }
 
 impl EndpointName {
-    /// Returns `None` if the host name is not that of an ElastiCache endpoint.
+    /// Parses a host name. Returns `None` if it is not that of an ElastiCache endpoint.
     pub(crate) fn parse(host: &str) -> Option<Self> {
         let hint = provider::endpoint_hint(host)?;
         let host = host.trim_end_matches('.').to_ascii_lowercase();
@@ -53,17 +54,17 @@ impl EndpointName {
     }
 }
 
-/// The region in the name of an ElastiCache or MemoryDB endpoint.
+/// Returns the region in the name of an ElastiCache or MemoryDB endpoint.
 pub(crate) fn region_of(host: &str) -> Option<Region> {
     Region::parse(&provider::endpoint_hint(host)?.region?)
 }
 
-/// `NAME-x6` without `-x6`.
+/// Removes the random part of a name: returns `NAME` for `NAME-x6`.
 fn without_random_part(label: &str) -> &str {
     label.rsplit_once('-').map_or(label, |(name, _)| name)
 }
 
-/// `ID-001` and `ID-0001-001` without the numbers of the node and its shard.
+/// Removes the numbers of the node and its shard: returns `ID` for `ID-001` and `ID-0001-001`.
 fn without_node(label: &str) -> &str {
     let number = |label: &'_ str, digits: usize| -> Option<usize> {
         let (name, last) = label.rsplit_once('-')?;
@@ -74,24 +75,24 @@ fn without_node(label: &str) -> &str {
     number(label, 4).map_or(label, |end| &label[..end])
 }
 
-/// A cache, as ElastiCache's answers describe it. `None` means unknown.
+/// A cache as described by ElastiCache. `None` means that a value is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cache {
     pub(crate) name: Name,
     pub(crate) kind: &'static str,
     pub(crate) status: Option<String>,
     pub(crate) engine: Option<String>,
-    /// The ports of the endpoint in the URL; of all endpoints, if it is not among them.
+    /// The ports of the endpoint in the URL. If that endpoint is not listed, the ports of all endpoints.
     pub(crate) ports: Option<Vec<u16>>,
     pub(crate) has_tls: Option<bool>,
-    /// `preferred` or `required`.
+    /// The mode of encryption in transit, `preferred` or `required`.
     pub(crate) tls_mode: Option<String>,
     pub(crate) has_token: Option<bool>,
     pub(crate) user_groups: Option<Vec<Name>>,
     pub(crate) is_cluster: Option<bool>,
     /// The role of the node in the URL: `primary` or `replica`.
     pub(crate) role: Option<String>,
-    /// The endpoint that always leads to the primary.
+    /// The endpoint that always resolves to the primary.
     pub(crate) primary_endpoint: Option<String>,
     pub(crate) groups: Option<Vec<Id>>,
     pub(crate) vpc: Option<Id>,
@@ -223,7 +224,7 @@ impl Cache {
         })
     }
 
-    /// Whether a connection needs the ports of a serverless cache.
+    /// Whether this is a serverless cache, so that a connection needs both of its ports.
     pub(crate) fn is_serverless(&self) -> bool {
         self.kind == "serverless"
     }
@@ -260,7 +261,8 @@ fn is_host(endpoint: Option<&CacheEndpoint>, host: &str) -> bool {
     own.is_some_and(|own| own.eq_ignore_ascii_case(host.trim_end_matches('.')))
 }
 
-/// The ports of the endpoint with this host name or, if there is none, of all endpoints.
+/// Returns the ports of the endpoint with this host name. If there is no such endpoint, returns those of all
+/// endpoints.
 fn ports(endpoints: &[&CacheEndpoint], host: &str) -> Option<Vec<u16>> {
     let of = |only: bool| -> Vec<u16> {
         let chosen = endpoints

@@ -1,17 +1,17 @@
-//! One check and its result.
+//! The checks of AWS documents, and the result of one check.
 
-/// What a check has found out.
+/// What a check has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Allowed,
     Denied,
-    /// Only some of this instance's local ports get an answer.
+    /// Only connections from some of this instance's local ports get a reply.
     Partly,
     Unknown,
 }
 
 impl Outcome {
-    /// The value in `ping --json`.
+    /// Returns the value in `ping --json`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
@@ -22,7 +22,7 @@ impl Outcome {
     }
 }
 
-/// The checks, in the order in which a denial counts.
+/// The checks. If several fail, the first in this order is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Code {
     RegionDifferent,
@@ -45,7 +45,7 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    /// The code in reports. Scripts rely on it.
+    /// Returns the code in reports. Scripts rely on it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::RegionDifferent => "region.different",
@@ -68,7 +68,7 @@ impl Code {
         }
     }
 
-    /// The kind of fix, as in `fixes[].kind`.
+    /// Returns the kind of fix, as in `fixes[].kind`.
     pub(crate) fn fix_kind(self) -> &'static str {
         match self {
             Self::RegionDifferent => "region",
@@ -85,7 +85,7 @@ impl Code {
     }
 }
 
-/// How certain a result is.
+/// How certain the result of a check is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Certainty {
     Likely,
@@ -93,7 +93,7 @@ pub(crate) enum Certainty {
 }
 
 impl Certainty {
-    /// The value in `ping --json`.
+    /// Returns the value in `ping --json`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Likely => "likely",
@@ -102,21 +102,21 @@ impl Certainty {
     }
 }
 
-/// A check with its result.
+/// A check and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Check {
     pub(crate) code: Code,
     pub(crate) outcome: Outcome,
     pub(crate) certainty: Certainty,
-    /// The AWS object that decides, such as `sg-…`.
+    /// The ID of the AWS object that determines the result, such as `sg-…`.
     pub(crate) object: Option<String>,
     /// What was found, in one sentence without a full stop.
     pub(crate) text: String,
-    /// AWS's own term for the denial, from the explanation codes of Reachability Analyzer.
+    /// The explanation code of AWS's Reachability Analyzer for this denial.
     pub(crate) aws_code: Option<&'static str>,
-    /// The permissions whose documents would settle an unknown result.
+    /// The permissions that are needed to fetch the missing documents, if the result is unknown.
     pub(crate) needs: Vec<&'static str>,
-    /// Rules that look right, but do not apply, with the reason.
+    /// Rules that look right but do not apply, each with the reason.
     pub(crate) near_misses: Vec<String>,
 }
 

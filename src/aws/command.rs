@@ -1,4 +1,4 @@
-//! Commands for the program `aws` that users paste. Only parsed ids, ranges and numbers can be added to one.
+//! Commands for the program `aws` that users paste. Only parsed IDs, ranges and numbers can be added to them.
 
 use std::fmt::Display;
 
@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::id::{Account, Id, Region};
 
-/// A value that contains nothing with a meaning to the shell.
+/// A value that contains no characters with a special meaning to the shell.
 pub(crate) trait Plain: Display {}
 
 impl Plain for Id {}
@@ -16,12 +16,12 @@ impl Plain for IpNet {}
 impl Plain for u16 {}
 impl Plain for i64 {}
 
-/// One command.
+/// A command for the program `aws`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AwsCommand(String);
 
 impl AwsCommand {
-    /// Starts `aws ec2 OPERATION`, in the region if that is known.
+    /// Creates the command `aws ec2 OPERATION`, with the region if it is known.
     pub(crate) fn ec2(operation: &str, region: Option<&Region>) -> Self {
         let mut line = format!("aws ec2 {operation}");
         if let Some(region) = region {
@@ -43,7 +43,7 @@ impl AwsCommand {
         self
     }
 
-    /// Adds an option with an interval of ports.
+    /// Adds an option with a range of ports.
     pub(crate) fn ports(mut self, (first, last): (u16, u16)) -> Self {
         self.0 += &if first == last {
             format!(" --port {first}")
@@ -53,13 +53,13 @@ impl AwsCommand {
         self
     }
 
-    /// Adds an interval of ports in the form that entries of ACLs need.
+    /// Adds a range of ports in the form that network ACL entries need.
     pub(crate) fn port_range(mut self, (first, last): (u16, u16)) -> Self {
         self.0 += &format!(" --port-range From={first},To={last}");
         self
     }
 
-    /// Adds a rule for an IPv6 range. `--cidr` is for IPv4 only.
+    /// Adds a rule for a range of IPv6 addresses. The option `--cidr` accepts only IPv4.
     pub(crate) fn ipv6_rule(mut self, (first, last): (u16, u16), range: IpNet) -> Self {
         self.0 += &format!(
             " --ip-permissions 'IpProtocol=tcp,FromPort={first},ToPort={last},Ipv6Ranges=[{{CidrIpv6={range}}}]'"

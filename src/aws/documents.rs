@@ -1,8 +1,8 @@
-//! The documents that the program `aws` prints, as far as the checks need them.
+//! The documents that the program `aws` prints, with the members that the checks need.
 //!
-//! The members are those of botocore's service model, for example
-//! <https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-network-interfaces.html>. Every member is optional:
-//! an older version of the program drops those that it does not know.
+//! The members are those in botocore's service model, for example
+//! <https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-network-interfaces.html>. Every member is
+//! optional, because an older version of the program omits members that it does not know.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -46,7 +46,7 @@ object! {
         ingress: Vec<Permission> = "IpPermissions",
         egress: Vec<Permission> = "IpPermissionsEgress",
     }
-    /// Several rules of a security group that share a protocol and a range of ports.
+    /// Rules of a security group that have the same protocol and range of ports.
     Permission {
         protocol: String = "IpProtocol",
         from: i64 = "FromPort",
@@ -60,7 +60,7 @@ object! {
     Ipv6Range { range: IpNet = "CidrIpv6", }
     GroupPair { group: Id = "GroupId", peering_status: String = "PeeringStatus", }
     PrefixListId { id: Id = "PrefixListId", }
-    /// One rule of a security group.
+    /// A single rule of a security group.
     SecurityGroupRule {
         group: Id = "GroupId",
         is_egress: bool = "IsEgress",
@@ -147,15 +147,16 @@ object! {
         references: String = "SecurityGroupReferencingSupport",
         default_table: Id = "AssociationDefaultRouteTableId",
     }
-    /// The route table that an attachment uses, from `describe-transit-gateway-attachments`.
+    /// The route table of a transit gateway that an attachment uses, from
+    /// `describe-transit-gateway-attachments`.
     TransitTable {
         attachment: Id = "TransitGatewayAttachmentId",
         association: TransitAssociation = "Association",
     }
     TransitAssociation { table: Id = "TransitGatewayRouteTableId", state: String = "State", }
     TransitGateway { id: Id = "TransitGatewayId", options: TransitOptions = "Options", }
-    /// The answer to a search in the route table of a transit gateway, together with the table's id and the range that was
-    /// searched for.
+    /// The result of a search in the route table of a transit gateway, with the table's ID and the range that
+    /// was searched for.
     TransitRoutes {
         table: Id = "TransitGatewayRouteTableId",
         searched: IpNet = "Searched",
@@ -167,7 +168,7 @@ object! {
         attachments: Vec<TransitTarget> = "TransitGatewayAttachments",
     }
     TransitTarget { id: Id = "TransitGatewayAttachmentId", }
-    /// The entries of a prefix list. `aws` prints them without the id; the script for CloudShell adds it.
+    /// The entries of a prefix list. `aws` prints them without the ID. The script for CloudShell adds it.
     PrefixList { id: Id = "PrefixListId", entries: Vec<PrefixListEntry> = "Entries", }
     PrefixListEntry { range: IpNet = "Cidr", }
     ReplicationGroup {
@@ -236,23 +237,23 @@ object! {
     Authentication { kind: String = "Type", }
 }
 
-/// The elements of all documents of one kind.
+/// The elements from all documents of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Table<T> {
     pub(crate) items: Vec<T>,
-    /// Whether every element could be read, and no document was only a part of an answer. Only then does a missing
+    /// Whether every element could be read and no document was incomplete. Only in this case does a missing
     /// element prove something.
     pub(crate) is_complete: bool,
 }
 
-/// A table, or `None` if there is no such document.
+/// A table, or `None` if there is no document of its kind.
 pub(crate) type Known<T> = Option<Table<T>>;
 
-/// Everything that was found in documents.
+/// All elements that were found in the documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Documents {
     pub(crate) facts: Option<Facts>,
-    /// The account of the credentials.
+    /// The AWS account that the credentials belong to.
     pub(crate) account: Option<Account>,
     pub(crate) interfaces: Known<Interface>,
     pub(crate) groups: Known<SecurityGroup>,
@@ -272,14 +273,14 @@ pub(crate) struct Documents {
     pub(crate) serverless_caches: Known<ServerlessCache>,
     pub(crate) user_groups: Known<UserGroup>,
     pub(crate) users: Known<User>,
-    /// The errors that `aws` printed instead of documents.
+    /// The errors that `aws` printed instead of a document.
     pub(crate) errors: Vec<AwsError>,
-    /// How many documents could not be read, for example because they were cut off.
+    /// The number of documents that could not be read, for example because they were cut off.
     pub(crate) damaged: usize,
 }
 
 impl Documents {
-    /// Reads the documents in a text, in any order, and skips everything between them.
+    /// Reads the documents in a text. They may be in any order, and everything between them is skipped.
     pub(crate) fn add_text(&mut self, text: &str) {
         let mut command = "";
         let text = scan::plain(text);
@@ -293,7 +294,7 @@ impl Documents {
         }
     }
 
-    /// Adds one document. `command` is the command that printed it, if that is known.
+    /// Adds a document. `command` is the command that printed it, or empty if the command is unknown.
     pub(crate) fn add(&mut self, document: &Value, command: &str) {
         let Some(document) = document.as_object() else {
             return;
@@ -338,7 +339,7 @@ impl Documents {
         self.facts = self.facts.take().or(facts);
     }
 
-    /// The permissions that `aws` named as missing.
+    /// Returns the permissions that are missing according to the errors of `aws`.
     pub(crate) fn missing_permissions(&self) -> BTreeSet<String> {
         let refused = self
             .errors
@@ -347,14 +348,14 @@ impl Documents {
         refused.map(AwsError::permission).collect()
     }
 
-    /// The members of the replication groups.
+    /// Returns the members of all replication groups.
     pub(crate) fn cache_members(&self) -> Vec<Name> {
         all(&self.replication_groups)
             .flat_map(|group| group.members.iter().flatten().cloned())
             .collect()
     }
 
-    /// The subnet groups of the cache clusters.
+    /// Returns the subnet groups of all cache clusters.
     pub(crate) fn cache_subnet_group_names(&self) -> BTreeSet<String> {
         all(&self.cache_clusters)
             .filter_map(|cluster| cluster.subnet_group.clone())
@@ -362,14 +363,14 @@ impl Documents {
             .collect()
     }
 
-    /// The user groups of the caches.
+    /// Returns the user groups of all caches.
     pub(crate) fn user_group_names(&self) -> BTreeSet<Name> {
         let of_groups = all(&self.replication_groups).flat_map(|group| group.user_groups.iter().flatten());
         let of_serverless = all(&self.serverless_caches).filter_map(|cache| cache.user_group.as_ref());
         of_groups.chain(of_serverless).cloned().collect()
     }
 
-    /// The prefix lists that rules and routes refer to.
+    /// Returns the prefix lists that are referred to in rules and routes.
     pub(crate) fn referenced_prefix_lists(&self) -> BTreeSet<Id> {
         let of_groups = all(&self.groups).flat_map(|group| {
             let permissions = group.ingress.iter().chain(&group.egress).flatten();
@@ -399,29 +400,29 @@ impl Documents {
         all(&self.transit_attachments).next().is_some()
     }
 
-    /// The entries of a prefix list, if they are known.
+    /// Returns the entries of a prefix list, if they are known.
     pub(crate) fn prefix_list(&self, id: &Id) -> Option<Vec<IpNet>> {
         let list = find(&self.prefix_lists, |list| list.id.as_ref() == Some(id))?;
         list.entries.as_ref()?.iter().map(|entry| entry.range).collect()
     }
 
-    /// The subnet with the id.
+    /// Returns the subnet with this ID.
     pub(crate) fn subnet(&self, id: &Id) -> Option<&Subnet> {
         find(&self.subnets, |subnet| subnet.id.as_ref() == Some(id))
     }
 }
 
-/// The first element for which `is_it` returns true.
+/// Returns the first element for which `is_it` returns true.
 pub(crate) fn find<T>(table: &Known<T>, is_it: impl Fn(&T) -> bool) -> Option<&T> {
     table.as_ref()?.items.iter().find(|item| is_it(item))
 }
 
-/// All elements; none if there is no such document.
+/// Returns all elements, or none if there is no document of this kind.
 pub(crate) fn all<T>(table: &Known<T>) -> impl Iterator<Item = &T> {
     table.iter().flat_map(|table| &table.items)
 }
 
-/// Whether all elements are known, so that the absence of one proves something.
+/// Whether all elements are known. If so, it proves something that an element is missing.
 pub(crate) fn is_complete<T>(table: &Known<T>) -> bool {
     table.as_ref().is_some_and(|table| table.is_complete)
 }
@@ -451,7 +452,8 @@ impl Adding<'_> {
         }
     }
 
-    /// Adds a document that does not contain the id of the object that it describes, with members from its command.
+    /// Adds a document that does not contain the ID of the object it describes. The ID comes from the
+    /// command, as one of `members`.
     fn unnamed<'a, T: FromJson>(
         &mut self,
         member: &str,
@@ -478,12 +480,12 @@ impl Adding<'_> {
     }
 }
 
-/// The words of a command, without quotes.
+/// Splits a command into words, and removes the quotes.
 fn words_of(command: &str) -> impl Iterator<Item = &str> {
     command.split(|character: char| character.is_whitespace() || "'\"=,".contains(character))
 }
 
-/// The id with this prefix among the words of a command.
+/// Returns the ID with this prefix in a command.
 fn id_in(command: &str, prefix: &str) -> Option<Id> {
     let words = words_of(command);
     let starts = |word: &&str| {

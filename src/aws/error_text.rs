@@ -1,4 +1,5 @@
-//! The errors that the program `aws` prints. Its exit status does not identify them.
+//! The errors that the program `aws` prints. They must be parsed, because the exit status of `aws` does not
+//! distinguish them.
 
 use std::sync::LazyLock;
 
@@ -23,12 +24,12 @@ pub(crate) enum Kind {
     NotAuthorized,
     /// The credentials are expired or wrong.
     Credentials,
-    /// There is no such object.
+    /// The object does not exist.
     NotFound,
     Other,
 }
 
-/// The operations of the service ElastiCache that are used here. All others belong to EC2.
+/// The operations that belong to ElastiCache. All other operations that are used here belong to EC2.
 const ELASTICACHE: [&str; 6] = [
     "DescribeReplicationGroups",
     "DescribeCacheClusters",
@@ -69,7 +70,8 @@ impl AwsError {
         })
     }
 
-    /// The IAM action, such as `ec2:DescribeNetworkAcls`. Old messages do not name it, but the operation is the same.
+    /// Returns the IAM action, such as `ec2:DescribeNetworkAcls`. Older messages do not contain it, but it
+    /// can be derived from the operation.
     pub(crate) fn permission(&self) -> String {
         let service = match self.operation.as_str() {
             operation if ELASTICACHE.contains(&operation) => "elasticache",

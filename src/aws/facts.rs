@@ -1,4 +1,5 @@
-//! The facts that are available without asking AWS: the connection that was tried, and the instance that tried it.
+//! Facts that are available without asking AWS: about the connection that was tried, and about the instance
+//! that tried it.
 
 use std::net::IpAddr;
 
@@ -17,19 +18,20 @@ object! {
         /// The address that was dialled.
         address: IpAddr = "address",
         port: u16 = "port",
-        /// The local address of the connection.
+        /// The local address that the connection used.
         from: IpAddr = "from",
         source: Source = "source",
-        /// The first and the last local port that the kernel chooses from.
+        /// The first and the last of the local ports that the kernel uses for connections.
         ephemeral: Vec<u16> = "ephemeral",
-        /// The groups whose rules were asked for. One of them that has no rules is empty, not invisible.
+        /// The groups whose rules were requested. If there are no rules for one of them, it has no rules,
+        /// rather than being invisible.
         asked_groups: Vec<Id> = "asked_groups",
     }
-    /// The interface of the instance from which the connection was tried.
+    /// The network interface of the instance that tried the connection.
     Source {
         interface: Id = "interface",
         addresses: Vec<IpAddr> = "addresses",
-        /// The prefixes of addresses that are delegated to the interface, for example for pods.
+        /// The prefixes that are delegated to the interface, for example for pods.
         prefixes: Vec<IpNet> = "prefixes",
         vpc: Id = "vpc",
         subnet: Id = "subnet",
@@ -50,7 +52,7 @@ impl Facts {
             .flatten()
     }
 
-    /// The same facts as a document.
+    /// Returns the facts as a document.
     pub(crate) fn document(&self) -> Value {
         let source = self.source.clone().unwrap_or_default();
         let texts = |ids: &Option<Vec<Id>>| {
@@ -76,7 +78,7 @@ impl Facts {
                 "vpc_cidrs": source.vpc_cidrs.map(|ranges| ranges.iter().map(ToString::to_string).collect::<Vec<_>>()),
             },
         });
-        // An absent member means that the fact is unknown.
+        // If a fact is unknown, its member is left out.
         if let Some(members) = document.as_object_mut() {
             members.retain(|_, value| !value.is_null());
             if let Some(source) = members.get_mut("source").and_then(Value::as_object_mut) {
@@ -86,7 +88,7 @@ impl Facts {
         document
     }
 
-    /// The local ports of the connection, or `None` if the range is not known.
+    /// Returns the range of local ports that the connection may have used, or `None` if it is not known.
     pub(super) fn ephemeral_ports(&self) -> Option<(u16, u16)> {
         match self.ephemeral.as_deref() {
             Some([first, last]) if first <= last => Some((*first, *last)),

@@ -1,4 +1,4 @@
-//! The commands that add what is missing, and those that remove it again.
+//! Creates the commands that add what is missing, and those that remove it again.
 
 use ipnet::IpNet;
 
@@ -17,15 +17,15 @@ use super::verdict::Network;
 /// A fix for one denial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AwsFix {
-    /// The check that it makes succeed.
+    /// The check that succeeds after this fix.
     pub(crate) code: Code,
-    /// The kind, as in `fixes[].kind`.
+    /// The kind of fix, as in `fixes[].kind`.
     pub(crate) kind: &'static str,
     /// What to do, in one sentence.
     pub(crate) text: String,
     /// A command that can be pasted unchanged.
     pub(crate) command: Option<String>,
-    /// The command that takes the fix back, or a description of the steps.
+    /// The command that undoes the fix, or a description of the steps.
     pub(crate) undo: Option<String>,
 }
 
@@ -47,7 +47,7 @@ impl AwsFix {
     }
 }
 
-/// A command that changes a route, without its target.
+/// The part of a command that changes a route, without the route's target.
 struct RouteChange {
     command: AwsCommand,
     undo: String,
@@ -55,10 +55,10 @@ struct RouteChange {
     is_new: bool,
 }
 
-/// The fixes for all denials, in the order of the checks.
+/// Returns the fixes for all denials, in the order of the checks.
 pub(crate) fn all(network: &Network<'_>, checks: &[Check]) -> Vec<AwsFix> {
     let mut fixes = Vec::new();
-    // The entries that earlier fixes add: the ACL, the direction and the number.
+    // The ACL entries that earlier fixes add, each as the ACL, the direction and the number.
     let mut reserved: Vec<(Id, Direction, i64)> = Vec::new();
     for check in checks {
         if !matches!(check.outcome, Outcome::Denied | Outcome::Partly) {
@@ -97,7 +97,7 @@ impl Network<'_> {
         AwsCommand::ec2(operation, self.facts.region.as_ref())
     }
 
-    /// The ports that a rule should allow. A serverless cache needs two.
+    /// Returns the range of ports that a rule should allow. A serverless cache needs two ports.
     fn ports(&self) -> Option<(u16, u16)> {
         let port = self.facts.port?;
         let is_serverless = self.cache.is_some_and(super::cache::Cache::is_serverless);
@@ -170,7 +170,7 @@ impl Network<'_> {
         vec![fix.with(accept, undo)]
     }
 
-    /// First, the simple way; then a new peering, if one is possible.
+    /// Returns the simple fix and, if it is possible, a fix that creates a new peering connection.
     fn peering_fix(&self, check: &Check) -> Vec<AwsFix> {
         let other = self
             .destination
@@ -196,7 +196,8 @@ impl Network<'_> {
         let (own, other) = (near.vpc.as_ref()?, far.vpc.as_ref()?);
         let is_one_account = match (&near.owner, &far.owner) {
             (Some(one), Some(other)) => one == other,
-            // Without an owner, the documents show the VPC's subnets or the cache: it belongs to the account.
+            // If the owner is unknown, but the documents show the VPC's subnets or the cache, the VPC belongs
+            // to this account.
             (_, None) => far.is_by_name,
             (None, _) => false,
         };
@@ -374,8 +375,8 @@ impl Network<'_> {
         Some(AwsFix::text(check.code, text).with(command, change.undo))
     }
 
-    /// The change of a route table that is needed for packets to the other end, without its target. A wrong route that would
-    /// take precedence is replaced.
+    /// Returns the change of a route table that packets to the other end need, without the route's target. If
+    /// a wrong route would take precedence, it is replaced.
     fn change_route(&self, table: &RouteTable, to: &Place) -> Option<RouteChange> {
         let id = table.id.as_ref()?;
         let range = to.range_for_rules()?;
@@ -423,7 +424,8 @@ impl Network<'_> {
         })
     }
 
-    /// Within a VPC, the local route is enough: a more specific one that does not work is in the way.
+    /// Returns a fix that removes a route within a VPC. The local route is sufficient, but a more specific
+    /// route that does not work takes precedence.
     fn remove_specific_route(&self, code: Code, table: &RouteTable, id: &Id, to: &Place) -> Option<AwsFix> {
         let LookUp::Route(chosen) = table.look_up(self.documents, to.address?)? else {
             return None;
@@ -458,7 +460,7 @@ fn target_id(target: &Target) -> Option<&Id> {
     }
 }
 
-/// Adds the target that a route had before.
+/// Adds the previous target of a route to the command.
 fn back_to(command: AwsCommand, target: &Target) -> Option<AwsCommand> {
     let id = |text: &str| Id::parse(text);
     Some(match target {

@@ -1,5 +1,5 @@
-//! Identifiers from documents. Only these types, addresses and ports become part of a command, so that no pasted
-//! document can put shell code there.
+//! Identifiers from documents. Only these types, addresses and ports can become part of a command, so that a
+//! pasted document cannot inject shell code.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::read::FromJson;
 
-/// The pattern is valid, so compiling it does not fail.
+/// The message of `expect`. The pattern is valid, so compiling it cannot fail.
 const VALID: &str = "the pattern is valid";
 
 macro_rules! word {
@@ -19,7 +19,7 @@ macro_rules! word {
         pub(crate) struct $name(String);
 
         impl $name {
-            /// Returns `None` if the text does not have the form of such a word.
+            /// Parses an identifier. Returns `None` if the text does not have the right form.
             pub(crate) fn parse(text: &str) -> Option<Self> {
                 static FORM: LazyLock<Regex> = LazyLock::new(|| Regex::new($pattern).expect(VALID));
                 FORM.is_match(text).then(|| Self(text.to_owned()))
@@ -45,7 +45,7 @@ macro_rules! word {
 }
 
 word!(
-    /// The id of an AWS object, such as `sg-0123456789abcdef0`.
+    /// The ID of an AWS object, such as `sg-0123456789abcdef0`.
     Id,
     r"\A[a-z]{2,8}(-[a-z]{3,6})?-[0-9A-Za-z]{1,32}\z"
 );

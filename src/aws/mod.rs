@@ -1,7 +1,9 @@
-//! Which rule, route or peering stops a connection on AWS: documents and facts in, checks and fixes out.
+//! Determines from documents and facts which rule, route or peering connection blocks a connection on AWS.
+//! The results are checks and fixes.
 //!
-//! This folder does no input or output. [`Documents`] come from the program `aws` or from a pasted text, [`Facts`] from
-//! this host. Every decision has three values: what a document does not say is unknown.
+//! This folder does no input or output. [`Documents`] come from the program `aws` or from pasted text, and
+//! [`Facts`] come from this host. Every decision has three possible values, because something that is not in
+//! the documents is unknown.
 
 mod cache;
 mod check;

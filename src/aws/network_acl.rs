@@ -1,6 +1,7 @@
-//! Network ACLs. They filter packets at the border of a subnet, in both directions: the replies need an entry, too.
+//! Network ACLs. They filter packets at the border of a subnet, in both directions, so replies need an entry,
+//! too.
 //!
-//! <https://docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html>
+//! Source: <https://docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html>
 
 use std::net::IpAddr;
 
@@ -11,33 +12,34 @@ use super::id::Id;
 use super::security_group::Direction;
 use super::truth::Truth;
 
-/// From this number on, entries are the ones that AWS adds itself.
+/// Entries with this number or a higher one are those that AWS itself adds.
 pub(crate) const FIRST_DEFAULT_NUMBER: i64 = 32767;
 
-/// The packets that an ACL must let through.
+/// The packets that an ACL must allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Packets {
     pub(crate) direction: Direction,
     /// The address at the other end.
     pub(crate) peer: IpAddr,
-    /// The first and the last destination port.
+    /// The first and the last destination port of the packets.
     pub(crate) ports: (u16, u16),
 }
 
-/// What an ACL does with the ports of an interval.
+/// The result of applying an ACL to a range of ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Walk {
     pub(crate) allowed: i64,
     pub(crate) denied: i64,
     pub(crate) unknown: i64,
-    /// The intervals of ports that are allowed.
+    /// The ranges of ports that are allowed.
     pub(crate) allowed_parts: Vec<(i64, i64)>,
-    /// The number of the first entry that denies some of the packets; `None` if only the default entry does.
+    /// The number of the first entry that denies some of the packets, or `None` if only the default entry
+    /// denies them.
     pub(crate) denied_by: Option<i64>,
 }
 
 impl Walk {
-    /// Whether any port is allowed by both ACLs.
+    /// Whether both ACLs allow at least one common port.
     pub(crate) fn shares_ports_with(&self, other: &Self) -> bool {
         let overlap = |(first, last): (i64, i64)| {
             let mut others = other.allowed_parts.iter();
@@ -47,7 +49,8 @@ impl Walk {
     }
 }
 
-/// Splits an interval of ports where the intervals of the entries begin or end, so that each entry applies to a whole part.
+/// Splits a range of ports where the ranges of the entries begin or end, so that each entry applies either to
+/// a whole part or not at all.
 fn parts(entries: &[(i64, &AclEntry)], (first, last): (u16, u16)) -> Vec<(i64, i64)> {
     let (first, last) = (i64::from(first), i64::from(last));
     let ends = entries.iter().filter_map(|(_, entry)| entry.ports());
@@ -64,7 +67,7 @@ fn count((first, last): (i64, i64)) -> i64 {
     last - first + 1
 }
 
-/// The ACL of a subnet.
+/// Returns the ACL of a subnet.
 pub(crate) fn of_subnet<'a>(documents: &'a Documents, subnet: &Id) -> Option<&'a NetworkAcl> {
     let mut acls = all(&documents.acls).filter(|acl| {
         let mut associations = acl.associations.iter().flatten();
@@ -74,7 +77,8 @@ pub(crate) fn of_subnet<'a>(documents: &'a Documents, subnet: &Id) -> Option<&'a
 }
 
 impl NetworkAcl {
-    /// The entries of one direction, in the order in which they are evaluated. `None` if the order is not known.
+    /// Returns the entries for one direction, in the order in which they are evaluated. Returns `None` if the
+    /// order is not known.
     fn entries_of(&self, direction: Direction) -> Option<Vec<(i64, &AclEntry)>> {
         let is_egress = direction == Direction::Egress;
         let own = self
@@ -89,7 +93,7 @@ impl NetworkAcl {
         Some(numbered)
     }
 
-    /// Applies the entries to the packets: for each port, the first entry that matches decides.
+    /// Applies the entries to the packets. For each port, the first entry that matches decides.
     pub(crate) fn walk(&self, packets: Packets) -> Option<Walk> {
         let entries = self.entries_of(packets.direction)?;
         let mut left = parts(&entries, packets.ports);
@@ -129,8 +133,9 @@ impl NetworkAcl {
         Some(walk)
     }
 
-    /// A free number for an entry that takes effect before the packets are denied. The numbers of one direction are
-    /// unique, for IPv4 and IPv6 together. `reserved` are numbers that other fixes use.
+    /// Returns an unused number for a new entry that takes effect before the entry that denies the packets.
+    /// The numbers must be unique within a direction, for IPv4 and IPv6 together. `reserved` contains numbers
+    /// that other fixes use.
     pub(crate) fn free_number(&self, packets: Packets, reserved: &[i64]) -> Option<i64> {
         let mut used: Vec<i64> = self
             .entries_of(packets.direction)?
@@ -160,7 +165,7 @@ impl NetworkAcl {
 }
 
 impl AclEntry {
-    /// Whether the entry is about TCP and this address.
+    /// Whether the entry applies to TCP and this address.
     fn matches(&self, peer: IpAddr) -> Truth {
         let protocol = match self.protocol.as_deref() {
             Some("-1" | "6" | "tcp") => Truth::Yes,
@@ -171,7 +176,7 @@ impl AclEntry {
         protocol.and(Truth::from(self.range.or(self.ipv6_range).map(contains)))
     }
 
-    /// The ports of the entry; all, if it is about all protocols.
+    /// Returns the ports of the entry. If it applies to all protocols, these are all ports.
     fn ports(&self) -> Option<(i64, i64)> {
         let range = self.ports.as_ref();
         match (

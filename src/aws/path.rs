@@ -1,4 +1,5 @@
-//! What connects two VPCs, and whether references to security groups work across it.
+//! Determines how two VPCs are connected, and whether references to security groups work across this
+//! connection.
 
 use super::documents::{Documents, Peering, TransitAttachment, all, find};
 use super::id::{Account, Id};
@@ -17,30 +18,30 @@ pub(crate) enum Link {
     },
     TransitGateway {
         id: Id,
-        /// Whether references to groups of the other VPC count for incoming traffic. They never do for outgoing traffic.
+        /// Whether incoming rules may refer to groups of the other VPC. Outgoing rules never may.
         refers: Truth,
     },
 }
 
-/// Only an active peering forwards packets.
+/// The state of a peering connection. Only an active one forwards packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeeringState {
     Active,
-    /// The owner of the other VPC has not accepted it yet.
+    /// The owner of the other VPC has not accepted the peering connection yet.
     Pending,
-    /// A state that changes by itself, or that is not known.
+    /// The state changes by itself, or is not known.
     Other,
 }
 
 impl Link {
-    /// The peering or the transit gateway.
+    /// Returns the ID of the peering connection or transit gateway.
     pub(crate) fn id(&self) -> &Id {
         match self {
             Self::Peering { id, .. } | Self::TransitGateway { id, .. } => id,
         }
     }
 
-    /// Whether the connection forwards packets at the moment.
+    /// Whether the connection is currently forwarding packets.
     pub(crate) fn is_active(&self) -> bool {
         match self {
             Self::Peering { state, .. } => *state == PeeringState::Active,
@@ -48,7 +49,7 @@ impl Link {
         }
     }
 
-    /// Whether references to groups of the other VPC count, for incoming and for outgoing traffic.
+    /// Whether rules may refer to groups of the other VPC: first for incoming, then for outgoing traffic.
     pub(crate) fn references(&self) -> [Truth; 2] {
         match self {
             Self::Peering { is_one_region, .. } => [*is_one_region; 2],
@@ -67,7 +68,7 @@ impl Link {
     }
 }
 
-/// Everything that connects two VPCs, or will: those that forward packets first.
+/// Returns all existing and pending connections between two VPCs. Those that forward packets come first.
 pub(crate) fn links(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     let peerings = all(&documents.peerings).filter_map(|peering| peering_between(peering, one, other));
     let mut links: Vec<Link> = peerings.chain(gateways_between(documents, one, other)).collect();
@@ -75,7 +76,8 @@ pub(crate) fn links(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     links
 }
 
-/// Whether a peering may connect the two VPCs, although the documents do not describe it completely.
+/// Whether a peering connection may be between these two VPCs, although the documents do not describe it
+/// completely.
 pub(crate) fn may_connect(peering: &Peering, one: &Id, other: &Id) -> bool {
     let is_usable = state_of(peering).is_some();
     match connects(peering, one, other) {
@@ -93,7 +95,8 @@ fn connects(peering: &Peering, one: &Id, other: &Id) -> Truth {
     straight.or(is(first, other).and(is(second, one)))
 }
 
-/// Returns `None` for a peering that forwards nothing and cannot be accepted any more.
+/// Returns the state, or `None` for a peering connection that neither forwards packets nor can be accepted
+/// any more.
 fn state_of(peering: &Peering) -> Option<PeeringState> {
     let code = peering.status.as_ref().and_then(|status| status.code.as_deref());
     match code.map(str::to_ascii_lowercase).as_deref() {
@@ -121,7 +124,7 @@ fn peering_between(peering: &Peering, one: &Id, other: &Id) -> Option<Link> {
     })
 }
 
-/// The attachments of a VPC that forward packets.
+/// Returns the attachments of a VPC that forward packets.
 pub(super) fn attachments<'a>(
     documents: &'a Documents,
     vpc: &Id,
@@ -164,7 +167,8 @@ fn gateways_between(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     links.collect()
 }
 
-/// Whether a VPC of another account may be connected to the same transit gateway without a visible attachment.
+/// Whether a VPC of another account may be attached to the same transit gateway. Such an attachment is not
+/// visible.
 pub(crate) fn may_be_attached_elsewhere(
     documents: &Documents,
     own_vpc: &Id,

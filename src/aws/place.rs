@@ -1,4 +1,5 @@
-//! The two ends of the connection: the instance's interface, and the interface that has the dialled address.
+//! Determines the two ends of the connection: the instance's network interface, and the interface with the
+//! dialled address.
 
 use std::net::IpAddr;
 
@@ -11,7 +12,7 @@ use super::id::{Account, Id};
 use super::path;
 use super::truth::Truth;
 
-/// One end of the connection. `None` means unknown.
+/// One end of the connection. `None` means that a value is unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) address: Option<IpAddr>,
@@ -24,25 +25,26 @@ pub(crate) struct Place {
     pub(crate) zone: Option<String>,
     pub(crate) groups: Option<Vec<Id>>,
     pub(crate) owner: Option<Account>,
-    /// Whether the groups come from ElastiCache by the cache's name, not from an interface with the address.
+    /// Whether the groups come from ElastiCache and were found by the cache's name, rather than from an
+    /// interface with the address.
     pub(crate) is_by_name: bool,
 }
 
-/// How the interface with the dialled address was found, or why not.
+/// How the interface with the dialled address was found, or why it was not found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// The VPC that contains the address was found.
+    /// The VPC of the address was found.
     Here,
-    /// The cache is known, but no interface of its VPC has the address.
+    /// The cache is known, but none of the interfaces in its VPC has the address.
     Gone,
-    /// The address is in the range of the instance's VPC, but only another VPC has it.
+    /// The address is in the range of the instance's VPC, but only an interface in another VPC has it.
     Overlap(Id),
-    /// Several VPCs have the address.
+    /// Interfaces in several VPCs have the address.
     Several(Vec<Id>),
     Unknown,
 }
 
-/// The instance's end.
+/// Returns the end at which the instance is.
 pub(crate) fn source(facts: &Facts, documents: &Documents) -> Place {
     let own = facts.source.clone().unwrap_or_default();
     let address = source_address(facts);
@@ -73,7 +75,7 @@ pub(crate) fn source(facts: &Facts, documents: &Documents) -> Place {
     place
 }
 
-/// The address from which the packets leave. In a container, that is not the socket's own address.
+/// Returns the source address of the packets. In a container, this is not the address of the socket.
 fn source_address(facts: &Facts) -> Option<IpAddr> {
     let source = facts.source.as_ref();
     let own = source
@@ -98,12 +100,12 @@ fn is_delegated(facts: &Facts, address: IpAddr) -> bool {
     prefixes.is_some_and(|prefixes| prefixes.iter().any(|range| range.contains(&address)))
 }
 
-/// Whether the socket's own address belongs to no interface of the instance, as in a container.
+/// Whether none of the instance's interfaces has the address of the socket, as in a container.
 pub(crate) fn is_translated(facts: &Facts) -> bool {
     facts.from.is_some() && source_address(facts) != facts.from
 }
 
-/// The dialled address's end.
+/// Returns the end with the dialled address.
 pub(crate) fn destination(
     facts: &Facts,
     documents: &Documents,
@@ -130,7 +132,7 @@ pub(crate) fn destination(
     }
     let by_name = cache.filter(|cache| cache.groups.is_some() || cache.vpc.is_some());
     if is_near == Truth::Yes {
-        // The local route takes precedence, even if that address also exists elsewhere.
+        // The local route takes precedence, even if the address also exists in another VPC.
         let sees_all = is_complete(&documents.interfaces)
             && all(&documents.interfaces).all(|interface| interface.has(address) != Truth::Unknown)
             && owns_vpc(facts, documents, source) == Truth::Yes;
@@ -197,7 +199,7 @@ fn of_interface(interface: &Interface, address: IpAddr, documents: &Documents) -
     place
 }
 
-/// An address in a VPC without a visible interface.
+/// Returns the place of an address in a VPC whose interface is not visible.
 fn in_vpc(vpc: &Id, address: IpAddr, groups: Option<Vec<Id>>, documents: &Documents) -> Place {
     let subnet = all(&documents.subnets)
         .find(|subnet| subnet.vpc.as_ref() == Some(vpc) && subnet.range_with(address).is_some());
@@ -223,7 +225,8 @@ impl Place {
         }
     }
 
-    /// The range for a rule about this end: its subnet, because a failover moves nodes, or else only the address.
+    /// Returns the range to use in a rule about this end. This is the range of its subnet, because a failover
+    /// moves nodes, or else only the address.
     pub(crate) fn range_for_rules(&self) -> Option<IpNet> {
         self.range.or(self.address.map(IpNet::from))
     }
@@ -233,7 +236,7 @@ impl Place {
         match (&self.vpc, &other.vpc, &self.subnet, &other.subnet) {
             (_, _, Some(one), Some(two)) => Truth::from(one == two),
             (Some(one), Some(two), ..) if one != two => Truth::No,
-            // The other address is known even if its subnet is not.
+            // The address of the other end is known, even if its subnet is not.
             _ => match (self.range, other.address) {
                 (Some(range), Some(address)) if !range.contains(&address) => Truth::No,
                 _ => Truth::Unknown,
@@ -282,7 +285,7 @@ impl Interface {
 }
 
 impl Subnet {
-    /// The range of this subnet that contains the address.
+    /// Returns the range of this subnet that contains the address.
     fn range_with(&self, address: IpAddr) -> Option<IpNet> {
         let others = self.ipv6_ranges.iter().flatten().filter_map(|range| range.range);
         self.range
@@ -293,7 +296,7 @@ impl Subnet {
 }
 
 impl RouteTable {
-    /// The ranges of the VPC, which every route table contains.
+    /// Returns the ranges of the VPC. Every route table contains them.
     pub(crate) fn local_ranges(&self) -> Option<Vec<IpNet>> {
         let local = self
             .routes
@@ -328,14 +331,15 @@ fn is_in_vpc(facts: &Facts, documents: &Documents, vpc: &Id, address: IpAddr) ->
     }
 }
 
-/// The ranges of a VPC, from one of its route tables.
+/// Returns the ranges of a VPC, which are read from one of its route tables.
 pub(crate) fn ranges_of(documents: &Documents, vpc: &Id) -> Option<Vec<IpNet>> {
     let mut tables = all(&documents.route_tables).filter(|table| table.vpc.as_ref() == Some(vpc));
     let ranges = tables.find_map(RouteTable::local_ranges)?;
     (!ranges.is_empty()).then_some(ranges)
 }
 
-/// Whether the account sees all interfaces of the instance's VPC. In a shared VPC, it sees only its own.
+/// Whether the account can see all interfaces in the instance's VPC. In a shared VPC, it can see only its
+/// own.
 fn owns_vpc(facts: &Facts, documents: &Documents, source: &Place) -> Truth {
     let subnet = source.subnet.as_ref().and_then(|id| documents.subnet(id));
     let owner = subnet.and_then(|subnet| subnet.owner.clone());

@@ -1,8 +1,8 @@
-//! The permissions that the checks need, and the policy that grants them.
+//! The permissions that the checks need, and an IAM policy that grants them.
 
 use serde_json::json;
 
-/// All actions. They only read, and `ec2:Describe*` cannot be limited to resources.
+/// All actions that are needed. They only read. `ec2:Describe*` cannot be restricted to certain resources.
 pub(crate) const ACTIONS: [&str; 17] = [
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeSecurityGroups",
@@ -23,7 +23,7 @@ pub(crate) const ACTIONS: [&str; 17] = [
     "elasticache:DescribeUsers",
 ];
 
-/// The IAM policy.
+/// Returns the IAM policy.
 pub(crate) fn policy() -> serde_json::Value {
     json!({
         "Version": "2012-10-17",

@@ -1,13 +1,14 @@
-//! Reads members of JSON documents. A member that is absent or that cannot be read is `None`, which means unknown.
+//! Reads members of JSON documents. If a member is missing or cannot be read, its value is `None`, which
+//! means unknown.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde_json::Value;
 
-/// A value that a document contains.
+/// A type that can be read from a document.
 pub(crate) trait FromJson: Sized {
-    /// Returns `None` if the value has another form.
+    /// Reads the value. Returns `None` if it does not have the right form.
     fn read(value: &Value) -> Option<Self>;
 }
 
@@ -35,28 +36,28 @@ impl FromJson for u16 {
     }
 }
 
-/// Addresses are compared in parsed form: `2001:db8:0::1` and `2001:db8::1` are equal.
+/// Addresses are parsed before they are compared, because `2001:db8:0::1` and `2001:db8::1` are equal.
 impl FromJson for IpAddr {
     fn read(value: &Value) -> Option<Self> {
         value.as_str()?.parse().ok()
     }
 }
 
-/// Ranges lose their host bits: `10.0.1.5/24` becomes `10.0.1.0/24`.
+/// The host bits of ranges are removed: `10.0.1.5/24` becomes `10.0.1.0/24`.
 impl FromJson for IpNet {
     fn read(value: &Value) -> Option<Self> {
         value.as_str()?.parse::<Self>().ok().map(|range| range.trunc())
     }
 }
 
-/// A list is unknown if one of its elements cannot be read.
+/// If one of its elements cannot be read, the whole list is unknown.
 impl<T: FromJson> FromJson for Vec<T> {
     fn read(value: &Value) -> Option<Self> {
         value.as_array()?.iter().map(T::read).collect()
     }
 }
 
-/// Defines a struct whose fields are members of a JSON object. Each field is an `Option`.
+/// Defines a struct whose fields are the members of a JSON object. Each field is an `Option`.
 macro_rules! object {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $member:literal,)* })*) => {$(
         $(#[$doc])*

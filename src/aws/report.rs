@@ -1,4 +1,4 @@
-//! The member `aws` of `ping --json`.
+//! Creates the member `aws` in the report of `ping --json`.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use super::verdict::Assessment;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ran {
     pub(crate) line: String,
-    /// The exit status; `None` if it was ended at the deadline or not started.
+    /// The exit status, or `None` if the command was stopped at the deadline or could not be started.
     pub(crate) status: Option<i32>,
     pub(crate) milliseconds: u64,
     /// Why there is no document, in a few words.
@@ -32,14 +32,15 @@ pub(crate) struct AwsAnswer {
     pub(crate) assessment: Assessment,
     pub(crate) commands: Vec<Ran>,
     pub(crate) from: Origin,
-    /// The permissions that AWS named as missing.
+    /// The permissions that are missing according to AWS.
     pub(crate) missing_permissions: Vec<String>,
-    /// What went wrong when the documents were collected, each a sentence.
+    /// What went wrong when the documents were collected, in one sentence for each problem.
     pub(crate) problems: Vec<String>,
 }
 
 impl AwsAnswer {
-    /// The permissions that would settle what is unknown: those of the checks, and those that AWS refused.
+    /// Returns the permissions that are needed to settle the open questions: those of unknown checks, and
+    /// those that AWS has refused.
     pub(crate) fn needs(&self) -> Vec<String> {
         let checks = self.assessment.needs().into_iter().map(str::to_owned);
         let mut needs: Vec<_> = checks.chain(self.missing_permissions.iter().cloned()).collect();
@@ -48,7 +49,7 @@ impl AwsAnswer {
         needs
     }
 
-    /// The member `aws` of the report.
+    /// Returns the member `aws` of the report.
     pub(crate) fn json(&self) -> Value {
         let assessment = &self.assessment;
         let mut destination = place(&assessment.destination);

@@ -1,6 +1,6 @@
-//! Route tables: where packets to an address are sent. The longest prefix decides.
+//! Route tables, which determine where packets are sent. The longest prefix decides.
 //!
-//! <https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html#route-tables-priority>
+//! Source: <https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html#route-tables-priority>
 
 use std::net::IpAddr;
 
@@ -12,13 +12,14 @@ use super::id::Id;
 /// Where a route leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// Within the VPC.
+    /// The route stays within the VPC.
     Local,
     Peering(Id),
     TransitGateway(Id),
-    /// To the internet, or to a NAT gateway: not to another VPC.
+    /// The route leads to the internet or a NAT gateway, and therefore not to another VPC.
     Internet(String),
-    /// To a device or network that cannot be followed: an appliance, a VPN, a core network.
+    /// The route leads to a device or network behind which it cannot be followed: an appliance, a VPN or a
+    /// core network.
     NotFollowed(String),
     Unknown,
 }
@@ -27,7 +28,7 @@ pub(crate) enum Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Active,
-    /// The target does not exist any more, or drops the packets.
+    /// The target no longer exists, or it drops the packets.
     Blackhole,
     Unknown,
 }
@@ -36,23 +37,23 @@ pub(crate) enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chosen<'a> {
     pub(crate) route: &'a Route,
-    /// The part of its destination that contains the address.
+    /// The range of its destination that contains the address.
     pub(crate) prefix: IpNet,
     pub(crate) target: Target,
     pub(crate) state: State,
 }
 
-/// The result of a look-up in a table.
+/// The result of looking up an address in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LookUp<'a> {
     Route(Chosen<'a>),
     /// No route contains the address.
     Nowhere,
-    /// A prefix list with unknown entries may contain the address.
+    /// A prefix list whose entries are unknown may contain the address.
     Unknown(Option<Id>),
 }
 
-/// The route table of a subnet: its own, or else the main one of the VPC.
+/// Returns the route table of a subnet: its own or, if it has none, the main table of the VPC.
 pub(crate) fn table_of<'a>(
     documents: &'a Documents,
     vpc: &Id,
@@ -84,7 +85,7 @@ impl RouteTable {
         let is_local = self
             .local_ranges()
             .is_some_and(|ranges| ranges.iter().any(|range| range.contains(&to)));
-        // The local route takes precedence over propagated routes, even over more specific ones.
+        // The local route takes precedence over propagated routes, even if they are more specific.
         for route in routes.iter().filter(|route| !(is_local && route.is_propagated())) {
             let prefixes = match (route.range.or(route.ipv6_range), &route.prefix_list) {
                 (Some(range), _) => vec![range],
@@ -117,7 +118,8 @@ impl RouteTable {
 }
 
 impl Route {
-    /// Which of two routes with equal prefixes applies: a static one to a range, one to a prefix list, a propagated one.
+    /// Returns the rank of a route, which decides between routes with equal prefixes: static routes to a
+    /// range come first, then routes to a prefix list, then propagated routes.
     fn rank(&self) -> u8 {
         if self.is_propagated() {
             2
@@ -130,7 +132,8 @@ impl Route {
         self.origin.as_deref() == Some("EnableVgwRoutePropagation")
     }
 
-    /// Whether it leads to S3 or DynamoDB through a gateway endpoint, whose prefix lists contain public addresses only.
+    /// Whether the route leads to S3 or DynamoDB through a gateway endpoint. The prefix lists of such
+    /// endpoints contain only public addresses.
     fn is_gateway_endpoint(&self) -> bool {
         self.gateway
             .as_deref()
@@ -145,7 +148,7 @@ impl Route {
         }
     }
 
-    /// The target of the route.
+    /// Returns the target of the route.
     pub(crate) fn target(&self) -> Target {
         let text = |id: &Id| id.as_str().to_owned();
         if let Some(id) = &self.peering {
@@ -159,7 +162,8 @@ impl Route {
                 _ => Target::NotFollowed(gateway.to_owned()),
             }
         } else if let Some(id) = &self.nat_gateway {
-            // A private NAT gateway can forward packets to other networks. The default route leads to the internet.
+            // A private NAT gateway can forward packets to other networks, but a default route leads to the
+            // internet.
             match self.range.is_some_and(|range| range.prefix_len() > 0) || self.prefix_list.is_some() {
                 true => Target::NotFollowed(text(id)),
                 false => Target::Internet(text(id)),
@@ -185,7 +189,7 @@ impl Route {
     }
 }
 
-/// Whether an address is private (RFC 1918, RFC 4193), so that it does not belong to a public service of AWS.
+/// Whether an address is private (RFC 1918, RFC 4193), and therefore does not belong to a public AWS service.
 fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_private(),

@@ -1,4 +1,5 @@
-//! Finds documents in a text that was copied from a terminal: among prompts, commands and escape sequences.
+//! Finds documents in text that was copied from a terminal and also contains prompts, commands and escape
+//! sequences.
 
 use serde_json::{Deserializer, Value};
 
@@ -7,7 +8,7 @@ use serde_json::{Deserializer, Value};
 pub(super) enum Part<'a> {
     /// A complete JSON object.
     Document(Value),
-    /// A line that starts with `### `: the command whose output follows.
+    /// A line that starts with `### `. It contains the command whose output follows.
     Command(&'a str),
     /// A line that is not part of a document.
     Noise(&'a str),
@@ -15,10 +16,11 @@ pub(super) enum Part<'a> {
     Damaged,
 }
 
-/// Starts a line that names the command whose answer follows. `### end` ends the text.
+/// The start of a line with the command whose output follows. The line `### end` ends the text.
 pub(super) const MARKER: &str = "### ";
 
-/// After this many damaged documents, the rest is not read: it is no output of `aws`.
+/// The maximum number of damaged documents. A text with more is not the output of `aws`, and the rest of it
+/// is not read.
 const MOST_DAMAGED: usize = 1000;
 
 /// Removes escape sequences (ECMA-48) and carriage returns.
@@ -34,7 +36,8 @@ pub(super) fn plain(text: &str) -> String {
                     while characters.next_if(|next| (' '..='?').contains(next)).is_some() {}
                     characters.next_if(|next| ('@'..='~').contains(next));
                 }
-                // A command to the terminal, such as a title, ends with BEL or another escape, and has one line.
+                // An operating system command, such as one that sets the title, ends with BEL or another
+                // escape, and has only one line.
                 Some(']') => {
                     while characters.next_if(|next| !"\x07\x1b\n".contains(*next)).is_some() {}
                     characters.next_if_eq(&'\x07');
@@ -47,7 +50,7 @@ pub(super) fn plain(text: &str) -> String {
     plain
 }
 
-/// Splits a text, up to the line `### end`.
+/// Splits a text into its parts. Stops at the line `### end`.
 pub(super) fn parts(text: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -65,7 +68,7 @@ pub(super) fn parts(text: &str) -> Vec<Part<'_>> {
             rest = after_line;
             continue;
         }
-        // Inside a damaged document, lines that start with spaces belong to it.
+        // Lines that start with spaces after a damaged document still belong to it.
         let brace = line.find('{').filter(|at| !is_inside_damaged || *at == 0);
         let Some(start) = brace else {
             parts.push(Part::Noise(line));
@@ -81,7 +84,7 @@ pub(super) fn parts(text: &str) -> Vec<Part<'_>> {
             }
             _ => {
                 parts.push(Part::Noise(line));
-                // A single brace in a line of text is not the start of a document.
+                // A single brace in a line of text does not start a document.
                 let after_brace = line[start + 1..].trim_start();
                 let is_document = after_brace.is_empty() || after_brace.starts_with('"');
                 if is_document {

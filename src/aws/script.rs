@@ -1,13 +1,13 @@
-//! The script for CloudShell: for people whose instance has no credentials.
+//! The script for CloudShell. It is for users whose instance has no AWS credentials.
 //!
-//! Each answer follows a line `### aws …`. The documents stay indented, because a line above 4,095 bytes is cut off when
-//! it is pasted into a terminal.
+//! A line `### aws …` precedes each document. The documents stay indented, because a terminal cuts off pasted
+//! lines that are longer than 4,095 bytes.
 
 use super::cache::{EndpointName, Form};
 use super::facts::Facts;
 use super::id::{Id, Name};
 
-/// Returns the script. Without an address, there is nothing to ask about.
+/// Returns the script, or `None` if the address is unknown.
 pub(crate) fn script(facts: &Facts) -> Option<String> {
     let to = facts.address?;
     let mut lines = vec![
@@ -82,7 +82,8 @@ pub(crate) fn script(facts: &Facts) -> Option<String> {
     Some(lines.join("\n") + "\n")
 }
 
-/// The commands about the cache, if the URL has its name. `C` and `N` are its groups and its VPC.
+/// Returns the commands about the cache, if the URL contains its name. They set the variables `C` and `N` to
+/// its groups and its VPC.
 fn cache_lines(facts: &Facts) -> Vec<String> {
     let endpoint = facts.endpoint.as_deref().and_then(EndpointName::parse);
     let Some((endpoint, name)) = endpoint

@@ -1,6 +1,6 @@
-//! The rules of security groups. They only allow, and are stateful: replies need no rule.
+//! The rules of security groups. They can only allow packets. They are stateful, so replies need no rule.
 //!
-//! <https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html>
+//! Source: <https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html>
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ use super::id::Id;
 use super::place::Place;
 use super::truth::Truth;
 
-/// In which direction a rule allows packets.
+/// The direction of the packets that a rule allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Ingress,
@@ -23,7 +23,7 @@ pub(crate) enum Direction {
 }
 
 impl Direction {
-    /// The word in the commands of `aws`.
+    /// Returns the word for this direction in the commands of `aws`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ingress => "ingress",
@@ -32,7 +32,7 @@ impl Direction {
     }
 }
 
-/// What a rule allows packets from or to.
+/// The source or destination of the packets that a rule allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Peer {
     Range(IpNet),
@@ -41,7 +41,7 @@ enum Peer {
     Unknown,
 }
 
-/// One rule, however `aws` printed it.
+/// A rule, regardless of the form in which `aws` printed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Rule {
     protocol: Option<String>,
@@ -53,24 +53,25 @@ struct Rule {
 /// The rules of one group in one direction.
 struct Rules {
     list: Option<Vec<Rule>>,
-    /// Whether they come from `describe-security-group-rules`, where a group without rules looks like an invisible one.
+    /// Whether the rules come from `describe-security-group-rules`. In its output, a group without rules
+    /// looks like one that is not visible.
     is_from_rules: bool,
 }
 
-/// One end's groups, and the traffic that they must allow.
+/// The groups of one end, and the traffic that they must allow.
 pub(crate) struct Traffic<'a> {
     pub(crate) documents: &'a Documents,
     pub(crate) facts: &'a Facts,
     pub(crate) direction: Direction,
-    /// The end whose groups are judged.
+    /// The end whose groups are checked.
     pub(crate) own: &'a Place,
     pub(crate) peer: &'a Place,
     pub(crate) port: u16,
-    /// Whether a reference to a group of the peer counts on this path.
+    /// Whether a rule may refer to the groups of the peer on this path.
     pub(crate) references: Truth,
 }
 
-/// What one rule says about the traffic, and which permission would settle an unknown answer.
+/// What one rule says about the traffic. If this is unknown, also the permission that would settle it.
 struct Answer {
     truth: Truth,
     needs: Option<&'static str>,
@@ -82,7 +83,7 @@ const NEEDS_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
 const NEEDS_ENTRIES: &str = "ec2:GetManagedPrefixListEntries";
 
 impl Traffic<'_> {
-    /// Judges the union of all groups.
+    /// Checks the rules of all groups together.
     pub(crate) fn judge(&self) -> Check {
         let code = match self.direction {
             Direction::Ingress => Code::SgIngress,
@@ -239,7 +240,8 @@ impl Traffic<'_> {
         }
     }
 
-    /// Whether the rule's peer is the other end. If not, the reason, as the end of a sentence.
+    /// Whether the rule's peer is the other end. If it is not, also returns the reason, as the end of a
+    /// sentence.
     fn matches(&self, peer: &Peer) -> (Truth, Option<&'static str>, Option<String>) {
         match peer {
             Peer::Range(range) => self.is_in(*range),
@@ -295,7 +297,7 @@ impl Traffic<'_> {
 }
 
 impl Rule {
-    /// Whether the rule is about TCP and this port.
+    /// Whether the rule applies to TCP and this port.
     fn covers(&self, port: u16) -> Truth {
         let Some(protocol) = self.protocol.as_deref() else {
             return Truth::Unknown;
@@ -327,7 +329,7 @@ impl Rule {
 
 fn of_permission(permission: &Permission) -> Rule {
     fn peers<T>(list: Option<&Vec<T>>, read: impl Fn(&T) -> Peer) -> Vec<Peer> {
-        // A version of the program that does not print the list may hide a peer.
+        // If a version of the program does not print the list, there may be a peer that is not visible.
         list.map_or_else(|| vec![Peer::Unknown], |list| list.iter().map(read).collect())
     }
     let range = |range: Option<IpNet>| range.map_or(Peer::Unknown, Peer::Range);
@@ -346,7 +348,7 @@ fn of_permission(permission: &Permission) -> Rule {
 }
 
 fn of_pair(pair: &GroupPair) -> Peer {
-    // The member is present only for a group of another VPC.
+    // This member is present only for a group in another VPC.
     let is_active = pair
         .peering_status
         .as_ref()
@@ -386,8 +388,8 @@ fn list_of(ids: &[Id]) -> String {
     }
 }
 
-/// The group of a cache that rules should be about: one that has a rule for the port, or else one that is not the default
-/// group.
+/// Returns the group of a cache to which rules should be added. It is a group that has a rule for the port,
+/// or else one that is not the default group.
 pub(crate) fn best_of_cache<'a>(groups: &'a [Id], documents: &Documents, port: u16) -> Option<&'a Id> {
     let has_rule = |id: &&Id| {
         let permissions = group(documents, id).and_then(|group| group.ingress.as_ref());
@@ -395,7 +397,7 @@ pub(crate) fn best_of_cache<'a>(groups: &'a [Id], documents: &Documents, port: u
         let mut others = all(&documents.group_rules)
             .filter(|rule| rule.group.as_ref() == Some(*id) && rule.is_egress == Some(false))
             .map(|rule| of_rule(rule, false));
-        // The default group's own rule for all protocols is not about this port.
+        // The default group's own rule for all protocols does not concern this port in particular.
         let is_about = |rule: Rule| rule.covers(port) == Truth::Yes && rule.protocol.as_deref() != Some("-1");
         rules.any(is_about) || others.any(is_about)
     };
@@ -405,7 +407,7 @@ pub(crate) fn best_of_cache<'a>(groups: &'a [Id], documents: &Documents, port: u
         .or_else(|| best_of_instance(groups, documents))
 }
 
-/// The group of an instance that rules should be about: preferably not the default group.
+/// Returns the group of an instance that rules should refer to, preferably not the default group.
 pub(crate) fn best_of_instance<'a>(groups: &'a [Id], documents: &Documents) -> Option<&'a Id> {
     groups
         .iter()

@@ -1,6 +1,6 @@
-//! The way through a transit gateway, from one attachment to another.
+//! Follows packets through a transit gateway, from one attachment to another.
 //!
-//! <https://docs.aws.amazon.com/vpc/latest/tgw/how-transit-gateways-work.html>
+//! Source: <https://docs.aws.amazon.com/vpc/latest/tgw/how-transit-gateways-work.html>
 
 use super::documents::{Documents, TransitAttachment, TransitRoute, TransitRoutes, all, find};
 use super::id::Id;
@@ -8,18 +8,18 @@ use super::path;
 use super::place::Place;
 use super::truth::Truth;
 
-/// What happens to packets that a route sends to the gateway.
+/// What happens to packets that a route sends to the transit gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Transit {
     Forwarded,
-    /// The attachment has no subnet in the Availability Zone of the sender.
+    /// The attachment has no subnet in the sender's Availability Zone.
     NoSubnetInZone(Id),
     /// The route table of the gateway has no route to the other VPC.
     NoRoute(Id),
     Unknown(&'static str),
 }
 
-/// Follows packets from one end to the other.
+/// Follows packets from one end to the other, and returns what happens to them.
 pub(crate) fn follow(documents: &Documents, gateway: &Id, from: &Place, to: &Place) -> Transit {
     let attachment = |place: &Place| -> Option<&TransitAttachment> {
         let mut own = path::attachments(documents, place.vpc.as_ref()?);
@@ -51,7 +51,7 @@ pub(crate) fn follow(documents: &Documents, gateway: &Id, from: &Place, to: &Pla
     let Some(address) = to.address else {
         return Transit::Unknown("ec2:DescribeNetworkInterfaces");
     };
-    // An answer that was limited to another address shows nothing about this one.
+    // If a document is limited to another address, it says nothing about this one.
     let about = |routes: &&TransitRoutes| {
         routes.table.as_ref() == Some(table) && routes.searched.is_none_or(|range| range.contains(&address))
     };
@@ -86,8 +86,8 @@ pub(crate) fn follow(documents: &Documents, gateway: &Id, from: &Place, to: &Pla
     }
 }
 
-/// The route table of the gateway that applies to packets from the attachment. The default table of the gateway is not
-/// enough: an attachment can use another one.
+/// Returns the gateway's route table for packets from the attachment. The default table of the gateway is not
+/// sufficient, because an attachment can use another one.
 fn table_of<'a>(documents: &'a Documents, attachment: &TransitAttachment) -> Option<&'a Id> {
     let used = find(&documents.transit_tables, |table| {
         table.attachment.is_some() && table.attachment == attachment.id

@@ -1,6 +1,6 @@
-//! Three-valued logic: what a document does not say is unknown, not false.
+//! Three-valued logic. Something that is not in the documents is unknown, not false.
 
-/// Yes, no, or not known from the documents.
+/// Yes, no, or unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Truth {
     Yes,

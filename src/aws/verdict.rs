@@ -1,4 +1,4 @@
-//! The decision: documents and facts in, checks out.
+//! Determines the checks from the documents and facts.
 
 mod acls;
 mod routes;
@@ -16,7 +16,7 @@ use super::security_group::{Direction, Traffic};
 use super::truth::Truth;
 use routes::{Path, RouteCheck};
 
-/// The ports from which the replies' destination is taken if the kernel's range is not known.
+/// The range of local ports that is assumed if the kernel's range is not known.
 const ALL_EPHEMERAL: (u16, u16) = (1024, u16::MAX);
 
 const NEEDS_ROUTES: &str = "ec2:DescribeRouteTables";
@@ -31,25 +31,26 @@ const NEEDS_SUBNETS: &str = "ec2:DescribeSubnets";
 pub(crate) struct Assessment {
     pub(crate) outcome: Outcome,
     pub(crate) certainty: Certainty,
-    /// The check that determines the outcome: the first denial, or else the first that is not known.
+    /// The check that determines the outcome: the first denial or, if there is none, the first unknown check.
     pub(crate) first: Option<Code>,
-    /// All checks, in the order in which they count.
+    /// All checks, in the order of their importance.
     pub(crate) checks: Vec<Check>,
-    /// The fixes for all denials, in the same order.
+    /// The fixes for all denials, in the order of the checks.
     pub(crate) fixes: Vec<AwsFix>,
     pub(crate) source: Place,
     pub(crate) destination: Place,
     pub(crate) cache: Option<Cache>,
     /// Whether the dialled address is a public endpoint, which has no VPC.
     pub(crate) is_public: bool,
-    /// Other findings, each a sentence.
+    /// Other findings, in one sentence each.
     pub(crate) notes: Vec<String>,
-    /// The users of the cache and how they log in: `iam`, `password` or `no-password`.
+    /// The users of the cache, each with the way in which the user logs in: `iam`, `password` or
+    /// `no-password`.
     pub(crate) logins: Vec<(String, String)>,
 }
 
 impl Assessment {
-    /// The permissions whose documents would settle what is unknown.
+    /// Returns the permissions needed to fetch the documents that would settle the open questions.
     pub(crate) fn needs(&self) -> Vec<&'static str> {
         let mut needs: Vec<_> = self
             .checks
@@ -61,7 +62,7 @@ impl Assessment {
         needs
     }
 
-    /// What the documents show, in one sentence without a full stop.
+    /// Returns what the documents show, in one sentence without a full stop.
     pub(crate) fn summary(&self) -> String {
         match (self.outcome, self.first_check()) {
             (Outcome::Allowed, _) | (_, None) => {
@@ -71,12 +72,12 @@ impl Assessment {
         }
     }
 
-    /// The first check with the outcome.
+    /// Returns the first check with this outcome.
     pub(crate) fn first_check(&self) -> Option<&Check> {
         self.checks.iter().find(|check| Some(check.code) == self.first)
     }
 
-    /// Whether all checks with these codes were made, and all allow the connection.
+    /// Whether there are checks for this kind of fix, and all of them allow the connection.
     pub(crate) fn rules_out(&self, kind: &str) -> bool {
         let mut about = self
             .checks
@@ -87,21 +88,21 @@ impl Assessment {
     }
 }
 
-/// Everything that the checks look at.
+/// The parts of the network that the checks use.
 pub(crate) struct Network<'a> {
     pub(crate) facts: &'a Facts,
     pub(crate) documents: &'a Documents,
     pub(crate) cache: Option<&'a Cache>,
     pub(crate) source: &'a Place,
     pub(crate) destination: &'a Place,
-    /// What connects the two VPCs; empty within one VPC.
+    /// The connections between the two VPCs. Empty if both ends are in the same VPC.
     pub(crate) links: Vec<Link>,
-    /// Whether references to groups count for incoming and for outgoing traffic.
+    /// Whether rules may refer to groups of the other end: first for incoming, then for outgoing traffic.
     pub(crate) references: [Truth; 2],
     pub(crate) is_same_subnet: Truth,
 }
 
-/// Judges a network.
+/// Performs all checks on a network.
 pub(crate) fn judge(facts: &Facts, documents: &Documents) -> Assessment {
     let endpoint = facts.endpoint.as_deref().and_then(EndpointName::parse);
     let host = facts.endpoint.clone().unwrap_or_default();
@@ -181,7 +182,7 @@ pub(crate) fn judge(facts: &Facts, documents: &Documents) -> Assessment {
     }
 }
 
-/// The users of the cache's user groups.
+/// Returns the users in the cache's user groups.
 fn logins(cache: Option<&Cache>, documents: &Documents) -> Vec<(String, String)> {
     let groups = cache
         .and_then(|cache| cache.user_groups.clone())
@@ -193,7 +194,7 @@ fn logins(cache: Option<&Cache>, documents: &Documents) -> Vec<(String, String)>
         .collect()
 }
 
-/// One proven denial is enough, whatever else is unknown.
+/// Returns the outcome of all checks. A single proven denial is enough, even if other checks are unknown.
 fn overall(checks: &[Check]) -> (Outcome, Option<Code>) {
     for outcome in [Outcome::Denied, Outcome::Partly, Outcome::Unknown] {
         if let Some(check) = checks.iter().find(|check| check.outcome == outcome) {
@@ -333,7 +334,7 @@ impl Network<'_> {
         Check::new(Code::Vpc, Outcome::Unknown, text).needs(&needs)
     }
 
-    /// Whether the two VPCs are the same or connected.
+    /// Checks whether both ends are in the same VPC or in connected VPCs.
     fn connection_check(&self) -> Check {
         let (Some(own), Some(other)) = (&self.source.vpc, &self.destination.vpc) else {
             return self.unknown_vpc("the address");
@@ -409,8 +410,8 @@ impl Network<'_> {
         }
     }
 
-    /// A target of a route of the VPC that may lead to the address, although no peering or attachment is visible.
-    /// `Some(None)` if the routes are not known.
+    /// Returns the target of a route in the VPC that may lead to the address, although no peering connection
+    /// or attachment is visible. Returns `Some(None)` if the routes are not known.
     fn other_way(&self, own: &Id) -> Option<Option<String>> {
         let Some(address) = self.destination.address else {
             return Some(None);
@@ -458,8 +459,8 @@ impl Network<'_> {
         (!is_known).then_some(None)
     }
 
-    /// Whether references to groups count on the path, for incoming and for outgoing traffic. Without a route, the path that
-    /// the fixes make counts.
+    /// Whether rules may refer to groups of the other end on this path: first for incoming, then for outgoing
+    /// traffic. If there is no route, this applies to the path that the fixes create.
     fn references(&self, routes: &[RouteCheck]) -> [Truth; 2] {
         if routes.iter().any(|route| route.path == Path::Appliance) {
             return [Truth::No; 2];
@@ -509,7 +510,7 @@ impl Network<'_> {
         ]
     }
 
-    /// Findings that no check contains.
+    /// Returns findings that do not belong to any check.
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let interface = self.destination.interface.as_ref();

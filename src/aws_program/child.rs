@@ -1,4 +1,5 @@
-//! Runs one `aws` command: it may only read, has no terminal and no secrets, and ends by the deadline.
+//! Runs one `aws` command. The command can only read, has no terminal and gets no secrets, and is stopped at
+//! the deadline.
 
 use std::io;
 use std::process::Stdio;
@@ -11,9 +12,9 @@ use crate::aws::Region;
 use crate::deadline::Deadline;
 use crate::os;
 
-/// The most bytes of an answer that are read.
+/// The maximum number of bytes of a document that are read.
 const LONGEST_ANSWER: u64 = 4 * 1024 * 1024;
-/// The most bytes of error messages that are read.
+/// The maximum number of bytes of error messages that are read.
 const LONGEST_ERROR: u64 = 64 * 1024;
 
 /// How a command ended.
@@ -37,7 +38,7 @@ pub(super) enum End {
     NotStarted(String),
 }
 
-/// Whether the words are a command that only reads. The only place that decides what may be run.
+/// Whether this is a command that only reads. Only this function decides what may be run.
 pub(super) fn only_reads(words: &[String]) -> bool {
     let [service, operation, ..] = words else {
         return false;
@@ -49,13 +50,13 @@ pub(super) fn only_reads(words: &[String]) -> bool {
         && !words.iter().any(|word| word == "--dry-run")
 }
 
-/// The whole command, for display.
+/// Returns the whole command, for display.
 pub(super) fn line(words: &[String]) -> String {
     let quoted = words.iter().map(|word| shell_words::quote(word));
     format!("aws {}", quoted.collect::<Vec<_>>().join(" "))
 }
 
-/// Runs `aws` with these words, until the deadline.
+/// Runs `aws` with these words. Stops it at the deadline.
 pub(super) async fn run(words: &[String], region: Option<&Region>, deadline: Deadline) -> Finished {
     let began = Instant::now();
     let of = |end, status, answer: Vec<u8>, errors: Vec<u8>| Finished {
@@ -119,17 +120,17 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Reads one byte more than the limit, so that the caller notices a longer text.
+/// Reads up to one byte more than the limit, so that the caller notices if the text is too long.
 async fn read(from: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(from) = from {
-        // What was read before an error still counts.
+        // If an error occurs, the bytes that were read before it are still used.
         let _ = from.take(limit + 1).read_to_end(&mut bytes).await;
     }
     bytes
 }
 
-/// A child with its process group, which is killed on drop.
+/// A child process with its process group, which is killed when dropped.
 struct Group(Child);
 
 impl Drop for Group {
@@ -140,7 +141,7 @@ impl Drop for Group {
             .id()
             .and_then(|id| rustix::process::Pid::from_raw(id.try_into().ok()?))
         {
-            // The group may have ended already.
+            // The process group may already have ended.
             let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
         }
     }

@@ -1,4 +1,5 @@
-//! Collects documents with the user's own program `aws`, in rounds: each asks about what the earlier ones have shown.
+//! Collects documents with the user's own program `aws`, in several rounds. The commands in each round depend
+//! on the results of the earlier rounds.
 
 mod child;
 pub(crate) mod observed;
@@ -15,13 +16,13 @@ use crate::deadline::Deadline;
 use crate::sanitize;
 use child::{End, Finished};
 
-/// How many children run at the same time. Each needs about 70 MB.
+/// How many commands run at the same time. Each needs about 70 MB of memory.
 const AT_ONCE: usize = 3;
 
-/// Tells the user what is running.
+/// A function that shows the user what is running.
 type Show<'a> = &'a (dyn Fn(&str) + Sync);
 
-/// Asks AWS about the connection, and judges the answers. Changes nothing.
+/// Asks AWS about the connection, and evaluates the documents. This changes nothing.
 pub(crate) async fn ask(facts: Facts, deadline: Deadline, show: Show<'_>) -> AwsAnswer {
     let mut gathering = Gathering {
         facts,
@@ -47,7 +48,8 @@ struct Gathering<'a> {
     is_useless: bool,
 }
 
-/// The member of an operation's answer, for answers without a document.
+/// The operations, each with the member of its output that contains the list. It is needed for commands that
+/// return no document.
 const MEMBERS: [(&str, &str); 15] = [
     ("describe-network-interfaces", "NetworkInterfaces"),
     ("describe-security-groups", "SecurityGroups"),
@@ -73,7 +75,7 @@ fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
 
-/// `aws ec2 OPERATION --filters Name=…,Values=…`.
+/// Returns the command `aws ec2 OPERATION --filters Name=…,Values=…`.
 fn filtered(operation: &str, filter: &str, values: &BTreeSet<Id>) -> Option<Vec<String>> {
     let values: Vec<_> = values.iter().map(Id::as_str).collect();
     let list = values.join(",");
@@ -91,7 +93,7 @@ impl Gathering<'_> {
         let mut places: Vec<_> = self.subnet_groups();
         places.extend(self.networks());
         self.round(places).await;
-        // The subnet groups may have named the VPC of the cache.
+        // The subnet groups may have shown in which VPC the cache is.
         let mut rules = self.networks();
         rules.extend(self.rules());
         self.round(rules).await;
@@ -99,7 +101,7 @@ impl Gathering<'_> {
         self.round(details).await;
     }
 
-    /// Runs commands that have not been run yet.
+    /// Runs those of the commands that have not been run yet.
     async fn round(&mut self, commands: Vec<Vec<String>>) {
         let is_new = |words: &Vec<String>| {
             let line = child::line(words);
@@ -143,7 +145,7 @@ impl Gathering<'_> {
         });
     }
 
-    /// Adds the document, or finds out why there is none.
+    /// Adds the document, or returns the reason why there is none.
     fn read(&mut self, words: &[String], line: &str, finished: &Finished) -> Option<String> {
         match &finished.end {
             End::ByItself => {}
@@ -193,7 +195,7 @@ impl Gathering<'_> {
         self.local_problem(&finished.errors)
     }
 
-    /// An error that did not come from AWS.
+    /// Returns the problem behind an error that does not come from AWS.
     fn local_problem(&mut self, errors: &str) -> Option<String> {
         const NO_CREDENTIALS: [&str; 5] = [
             "Unable to locate credentials",
@@ -255,7 +257,7 @@ impl Gathering<'_> {
         }
     }
 
-    /// One call for both ends.
+    /// Returns one command for the interfaces of both ends.
     fn interfaces(&self) -> Option<Vec<String>> {
         let address = self.facts.address?;
         let mut values = vec![address.to_string()];
@@ -301,7 +303,8 @@ impl Gathering<'_> {
             .collect()
     }
 
-    /// The security groups belong to the members, not to the replication group.
+    /// Returns the commands about the members of replication groups, because the security groups belong to
+    /// the members.
     fn members(&self) -> Vec<Vec<String>> {
         let Some(endpoint) = self.endpoint().filter(|endpoint| endpoint.form == Form::Nodes) else {
             return Vec::new();
@@ -333,7 +336,8 @@ impl Gathering<'_> {
             .collect()
     }
 
-    /// Both VPCs: all their subnets and route tables, because the main table names no subnet.
+    /// Returns the commands for all subnets and route tables of both VPCs. All tables are needed, because the
+    /// main table does not contain its subnets.
     fn networks(&self) -> Vec<Vec<String>> {
         let assessment = aws::judge(&self.facts, &self.documents);
         let vpcs = [assessment.source.vpc, assessment.destination.vpc];
@@ -374,7 +378,7 @@ impl Gathering<'_> {
         commands
     }
 
-    /// What only some networks need.
+    /// Returns the commands for objects that only some networks have.
     fn details(&self) -> Vec<Vec<String>> {
         let mut commands = Vec::new();
         if self.documents.groups.is_none() {
@@ -400,7 +404,7 @@ impl Gathering<'_> {
 
     fn finish(self) -> AwsAnswer {
         let assessment = aws::judge(&self.facts, &self.documents);
-        // A permission that is missing, but not needed for the verdict, is not a problem.
+        // If a permission is missing but not needed for the verdict, this is not a problem.
         let is_decided = assessment.outcome != Outcome::Unknown;
         let problems = self
             .problems

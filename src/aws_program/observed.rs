@@ -1,4 +1,4 @@
-//! The facts that this host provides about the connection that was tried.
+//! The facts that this host can provide about the connection that was tried.
 
 use crate::aws::{self, Facts, Id};
 use crate::deadline::Deadline;
@@ -7,16 +7,16 @@ use crate::ping::observation::Observations;
 use crate::ping::this_host;
 use crate::redis_url::Target;
 
-/// Time limit for the instance metadata.
+/// Time limit for requests to the instance metadata service.
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// Facts, and whether they include the interface of an instance.
+/// The facts, and whether they include the network interface of an instance.
 #[derive(Debug)]
 pub(crate) struct Observed {
     pub(crate) facts: Facts,
 }
 
-/// Collects the facts. Sends nothing, except to the link-local address of the instance metadata.
+/// Collects the facts. Sends nothing, except to the link-local address of the metadata service.
 pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
     let target = seen.target(target);
     let address = seen.tcp.dials.iter().find_map(|dial| Some(dial.to.ip()?.ip()));
@@ -44,8 +44,8 @@ pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
 }
 
 impl Observed {
-    /// The facts that this host does not know are those of the documents: they may come from the instance, and be judged
-    /// elsewhere.
+    /// Adds facts from the documents that this host cannot provide. The documents may come from the instance
+    /// and be evaluated on another host.
     pub(crate) fn completed_from(self, others: Option<&Facts>) -> Facts {
         let Some(others) = others.cloned() else {
             return self.facts;

@@ -1,8 +1,8 @@
-//! Does to documents what AWS would do after a fix or its undo.
+//! Changes documents as AWS would after a fix or its undo.
 
 use serde_json::{Value, json};
 
-/// The words of one command.
+/// The words of a command.
 struct Command(Vec<String>);
 
 impl Command {
@@ -16,7 +16,8 @@ impl Command {
     }
 }
 
-/// Applies a line that can be pasted. Text, such as the undo of a new peering, changes nothing.
+/// Applies a command line to the documents. If it is only text, such as the undo of a new peering connection,
+/// nothing changes.
 pub(super) fn apply(line: &str, documents: &mut [Value]) {
     let line = line.strip_prefix("P=$(").unwrap_or(line);
     for command in line.split(" && ") {
@@ -160,7 +161,7 @@ fn add_peering(command: &Command, documents: &mut [Value]) {
     items(documents, "VpcPeeringConnections").push(peering);
 }
 
-/// Routes to a peering are blackholes until it is accepted.
+/// Until a peering connection is accepted, routes to it are blackholes.
 fn accept_peering(command: &Command, documents: &mut [Value]) {
     let id = command.value("--vpc-peering-connection-id").unwrap();
     item(documents, "VpcPeeringConnections", "VpcPeeringConnectionId", id)["Status"]["Code"] =

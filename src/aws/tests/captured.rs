@@ -1,4 +1,4 @@
-//! Networks that were captured from an imitation of AWS, each with its expected result.
+//! Tests with networks that were captured from an imitation of AWS. Each has an expected result.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::aws::{Assessment, Code, Documents, Outcome, judge};
 
-/// The folders of all captured networks.
+/// Returns the folders of all captured networks.
 pub(super) fn networks() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/networks");
     let mut folders: Vec<_> = fs::read_dir(root)
@@ -18,7 +18,7 @@ pub(super) fn networks() -> Vec<PathBuf> {
     folders
 }
 
-/// The texts of the documents in a folder.
+/// Returns the names and texts of the documents in a folder.
 pub(super) fn texts(folder: &Path) -> Vec<(String, String)> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
@@ -53,7 +53,7 @@ fn codes(assessment: &Assessment, outcomes: &[Outcome]) -> Vec<&'static str> {
     checks.map(|check| check.code.name()).collect()
 }
 
-/// The result in the form of `expected.json`.
+/// Returns the result in the form of `expected.json`.
 fn result(assessment: &Assessment) -> Value {
     let commands: Vec<_> = assessment
         .fixes
@@ -93,7 +93,7 @@ fn every_captured_network_has_the_expected_result() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// Removes the member at the position, counted over all objects. Returns its name.
+/// Removes the member at this position, counted over all objects. Returns the name of the member.
 fn remove(value: &mut Value, left: &mut usize) -> Option<String> {
     match value {
         Value::Array(items) => items.iter_mut().find_map(|item| remove(item, left)),
@@ -115,14 +115,16 @@ fn remove(value: &mut Value, left: &mut usize) -> Option<String> {
     }
 }
 
-/// Networks in which another source replaces a missing member: the instance's metadata, or the name of the cache.
+/// Networks in which another source can replace a missing member: the instance's metadata, or the name of the
+/// cache.
 const REPLACED: [&str; 3] = [
     "default-group-on-both",
     "cache-address-gone",
     "cache-being-created",
 ];
 
-/// An older version of `aws` drops members that it does not know. Then less is known, but nothing else.
+/// An older version of `aws` omits members that it does not know. Fewer results are then known, but no result
+/// may change.
 #[test]
 fn a_missing_member_never_turns_the_verdict_around() {
     let mut wrong = Vec::new();
@@ -135,7 +137,7 @@ fn a_missing_member_never_turns_the_verdict_around() {
         let judge_all = |documents: &[Value]| judged(documents.iter().map(Value::to_string)).outcome;
         let before = judge_all(&documents);
         for file in 0..documents.len() {
-            // Every seventh member of each document, so that the test is quick.
+            // Only every seventh member of each document is removed, so that the test is quick.
             for at in (file % 7..).step_by(7) {
                 let mut changed = documents.clone();
                 let Some(name) = remove(&mut changed[file], &mut at.clone()) else {

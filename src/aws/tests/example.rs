@@ -1,4 +1,5 @@
-//! An example network that a test changes: an instance and a cache, and everything between them allows the connection.
+//! An example network, which tests can change. It has an instance and a cache, and everything between them
+//! allows the connection.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +11,21 @@ use crate::aws::{Assessment, Code, Outcome};
 const ACCOUNT: &str = "123456789012";
 pub(super) const OTHER_ACCOUNT: &str = "210987654321";
 
-/// The documents by their top-level member, and the facts.
+/// The documents, by their top-level member, and the facts.
 #[derive(Clone)]
 pub(super) struct Example {
     facts: Value,
     documents: BTreeMap<&'static str, Value>,
 }
 
-/// The instance (10.0.1.10, `sg-app`) and the cache (10.0.3.17, `sg-cache`) are in two subnets of one VPC.
+/// Returns a network in which the instance (10.0.1.10, `sg-app`) and the cache (10.0.3.17, `sg-cache`) are in
+/// two subnets of one VPC.
 pub(super) fn one_vpc() -> Example {
     example("vpc-a", "10.0.3.0/24", "10.0.3.17")
 }
 
-/// The cache (10.1.3.17) is in another VPC, and nothing connects the two. Its group allows the address of the instance.
+/// Returns a network in which the cache (10.1.3.17) is in another VPC. The VPCs are not connected. The
+/// cache's group allows the address of the instance.
 pub(super) fn two_vpcs() -> Example {
     let mut example = example("vpc-b", "10.1.3.0/24", "10.1.3.17");
     example.push(
@@ -32,7 +35,7 @@ pub(super) fn two_vpcs() -> Example {
     example.ingress(&[tcp(6379, range("10.0.1.0/24"))])
 }
 
-/// Two VPCs with an active peering and routes in both directions.
+/// Returns a network of two VPCs with an active peering connection and routes in both directions.
 pub(super) fn peered() -> Example {
     two_vpcs()
         .with(
@@ -43,7 +46,7 @@ pub(super) fn peered() -> Example {
         .route_back("10.0.0.0/16", "VpcPeeringConnectionId", "pcx-ab")
 }
 
-/// Two VPCs that are attached to a transit gateway, whose route table is known.
+/// Returns a network of two VPCs that are attached to a transit gateway whose route table is known.
 pub(super) fn through_gateway() -> Example {
     let attachment = |id: &str, vpc: &str, subnet: &str| {
         json!({"TransitGatewayAttachmentId": id, "TransitGatewayId": "tgw-1", "VpcId": vpc, "VpcOwnerId": ACCOUNT,
@@ -83,7 +86,8 @@ pub(super) fn gateway_route(range: &str, attachment: &str) -> Value {
         "TransitGatewayAttachments": [{"TransitGatewayAttachmentId": attachment, "ResourceType": "vpc"}]})
 }
 
-/// Both ends have IPv6 addresses in one VPC, and the rule allows the subnet of the instance.
+/// Returns a network in which both ends have IPv6 addresses in one VPC. The rule allows the subnet of the
+/// instance.
 pub(super) fn ipv6() -> Example {
     let mut example = one_vpc()
         .fact("address", json!("2001:db8:0:3::17"))
@@ -175,7 +179,7 @@ fn acl(id: &str, subnet: &str) -> Value {
         entry(32767, "out", "deny", "-1", None), entry(32767, "in", "deny", "-1", None)]})
 }
 
-/// An entry for all IPv4 addresses.
+/// Returns an ACL entry for all IPv4 addresses.
 pub(super) fn entry(
     number: i64,
     way: &str,
@@ -190,7 +194,7 @@ pub(super) fn entry(
     entry
 }
 
-/// An entry for all IPv6 addresses and all protocols.
+/// Returns an ACL entry for all IPv6 addresses and all protocols.
 pub(super) fn entry6(number: i64, way: &str, action: &str) -> Value {
     json!({"RuleNumber": number, "Egress": way == "out", "RuleAction": action, "Protocol": "-1", "Ipv6CidrBlock": "::/0"})
 }
@@ -203,7 +207,7 @@ fn table(id: &str, vpc: &str, routes: &[(&str, &str, &str)]) -> Value {
     json!({"RouteTableId": id, "VpcId": vpc, "Associations": [{"Main": true}], "Routes": routes})
 }
 
-/// An active static route.
+/// Returns an active static route.
 pub(super) fn route(range: &str, member: &str, target: &str) -> Value {
     json!({"DestinationCidrBlock": range, member: target, "State": "active", "Origin": "CreateRoute"})
 }
@@ -213,7 +217,7 @@ pub(super) fn peering(id: &str, one: &str, other: &str, state: &str) -> Value {
     json!({"VpcPeeringConnectionId": id, "Status": {"Code": state}, "RequesterVpcInfo": end(one), "AccepterVpcInfo": end(other)})
 }
 
-/// The peer of a rule: the member of the rule, and the list.
+/// The peer of a rule: the name of the member, and the list in it.
 pub(super) type Peer = (&'static str, Value);
 
 pub(super) fn range(range: &str) -> Peer {
@@ -261,7 +265,7 @@ impl Example {
         self
     }
 
-    /// Sets the value at a path such as `SecurityGroups/1/IpPermissions`, or a whole document.
+    /// Replaces the value at a path such as `SecurityGroups/1/IpPermissions`, or a whole document.
     pub(super) fn with(mut self, path: &'static str, value: Value) -> Self {
         match path.split_once('/') {
             None => {
@@ -304,13 +308,13 @@ impl Example {
         list.as_array_mut().unwrap().push(value);
     }
 
-    /// Adds an element to the list at a path.
+    /// Adds an element to the list at this path.
     pub(super) fn adding(mut self, path: &str, value: Value) -> Self {
         self.push(path, value);
         self
     }
 
-    /// Replaces the rules of the cache's group.
+    /// Replaces the incoming rules of the cache's group.
     pub(super) fn ingress(self, rules: &[Value]) -> Self {
         self.with("SecurityGroups/1/IpPermissions", json!(rules))
     }
@@ -338,7 +342,7 @@ impl Example {
         self.with("NetworkAcls/1/Entries", json!(entries))
     }
 
-    /// The cache is the primary of the replication group `shop`, in the VPC.
+    /// Makes the cache the primary of the replication group `shop` in this VPC.
     pub(super) fn named(self, vpc: &str) -> Self {
         let endpoint = |host: &str| json!({"Address": host, "Port": 6379});
         self.fact("endpoint", json!("master.shop.x1y2z3.euc1.cache.amazonaws.com"))
@@ -351,7 +355,7 @@ impl Example {
             .with("CacheSubnetGroups", json!([{"CacheSubnetGroupName": "shop", "VpcId": vpc, "Subnets": [{"SubnetIdentifier": "subnet-b"}]}]))
     }
 
-    /// The cache is the serverless cache `shop`.
+    /// Makes the cache the serverless cache `shop`.
     pub(super) fn serverless(self, host: &str) -> Self {
         self.fact("endpoint", json!(host)).with(
             "ServerlessCaches",
@@ -361,7 +365,7 @@ impl Example {
         )
     }
 
-    /// The facts and documents, as `aws` prints them.
+    /// Returns the facts and documents as `aws` prints them.
     pub(super) fn documents(&self) -> Vec<Value> {
         let documents = self.documents.iter().map(|(member, list)| json!({*member: list}));
         std::iter::once(self.facts.clone()).chain(documents).collect()
@@ -372,7 +376,8 @@ impl Example {
     }
 }
 
-/// The result in one line: `denied sg.ingress acl.in ? route.there`. The codes after the question mark are unknown.
+/// Returns the result in one line, such as `denied sg.ingress acl.in ? route.there`. The checks after the
+/// question mark are unknown.
 pub(super) fn result(assessment: &Assessment) -> String {
     let codes = |outcomes: &[Outcome]| -> String {
         let checks = assessment

@@ -1,10 +1,11 @@
-//! Documents that others have changed: nothing panics, and only parsed words reach a line to paste.
+//! Tests with documents that someone has tampered with. There must be no panic, and only parsed words may
+//! become part of a command.
 
 use super::captured::{judged, networks, texts};
 use crate::aws::{Documents, judge};
 use serde_json::Value;
 
-/// Each would do something if a shell executed it, or a terminal showed it.
+/// Texts that would have an effect if a shell executed them or a terminal showed them.
 const HOSTILE: [&str; 9] = [
     "sg-1; reboot",
     "sg-$(reboot)",
@@ -17,7 +18,7 @@ const HOSTILE: [&str; 9] = [
     "0.0.0.0/0 && reboot",
 ];
 
-/// Replaces the text at the position, counted over all texts.
+/// Replaces the text at this position, counted over all texts.
 fn replace(value: &mut Value, left: &mut usize, text: &str) {
     match value {
         Value::String(own) => {
@@ -34,7 +35,7 @@ fn replace(value: &mut Value, left: &mut usize, text: &str) {
 
 #[test]
 fn no_text_of_a_document_reaches_a_command() {
-    // The documents of all networks have the same members.
+    // Some of the networks are enough, because the documents of all networks have the same members.
     for folder in networks().into_iter().step_by(5) {
         let documents: Vec<Value> = texts(&folder)
             .iter()

@@ -1,7 +1,7 @@
-//! Random networks. The verdict must equal that of an oracle that follows single packets through a model of the network,
-//! and does not use the code under test.
+//! Tests with random networks. The verdict must be the same as that of an oracle, which follows single
+//! packets through a model of the network and does not use the code under test.
 //!
-//! `AWS_NETWORKS` sets the number of networks, `AWS_SEED` the first seed.
+//! `AWS_NETWORKS` sets the number of networks, and `AWS_SEED` sets the first seed.
 
 mod documents;
 mod network;
@@ -15,7 +15,7 @@ use super::apply::apply;
 use crate::aws::{Assessment, Documents, Outcome, judge};
 use network::{Network, Random, all_allowed, ip, network, rules};
 
-/// Networks per test if `AWS_NETWORKS` is not set.
+/// The number of networks per test if `AWS_NETWORKS` is not set.
 const NETWORKS: u64 = 2000;
 
 fn judged(documents: &[Value]) -> Assessment {
@@ -161,7 +161,8 @@ fn all_fixes_together_allow_the_connection() {
         {
             apply(undo, &mut documents);
         }
-        // An accepted peering stays accepted, and nothing makes a route to an existing peering a blackhole again.
+        // An accepted peering connection stays accepted, and a route to an existing one never becomes a
+        // blackhole again.
         let routes = network.near_routes.iter().chain(&network.far_routes);
         let can_undo = !before.fixes.iter().any(|fix| fix.kind == "peering")
             && !routes.into_iter().any(|route| route.is_blackhole);

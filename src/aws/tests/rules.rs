@@ -1,4 +1,4 @@
-//! AWS's rules, one per row: what is special about the network, and the result.
+//! Tests of AWS's rules. Each row contains what is special about the network, the network, and the result.
 
 mod acls;
 mod caches;
@@ -14,7 +14,7 @@ use super::captured::judged;
 use super::example::{Example, result};
 use crate::aws::Outcome;
 
-/// Checks each row, and that its fixes allow what they claim to allow.
+/// Checks each row, and that its fixes really allow the connection.
 fn check(rows: &[(&str, Example, &str)]) {
     let mut wrong = Vec::new();
     for (rule, example, expected) in rows {

@@ -1,4 +1,4 @@
-//! The checks of the network ACLs, which see requests and replies separately.
+//! The checks of the network ACLs, which apply to requests and replies separately.
 
 use super::{ALL_EPHEMERAL, NEEDS_ACLS, NEEDS_INTERFACES, NEEDS_SUBNETS, Network};
 use crate::aws::check::{Check, Code, Outcome};
@@ -9,7 +9,7 @@ use crate::aws::security_group::Direction;
 use crate::aws::truth::Truth;
 
 impl Network<'_> {
-    /// The places and packets of the four ACL checks.
+    /// Returns the places and the packets for the four ACL checks.
     pub(crate) fn acl_passages(&self) -> [(Code, &Place, Option<Packets>); 4] {
         let port = self.facts.port.map(|port| (port, port));
         let replies = Some(self.facts.ephemeral_ports().unwrap_or(ALL_EPHEMERAL));
@@ -120,7 +120,7 @@ impl Network<'_> {
         let has_unknown_range = is_reply && self.facts.ephemeral_ports().is_none();
         match (walk.allowed, walk.denied, walk.unknown) {
             (_, 0, 0) => Outcome::Allowed,
-            // Within one subnet, no ACL applies.
+            // Within one subnet, ACLs do not apply.
             _ if self.is_same_subnet == Truth::Unknown => Outcome::Unknown,
             (0, _, 0) => Outcome::Denied,
             (_, _, 0) if has_unknown_range => Outcome::Unknown,

@@ -1,4 +1,4 @@
-//! The checks of the routes in both directions.
+//! The checks of the routes, in both directions.
 
 use super::{NEEDS_ATTACHMENTS, NEEDS_INTERFACES, NEEDS_PEERINGS, NEEDS_ROUTES, NEEDS_SUBNETS, Network};
 use crate::aws::check::{Check, Code, Outcome};
@@ -10,22 +10,22 @@ use crate::aws::route::{self, Chosen, LookUp, State, Target};
 use crate::aws::transit_gateway::{self, Transit};
 use crate::aws::truth::Truth;
 
-/// A route check, and what it shows about the path.
+/// The check of a route, and what it shows about the path.
 pub(super) struct RouteCheck {
     pub check: Check,
     pub path: Path,
 }
 
-/// The path that packets take. It determines whether references to security groups count.
+/// The path of the packets. It determines whether rules may refer to groups of the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Path {
-    /// There is no route, or it stays within the VPC.
+    /// There is no route, or the route stays within the VPC.
     None,
-    /// Through a peering or transit gateway that connects the two VPCs.
+    /// The path uses a peering connection or transit gateway between the two VPCs.
     Link(Link),
-    /// Through a transit gateway whose attachments are unknown.
+    /// The path uses a transit gateway whose attachments are unknown.
     UnknownGateway,
-    /// Through an appliance, a VPN or another network that cannot be followed.
+    /// The path uses an appliance, a VPN or another network, and cannot be followed any further.
     Appliance,
     Unknown,
 }
@@ -156,7 +156,7 @@ impl Network<'_> {
             }
             _ => None,
         };
-        // A route to a peering that has not been accepted becomes active with it.
+        // When the peering connection is accepted, this route becomes active, too.
         let is_waiting = connecting.as_ref().is_some_and(Link::is_pending);
         if !is_waiting && chosen.state == State::Blackhole {
             return denied(
@@ -244,7 +244,8 @@ impl Network<'_> {
         }
     }
 
-    /// Whether a peering may connect the two VPCs, because the documents do not describe it completely.
+    /// Whether a peering connection may be between the two VPCs. The documents may not describe it
+    /// completely.
     fn may_connect(&self, id: &Id) -> bool {
         let (Some(one), Some(other)) = (&self.source.vpc, &self.destination.vpc) else {
             return true;
@@ -262,7 +263,7 @@ impl Network<'_> {
     }
 }
 
-/// A route within the VPC. Only one that is more specific than the local route matters.
+/// Checks a route within the VPC. The route matters only if it is more specific than the local route.
 fn local_route(code: Code, table: &str, chosen: &Chosen<'_>) -> RouteCheck {
     let prefix = chosen.prefix;
     let denied = |text: String, aws_code| {

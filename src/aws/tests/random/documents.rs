@@ -1,4 +1,4 @@
-//! The documents that AWS would print about a network.
+//! Creates the documents that AWS would print about a network.
 
 use serde_json::{Value, json};
 

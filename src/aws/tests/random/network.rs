@@ -1,12 +1,12 @@
-//! A model of a network, and random networks.
+//! A model of a network, and a generator of random networks.
 
 use std::net::Ipv4Addr;
 
 pub(super) const PORT: u16 = 6379;
-/// Few local ports, so that the oracle can try all of them.
+/// A small range of local ports, so that the oracle can try all of them.
 pub(super) const EPHEMERAL: (u16, u16) = (40_000, 40_007);
 
-/// Steele, Lea and Flood: SplitMix64.
+/// A random number generator (Steele, Lea and Flood: SplitMix64).
 pub(super) struct Random(pub(super) u64);
 
 impl Random {
@@ -80,12 +80,12 @@ pub(super) struct Network {
     pub(super) far: End,
     pub(super) ingress: Vec<(&'static str, Rule)>,
     pub(super) egress: Vec<(&'static str, Rule)>,
-    /// The entries of the ACL of each end's subnet.
+    /// The ACL entries for the subnet of each end.
     pub(super) near_acl: Vec<Entry>,
     pub(super) far_acl: Vec<Entry>,
     pub(super) near_routes: Vec<Route>,
     pub(super) far_routes: Vec<Route>,
-    /// The state of the peering `pcx-1` between the two VPCs.
+    /// The state of the peering connection `pcx-1` between the two VPCs.
     pub(super) peering: Option<&'static str>,
     pub(super) prefix_list: Vec<(Ipv4Addr, u8)>,
 }

@@ -1,4 +1,4 @@
-//! The oracle: follows single packets through the model. It does not use the code under test.
+//! The oracle, which follows single packets through the model. It does not use the code under test.
 
 use std::net::Ipv4Addr;
 
@@ -11,7 +11,7 @@ pub(super) fn is_in(address: Ipv4Addr, (base, length): (Ipv4Addr, u8)) -> bool {
 }
 
 impl Network {
-    /// Whether a rule lets a TCP packet between these ends through.
+    /// Whether a rule allows a TCP packet between these ends.
     fn rule_allows(&self, rules: &[(&'static str, Rule)], own: &End, peer: &End) -> bool {
         rules
             .iter()
@@ -64,7 +64,7 @@ impl Network {
         })
     }
 
-    /// Follows a SYN from this local port, and the reply to it.
+    /// Whether a SYN from this local port gets a reply.
     fn answers(&self, local_port: u16) -> bool {
         let (near, far) = (&self.near, &self.far);
         let crosses_subnets = near.subnet != far.subnet;

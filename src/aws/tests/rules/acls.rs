@@ -1,4 +1,4 @@
-//! Network ACLs: the first entry that matches decides, in both directions.
+//! Tests of network ACLs. In both directions, the first entry that matches decides.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What the name of the endpoint and ElastiCache's own answers show.
+//! Tests of what the name of an endpoint and ElastiCache's documents show.
 
 use serde_json::json;
 
@@ -151,7 +151,7 @@ fn the_address_of_a_cache() {
             blind("vpc-a").ingress(&[]),
             "denied sg.ingress",
         ),
-        // The range of the instance's VPC contains the address, so that packets stay there.
+        // The address is in the range of the instance's VPC, so the packets stay in this VPC.
         (
             "the cache is in another VPC with the same range",
             blind("vpc-b"),

@@ -1,4 +1,4 @@
-//! The commands that fix a denial, and those that take the fix back.
+//! Tests of the commands that fix a denial, and of those that undo the fix.
 
 use serde_json::json;
 
@@ -9,7 +9,8 @@ use crate::aws::tests::example::{
 
 const SERVERLESS: &str = "shop-x1y2z3.serverless.euc1.cache.amazonaws.com";
 
-/// Compares the commands and their undo, without what all have in common. Text fixes are `-`.
+/// Compares the commands and those that undo them, without their common parts. A fix that is only text is
+/// written as `-`.
 fn check(what: &str, example: &Example, expected: &[&str]) {
     let assessment = example.judge();
     let short = |line: &str| line.replace("aws ec2 ", "").replace(" --region eu-central-1", "");
@@ -89,7 +90,7 @@ fn rules_of_groups() {
          'IpProtocol=tcp,FromPort=6379,ToPort=6379,Ipv6Ranges=[{CidrIpv6=2001:db8:0:1::10/128}]'",
         ],
     );
-    // The first group is `default` and refers to itself; the third already has a rule for the port.
+    // The first group is `default` and refers to itself. The third group already has a rule for the port.
     let several = one_vpc()
         .ingress(&[])
         .egress(&[])

@@ -1,4 +1,5 @@
-//! Security groups: the union of the rules of all groups of an interface. They only allow.
+//! Tests of security groups. The rules of all groups of an interface apply together, and they can only allow
+//! packets.
 
 use serde_json::json;
 

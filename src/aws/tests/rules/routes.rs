@@ -1,4 +1,5 @@
-//! Routes: the longest prefix decides, and a route to another network must lead to the one that connects the VPCs.
+//! Tests of routes. The longest prefix decides, and a route to another network must use the connection
+//! between the VPCs.
 
 use serde_json::json;
 
@@ -13,7 +14,7 @@ fn blackhole(range: &str, member: &str, target: &str) -> serde_json::Value {
     route
 }
 
-/// Without the route at the end of the table.
+/// Returns the network without the last route of a table.
 fn without_last_route(example: Example, table: &'static str) -> Example {
     let local = if table.contains('0') {
         "10.0.0.0/16"
@@ -75,7 +76,7 @@ fn routes_within_a_vpc() {
             by_range().route_there("10.0.3.16/28", "VpcPeeringConnectionId", "pcx-9"),
             "denied route.there",
         ),
-        // The local route takes precedence over propagated routes, even over more specific ones.
+        // The local route takes precedence over propagated routes, even if they are more specific.
         (
             "a more specific propagated route",
             one_vpc().adding(THERE, propagated),
