@@ -119,7 +119,7 @@ fn app_url(text: &str) -> Result<Url, Error> {
         })
 }
 
-/// Returns the address of an app that reads its port from the variable PORT, as it would do without `check`.
+/// Returns the address on which the app listens if it reads its port from the variable PORT.
 fn default_url() -> Result<Url, Error> {
     let port = match std::env::var("PORT").ok().filter(|text| !text.is_empty()) {
         Some(text) => text.parse().ok().filter(|port: &u16| *port > 0).ok_or_else(|| {

@@ -69,7 +69,7 @@ pub(super) fn run(
 
 /// Makes the robot grade this program's own app, which needs no other software.
 fn grade_own_app(args: &mut CheckArgs) -> Result<(), String> {
-    // Without /proc, Linux does not say where this program is, but the command that started it does.
+    // If /proc is missing, the path of this program is known only from the command that started it.
     let started_as = || std::env::args_os().next().map(PathBuf::from);
     let program = std::env::current_exe()
         .or_else(|error| started_as().ok_or(error))

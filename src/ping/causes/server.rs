@@ -17,7 +17,7 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
     } else if at.seen.fails_only_on_first_connection() {
         one_of_several_servers()
     } else if at.seen.holds_back_writes() {
-        // CLIENT PAUSE with WRITE, as FAILOVER and CLUSTER FAILOVER use it.
+        // FAILOVER and CLUSTER FAILOVER also pause writes, as CLIENT PAUSE with WRITE does.
         return advise(
             "paused-writes",
             "a failover, or CLIENT PAUSE with WRITE, makes Redis hold back writes for a while: wait until a write gets a \

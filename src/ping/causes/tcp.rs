@@ -469,7 +469,7 @@ pub(super) fn route(at: &FixContext, text: &str) -> Fixes {
     advise("route", text).command(at.route())
 }
 
-/// If the path in the URL is not that of a socket, the server may use another path.
+/// Fixes for a path in the URL that is not the path of a socket. The server may use another path.
 fn other_sockets(at: &FixContext) -> Option<Fixes> {
     let is_missing = |dial: &Dial| matches!(dial.result, DialResult::NoSocket(_));
     at.seen.tcp.dials.iter().any(is_missing).then(|| {

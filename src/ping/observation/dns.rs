@@ -26,7 +26,7 @@ pub struct Lookup {
     pub hosts_file: Option<HostsEntry>,
     /// The `hosts:` line of `/etc/nsswitch.conf`, if the lookup failed.
     pub nsswitch: Option<FileLine>,
-    /// The resolver of this program, if it is not the one that applications use.
+    /// The resolver of this program, if it differs from the resolver that applications use.
     pub other_resolver: Option<&'static str>,
     pub took: Duration,
 }

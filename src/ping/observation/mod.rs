@@ -207,7 +207,7 @@ impl Observations {
         repeat.is_some_and(|repeat| repeat.has_answered("PING") && repeat.stopped_at().is_none())
     }
 
-    /// Whether reads get replies, on a second connection too, but the write test got none.
+    /// Whether the write test got no reply, although reads get replies, even on a second connection.
     pub fn holds_back_writes(&self) -> bool {
         let is_silent = |test: &WriteTest| matches!(test.executed, Response::Timeout(_));
         self.write_test.as_ref().is_some_and(is_silent) && self.second_connection_works()

@@ -98,7 +98,7 @@ pub enum DialResult {
     Connected,
     /// The attempt was answered by an RST or, for a unix socket, there is no listener.
     Refused,
-    /// The path in the URL is not that of a unix socket. Contains a sentence about what is there.
+    /// The path in the URL does not belong to a unix socket. Contains a sentence about what is there.
     NoSocket(&'static str),
     /// A firewall or a rule rejected the attempt.
     Prohibited(ErrorSource),

@@ -29,7 +29,7 @@ pub(crate) const SLOW_LOOKUP: Duration = Duration::from_secs(1);
 /// remaining time is shorter than this, it is used instead.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The resolver of a static binary, which differs from that of applications.
+/// The resolver of a static binary, if it differs from the resolver of most applications.
 ///
 /// For musl, see <https://wiki.musl-libc.org/functional-differences-from-glibc.html>.
 pub(crate) const OTHER_RESOLVER: Option<&str> = if cfg!(target_env = "musl") {

@@ -204,7 +204,7 @@ fn unix_result(path: &Path, error: &io::Error) -> DialResult {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             DialResult::NoSocket("no file has this path")
         }
-        // The kernel refuses to connect to a file of another type, as it does to a socket without a listener.
+        // If the file is not a socket, the kernel reports the same error as for a socket without a listener.
         io::ErrorKind::ConnectionRefused => match std::fs::metadata(path).map(|file| file.file_type()) {
             Ok(found) if found.is_dir() => DialResult::NoSocket("this is the path of a directory"),
             Ok(found) if !found.is_socket() => {

@@ -63,7 +63,8 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     ))
 }
 
-/// Judges an error about the login in the reply to another command, although the reply to AUTH was OK.
+/// Returns the finding about an error about the login in the reply to another command, although the reply to
+/// AUTH was OK.
 fn login_error_after_ok(
     command: &str,
     response: &Response,
@@ -86,7 +87,7 @@ fn login_error_after_ok(
     }
 }
 
-/// Judges a proxy that accepts the password but does not log in to Redis.
+/// Returns the finding about a proxy that accepts the password but does not log in to Redis.
 ///
 /// Only the expected reply to PING proves that the OK is the reply to AUTH, rather than a late reply to
 /// another request.
@@ -97,7 +98,7 @@ pub(super) fn no_login_behind_proxy(command: &str, error: &str, seen: &Observati
         .fact(replied(command, error))
 }
 
-/// Judges a run that ended before PING without any cause.
+/// Returns the finding about a run that ended before PING without any cause.
 pub(super) fn judge_missing(seen: &Observations) -> Option<Finding> {
     seen.ping
         .response
@@ -105,7 +106,8 @@ pub(super) fn judge_missing(seen: &Observations) -> Option<Finding> {
         .then(|| Finding::likely(Cause::ServerSilent).fact("the run ended before PING"))
 }
 
-/// Judges a server that replied to a ClientHello on the second connection, but never to plain text.
+/// Returns the finding about a server that replied to a ClientHello on the second connection, but never to
+/// plain text.
 fn tls_required(seen: &Observations) -> Option<Finding> {
     let Some(Experiment::ClientHello { result, inside }) = &seen.experiments.other_protocol else {
         return None;
@@ -134,7 +136,7 @@ fn tls_required(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Judges a response to AUTH other than OK.
+/// Returns the finding about a response to AUTH other than OK.
 fn judge_login(target: &Target, response: &Response, seen: &Observations) -> Finding {
     let masked = response.without(target.password.as_ref());
     // The cause is determined from the original text, because masking would change the text if the password
@@ -189,7 +191,8 @@ fn is_about_something_else(error: &str) -> bool {
         .any(|word| lower.contains(word))
 }
 
-/// Judges a response to SELECT. Sentinel does not support this command; [`super::role`] reports the Sentinel.
+/// Returns the finding about a response to SELECT. Sentinel does not support this command; [`super::role`]
+/// reports the Sentinel.
 fn judge_select(target: &Target, response: &Response, seen: &Observations) -> Option<Finding> {
     if response.is_granted() || seen.server.is_sentinel() {
         return None;

@@ -23,7 +23,7 @@ const QUOTED: usize = 60;
 /// A wait proves something only if it is longer than this number of round trips.
 const FEW_ROUND_TRIPS: u32 = 3;
 
-/// Judges an unexpected response.
+/// Returns the finding about an unexpected response.
 pub(super) fn unusable(response: &Response, command: &str, seen: &Observations) -> Finding {
     match response {
         Response::Reply(_) => match response.error() {
@@ -44,7 +44,7 @@ pub(super) fn unusable(response: &Response, command: &str, seen: &Observations) 
     }
 }
 
-/// Judges an error reply.
+/// Returns the finding about an error reply.
 pub(super) fn error_reply(error: &str, command: &str, seen: &Observations) -> Finding {
     match ErrorReply::of(error) {
         Some(reply) if reply.cause == Cause::AuthNoPermission => no_permission(command, error, seen),
@@ -113,7 +113,7 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
     fact.into_iter().collect()
 }
 
-/// Judges a command that the user is not allowed to run.
+/// Returns the finding about a command that the user is not allowed to run.
 pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> Finding {
     let missing = Missing::of(seen);
     let finding = Finding::proved(Cause::AuthNoPermission).replied(command, error);
@@ -140,7 +140,7 @@ pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> 
     }
 }
 
-/// Judges a RESP reply that Redis never sends to this command.
+/// Returns the finding about a RESP reply that Redis never sends to this command.
 pub(super) fn unexpected_reply(response: &Response, command: &str) -> Finding {
     if response.is_ok() {
         return Finding::likely(Cause::ProtoUnexpected).fact(format!("reply to {command}: OK"));
@@ -157,7 +157,7 @@ pub(super) fn unexpected_reply(response: &Response, command: &str) -> Finding {
     another_server(format!("+{shown}").as_bytes()).fact(format!("reply to {command}: {shown}"))
 }
 
-/// Judges bytes that are not RESP.
+/// Returns the finding about bytes that are not RESP.
 pub(super) fn not_redis(received: &[u8], when: &str) -> Finding {
     another_server(received).fact(format!("received {when}: {}", quote(received)))
 }
@@ -305,7 +305,7 @@ pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
     }
 }
 
-/// Judges an error reply that ended a second connection.
+/// Returns the finding about an error reply that ended a second connection.
 fn error_on_second_connection(command: &str, error: &str, seen: &Observations) -> Finding {
     let when = format!("{command} on a second connection");
     let login = seen

@@ -26,7 +26,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
         .or_else(|| untested(seen))
 }
 
-/// Judges a connection that ended before the write test.
+/// Returns the finding about a connection that ended before the write test.
 fn untested(seen: &Observations) -> Option<Finding> {
     let last = seen.requests.stopped_at.as_ref()?;
     seen.is_write_untested
@@ -66,8 +66,8 @@ fn cluster(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Judges the first command that was rejected. The error reply to EXEC only says that some command was
-/// rejected.
+/// Returns the finding about the first command that was rejected. The error reply to EXEC only says that some
+/// command was rejected.
 fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
     let errors: Vec<(&str, String)> = test
         .queued
@@ -106,7 +106,7 @@ fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Find
     Some(finding.replied(command, error))
 }
 
-/// Judges a write test that got no reply, although PING did.
+/// Returns the finding about a write test that got no reply, although PING did.
 fn no_reply(seen: &Observations) -> Finding {
     let round_trip = median(&seen.ping.round_trips);
     Finding::likely(Cause::ServerSilent)

@@ -12,7 +12,7 @@ fn shown(text: &str) -> String {
     sanitize::excerpt(text.as_bytes(), 60)
 }
 
-/// Judges the reply of a Sentinel that did not report the primary.
+/// Returns the finding about the reply of a Sentinel that did not report the primary.
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     let followed = seen.followed.as_ref()?;
     let (sentinel, name) = (&followed.sentinel, shown(&followed.name));
@@ -63,7 +63,7 @@ pub(super) fn facts(seen: &Observations) -> Option<String> {
     }
 }
 
-/// Judges a Sentinel that is reached by a URL with the scheme of a Redis server.
+/// Returns the finding about a Sentinel that is reached by a URL with the scheme of a Redis server.
 pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
     if !seen.server.is_sentinel() {
         return None;

@@ -22,7 +22,8 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
         .or_else(|| stopped(seen.requests.stopped_at.as_ref()?, seen))
 }
 
-/// Judges problems with a PROXY protocol header: Redis receives one and rejects it, or the port requires one.
+/// Returns the finding about problems with a PROXY protocol header: Redis receives one and rejects it, or the
+/// port requires one.
 pub(super) fn proxy_header(target: &Target, seen: &Observations) -> Option<Finding> {
     if seen.experiments.expects_proxy_header {
         return Some(
@@ -47,7 +48,7 @@ pub(super) fn proxy_header(target: &Target, seen: &Observations) -> Option<Findi
     })
 }
 
-/// Judges replies that belong to other requests.
+/// Returns the finding about replies that belong to other requests.
 pub(super) fn out_of_step(target: &Target, seen: &Observations) -> Option<Finding> {
     // A POP3 server sends a greeting, and then replies to each line with an error.
     let first = seen.auth.response.as_ref().or(seen.ping.response.as_ref());
@@ -141,7 +142,7 @@ fn shown(response: &Response) -> String {
     }
 }
 
-/// Judges an error reply to the read request.
+/// Returns the finding about an error reply to the read request.
 fn refused_read(error: &str, seen: &Observations) -> Finding {
     if error.starts_with("NOAUTH") && seen.is_logged_in() {
         return no_login_behind_proxy("HGETALL", error, seen);
@@ -149,8 +150,8 @@ fn refused_read(error: &str, seen: &Observations) -> Finding {
     error_reply(error, "HGETALL", seen).fact(reply_to_ping(seen))
 }
 
-/// Judges a connection that ended, or got no more replies, after PONG. Returns `None` if only a request for
-/// information about the server failed.
+/// Returns the finding about a connection that ended, or got no more replies, after PONG. Returns `None` if
+/// only a request for information about the server failed.
 fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     let repeat = seen.experiments.repeat.as_ref();
     if let Some(sizes) = seen.experiments.packet_sizes {
@@ -207,7 +208,7 @@ pub(super) fn reply_to_ping(seen: &Observations) -> &'static str {
     }
 }
 
-/// Judges a failure that did not happen again on a second connection.
+/// Returns the finding about a failure that did not happen again on a second connection.
 fn momentary(first: &Exchange, seen: &Observations) -> Finding {
     let (cause, what) = match &first.response {
         Response::Timeout(_) => (Cause::ServerSilent, "stopped replying"),
@@ -221,7 +222,7 @@ fn momentary(first: &Exchange, seen: &Observations) -> Finding {
         .facts(seen.packets.map(describe_packets))
 }
 
-/// Judges a request after PING that got no reply.
+/// Returns the finding about a request after PING that got no reply.
 pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
     let round_trip = median(&seen.ping.round_trips);
     let reason = NoReply::of(seen.requests.took, round_trip, seen.packets);

@@ -21,8 +21,8 @@ const SECOND_SYN_SENT: Duration = Duration::from_millis(1900);
 /// How long the kernel waits before it retransmits the first SYN (RFC 6298, 2).
 const FIRST_RETRANSMISSION: Duration = Duration::from_secs(1);
 
-/// Judges a run in which no connection attempt succeeded. The attempt with the lowest [`rank`] determines the
-/// cause.
+/// Returns the finding about a run in which no connection attempt succeeded. The attempt with the lowest
+/// [`rank`] determines the cause.
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     if seen.tcp.connected().is_some() {
         return None;
@@ -347,7 +347,7 @@ fn open_files(seen: &Observations) -> Option<String> {
     ))
 }
 
-/// Judges a run that could not open enough files to look up the name, or even to start.
+/// Returns the finding about a run that could not open enough files to look up the name, or even to start.
 pub(super) fn judge_open_files(seen: &Observations) -> Option<Finding> {
     let limit = open_files(seen).filter(|_| seen.tcp.dials.is_empty())?;
     let finding = Finding::proved(Cause::LocalOpenFiles).fact(limit);

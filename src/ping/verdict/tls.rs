@@ -113,7 +113,7 @@ fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observ
     }
 }
 
-/// Judges the certificate problem that `--insecure` accepted, if there is one.
+/// Returns the finding about the certificate problem that `--insecure` accepted, if there is one.
 pub(super) fn judge_accepted(seen: &Observations) -> Option<Finding> {
     let tls = seen.tls.handshake.as_ref()?;
     let problem = tls.certificate_problem.as_ref()?;
@@ -205,7 +205,8 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
         .facts(tls.packets.map(describe_packets))
 }
 
-/// Judges a reply that is not TLS, if the server does not reply to a plain-text PING either.
+/// Returns the finding about a reply that is not TLS, if the server does not reply to a plain-text PING
+/// either.
 fn not_tls(plain_ping: Option<&Response>) -> Finding {
     Finding::likely(Cause::ProtoNotRedis)
         .summary("the server speaks neither TLS nor the Redis protocol")

@@ -7,7 +7,7 @@ use crate::ping::causes::Cause;
 use crate::ping::observation::{Handshake, WiderOffer};
 use crate::ping::verdict::finding::Finding;
 
-/// Judges a handshake that the server or this host ended before a certificate was sent.
+/// Returns the finding about a handshake that the server or this host ended before a certificate was sent.
 pub(super) fn nothing_in_common(
     alert: Option<AlertDescription>,
     tls: &Handshake,
@@ -38,7 +38,8 @@ pub(super) fn nothing_in_common(
         .facts(without_name(tls))
 }
 
-/// Judges the server's choice from a wider offer. Returns `None` if this program supports the whole choice.
+/// Returns the finding about the server's choice from a wider offer. Returns `None` if this program supports
+/// the whole choice.
 fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
     let version = version_name(offer.version);
     let seen = format!(
