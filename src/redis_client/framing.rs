@@ -68,6 +68,13 @@ impl Measure {
         }
     }
 
+    /// Starts with the next reply.
+    pub(super) fn restart(&mut self) {
+        self.open.clear();
+        self.open.push(1);
+        self.at = 0;
+    }
+
     /// Returns the length of the reply that starts at the first byte, or `None` if it is incomplete.
     pub(super) fn length(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
         while let Some(missing) = self.open.last_mut() {

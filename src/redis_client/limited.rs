@@ -57,7 +57,7 @@ impl<S> LimitedReplies<S> {
                     Ok(None) => break,
                     Ok(Some(length)) => {
                         self.complete += length;
-                        self.reply = ReplyInProgress::Measured(Measure::new(self.limits));
+                        measure.restart();
                     }
                     Err(Malformed::TooLong | Malformed::TooDeep) => {
                         let (measured, rest) = measure.rest();

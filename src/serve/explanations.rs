@@ -1,6 +1,9 @@
 //! Maps each part of a page to the section of a lesson that explains it.
 
+use askama::Template;
+
 use super::lessons::LESSONS;
+use super::pages::Rendered;
 use super::stage::AppStage;
 
 /// A part of a page that a lesson explains.
@@ -64,26 +67,29 @@ impl Topic {
 }
 
 /// A link to a section of a lesson.
-#[derive(Clone, Debug)]
-pub(super) struct Explanation {
-    pub(super) topic: Topic,
-    pub(super) url: String,
+#[derive(Template)]
+#[template(path = "explanation.html")]
+struct Explanation {
+    url: String,
     /// The number of the lesson, and the title of the section.
-    pub(super) title: String,
+    title: String,
 }
 
-/// The links for one stage of the app.
-#[derive(Clone, Debug)]
-pub(super) struct Explanations(Vec<Explanation>);
+/// The links for one stage of the app, in the order of [`Topic::ALL`]. They are rendered only once, because
+/// many pages contain them.
+#[derive(Debug)]
+pub(super) struct Explanations([Rendered; Topic::ALL.len()]);
 
 impl Explanations {
     pub(super) fn of(stage: AppStage) -> Self {
-        let links = Topic::ALL.into_iter().filter_map(|topic| link(topic, stage));
-        Self(links.collect())
+        Self(
+            Topic::ALL
+                .map(|topic| link(topic, stage).map_or_else(Rendered::default, |link| Rendered::of(&link))),
+        )
     }
 
-    pub(super) fn find(&self, topic: Topic) -> Option<&Explanation> {
-        self.0.iter().find(|link| link.topic == topic)
+    pub(super) fn about(&self, topic: Topic) -> &Rendered {
+        &self.0[topic as usize]
     }
 }
 
@@ -93,7 +99,6 @@ fn link(topic: Topic, stage: AppStage) -> Option<Explanation> {
     let lesson = LESSONS.iter().find(|lesson| lesson.id == id)?;
     let step = lesson.steps.iter().find(|step| step.anchor() == anchor)?;
     Some(Explanation {
-        topic,
         url: format!("/lesson/{id}#{anchor}"),
         title: format!("Lesson {}: {}", lesson.number, step.title),
     })

@@ -2,17 +2,17 @@
 //! response after a panic.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
+use axum::http::{self, HeaderMap};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
@@ -24,30 +24,33 @@ use super::host::{self, OwnHosts};
 use super::pages::{self, Layout};
 use super::server::Ends;
 
-/// The headers of every response, except Cache-Control.
-static SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
-    // This allows only this server's own style sheet, script, event stream and form. It does not allow
-    // framing.
-    (
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+/// The headers of every response. A handler may set others of the same name.
+static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
+    HeaderMap::from_iter([
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        // This allows only this server's own style sheet, script, event stream and form. It does not allow
+        // framing.
+        (
+            CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(
+                "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
              form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+            ),
         ),
-    ),
-    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    // With `no-referrer`, browsers would send `Origin: null` with this server's own form.
-    (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
-    (
-        HeaderName::from_static("cross-origin-opener-policy"),
-        HeaderValue::from_static("same-origin"),
-    ),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        HeaderValue::from_static("same-origin"),
-    ),
-];
+        (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        // With `no-referrer`, browsers would send `Origin: null` with this server's own form.
+        (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            HeaderValue::from_static("same-origin"),
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            HeaderValue::from_static("same-origin"),
+        ),
+    ])
+});
 /// The maximum number of characters of a path in the access log.
 const LONGEST_PATH: usize = 200;
 /// The maximum number of characters of a method in the access log.
@@ -68,12 +71,8 @@ pub(super) fn add(router: Router, layout: Layout, hosts: OwnHosts, log: Option<A
 }
 
 fn add_headers<B>(mut response: http::Response<B>) -> http::Response<B> {
-    let headers = response.headers_mut();
-    headers.reserve(SECURITY_HEADERS.len() + 1);
-    headers.extend(SECURITY_HEADERS.iter().cloned());
-    headers
-        .entry(CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    let own = std::mem::replace(response.headers_mut(), HEADERS.clone());
+    response.headers_mut().extend(own);
     response
 }
 

@@ -34,12 +34,21 @@ pub(super) struct Layout {
     pub(super) cookie_name: Arc<str>,
     /// The section of a lesson that explains each part of a page.
     pub(super) explanations: Arc<Explanations>,
+    /// How to start the other stages. It is the same for all visitors, so it is rendered only once.
+    pub(super) other_stages: Arc<Rendered>,
 }
 
 /// Text that is already HTML, because it is the output of a template or was converted from Markdown.
 /// Templates do not escape it again.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Rendered(pub(super) String);
+
+impl Rendered {
+    pub(super) fn of(template: &impl Template) -> Self {
+        // Writing to a string cannot fail.
+        Self(template.render().unwrap_or_default())
+    }
+}
 
 impl fmt::Display for Rendered {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,6 +65,7 @@ impl Layout {
             ttl,
             cookie_name: cookie_name.into(),
             explanations: Arc::new(Explanations::of(stage)),
+            other_stages: Arc::new(Rendered::of(&OtherStages { stage })),
         }
     }
 
@@ -148,12 +158,18 @@ fn beginning(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_FIELD)])
 }
 
-impl Home<'_> {
+/// The part of the home page about the other stages.
+#[derive(Template)]
+#[template(path = "other_stages.html")]
+struct OtherStages {
+    /// The stage of this server.
+    stage: AppStage,
+}
+
+impl OtherStages {
     /// Returns the other stages, each with the port that the page suggests for it.
-    fn other_stages(&self) -> impl Iterator<Item = (AppStage, u16)> {
-        let others = AppStage::ALL
-            .into_iter()
-            .filter(|stage| *stage != self.layout.stage);
+    fn others(&self) -> impl Iterator<Item = (AppStage, u16)> {
+        let others = AppStage::ALL.into_iter().filter(|stage| *stage != self.stage);
         others.map(|stage| (stage, 5000 + u16::from(stage.number())))
     }
 }
@@ -182,7 +198,7 @@ struct ErrorPage<'a> {
 }
 
 /// A size in bytes that is enough for most pages. For a longer page, the buffer grows.
-const USUAL_SIZE: usize = 8 * 1024;
+const USUAL_SIZE: usize = 12 * 1024;
 
 /// Returns a response that contains this page.
 pub(super) fn page(status: StatusCode, page: &impl Template) -> Response {
