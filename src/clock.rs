@@ -62,13 +62,14 @@ fn time(at: OffsetDateTime) -> String {
 
 /// Formats a short duration: `3.0 s`, `12.3 ms`.
 pub(crate) fn seconds(took: Duration) -> String {
-    if took < Duration::from_millis(1) {
-        format!("{:.0} µs", took.as_secs_f64() * 1e6)
-    } else if took < Duration::from_secs(1) {
-        format!("{:.1} ms", took.as_secs_f64() * 1000.0)
-    } else {
-        format!("{:.1} s", took.as_secs_f64())
-    }
+    // Whole numbers, because floating-point numbers take four times as long to format.
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let (tenths, unit) = match micros {
+        ..1_000 => return format!("{micros} µs"),
+        ..1_000_000 => ((micros + 50) / 100, "ms"),
+        _ => ((micros / 1_000 + 50) / 100, "s"),
+    };
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
 /// Formats a long duration, given in seconds: `3 days`, `5 hours`.
@@ -95,5 +96,21 @@ mod tests {
         // The local time depends on the time zone, but its format does not.
         assert_eq!(time_of_day(at).len(), "03:04:05".len());
         assert!(local_time(at).starts_with("2026-11-2"));
+    }
+
+    #[test]
+    fn durations_are_rounded_to_tenths() {
+        for (micros, text) in [
+            (0, "0 µs"),
+            (999, "999 µs"),
+            (1_000, "1.0 ms"),
+            (12_349, "12.3 ms"),
+            (12_350, "12.4 ms"),
+            (999_960, "1000.0 ms"),
+            (2_960_000, "3.0 s"),
+            (75_500_000, "75.5 s"),
+        ] {
+            assert_eq!(seconds(Duration::from_micros(micros)), text);
+        }
     }
 }

@@ -116,7 +116,7 @@ impl Token {
 
     fn new(text: String) -> Self {
         let hash = digest(&SHA256, text.as_bytes());
-        let key = format!("{KEY_PREFIX}session:{}", BASE64.encode(&hash.as_ref()[..16]));
+        let key = [KEY_PREFIX, "session:", &BASE64.encode(&hash.as_ref()[..16])].concat();
         Self { text, key }
     }
 }
