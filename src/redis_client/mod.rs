@@ -23,6 +23,8 @@ pub(crate) use framing::read_replies;
 pub use framing::{Limits, measure};
 pub(crate) use limited::REPLY_TOO_LARGE;
 pub(crate) use probe::{ProbeConnection, ReadError, auth_command};
-pub(crate) use recorded::{Recorded, RecordedCommand, RoundTrip};
+#[cfg(test)]
+pub(crate) use recorded::RecordedCommand;
+pub(crate) use recorded::{Recorded, RoundTrip};
 pub(crate) use show::{error_text, quoted, reply_lines};
 pub(crate) use stream::Stream;

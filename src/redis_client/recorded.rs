@@ -21,6 +21,13 @@ pub(crate) struct RoundTrip {
     pub commands: Vec<RecordedCommand>,
 }
 
+impl RoundTrip {
+    /// Returns when the last reply had been decoded.
+    pub(crate) fn end(&self) -> Instant {
+        self.sent + self.took
+    }
+}
+
 /// A command and its reply, as redis-cli prints them. Text that is too long ends with an ellipsis.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordedCommand {

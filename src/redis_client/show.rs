@@ -124,7 +124,7 @@ fn write_numbered<'a>(
         return out.write_str("(empty array)");
     }
     let width = count.ilog10() as usize + 1;
-    let next_line = format!("\n{:indent$}", "");
+    let next_line = ["\n", &" ".repeat(indent)].concat();
     for (index, item) in items.enumerate() {
         if index > 0 {
             out.write_str(&next_line)?;

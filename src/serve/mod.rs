@@ -8,7 +8,6 @@ mod address;
 mod assets;
 mod connection_manager;
 mod counter;
-mod diagram;
 mod events;
 mod explanations;
 mod extractors;

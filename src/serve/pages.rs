@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use askama::Template;
 use askama::filters::HtmlSafe;
+use askama::{FastWritable, Template, Values};
 use axum::http::StatusCode;
 use axum::http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use axum::response::{Html, IntoResponse, Response};
@@ -18,7 +18,6 @@ use super::login_form::FormError;
 use super::router::RETRY_AFTER_FAULT;
 use super::stage::AppStage;
 use crate::clock;
-use crate::learn::{DiagramEvent, SequenceDiagram};
 use crate::redis_client::RoundTrip;
 use crate::redis_client::fault::RedisFault;
 use crate::session::Token;
@@ -58,6 +57,13 @@ impl fmt::Display for Rendered {
 
 impl HtmlSafe for Rendered {}
 
+/// Faster than [`fmt::Display`], which is only required by [`HtmlSafe`].
+impl FastWritable for Rendered {
+    fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(page.write_str(&self.0)?)
+    }
+}
+
 impl Layout {
     pub(super) fn new(stage: AppStage, ttl: Duration, cookie_name: &str) -> Self {
         Self {
@@ -81,9 +87,16 @@ impl Layout {
 pub(super) struct Home<'a> {
     pub(super) layout: &'a Layout,
     pub(super) visit: &'a Visit,
-    /// The diagram of this request.
-    pub(super) diagram: SequenceDiagram,
+    /// When the request arrived.
+    pub(super) arrived: Instant,
     pub(super) instances: &'a [OtherInstance],
+}
+
+impl Home<'_> {
+    /// Returns how long after the arrival of the request something happened.
+    fn at(&self, instant: Instant) -> String {
+        clock::seconds(instant.saturating_duration_since(self.arrived))
+    }
 }
 
 /// What the home page shows about a visit. By default, the visitor has no cookie.
@@ -142,7 +155,7 @@ pub(super) fn shown(fields: &Fields, now: u64) -> impl Iterator<Item = (Cow<'_, 
         let value = beginning(value);
         let created = value.parse::<u64>().ok().filter(|_| name == b"created");
         let shown = match created {
-            Some(created) => Cow::Owned(format!("{value} ({} ago)", age(now, created))),
+            Some(created) => [&value, " (", &age(now, created), " ago)"].concat().into(),
             None => value,
         };
         (beginning(name), shown)

@@ -26,7 +26,7 @@ use super::pages::{self, Home, Layout, LoginPage};
 use super::server::Ends;
 use super::sessions::Sessions;
 use super::source::SourcePage;
-use super::{assets, diagram, events};
+use super::{assets, events};
 use crate::deadline::Deadline;
 
 /// Time limit from the head of a request to its response. It is 0.2 s less than the two seconds that a
@@ -93,7 +93,7 @@ async fn home(
     let home = Home {
         layout: &app.layout,
         visit: &visit,
-        diagram: diagram::of_visit(&visit, &app.layout.cookie_name, arrived),
+        arrived,
         instances: &app.other_instances.borrow(),
     };
     pages::page(StatusCode::OK, &home)
