@@ -1,18 +1,23 @@
 //! The learner's app: starts it in its own process group, waits until its port answers, and stops the whole group.
 
+use std::cell::Cell;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
+use super::progress::Progress;
 use crate::deadline::Deadline;
 use crate::random;
 
-/// How long the app may take to listen. Some start commands compile the app first.
-const READY_WITHIN: Duration = Duration::from_secs(120);
-/// How long the app may take to exit after SIGTERM.
+/// How long the app may print nothing before it listens.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// How long the app may take to listen if it keeps printing. Some start commands compile the app first.
+const READY_WITHIN_AT_MOST: Duration = Duration::from_secs(300);
+/// How long the app may take to end after SIGTERM.
 const END_WITHIN: Duration = Duration::from_secs(5);
 /// How often the port or the process is polled.
 const POLL: Duration = Duration::from_millis(25);
@@ -20,6 +25,8 @@ const POLL: Duration = Duration::from_millis(25);
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
 /// The maximum number of bytes of the app's output that are read when the run ends.
 const MOST_OUTPUT: u64 = 8 * 1024 * 1024;
+/// The most lines at the end of the output that a report shows.
+const MOST_LINES: usize = 10;
 
 /// How to start the app.
 #[derive(Clone, Debug)]
@@ -44,21 +51,54 @@ pub(crate) enum AppError {
     PortInUse(u16),
     #[error("cannot start {program}: {error}")]
     Start { program: String, error: io::Error },
-    #[error("the app ended before its port {port} answered; its output is in {output}")]
-    Ended {
+    #[error("{ended} before its port {port} answered; its output is in {output}")]
+    Ended { ended: Ended, port: u16, output: String },
+    #[error(
+        "the app does not listen on port {port}: gave up after {seconds} s; make the app listen on the port in PORT, or \
+         name its port with --url (its output is in {output})"
+    )]
+    NotReady {
         port: u16,
+        seconds: u64,
         output: String,
         /// The last lines of the app's output.
         tail: Vec<String>,
     },
-    #[error("port {port} did not answer within {} s; the app must listen on the port in PORT (its output is in {output})", READY_WITHIN.as_secs())]
-    NotReady { port: u16, output: String },
+}
+
+impl AppError {
+    /// The last lines of the app's output.
+    pub(crate) fn tail(&self) -> &[String] {
+        match self {
+            Self::Ended { ended, .. } => &ended.tail,
+            Self::NotReady { tail, .. } => tail,
+            Self::PortInUse(_) | Self::Start { .. } => &[],
+        }
+    }
+}
+
+/// How the app ended, although it was not stopped.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    status: ExitStatus,
+    /// The last lines of its output.
+    pub(crate) tail: Vec<String>,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.status.success() { "ended" } else { "crashed" };
+        write!(f, "the app {what} ({})", self.status)
+    }
 }
 
 /// A running app. Dropping it kills the process group.
 #[derive(Debug)]
 pub(crate) struct App {
+    /// Its address is the one on which the app listens.
     command: StartCommand,
+    /// Another address on which the app may listen instead.
+    other: Option<SocketAddr>,
     child: Option<Child>,
     guard: Option<Guard>,
 }
@@ -119,29 +159,31 @@ impl App {
     ///
     /// # Errors
     /// [`AppError`] if the port is in use, or if the app does not start.
-    pub(crate) async fn start(command: StartCommand) -> Result<Self, AppError> {
+    pub(crate) async fn start(command: StartCommand, progress: &Progress) -> Result<Self, AppError> {
         if answers(command.address) {
             return Err(AppError::PortInUse(command.address.port()));
         }
+        let other = other_loopback(command.address).filter(|other| !answers(*other));
         let mut app = Self {
             command,
+            other,
             child: None,
             guard: None,
         };
-        app.run().await?;
+        app.run(progress).await?;
         Ok(app)
     }
 
     /// Starts a second instance of the same app, on another port.
     ///
     /// # Errors
-    /// [`AppError`] if the second instance does not start.
-    pub(crate) async fn start_another(&self) -> Result<Self, AppError> {
+    /// [`AppError`] if it does not start.
+    pub(crate) async fn start_another(&self, progress: &Progress) -> Result<Self, AppError> {
         let mut command = self.command.clone();
         if let Ok(port) = TcpListener::bind((command.address.ip(), 0)).and_then(|free| free.local_addr()) {
             command.address = port;
         }
-        Self::start(command).await
+        Self::start(command, progress).await
     }
 
     /// The address that the app listens on.
@@ -150,33 +192,61 @@ impl App {
     }
 
     /// Kills the app as a crash would, and starts it again.
-    pub(crate) async fn restart_after_kill(&mut self) -> Result<(), AppError> {
+    pub(crate) async fn restart_after_kill(&mut self, progress: &Progress) -> Result<(), AppError> {
         self.kill();
         // If the start command is a shell or a tool such as npm, the app itself may exit a little later.
         let deadline = Deadline::after(END_WITHIN);
         while answers(self.command.address) && !deadline.is_over() {
             tokio::time::sleep(POLL).await;
         }
-        self.run().await
+        self.run(progress).await
     }
 
-    async fn run(&mut self) -> Result<(), AppError> {
-        let child = self.child.insert(self.command.spawn()?);
-        self.guard = Guard::of(child);
-        let deadline = Deadline::after(READY_WITHIN);
+    async fn run(&mut self, progress: &Progress) -> Result<(), AppError> {
+        self.child = Some(self.command.spawn()?);
+        self.guard = self.child.as_ref().and_then(Guard::of);
+        let port = self.command.address.port();
+        let whole = Deadline::after(READY_WITHIN_AT_MOST);
+        let silent = Cell::new(Deadline::after(READY_WITHIN));
+        let left = || silent.get().left().min(whole.left());
+        let what = format!("waiting until the app listens on port {port}; giving up");
+        progress
+            .during(&what, left, self.until_ready(whole, &silent))
+            .await
+    }
+
+    /// Waits until the app listens. `silent` starts again when the app prints something.
+    async fn until_ready(&mut self, whole: Deadline, silent: &Cell<Deadline>) -> Result<(), AppError> {
+        let started = Instant::now();
         let port = self.command.address.port();
         let output = self.command.output.display().to_string();
-        while !answers(self.command.address) {
-            if matches!(child.try_wait(), Ok(Some(_))) {
-                let tail = self.output_tail();
-                return Err(AppError::Ended { port, output, tail });
+        let mut printed = self.output_length();
+        loop {
+            if answers(self.command.address) {
+                return Ok(());
             }
-            if deadline.is_over() {
-                return Err(AppError::NotReady { port, output });
+            if let Some(other) = self.other.filter(|other| answers(*other)) {
+                self.command.address = other;
+                return Ok(());
+            }
+            if let Some(ended) = self.ended() {
+                return Err(AppError::Ended { ended, port, output });
+            }
+            let now = self.output_length();
+            if now != printed {
+                printed = now;
+                silent.set(Deadline::after(READY_WITHIN));
+            }
+            if silent.get().is_over() || whole.is_over() {
+                return Err(AppError::NotReady {
+                    port,
+                    seconds: started.elapsed().as_secs(),
+                    output,
+                    tail: self.output_tail(),
+                });
             }
             tokio::time::sleep(POLL).await;
         }
-        Ok(())
     }
 
     /// The file that contains the app's output.
@@ -194,28 +264,37 @@ impl App {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    fn output_tail(&self) -> Vec<String> {
+    fn output_length(&self) -> u64 {
+        self.command.output.metadata().map_or(0, |file| file.len())
+    }
+
+    /// Returns the last lines of its output.
+    pub(crate) fn output_tail(&self) -> Vec<String> {
         let output = self.output();
         let lines: Vec<&str> = output.lines().collect();
-        let last = &lines[lines.len().saturating_sub(10)..];
+        let last = &lines[lines.len().saturating_sub(MOST_LINES)..];
         last.iter().map(|line| (*line).to_owned()).collect()
     }
 
-    /// Whether the app has exited without being stopped by this program.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child
-            .as_mut()
-            .is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
+    /// Returns how the app has ended, or `None` if it still runs.
+    pub(crate) fn ended(&mut self) -> Option<Ended> {
+        let status = self.child.as_mut()?.try_wait().ok()??;
+        let tail = self.output_tail();
+        Some(Ended { status, tail })
     }
 
-    /// Asks the process group to exit, and kills it after 5 s.
-    pub(crate) async fn stop(&mut self) {
+    /// Asks the process group to end, and kills it after 5 s.
+    pub(crate) async fn stop(&mut self, progress: &Progress) {
         if let Some(child) = &mut self.child {
             signal_group(child, GroupSignal::Terminate);
             let deadline = Deadline::after(END_WITHIN);
-            while matches!(child.try_wait(), Ok(None)) && !deadline.is_over() {
-                tokio::time::sleep(POLL).await;
-            }
+            let end = async {
+                while matches!(child.try_wait(), Ok(None)) && !deadline.is_over() {
+                    tokio::time::sleep(POLL).await;
+                }
+            };
+            let what = "waiting until the app ends after SIGTERM; it is killed";
+            progress.during(what, || deadline.left(), end).await;
         }
         // This also kills child processes of the app that have ignored the signal.
         self.kill();
@@ -278,7 +357,17 @@ impl Drop for Guard {
     }
 }
 
-/// Whether a program is listening on this address.
+/// Returns the loopback address of the other IP version. An app that listens on `localhost` may have either.
+pub(crate) fn other_loopback(address: SocketAddr) -> Option<SocketAddr> {
+    let other: IpAddr = match address.ip() {
+        IpAddr::V4(Ipv4Addr::LOCALHOST) => Ipv6Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::LOCALHOST) => Ipv4Addr::LOCALHOST.into(),
+        _ => return None,
+    };
+    Some(SocketAddr::new(other, address.port()))
+}
+
+/// Whether a program listens on this address.
 pub(crate) fn answers(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, CONNECT_WITHIN).is_ok()
 }

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
@@ -18,6 +19,7 @@ use url::form_urlencoded::Serializer;
 
 use super::exchange::{Exchange, Hop};
 use super::page::{Form, Page};
+use super::progress::Progress;
 use super::proxy::Proxy;
 use super::settings::Settings;
 use crate::deadline::Deadline;
@@ -38,6 +40,28 @@ pub(crate) struct Site {
     pub(crate) proxy: Option<Proxy>,
     /// Set if the app uses https.
     pub(crate) tls: Option<TlsConnector>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) answered: Arc<Answered>,
+}
+
+/// How many requests the app has answered, without those that it got while Redis did not answer.
+#[derive(Debug, Default)]
+pub(crate) struct Answered {
+    answered: AtomicUsize,
+    /// Since [`Self::take_unanswered`].
+    unanswered: AtomicUsize,
+}
+
+impl Answered {
+    /// Whether the app has answered at least one request.
+    pub(crate) fn has_any(&self) -> bool {
+        self.answered.load(Ordering::Relaxed) > 0
+    }
+
+    /// Returns the number of requests without a response since the last call.
+    pub(crate) fn take_unanswered(&self) -> usize {
+        self.unanswered.swap(0, Ordering::Relaxed)
+    }
 }
 
 /// A visitor with a cookie jar. A clone has copies of the cookies.
@@ -79,6 +103,8 @@ impl Visitor {
                 address,
                 proxy: None,
                 tls: self.site.tls.clone(),
+                progress: Arc::clone(&self.site.progress),
+                answered: Arc::clone(&self.site.answered),
             }),
             jar: self.jar.clone(),
         }
@@ -251,8 +277,23 @@ impl Visitor {
         cause: Cause,
     ) -> Result<Page, String> {
         let deadline = Deadline::after(PATIENCE);
-        let answered = deadline.bound(self.answer(method, url, body, cause)).await;
-        answered.unwrap_or_else(|_| Err(format!("no response within {} s", PATIENCE.as_secs())))
+        let site = Arc::clone(&self.site);
+        let what = format!(
+            "waiting for the response to {method} {}; giving up",
+            &url[url::Position::BeforePath..]
+        );
+        let answer = deadline.bound(self.answer(method, url, body, cause));
+        let answer = site.progress.during(&what, || deadline.left(), answer).await;
+        let answer = answer.unwrap_or_else(|_| Err(format!("no response within {} s", PATIENCE.as_secs())));
+        let is_redis_there = site.proxy.as_ref().is_none_or(Proxy::is_forwarding);
+        let counter = match &answer {
+            Ok(_) => Some(&site.answered.answered),
+            Err(_) => is_redis_there.then_some(&site.answered.unanswered),
+        };
+        if let Some(counter) = counter {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
     }
 
     async fn answer(

@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::app::App;
-use super::browser::{Site, Visitor};
+use super::app::{App, answers};
+use super::browser::{PATIENCE, Site, Visitor};
 use super::checks::{Silence, Waits};
 use super::exchange::Exchange;
+use super::progress::Countdown;
 use super::proxy::Proxy;
 use super::redis_command::Key;
 use super::settings::{AppPages, Settings};
@@ -29,12 +30,22 @@ pub(crate) struct Grader {
     pub(crate) silence: Option<Silence>,
     /// The tokens of all sessions of this run. A check searches the app's output for them.
     pub(crate) tokens: Vec<String>,
-    on_wait: OnWait,
+    /// The first crash while Redis was disturbed. The check `recovers-without-a-restart` reports it.
+    pub(crate) crash: Option<Loss>,
+    /// The number of checks during which the app did not answer a request in time.
+    hung: usize,
+    /// Why no further check can be judged.
+    pub(crate) gone: Option<String>,
 }
 
-/// A function that is called when a wait begins, with what the wait is for and its length. It returns a
-/// function that shows the time left.
-type OnWait = Box<dyn Fn(&'static str, Duration) -> Box<dyn FnMut(Duration)>>;
+/// The app has crashed, or does not answer any more.
+#[derive(Clone, Debug)]
+pub(crate) struct Loss {
+    /// What happened, without a full stop.
+    pub(crate) what: String,
+    /// The last lines of the app's output, if this program has started it.
+    pub(crate) output: Vec<String>,
+}
 
 /// The result of a check: `Ok` if it passes, otherwise the reason.
 pub(crate) type Judged = Result<(), NotHeld>;
@@ -57,6 +68,8 @@ pub(crate) struct Failure {
     pub(crate) http: Vec<String>,
     /// The Redis commands and their replies, one per line.
     pub(crate) redis: Vec<String>,
+    /// The last lines of the app's output, if it has crashed.
+    pub(crate) output: Vec<String>,
 }
 
 /// Returns the result of a check that fails.
@@ -78,7 +91,26 @@ pub(crate) fn fails(
             .iter()
             .flat_map(|exchange| exchange.redis_lines())
             .collect(),
+        output: Vec::new(),
     })))
+}
+
+impl Loss {
+    /// Returns the result of a check during which the app was lost.
+    pub(crate) fn blamed(&self, judged: Judged) -> Judged {
+        let failed = match judged {
+            Err(NotHeld::Fails(_)) => judged,
+            _ => fails("the requests of this check", "the app keeps running", "", &[]),
+        };
+        failed.map_err(|not_held| match not_held {
+            NotHeld::Fails(mut failure) => {
+                failure.got.clone_from(&self.what);
+                failure.output.clone_from(&self.output);
+                NotHeld::Fails(failure)
+            }
+            other => other,
+        })
+    }
 }
 
 /// Returns the result of a check that cannot be judged.
@@ -96,13 +128,19 @@ pub(crate) struct LoggedIn {
 /// The names begin with different letters. So if several keys begin with the same characters, these are not
 /// part of a name.
 const FIRST_NAMES: [&str; 8] = ["ada", "grace", "edsger", "kay", "linus", "mary", "tim", "joan"];
-/// How often the displayed countdown is updated.
-const SHOW_EVERY: Duration = Duration::from_millis(100);
-/// How long to wait for commands that the app sends after its response.
+/// The time for what an app does after its response.
 const SETTLE: Duration = Duration::from_millis(150);
+/// How long a process may take to end after a crash.
+const CRASH_WITHIN: Duration = Duration::from_millis(500);
+/// How long an app may take to listen again, for example because a tool starts it again.
+const BACK_WITHIN: Duration = Duration::from_secs(3);
+/// After this many checks without a response, the app is not visited any more.
+const MOST_HUNG: usize = 3;
+/// Interval between looks at the process or its port.
+const LOOK: Duration = Duration::from_millis(25);
 
 impl Grader {
-    pub(crate) fn new(site: Arc<Site>, app: Option<App>, on_wait: OnWait) -> Self {
+    pub(crate) fn new(site: Arc<Site>, app: Option<App>) -> Self {
         Self {
             site,
             app,
@@ -113,7 +151,9 @@ impl Grader {
             waits: None,
             silence: None,
             tokens: Vec::new(),
-            on_wait,
+            crash: None,
+            hung: 0,
+            gone: None,
         }
     }
 
@@ -266,28 +306,105 @@ impl Grader {
             .collect())
     }
 
-    /// Starts a countdown, which shows what the wait is for.
-    pub(crate) fn countdown(&self, what: &'static str, span: Duration) -> Countdown {
-        Countdown {
-            show: (self.on_wait)(what, span),
-            end: Deadline::after(span),
+    /// Starts a countdown, which shows what will happen at its end.
+    pub(crate) fn countdown(&self, what: &str, span: Duration) -> Countdown {
+        self.site.progress.countdown(what, span)
+    }
+
+    /// Starts the app again as after a crash.
+    ///
+    /// # Errors
+    /// Returns a message if it does not start, or if this program has not started it.
+    pub(crate) async fn restart(&mut self) -> Result<(), String> {
+        match &mut self.app {
+            None => Err("the app was not started by this program".to_owned()),
+            Some(app) => app
+                .restart_after_kill(&self.site.progress)
+                .await
+                .map_err(|error| error.to_string()),
         }
     }
-}
 
-/// A countdown over several waits, such as the pauses between visits.
-pub(crate) struct Countdown {
-    show: Box<dyn FnMut(Duration)>,
-    end: Deadline,
-}
+    /// Finds out whether the app has crashed or stopped answering. Starts it again if possible; otherwise, `gone` is set.
+    pub(crate) async fn loss(&mut self) -> Option<Loss> {
+        let is_unanswered = self.site.answered.take_unanswered() > 0;
+        let mut ended = self.app.as_mut().and_then(App::ended);
+        let deadline = Deadline::after(CRASH_WITHIN);
+        while is_unanswered && ended.is_none() && self.app.is_some() && !deadline.is_over() {
+            tokio::time::sleep(LOOK).await;
+            ended = self.app.as_mut().and_then(App::ended);
+        }
+        let address = self.site.address;
+        let loss = match ended {
+            Some(ended) => Loss {
+                what: ended.to_string(),
+                output: ended.tail,
+            },
+            None if !is_unanswered => return None,
+            None => {
+                let deadline = Deadline::after(BACK_WITHIN);
+                let back = async {
+                    while !answers(address) && !deadline.is_over() {
+                        tokio::time::sleep(LOOK).await;
+                    }
+                };
+                let what = "waiting until the app listens again; giving up";
+                self.site.progress.during(what, || deadline.left(), back).await;
+                if answers(address) {
+                    self.note_hung();
+                    return None;
+                }
+                Loss {
+                    what: format!(
+                        "the app does not listen on port {} any more: it has probably crashed",
+                        address.port()
+                    ),
+                    output: self.app.as_ref().map(App::output_tail).unwrap_or_default(),
+                }
+            }
+        };
+        if let Err(why) = self.restart().await {
+            self.gone = Some(match self.app {
+                Some(_) => format!("{}, and did not start again: {why}", loss.what),
+                None => loss.what.clone(),
+            });
+        }
+        Some(loss)
+    }
 
-impl Countdown {
-    /// Waits for this time, and shows the time until the whole countdown ends.
-    pub(crate) async fn wait(&mut self, span: Duration) {
-        let deadline = Deadline::after(span);
-        while !deadline.is_over() {
-            (self.show)(self.end.left());
-            deadline.sleep(SHOW_EVERY).await;
+    /// Notes a crash of the app while Redis was disturbed, for the check `recovers-without-a-restart`.
+    ///
+    /// # Errors
+    /// If this check is not run, the app fails the check during which it crashed.
+    pub(crate) async fn note_crash(&mut self) -> Judged {
+        let Some(loss) = self.loss().await else {
+            return Ok(());
+        };
+        let judged = match self.settings().stage {
+            4 => Ok(()),
+            _ => loss.blamed(fails(
+                "the connection to Redis was cut",
+                "the app keeps running",
+                "",
+                &[],
+            )),
+        };
+        self.crash.get_or_insert(loss);
+        judged
+    }
+
+    /// The app listens, but has not answered a request.
+    fn note_hung(&mut self) {
+        self.hung += 1;
+        let seconds = PATIENCE.as_secs();
+        if !self.site.answered.has_any() {
+            self.gone = Some(format!(
+                "the app accepts connections, but does not respond within {seconds} s"
+            ));
+        } else if self.hung >= MOST_HUNG {
+            self.gone = Some(format!(
+                "during {MOST_HUNG} checks, the app did not respond within {seconds} s, so it is not visited any more"
+            ));
         }
     }
 }

@@ -10,15 +10,15 @@ mod checks;
 mod exchange;
 pub(crate) mod grader;
 mod page;
+pub(crate) mod progress;
 pub(crate) mod proxy;
 mod redis_command;
 pub(crate) mod report;
 pub(crate) mod settings;
 
-use app::App;
 use checks::CHECKS;
 pub(crate) use checks::Kind;
-use grader::{Grader, NotHeld, fails, not_judged, shown_keys};
+use grader::{Grader, NotHeld, not_judged, shown_keys};
 use proxy::Proxy;
 use redis_command::Key;
 use report::{CheckResult, Outcome};
@@ -27,28 +27,20 @@ use crate::session::KEY_PREFIX;
 
 /// Runs the checks of the chosen stages in order, and passes each result to `tell`.
 pub(crate) async fn grade(grader: &mut Grader, tell: &mut dyn FnMut(CheckResult)) {
-    let mut ended = None;
     for check in CHECKS {
         if !grader.settings().includes(check.stage) {
             continue;
         }
-        let mut judged = match &ended {
+        let judged = match &grader.gone {
             Some(why) => Err(not_judged(String::clone(why))),
-            None => (check.run)(grader).await,
+            None => {
+                let judged = (check.run)(grader).await;
+                match grader.loss().await {
+                    Some(loss) => loss.blamed(judged),
+                    None => judged,
+                }
+            }
         };
-        if let Some(app) = &mut grader.app
-            && ended.is_none()
-            && app.has_ended()
-        {
-            let output = app.output_file().display().to_string();
-            let got = format!("the app has ended; its output is in {output}");
-            if app.restart_after_kill().await.is_err() {
-                ended = Some(got.clone());
-            }
-            if !matches!(judged, Err(NotHeld::Fails(_))) {
-                judged = fails("the requests of this check", "the app keeps running", got, &[]);
-            }
-        }
         let outcome = match judged {
             Ok(()) => Outcome::Passes,
             Err(NotHeld::Fails(failure)) => Outcome::Fails(failure),
@@ -61,7 +53,7 @@ pub(crate) async fn grade(grader: &mut Grader, tell: &mut dyn FnMut(CheckResult)
 /// Stops the app, and removes its keys as [`remove_keys`] does. Returns the keys that remain.
 pub(crate) async fn clean_up(grader: &mut Grader, removes_all: bool) -> Vec<String> {
     if let Some(app) = &mut grader.app {
-        App::stop(app).await;
+        app.stop(&grader.site.progress).await;
     }
     match &grader.site.proxy {
         Some(proxy) => remove_keys(proxy, removes_all).await,

@@ -436,7 +436,12 @@ impl Proxy {
         self.shared.state().cut_after.take().is_none()
     }
 
-    /// Stops replying.
+    /// Whether commands reach Redis.
+    pub(crate) fn is_forwarding(&self) -> bool {
+        self.shared.state().mode == Mode::Forward
+    }
+
+    /// Stops answering.
     pub(crate) fn be_silent(&self) {
         self.shared.state().mode = Mode::Silent;
     }

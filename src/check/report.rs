@@ -48,6 +48,13 @@ pub(crate) struct StageResult {
     pub(crate) advice_failed: usize,
 }
 
+impl StageResult {
+    /// Whether no required check failed, and not all of them could not be judged.
+    fn is_ok(&self) -> bool {
+        self.failed == 0 && self.passed > 0
+    }
+}
+
 impl CheckResult {
     /// Whether this is a required check that failed.
     pub(crate) fn is_mistake(&self) -> bool {
@@ -97,7 +104,7 @@ impl Report {
     /// Returns the last stage before the first failed stage, or 0.
     fn furthest(&self) -> u8 {
         let stages = self.stages();
-        let passed = stages.iter().take_while(|stage| stage.failed == 0);
+        let passed = stages.iter().take_while(|stage| stage.is_ok());
         passed.last().map_or(0, |stage| stage.stage)
     }
 
@@ -144,7 +151,7 @@ impl Report {
         let stages = self.stages();
         let stages: Vec<Value> = stages
             .iter()
-            .map(|stage| json!({ "stage": stage.stage, "ok": stage.failed == 0 }))
+            .map(|stage| json!({ "stage": stage.stage, "ok": stage.is_ok() }))
             .collect();
         json!({
             "schema": 1,
@@ -216,6 +223,9 @@ fn json_of(result: &CheckResult) -> Value {
             value["expected"] = failure.expected.as_str().into();
             value["got"] = failure.got.as_str().into();
             value["exchange"] = json!({ "http": failure.http, "redis": failure.redis });
+            if !failure.output.is_empty() {
+                value["exchange"]["output"] = failure.output.clone().into();
+            }
         }
     }
     value
@@ -247,6 +257,7 @@ impl Junit<'_> {
                     .http
                     .iter()
                     .chain(&failure.redis)
+                    .chain(&failure.output)
                     .fold(String::new(), |text, line| text + "\n" + line);
                 let text = format!(
                     "did: {}\nexpected: {}\ngot: {}\nwhy: {}\nlesson: {}{lines}",
@@ -274,6 +285,7 @@ mod tests {
                 got: "\"that\" & more".into(),
                 http: vec!["GET / → 200".into()],
                 redis: Vec::new(),
+                output: Vec::new(),
             };
             let outcome = match fails.contains(&check.id) {
                 true => Outcome::Fails(Box::new(failure)),

@@ -14,9 +14,10 @@ use url::Url;
 use super::chosen::{self, Choice};
 use super::{Error, guest};
 use crate::check;
-use crate::check::app::{App, AppError, StartCommand, answers};
+use crate::check::app::{App, AppError, StartCommand, answers, other_loopback};
 use crate::check::browser::Site;
 use crate::check::grader::Grader;
+use crate::check::progress::Progress;
 use crate::check::proxy::Proxy;
 use crate::check::report::Report;
 use crate::check::settings::{AppPages, Settings, address_of};
@@ -156,15 +157,16 @@ async fn grade(
         None => None,
     };
     let redis_url = proxy.as_ref().map(Proxy::url);
+    let progress = Arc::new(Progress::new(Box::new(ui::check::countdown)));
     let mut output = match args.command.is_empty() {
         true => None,
         false => Some(output_file()?),
     };
     let app = tokio::select! {
-        app = app(args, &settings.base, address, redis_url, output.as_deref()) => Some(app?),
+        app = app(args, address, redis_url, output.as_deref(), &progress) => Some(app?),
         () = stop.asked() => None,
     };
-    let Some(app) = app else {
+    let Some((app, address)) = app else {
         remove_output(output);
         // An app that was interrupted while starting may already have written keys.
         let left = match proxy {
@@ -178,8 +180,10 @@ async fn grade(
         address,
         proxy,
         tls,
+        progress,
+        answered: Arc::default(),
     };
-    let mut grader = Grader::new(Arc::new(site), app, Box::new(ui::check::countdown));
+    let mut grader = Grader::new(Arc::new(site), app);
     let mut report = Report::default();
     let mut last_stage = 0;
     let is_interrupted = {
@@ -261,23 +265,24 @@ async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
     Ok(Proxy::start(port, inspector, target, trust).await?)
 }
 
-/// Starts the app, or waits until the user has started it.
+/// Starts the app, or waits until the user has started it. Returns the address on which it listens, too.
 async fn app(
     args: &CheckArgs,
     base: &Url,
     address: SocketAddr,
     redis_url: Option<String>,
     output: Option<&Path>,
-) -> Result<Option<App>, Error> {
+    progress: &Progress,
+) -> Result<(Option<App>, SocketAddr), Error> {
     if let Some(output) = output {
         let command = StartCommand::new(args.command.clone(), address, redis_url, output.to_owned());
-        let started = App::start(command).await;
-        if let Err(AppError::Ended { tail, .. }) = &started {
-            for line in tail {
-                ui::whole_note(&format!("  {line}"));
-            }
+        let started = App::start(command, progress).await;
+        for line in started.as_ref().err().map(AppError::tail).unwrap_or_default() {
+            ui::whole_note(&format!("  {line}"));
         }
-        return Ok(Some(started.map_err(anyhow::Error::from)?));
+        let app = started.map_err(anyhow::Error::from)?;
+        let address = app.address();
+        return Ok((Some(app), address));
     }
     if let Some(url) = redis_url {
         ui::note("start the app with:");
@@ -287,13 +292,16 @@ async fn app(
         ));
     }
     let mut is_noted = false;
-    while !answers(address) {
+    loop {
+        let listening = [Some(address), other_loopback(address)].into_iter().flatten();
+        if let Some(address) = listening.into_iter().find(|address| answers(*address)) {
+            return Ok((None, address));
+        }
         if !std::mem::replace(&mut is_noted, true) {
-            ui::note(&format!("waiting until {base} answers"));
+            ui::note(&format!("waiting until {} answers (Ctrl-C ends)", args.url));
         }
         tokio::time::sleep(LOOK).await;
     }
-    Ok(None)
 }
 
 /// Creates a new file for the app's output.

@@ -78,7 +78,11 @@ fn failure(result: &CheckResult) {
     told_behind("  did       ", &failure.did);
     told_behind("  expected  ", &failure.expected);
     told_behind("  got       ", &failure.got);
-    for (lead, lines) in [("  http      ", &failure.http), ("  redis     ", &failure.redis)] {
+    for (lead, lines) in [
+        ("  http      ", &failure.http),
+        ("  redis     ", &failure.redis),
+        ("  output    ", &failure.output),
+    ] {
         for line in lines {
             told_behind(lead, line);
         }
@@ -107,8 +111,8 @@ pub(crate) fn json(value: &Value, is_indented: bool) {
     super::answered(writer::out_json(&writer::json(value, is_indented)));
 }
 
-/// Returns a function that shows the time left: as a countdown on a terminal, or as one line elsewhere.
-pub(crate) fn countdown(what: &'static str, span: Duration) -> Box<dyn FnMut(Duration)> {
+/// Returns a function that shows the time left. On a terminal, this is a countdown; elsewhere, one line.
+pub(crate) fn countdown(what: &str, span: Duration) -> Box<dyn FnMut(Duration)> {
     if !std::io::stderr().is_terminal() {
         note(&format!("{what} in {:.1} s", span.as_secs_f64()));
         return Box::new(|_| {});

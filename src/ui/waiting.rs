@@ -114,15 +114,15 @@ fn words(what: &str, deadline: Deadline) -> String {
 /// line.
 #[derive(Debug)]
 pub(crate) struct Countdown {
-    what: &'static str,
+    what: String,
     bar: Option<ProgressBar>,
 }
 
 impl Countdown {
     /// Creates a countdown that starts at `span`.
     #[must_use]
-    pub(crate) fn new(what: &'static str, span: Duration) -> Self {
-        // The template is valid, so the default style is never used.
+    pub(crate) fn new(what: &str, span: Duration) -> Self {
+        // The template is valid, so the default is never used.
         let style = ProgressStyle::with_template("{msg} {wide_bar}");
         let is_terminal = std::io::stderr().is_terminal();
         let bar = is_terminal.then(|| {
@@ -130,12 +130,15 @@ impl Countdown {
                 .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
                 .with_finish(ProgressFinish::AndClear)
         });
-        Self { what, bar }
+        Self {
+            what: what.to_owned(),
+            bar,
+        }
     }
 
     /// Shows how much time is left.
     pub(crate) fn show(&mut self, left: Duration) {
-        let words = format!("{} in {:.1} s", self.what, left.as_secs_f64());
+        let words = format!("{} in {:.1} s", writer::shown(&self.what), left.as_secs_f64());
         match &self.bar {
             Some(bar) => {
                 bar.set_message(words);

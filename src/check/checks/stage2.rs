@@ -11,6 +11,7 @@ use crate::check::browser::PATIENCE;
 use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, Judged, fails, not_judged, shown_keys};
 use crate::check::redis_command::Key;
+use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 
 /// The number of simultaneous visitors.
 const CROWD: usize = 50;
@@ -152,7 +153,12 @@ pub(super) async fn number_is_the_reply(grader: &mut Grader) -> Judged {
 
 pub(super) async fn simultaneous_visits_all_count(grader: &mut Grader) -> Judged {
     if let Some(proxy) = &grader.site.proxy {
-        proxy.prepare(CROWD).await;
+        let deadline = Deadline::after(DEFAULT_TIMEOUT);
+        let what = "waiting until Redis has accepted 50 connections; continuing";
+        let prepared = deadline.bound(proxy.prepare(CROWD));
+        let progress = &grader.site.progress;
+        // Connections that are missing are opened later.
+        let _ = progress.during(what, || deadline.left(), prepared).await;
     }
     let mut user = grader.logged_in().await?;
     let (before, first) = grader.count(&mut user).await?;
@@ -230,9 +236,7 @@ pub(super) async fn restarted_app_continues(grader: &mut Grader) -> Judged {
     if let Some(proxy) = &grader.site.proxy {
         proxy.prolong(&first.keys(), LONG_TTL).await;
     }
-    if let Some(app) = &mut grader.app
-        && let Err(error) = app.restart_after_kill().await
-    {
+    if let Err(error) = grader.restart().await {
         return Err(not_judged(format!("the app did not start again: {error}")));
     }
     let after = user.visitor.home().await;

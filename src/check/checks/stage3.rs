@@ -31,8 +31,9 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
     let mut exchanges = vec![first];
     // The keys whose TTL has not been raised yet, with their TTLs before and after the last visit.
     let mut old: Vec<(Key, i64, i64)> = keys.iter().map(|key| (key.clone(), 0, 0)).collect();
+    let mut countdown = grader.countdown("waiting: two pauses between visits end", pause * 2);
     for _ in 0..2 {
-        tokio::time::sleep(pause).await;
+        countdown.wait(pause).await;
         let left: Vec<Key> = old.into_iter().map(|(key, ..)| key).collect();
         let before = grader.proxy()?.ttls(&left).await;
         let cookies = user.visitor.cookies();
@@ -176,6 +177,7 @@ pub(super) async fn cut_visit_leaves_a_ttl(grader: &mut Grader) -> Judged {
         let mut visit = visitor.home().await;
         let was_cut = proxy.was_cut();
         grader.settle(&mut visit).await;
+        grader.note_crash().await?;
         let (endless, _) = endless(grader, &visit).await?;
         if was_cut && !endless.is_empty() {
             let did = format!(

@@ -1,10 +1,12 @@
 //! Checks of failures: Redis does not reply, is down, or loses a connection.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, Judged, NotHeld, fails, shown_keys};
 use crate::check::redis_command::Key;
+use crate::deadline::Deadline;
 
 /// How long the app may take to respond while Redis does not reply.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -19,8 +21,8 @@ pub(crate) struct Silence {
     login: Exchange,
     /// Whether the response to the login set a new session cookie.
     has_new_cookie: bool,
-    /// How long the app took to recover, or `None` if it did not recover.
-    recovered: Option<Duration>,
+    /// Whether the app worked again without a restart.
+    has_recovered: bool,
     last: Exchange,
 }
 
@@ -44,37 +46,42 @@ async fn silence(grader: &mut Grader) -> Result<Silence, NotHeld> {
     let login = other.submit(&form).await;
     proxy.come_back();
     let has_new_cookie = other.cookie(&cookie).is_some() && other.cookie(&cookie) != before;
-    let started = Instant::now();
-    let (recovered, last) = loop {
-        let mut visitor = grader.visitor();
-        let name = grader.name();
-        let login = visitor.log_in(&name).await;
-        let home = visitor.home().await;
-        if grader.shows_login(&home) {
-            break (Some(started.elapsed()), home);
-        }
-        if started.elapsed() > RECOVER_WITHIN
-            || grader.app.as_mut().is_some_and(crate::check::app::App::has_ended)
-        {
-            break (None, login);
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    };
-    if recovered.is_none()
-        && let Some(app) = &mut grader.app
-    {
+    let deadline = Deadline::after(RECOVER_WITHIN);
+    let progress = Arc::clone(&grader.site.progress);
+    let what = "waiting until the app works again; giving up";
+    let recovery = recovers(grader, deadline);
+    let (has_recovered, last) = progress.during(what, || deadline.left(), recovery).await;
+    if !has_recovered && grader.crash.is_none() {
         // The other checks need a working app.
-        let _ = app.restart_after_kill().await;
+        let _ = grader.restart().await;
     }
     let silence = Silence {
         visit,
         login,
         has_new_cookie,
-        recovered,
+        has_recovered,
         last,
     };
     grader.silence = Some(silence.clone());
     Ok(silence)
+}
+
+/// Logs in until a login works. Returns whether it did, and the last exchange.
+async fn recovers(grader: &mut Grader, deadline: Deadline) -> (bool, Exchange) {
+    loop {
+        let mut visitor = grader.visitor();
+        let name = grader.name();
+        let login = visitor.log_in(&name).await;
+        let home = visitor.home().await;
+        let has_crashed = grader.note_crash().await.is_err() || grader.crash.is_some();
+        if grader.shows_login(&home) && !has_crashed {
+            return (true, home);
+        }
+        if deadline.is_over() || has_crashed {
+            return (false, login);
+        }
+        deadline.sleep(Duration::from_millis(250)).await;
+    }
 }
 
 pub(crate) async fn login_waits_for_redis(grader: &mut Grader) -> Judged {
@@ -107,24 +114,33 @@ pub(crate) async fn answers_while_redis_is_silent(grader: &mut Grader) -> Judged
                 &[exchange],
             );
         }
+        if let Some(Err(why)) = exchange.hops.last().map(|hop| &hop.answer) {
+            let did = format!("{what} while Redis does not answer");
+            let failed = fails(did, "a response within 5 s", why.as_str(), &[exchange]);
+            return match &grader.crash {
+                Some(crash) => crash.blamed(failed),
+                None => failed,
+            };
+        }
     }
     Ok(())
 }
 
 pub(crate) async fn recovers_without_a_restart(grader: &mut Grader) -> Judged {
     let silence = silence(grader).await?;
-    match silence.recovered {
-        Some(_) => Ok(()),
-        None => {
-            let expected = format!("logins work within {} s", RECOVER_WITHIN.as_secs());
-            let got = silence.last.http_lines().join("; ");
-            fails(
-                "Redis did not reply for a while, but now replies again",
-                expected,
-                got,
-                &[&silence.last],
-            )
-        }
+    let expected = format!("logins work within {} s", RECOVER_WITHIN.as_secs());
+    if let Some(crash) = &grader.crash {
+        let did = "Redis did not reply for a while, or closed a connection";
+        return crash.blamed(fails(did, "the app keeps running", "", &[&silence.last]));
+    }
+    match silence.has_recovered {
+        true => Ok(()),
+        false => fails(
+            "Redis did not reply for a while, but now replies again",
+            expected,
+            silence.last.http_lines().join("; "),
+            &[&silence.last],
+        ),
     }
 }
 
@@ -164,6 +180,7 @@ pub(crate) async fn cut_login_leaves_nothing(grader: &mut Grader) -> Judged {
         let mut login = visitor.submit_only(&form).await;
         let was_cut = proxy.was_cut();
         grader.settle(&mut login).await;
+        grader.note_crash().await?;
         if !was_cut {
             continue;
         }
@@ -204,15 +221,16 @@ pub(crate) async fn visit_without_cookie_needs_no_redis(grader: &mut Grader) -> 
     proxy.go_down();
     let home = grader.visitor().home().await;
     proxy.come_back();
-    // A client library may wait before it reconnects.
-    let started = Instant::now();
-    loop {
-        match grader.logged_in().await {
-            Ok(_) => break,
-            Err(_) if started.elapsed() > RECOVER_WITHIN => break,
-            Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
+    // A client may wait before it connects again.
+    let deadline = Deadline::after(RECOVER_WITHIN);
+    let progress = Arc::clone(&grader.site.progress);
+    let recovery = async {
+        while grader.logged_in().await.is_err() && !deadline.is_over() {
+            deadline.sleep(Duration::from_millis(250)).await;
         }
-    }
+    };
+    let what = "waiting until the app works again; giving up";
+    progress.during(what, || deadline.left(), recovery).await;
     match home.page().is_some_and(|page| page.status < 500) {
         true => Ok(()),
         false => fails(

@@ -40,12 +40,12 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     // An app with one connection or one thread cannot serve two requests at once, but two instances of it
     // can.
     if let Some(app) = &grader.app
-        && let Ok(mut other) = app.start_another().await
+        && let Ok(mut other) = app.start_another(&grader.site.progress).await
     {
         for point in points {
             has_overlapped |= hold_across_logout(grader, point, Some(other.address())).await?;
         }
-        other.stop().await;
+        other.stop(&grader.site.progress).await;
     }
     match has_overlapped {
         true => Ok(()),

@@ -1,0 +1,90 @@
+//! Shows what a run is waiting for.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::deadline::{Deadline, if_quick};
+
+/// How often the time left changes.
+const SHOW_EVERY: Duration = Duration::from_millis(100);
+
+/// Called at the beginning of a wait with what happens at its end, and its length. Returns a function that shows the time
+/// left.
+pub(crate) type OnWait = Box<dyn Fn(&str, Duration) -> Box<dyn FnMut(Duration)> + Send + Sync>;
+
+/// Shows waits to the user, one at a time.
+pub(crate) struct Progress {
+    on_wait: OnWait,
+    is_shown: AtomicBool,
+}
+
+impl Progress {
+    pub(crate) fn new(on_wait: OnWait) -> Self {
+        Self {
+            on_wait,
+            is_shown: AtomicBool::new(false),
+        }
+    }
+
+    /// Starts a countdown. `what` is followed by the time, for example "waiting: the TTL ends" by "in 2.0 s".
+    pub(crate) fn countdown(&self, what: &str, span: Duration) -> Countdown {
+        Countdown {
+            show: (self.on_wait)(what, span),
+            end: Deadline::after(span),
+        }
+    }
+
+    /// Waits for `work`, which takes at most the time that `left` returns. If it takes longer than a second, shows `what`,
+    /// followed by the time left.
+    pub(crate) async fn during<T>(
+        &self,
+        what: &str,
+        left: impl Fn() -> Duration,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut work = pin!(work);
+        if let Some(done) = if_quick(work.as_mut()).await {
+            return done;
+        }
+        // During a wait in a wait, or many at the same time, only one is shown.
+        if self.is_shown.swap(true, Ordering::Relaxed) {
+            return work.await;
+        }
+        let _shown = Shown(&self.is_shown);
+        let mut show = (self.on_wait)(what, left());
+        loop {
+            match Deadline::after(SHOW_EVERY).bound(work.as_mut()).await {
+                Ok(done) => return done,
+                Err(_) => show(left()),
+            }
+        }
+    }
+}
+
+/// Ends the display of a wait when it is dropped, which may be before the end of the wait.
+struct Shown<'a>(&'a AtomicBool);
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// A wait in several parts, such as the pauses between visits.
+pub(crate) struct Countdown {
+    show: Box<dyn FnMut(Duration)>,
+    end: Deadline,
+}
+
+impl Countdown {
+    /// Waits, and shows the time until the end of the whole countdown.
+    pub(crate) async fn wait(&mut self, span: Duration) {
+        let deadline = Deadline::after(span);
+        while !deadline.is_over() {
+            (self.show)(self.end.left());
+            deadline.sleep(SHOW_EVERY).await;
+        }
+    }
+}
