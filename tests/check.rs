@@ -37,11 +37,21 @@ const MISTAKES: &[Mistake] = &[
     ("logout does nothing", 1, "logout-logs-out", &[]),
     ("no logout", 1, "routes-answer", &["logout-logs-out"]),
     ("login leads elsewhere", 1, "login-leads-home", &[]),
+    ("login does not redirect home", 1, "login-leads-home", &[]),
+    ("redirect with 307", 1, "login-leads-home", &[]),
+    ("cookie for the login only", 1, "login-leads-home", &[]),
+    ("login never answers", 1, "login-leads-home", &[]),
+    ("second cookie is trusted", 1, "bad-cookies-are-ignored", &[]),
     ("second login is ignored", 1, "second-login-changes-the-name", &[]),
     ("starts at 0", 2, "visits-count-up", &["number-is-hincrbys-reply"]),
     ("in memory", 2, "restarted-app-continues", &["number-is-hincrbys-reply"]),
     ("one key for all", 2, "two-names-two-counters", &["visits-count-up"]),
     ("get-add-set", 2, "simultaneous-visits-all-count", &["number-is-hincrbys-reply"]),
+    ("GET and SET", 2, "simultaneous-visits-all-count", &["number-is-hincrbys-reply"]),
+    ("counts twice", 2, "visits-count-up",
+        &["two-names-two-counters", "simultaneous-visits-all-count", "restarted-app-continues"]),
+    ("count in the cookie", 2, "visits-count-up",
+        &["number-is-hincrbys-reply", "simultaneous-visits-all-count"]),
     ("reads the number again", 2, "number-is-hincrbys-reply", &[]),
     ("no TTL", 3, "keys-have-a-ttl",
         &["no-moment-without-a-ttl", "visits-refresh-the-ttl", "cut-visit-leaves-a-ttl", "count-restarts-after-the-ttl"]),
@@ -49,14 +59,27 @@ const MISTAKES: &[Mistake] = &[
         &["keys-have-a-ttl", "cut-visit-leaves-a-ttl"]),
     ("two commands", 3, "cut-visit-leaves-a-ttl", &["no-moment-without-a-ttl"]),
     ("pipeline without MULTI", 3, "no-moment-without-a-ttl", &["cut-visit-leaves-a-ttl"]),
+    ("EXPIRE first in MULTI", 3, "no-moment-without-a-ttl",
+        &["keys-have-a-ttl", "cut-visit-leaves-a-ttl"]),
+    ("another key without a TTL", 3, "keys-have-a-ttl",
+        &["no-moment-without-a-ttl", "cut-visit-leaves-a-ttl"]),
+    ("TTL only at login", 3, "visits-refresh-the-ttl", &[]),
+    ("TTL in milliseconds", 3, "visits-count-up",
+        &["number-is-hincrbys-reply", "restarted-app-continues", "simultaneous-visits-all-count", "two-names-two-counters"]),
     ("TTL only on the first visit", 3, "visits-refresh-the-ttl", &[]),
     ("token is the name", 4, "cookie-reveals-nothing", &["bad-cookies-are-ignored"]),
+    ("token is a digest of the name", 4, "cookie-reveals-nothing", &[]),
+    ("token is the time", 4, "cookie-reveals-nothing", &[]),
+    ("token in the URL", 4, "login-leads-home", &[]),
+    ("second cookie with the name", 4, "cookie-reveals-nothing", &[]),
     ("token is a counter", 4, "cookie-reveals-nothing", &[]),
     ("short token", 4, "cookie-reveals-nothing", &[]),
     ("token is adopted", 4, "brought-token-is-not-adopted", &["login-changes-the-token"]),
     ("no rotation", 4, "login-changes-the-token", &[]),
     ("old session stays", 4, "login-changes-the-token", &[]),
     ("logout only deletes the cookie", 4, "logout-ends-the-session", &[]),
+    ("logout deletes another key", 4, "logout-ends-the-session", &[]),
+    ("looks before it counts", 4, "held-request-revives-nothing", &[]),
     ("load and save", 4, "held-request-revives-nothing",
         &["simultaneous-visits-all-count", "number-is-hincrbys-reply"]),
     ("made-up token leaves a key", 4, "made-up-token-leaves-no-key", &["held-request-revives-nothing"]),
@@ -69,12 +92,33 @@ const MISTAKES: &[Mistake] = &[
     ("cookie is not renewed", 4, "active-visitor-stays-logged-in", &[]),
     ("login ignores errors", 4, "login-waits-for-redis", &["cut-login-leaves-nothing"]),
     ("no timeout", 4, "answers-while-redis-is-silent", &[]),
+    ("long timeout", 4, "answers-while-redis-is-silent", &[]),
+    ("crash without Redis", 4, "recovers-without-a-restart", &["answers-while-redis-is-silent"]),
     ("no decode_responses", 4, "name-is-shown-escaped", &["second-login-changes-the-name", "visits-count-up"]),
 ];
 
-/// Mistakes that only cause advice, each with its stage and the advice.
+/// The same for `tests/wrong_apps/app.js`, which is always at stage 4.
+const MISTAKES_IN_NODE: &[Mistake] = &[
+    (
+        "no error listener",
+        4,
+        "recovers-without-a-restart",
+        &["answers-while-redis-is-silent"],
+    ),
+    ("no reconnect", 4, "recovers-without-a-restart", &[]),
+    (
+        "login does not wait",
+        4,
+        "login-waits-for-redis",
+        &["cut-login-leaves-nothing"],
+    ),
+    ("no timeout", 4, "answers-while-redis-is-silent", &[]),
+];
+
+/// Mistakes for which only advice is given, with the advice.
 const ADVICE: &[(&str, u8, &str)] = &[
     ("no SameSite", 1, "cookie-has-samesite"),
+    ("SameSite=None", 1, "cookie-has-samesite"),
     ("page is stored", 1, "pages-are-not-stored"),
     ("no prefix", 2, "keys-have-a-prefix"),
     ("key is the token", 4, "key-is-not-the-token"),
@@ -85,6 +129,7 @@ const ADVICE: &[(&str, u8, &str)] = &[
     ("looks up nothing", 4, "visit-without-cookie-sends-nothing"),
     ("client per request", 4, "connections-are-reused"),
     ("KEYS", 4, "no-commands-over-all-keys"),
+    ("SCAN", 4, "no-commands-over-all-keys"),
     ("pickle", 4, "value-is-not-a-pickle"),
     ("prints tokens", 4, "output-contains-no-token"),
 ];
@@ -97,6 +142,28 @@ fn each_mistake_fails_its_own_check() {
         let failed = failed(&report, "must");
         let is_right = failed.contains(check) && failed.iter().all(|id| id == check || further.contains(id));
         match is_right {
+            true => Ok(()),
+            false => Err(format!("{mistake}: {check} must fail, and {failed:?} failed")),
+        }
+    });
+}
+
+#[test]
+fn each_mistake_in_node_fails_its_own_check() {
+    let redis = RedisServer::start();
+    let folder = node_app("tests/wrong_apps", "express");
+    let app = |mistake: &str| {
+        let file = text(&folder.path().join("app.js"));
+        vec![text(&required("node", "nodejs")), file, mistake.to_owned()]
+    };
+    let nothing = grade(&app(""), 4, 2, &redis.url());
+    for kind in ["must", "advice"] {
+        assert_eq!(failed(&nothing, kind), BTreeSet::new(), "{nothing:#}");
+    }
+    do_all(MISTAKES_IN_NODE, |(mistake, stage, check, further)| {
+        let report = grade(&app(mistake), *stage, 2, &redis.url());
+        let failed = failed(&report, "must");
+        match failed.contains(check) && failed.iter().all(|id| id == check || further.contains(id)) {
             true => Ok(()),
             false => Err(format!("{mistake}: {check} must fail, and {failed:?} failed")),
         }

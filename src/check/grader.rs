@@ -24,14 +24,15 @@ pub(crate) struct Grader {
     /// An identifier of this run. Names contain it, so no name has been used before.
     run: String,
     names: usize,
-    session_cookie: Option<String>,
+    session_cookies: Option<Vec<String>>,
     shared_keys: Option<HashSet<Key>>,
     pub(crate) waits: Option<Waits>,
     pub(crate) silence: Option<Silence>,
     /// The tokens of all sessions of this run. A check searches the app's output for them.
     pub(crate) tokens: Vec<String>,
-    /// The first crash while Redis was disturbed. The check `recovers-without-a-restart` reports it.
-    pub(crate) crash: Option<Loss>,
+    /// The first time that the app crashed or stayed unusable after Redis was disturbed. The check
+    /// `recovers-without-a-restart` reports it.
+    pub(crate) outage: Option<Loss>,
     /// The number of checks during which the app did not answer a request in time.
     hung: usize,
     /// Why no further check can be judged.
@@ -136,6 +137,10 @@ const CRASH_WITHIN: Duration = Duration::from_millis(500);
 const BACK_WITHIN: Duration = Duration::from_secs(3);
 /// After this many checks without a response, the app is not visited any more.
 const MOST_HUNG: usize = 3;
+/// How long the app may take to work again when Redis is back.
+pub(crate) const RECOVER_WITHIN: Duration = Duration::from_secs(10);
+/// Interval between logins of an app that does not work yet.
+pub(crate) const RETRY: Duration = Duration::from_millis(250);
 /// Interval between looks at the process or its port.
 const LOOK: Duration = Duration::from_millis(25);
 
@@ -146,12 +151,12 @@ impl Grader {
             app,
             run: random::hexadecimal::<3>(),
             names: 0,
-            session_cookie: None,
+            session_cookies: None,
             shared_keys: None,
             waits: None,
             silence: None,
             tokens: Vec::new(),
-            crash: None,
+            outage: None,
             hung: 0,
             gone: None,
         }
@@ -242,21 +247,32 @@ impl Grader {
         page?.visits(self.pages())
     }
 
-    /// Returns the name of the session cookie: without it, a visitor is logged out.
+    /// Returns the name of the cookie without which a visitor is logged out. If there are several, such as a token and its
+    /// signature, returns the first.
     pub(crate) async fn session_cookie(&mut self) -> Result<String, NotHeld> {
-        if let Some(name) = &self.session_cookie {
-            return Ok(name.clone());
+        Ok(self.session_cookies().await?.swap_remove(0))
+    }
+
+    /// Returns the names of all such cookies: at least one.
+    pub(crate) async fn session_cookies(&mut self) -> Result<Vec<String>, NotHeld> {
+        if let Some(names) = &self.session_cookies {
+            return Ok(names.clone());
         }
         let user = self.logged_in().await?;
+        let mut names = Vec::new();
         for (name, _) in user.visitor.cookies() {
             let mut without = user.visitor.with_cookie(&name, None);
             let exchange = without.home().await;
             if !self.shows_login(&exchange) {
-                self.session_cookie = Some(name.clone());
-                return Ok(name);
+                names.push(name);
             }
         }
-        Err(not_judged("no cookie that the login depends on was found"))
+        if names.is_empty() {
+            return Err(not_judged("no cookie that the login depends on was found"));
+        }
+        names.sort();
+        self.session_cookies = Some(names.clone());
+        Ok(names)
     }
 
     /// Whether the last page shows that a user is logged in.
@@ -372,25 +388,65 @@ impl Grader {
         Some(loss)
     }
 
-    /// Notes a crash of the app while Redis was disturbed, for the check `recovers-without-a-restart`.
+    /// Notes a crash of the app while Redis was disturbed. Returns whether there was one.
+    pub(crate) async fn note_crash(&mut self) -> bool {
+        let loss = self.loss().await;
+        let has_crashed = loss.is_some();
+        self.outage = self.outage.take().or(loss);
+        has_crashed
+    }
+
+    /// Waits until the app works again after the connection to Redis was cut. Notes it if the app does not, for the check
+    /// `recovers-without-a-restart`, and starts the app again.
     ///
     /// # Errors
-    /// If this check is not run, the app fails the check during which it crashed.
-    pub(crate) async fn note_crash(&mut self) -> Judged {
-        let Some(loss) = self.loss().await else {
-            return Ok(());
+    /// If that check is not run, the current one fails.
+    pub(crate) async fn works_again(&mut self) -> Judged {
+        let wait = match self.outage {
+            Some(_) => Duration::ZERO,
+            None => RECOVER_WITHIN,
         };
-        let judged = match self.settings().stage {
+        let is_lost = self.note_crash().await || !self.recovers_within(wait).await;
+        if !is_lost {
+            return Ok(());
+        }
+        let seconds = RECOVER_WITHIN.as_secs();
+        let loss = self.outage.get_or_insert_with(|| Loss {
+            what: format!("logins still fail {seconds} s after the connection to Redis was cut"),
+            output: Vec::new(),
+        });
+        match self.site.settings.stage {
             4 => Ok(()),
             _ => loss.blamed(fails(
                 "the connection to Redis was cut",
-                "the app keeps running",
+                "the app keeps running, and connects again",
                 "",
                 &[],
             )),
+        }
+    }
+
+    /// Logs in until a login works. Starts the app again if none does.
+    async fn recovers_within(&mut self, wait: Duration) -> bool {
+        let deadline = Deadline::after(wait);
+        let progress = Arc::clone(&self.site.progress);
+        let recovery = async {
+            loop {
+                let is_back = self.logged_in().await.is_ok();
+                if is_back || deadline.is_over() {
+                    return is_back;
+                }
+                deadline.sleep(RETRY).await;
+            }
         };
-        self.crash.get_or_insert(loss);
-        judged
+        let what = "waiting until the app works again; giving up";
+        let is_back = progress.during(what, || deadline.left(), recovery).await;
+        if !is_back && let Err(why) = self.restart().await {
+            self.gone = Some(format!(
+                "the app does not work after the connection to Redis was cut, and {why}"
+            ));
+        }
+        is_back
     }
 
     /// The app listens, but has not answered a request.

@@ -27,7 +27,7 @@ impl Page {
         matching.map(|(_, value)| value.as_str())
     }
 
-    fn is_json(&self) -> bool {
+    pub(crate) fn is_json(&self) -> bool {
         self.headers_named("content-type")
             .any(|kind| kind.contains("json"))
     }

@@ -13,11 +13,12 @@ import sys
 import threading
 import time
 
-from flask import Flask, abort, jsonify, make_response, redirect, request
+from flask import Flask, Response, abort, jsonify, make_response, redirect, request
 from markupsafe import escape
 from redis import BlockingConnectionPool, Redis, RedisError, WatchError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from werkzeug.serving import WSGIRequestHandler
 
 HAS = sys.argv[1:]
 TTL = int(os.environ.get("TTL", "2"))
@@ -26,6 +27,7 @@ GRACE_MS = 5000
 # The maximum lifetime of a session with the peculiarity "maximum lifetime", in seconds.
 MAX_AGE = 10
 COOKIE = "__Host-sid" if "cookie name" in HAS else "session"
+STATUS = next((status for status in (301, 302) if str(status) in HAS), 303)
 ROOT = "/shop" if "sub-path" in HAS else ""
 
 app = Flask(__name__)
@@ -199,11 +201,15 @@ def signature(token):
 
 
 def cookie_value(token):
+    if has("quoted cookie"):
+        return f'"{token}"'
     return f"{token}.{signature(token)}" if has("signed id") else token
 
 
 def token_of_request():
     value = request.cookies.get(COOKIE)
+    if value is not None and has("signature in a second cookie"):
+        return value if hmac.compare_digest(request.cookies.get(COOKIE + ".sig", ""), signature(value)) else None
     if value is None or not has("signed id"):
         return value
     token, _, found = value.partition(".")
@@ -215,6 +221,10 @@ def set_cookie(response, token):
     response.set_cookie(
         COOKIE, cookie_value(token), httponly=True, samesite="Strict", secure=secure, path=ROOT or "/"
     )
+    if has("signature in a second cookie"):
+        response.set_cookie(COOKIE + ".sig", signature(token), httponly=True, samesite="Strict")
+    if has("language in a cookie"):
+        response.set_cookie("language", "en")
 
 
 def csrf_field():
@@ -272,7 +282,8 @@ def home():
     logout = f'<form method="post" action="{ROOT}/logout">{csrf_field()}<button>Logout</button></form>'
     if has("logout by script"):
         logout = f"<script>fetch('{ROOT}/logout', {{method: 'POST'}})</script>"
-    response = make_response(f"<p>Logged in as <b>{escape(name)}</b><p>Visits: <i>{visits}</i></p>{logout}")
+    body = f"<p>Logged in as <b>{escape(name)}</b><p>Visits: <i>{visits}</i></p>{logout}"
+    response = Response(iter([body[:20], body[20:]])) if has("chunked") else make_response(body)
     if has("rotates at each request"):
         set_cookie(response, request.new_token)
     return response
@@ -299,7 +310,7 @@ def login():
     if has("JSON"):
         response = make_response(jsonify(user={"name": request.form["username"]}), 201)
     else:
-        response = redirect(ROOT + "/", 302 if has("302") else 303)
+        response = redirect(ROOT + "/", STATUS)
     set_cookie(response, token)
     return response
 
@@ -316,10 +327,15 @@ def logout():
     token = token_of_request()
     if token:
         store.end(token)
-    response = redirect(ROOT + "/", 302 if has("302") else 303)
+    response = redirect(ROOT + "/", STATUS)
     response.delete_cookie(COOKIE, path=ROOT or "/", httponly=True, samesite="Strict", secure=has("cookie name"))
     return response
 
 
 if __name__ == "__main__":
-    app.run(port=int(os.environ["PORT"]), threaded=not has("one thread"))
+    if has("slow start"):
+        time.sleep(4)
+    if has("HTTP/1.0"):
+        WSGIRequestHandler.protocol_version = "HTTP/1.0"
+    host = "::1" if has("IPv6 only") else "127.0.0.1"
+    app.run(host, port=int(os.environ["PORT"]), threaded=not has("one thread"))

@@ -9,6 +9,7 @@ import pickle
 import secrets
 import sys
 import time
+import uuid
 
 from flask import Flask, abort, redirect, request
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -36,7 +37,7 @@ def wrong(*mistakes):
 
 
 def new_client():
-    timeout = None if wrong("no timeout") else 1
+    timeout = None if wrong("no timeout") else 20 if wrong("long timeout") else 1
     retries = Retry(NoBackoff(), 0)
     return Redis.from_url(
         os.environ["REDIS_URL"],
@@ -65,6 +66,9 @@ def page(body, status=200):
 
 @app.errorhandler(RedisError)
 def unavailable(error):
+    if wrong("crash without Redis"):
+        print("Redis is gone", flush=True)
+        os._exit(3)
     if wrong("500"):
         return page("Internal error", 500)
     return page("Redis is unavailable", 503)
@@ -97,6 +101,12 @@ def count(name):
         key = name
     if wrong("one key for all"):
         key = "sessiontut:user:all"
+    if wrong("GET and SET"):
+        visits = int(redis().get(key) or 0) + 1
+        redis().set(key, visits, ex=TTL if STAGE > 2 else None)
+        return visits
+    if wrong("counts twice"):
+        redis().hincrby(key, "visits", 1)
     if wrong("in memory"):
         in_memory[name] = in_memory.get(name, 0) + 1
         redis().hincrby(key, "visits", 1)
@@ -123,6 +133,20 @@ def count(name):
         visits = redis().hincrby(key, "visits", 1)
         redis().expire(key, TTL)
         return visits
+    if wrong("TTL only at login"):
+        return redis().hincrby(key, "visits", 1)
+    if wrong("EXPIRE first in MULTI"):
+        with redis().pipeline() as pipe:
+            pipe.expire(key, TTL)
+            pipe.hincrby(key, "visits", 1)
+            return pipe.execute()[1]
+    if wrong("another key without a TTL"):
+        redis().hincrby(f"sessiontut:total:{name}", "visits", 1)
+    if wrong("TTL in milliseconds"):
+        with redis().pipeline() as pipe:
+            pipe.hincrby(key, "visits", 1)
+            pipe.pexpire(key, TTL)
+            return pipe.execute()[0]
     if wrong("TTL only on the first visit"):
         with redis().pipeline() as pipe:
             pipe.hincrby(key, "visits", 1)
@@ -148,6 +172,10 @@ def create(name):
     token = secrets.token_urlsafe(32)
     if wrong("token is the name"):
         token = name
+    if wrong("token is a digest of the name"):
+        token = hashlib.sha256(name.encode()).hexdigest()
+    if wrong("token is the time"):
+        token = str(uuid.uuid1())
     if wrong("token is a counter"):
         token = f"{next(numbers):032d}"
     if wrong("short token"):
@@ -186,6 +214,16 @@ def visit(token):
     key = key_of(token)
     if wrong("KEYS"):
         redis().keys("sessiontut:none:*")
+    if wrong("SCAN"):
+        redis().scan(0, match="sessiontut:none:*")
+    if wrong("looks before it counts"):
+        if not redis().exists(key):
+            return None
+        with redis().pipeline() as pipe:
+            pipe.hincrby(key, "visits", 1)
+            pipe.expire(key, TTL)
+            pipe.hgetall(key)
+            return {"username": "", **pipe.execute()[-1]}
     if wrong("load and save"):
         session = redis().hgetall(key)
         if "username" not in session:
@@ -217,10 +255,17 @@ def home():
         name = user()
         if name is None:
             return page("You are not logged in")
+        if wrong("second cookie is trusted"):
+            name = request.cookies.get("user", name)
         if STAGE == 1:
             return page(f"Logged in as {shown(name)}")
+        if wrong("count in the cookie"):
+            visits = int(request.cookies.get("visits", "0")) + 1
+            response = app.make_response(page(f"Logged in as {shown(name)}<br>Visits: {visits}"))
+            response.set_cookie("visits", str(visits), httponly=True, samesite="Lax")
+            return response
         return page(f"Logged in as {shown(name)}<br>Visits: {count(name)}")
-    token = request.cookies.get("session")
+    token = request.args.get("sid") if wrong("token in the URL") else request.cookies.get("session")
     if token is None and wrong("session for everyone"):
         token = secrets.token_urlsafe(32)
         redis().hset(key_of(token), "visits", 0)
@@ -249,7 +294,8 @@ def set_cookie(response, value):
         "session",
         value,
         httponly=not wrong("not HttpOnly"),
-        samesite=None if wrong("no SameSite") else "Lax",
+        samesite=None if wrong("no SameSite") else "None" if wrong("SameSite=None") else "Lax",
+        path="/login" if wrong("cookie for the login only") else "/",
         max_age=TTL if wrong("cookie is not renewed") else None,
     )
 
@@ -259,11 +305,24 @@ def login():
     name = request.form["username"]
     if wrong("second login is ignored") and request.cookies.get("session"):
         return redirect("/", 303)
+    if wrong("login never answers"):
+        time.sleep(3600)
     value = create(name) if STAGE == 4 else name if wrong("unsigned cookie") else signer.dumps(name)
+    if wrong("TTL only at login"):
+        with redis().pipeline() as pipe:
+            pipe.hset(f"sessiontut:user:{name}", "name", name)
+            pipe.expire(f"sessiontut:user:{name}", TTL)
+            pipe.execute()
+    if wrong("token in the URL"):
+        return redirect(f"/?sid={value}", 303)
     response = page("Welcome") if wrong("login does not redirect home") else redirect("/", 303)
     if wrong("login leads elsewhere"):
         response = redirect("/login", 303)
+    if wrong("redirect with 307"):
+        response = redirect("/", 307)
     response = app.make_response(response)
+    if wrong("second cookie is trusted", "second cookie with the name"):
+        response.set_cookie("user", name, httponly=True, samesite="Lax")
     set_cookie(response, value)
     return response
 
@@ -279,7 +338,9 @@ def logout():
     if wrong("logout does nothing"):
         return response
     token = request.cookies.get("session")
-    if STAGE == 4 and token and not wrong("logout only deletes the cookie"):
+    if wrong("logout deletes another key"):
+        redis().delete(f"sessiontut:session:{token}")
+    elif STAGE == 4 and token and not wrong("logout only deletes the cookie"):
         redis().delete(key_of(token))
     if not wrong("cookie stays"):
         response.delete_cookie("session", httponly=True, samesite="Lax")

@@ -177,7 +177,7 @@ pub(super) async fn cut_visit_leaves_a_ttl(grader: &mut Grader) -> Judged {
         let mut visit = visitor.home().await;
         let was_cut = proxy.was_cut();
         grader.settle(&mut visit).await;
-        grader.note_crash().await?;
+        let works_again = grader.works_again().await;
         let (endless, _) = endless(grader, &visit).await?;
         if was_cut && !endless.is_empty() {
             let did = format!(
@@ -190,6 +190,7 @@ pub(super) async fn cut_visit_leaves_a_ttl(grader: &mut Grader) -> Judged {
                 &[&visit],
             );
         }
+        works_again?;
     }
     Ok(())
 }

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::exchange::Exchange;
-use crate::check::grader::{Grader, Judged, NotHeld, fails, shown_keys};
+use crate::check::grader::{Grader, Judged, NotHeld, RECOVER_WITHIN, RETRY, fails, shown_keys};
 use crate::check::redis_command::Key;
 use crate::deadline::Deadline;
 
 /// How long the app may take to respond while Redis does not reply.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// How long the app may take to recover when Redis is back.
-const RECOVER_WITHIN: Duration = Duration::from_secs(10);
-/// The connection is cut after the first command of a login, after the second, and so on, up to this number.
+/// The most commands of one login after which the connection is cut.
 const MOST_CUTS: usize = 8;
 /// What the app did while Redis did not reply.
 #[derive(Clone)]
@@ -51,7 +49,7 @@ async fn silence(grader: &mut Grader) -> Result<Silence, NotHeld> {
     let what = "waiting until the app works again; giving up";
     let recovery = recovers(grader, deadline);
     let (has_recovered, last) = progress.during(what, || deadline.left(), recovery).await;
-    if !has_recovered && grader.crash.is_none() {
+    if !has_recovered && grader.outage.is_none() {
         // The other checks need a working app.
         let _ = grader.restart().await;
     }
@@ -73,14 +71,14 @@ async fn recovers(grader: &mut Grader, deadline: Deadline) -> (bool, Exchange) {
         let name = grader.name();
         let login = visitor.log_in(&name).await;
         let home = visitor.home().await;
-        let has_crashed = grader.note_crash().await.is_err() || grader.crash.is_some();
+        let has_crashed = grader.note_crash().await;
         if grader.shows_login(&home) && !has_crashed {
             return (true, home);
         }
         if deadline.is_over() || has_crashed {
             return (false, login);
         }
-        deadline.sleep(Duration::from_millis(250)).await;
+        deadline.sleep(RETRY).await;
     }
 }
 
@@ -117,8 +115,8 @@ pub(crate) async fn answers_while_redis_is_silent(grader: &mut Grader) -> Judged
         if let Some(Err(why)) = exchange.hops.last().map(|hop| &hop.answer) {
             let did = format!("{what} while Redis does not answer");
             let failed = fails(did, "a response within 5 s", why.as_str(), &[exchange]);
-            return match &grader.crash {
-                Some(crash) => crash.blamed(failed),
+            return match &grader.outage {
+                Some(outage) => outage.blamed(failed),
                 None => failed,
             };
         }
@@ -128,10 +126,23 @@ pub(crate) async fn answers_while_redis_is_silent(grader: &mut Grader) -> Judged
 
 pub(crate) async fn recovers_without_a_restart(grader: &mut Grader) -> Judged {
     let silence = silence(grader).await?;
+    if silence.has_recovered && grader.outage.is_none() {
+        let mut user = grader.logged_in().await?;
+        let proxy = grader.proxy()?;
+        proxy.cut_after(1);
+        user.visitor.home().await;
+        proxy.was_cut();
+        grader.works_again().await?;
+    }
     let expected = format!("logins work within {} s", RECOVER_WITHIN.as_secs());
-    if let Some(crash) = &grader.crash {
+    if let Some(outage) = &grader.outage {
         let did = "Redis did not reply for a while, or closed a connection";
-        return crash.blamed(fails(did, "the app keeps running", "", &[&silence.last]));
+        return outage.blamed(fails(
+            did,
+            "the app keeps running, and works again",
+            "",
+            &[&silence.last],
+        ));
     }
     match silence.has_recovered {
         true => Ok(()),
@@ -180,7 +191,6 @@ pub(crate) async fn cut_login_leaves_nothing(grader: &mut Grader) -> Judged {
         let mut login = visitor.submit_only(&form).await;
         let was_cut = proxy.was_cut();
         grader.settle(&mut login).await;
-        grader.note_crash().await?;
         if !was_cut {
             continue;
         }
@@ -199,6 +209,11 @@ pub(crate) async fn cut_login_leaves_nothing(grader: &mut Grader) -> Judged {
                 format!("no TTL: {}", shown_keys(&left)),
                 &[&login],
             );
+        }
+        let was_known = grader.outage.is_some();
+        grader.works_again().await?;
+        if let Some(outage) = grader.outage.as_ref().filter(|_| !was_known) {
+            return outage.blamed(fails(did, "the app works again", "", &[&login]));
         }
         let is_success = login.answer_to_form().is_some_and(|page| page.status < 400);
         if is_success && visitor.cookie(&cookie).is_some() {
@@ -222,15 +237,12 @@ pub(crate) async fn visit_without_cookie_needs_no_redis(grader: &mut Grader) -> 
     let home = grader.visitor().home().await;
     proxy.come_back();
     // A client may wait before it connects again.
-    let deadline = Deadline::after(RECOVER_WITHIN);
-    let progress = Arc::clone(&grader.site.progress);
-    let recovery = async {
-        while grader.logged_in().await.is_err() && !deadline.is_over() {
-            deadline.sleep(Duration::from_millis(250)).await;
-        }
-    };
-    let what = "waiting until the app works again; giving up";
-    progress.during(what, || deadline.left(), recovery).await;
+    let was_known = grader.outage.is_some();
+    grader.works_again().await?;
+    if let Some(outage) = grader.outage.as_ref().filter(|_| !was_known) {
+        let did = "a visit without a cookie, while Redis is down";
+        return outage.blamed(fails(did, "the app works again", "", &[&home]));
+    }
     match home.page().is_some_and(|page| page.status < 500) {
         true => Ok(()),
         false => fails(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::super::stage1::log_out;
 use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, Judged, NotHeld, fails, not_judged, shown_keys};
 use crate::check::proxy::HoldPoint;
@@ -27,6 +28,14 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     trips.dedup();
     if trips.is_empty() {
         return Err(not_judged("a visit sends no command"));
+    }
+    let mut copy = user.visitor.clone();
+    log_out(grader, &mut user).await?;
+    let after = copy.home().await;
+    if grader.shows_login(&after) {
+        return Err(not_judged(
+            "the logout does not end the session even without a delayed visit; see logout-ends-the-session",
+        ));
     }
     let points = (0..trips.len().min(MOST_HOLDS))
         .flat_map(|number| [HoldPoint::Before(number), HoldPoint::Replies(number)]);

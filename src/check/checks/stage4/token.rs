@@ -21,11 +21,12 @@ pub(crate) async fn cookie_reveals_nothing(grader: &mut Grader) -> Judged {
     let value = |user: &LoggedIn| user.visitor.cookie(&cookie).unwrap_or_default();
     let (one, two) = (value(&first), value(&second));
     let did = format!("two logins as {name} from two browsers");
-    if reveals(&one, &name) {
+    let mut cookies = first.visitor.cookies().into_iter();
+    if let Some((cookie, value)) = cookies.find(|(_, value)| reveals(value, &name)) {
         return fails(
             did,
-            "a cookie without the name",
-            format!("{cookie}={one}"),
+            "cookies without the name",
+            format!("{cookie}={value}"),
             &[&first.login],
         );
     }
