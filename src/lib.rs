@@ -49,6 +49,9 @@ pub use learn::is_valid_lesson;
 pub use redis_client::connect::{RedisConnection, Unreachable, open};
 
 #[doc(hidden)]
+pub use check::driver;
+
+#[doc(hidden)]
 pub mod untrusted;
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 const MOST_REDIRECTS: usize = 10;
 /// The maximum number of bytes of a page that are read.
 const LARGEST_PAGE: usize = 4 * 1024 * 1024;
+/// The other site of [`Cause::OtherSite`].
+const OTHER_SITE: &str = "https://example.com";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The app and its settings, shared by all visitors.
@@ -76,7 +78,7 @@ pub(crate) struct Visitor {
 pub(crate) enum Cause {
     /// A link or form on the app's own pages.
     OwnPage,
-    /// A link on another site.
+    /// A link or form on another site.
     OtherSite,
     /// The browser loads the page in advance.
     Prefetch,
@@ -108,6 +110,11 @@ impl Visitor {
             }),
             jar: self.jar.clone(),
         }
+    }
+
+    /// Returns the address of a path of the app.
+    pub(crate) fn url(&self, path: &str) -> Url {
+        self.site.settings.url(path)
     }
 
     /// Visits the home page.
@@ -147,14 +154,14 @@ impl Visitor {
         Exchange::record(site.proxy.as_ref(), async |hops| self.send(hops, form).await).await
     }
 
-    /// Sends a form, but does not follow the redirect.
-    pub(crate) async fn submit_only(&mut self, form: &Form) -> Exchange {
+    /// Sends a form, and does not follow the redirect.
+    pub(crate) async fn submit_only(&mut self, form: &Form, cause: Cause) -> Exchange {
         let site = Arc::clone(&self.site);
         Exchange::record(site.proxy.as_ref(), async |hops| {
             let started = Instant::now();
             let body = Serializer::new(String::new()).extend_pairs(&form.fields).finish();
             let answer = self
-                .request(&Method::POST, &form.action, Some(&body), Cause::OwnPage)
+                .request(&Method::POST, &form.action, Some(&body), cause)
                 .await;
             let (method, url) = (Method::POST.to_string(), form.action.clone());
             hops.push(Hop {
@@ -353,7 +360,7 @@ impl Visitor {
                     .header("sec-fetch-user", "?1")
                     .header("referer", url.as_str());
             }
-            Cause::OtherSite => request = request.header("referer", "https://example.com/"),
+            Cause::OtherSite => request = request.header("referer", format!("{OTHER_SITE}/")),
             Cause::Prefetch => {
                 request = request
                     .header("sec-purpose", "prefetch")
@@ -371,7 +378,14 @@ impl Visitor {
         let request = match body {
             Some(body) => request
                 .header("content-type", FORM)
-                .header("origin", &origin)
+                .header(
+                    "origin",
+                    if cause == Cause::OtherSite {
+                        OTHER_SITE
+                    } else {
+                        &origin
+                    },
+                )
                 .body(Body::from(body.to_owned())),
             None => request.body(Body::empty()),
         };
@@ -424,7 +438,17 @@ impl Visitor {
             .map(|(_, value)| value)
     }
 
-    /// Returns a copy of this visitor in which one cookie has another value, or is missing.
+    /// Returns a visitor with only this cookie.
+    pub(crate) fn with_only_cookie(&self, name: &str, value: &str) -> Self {
+        let mut other = Self::new(&self.site);
+        // A browser ignores an invalid cookie.
+        let _ = other
+            .jar
+            .parse(&format!("{name}={value}; Path=/"), &self.url("/"));
+        other
+    }
+
+    /// Returns the same visitor with another value of one of its cookies, or without this cookie.
     pub(crate) fn with_cookie(&self, name: &str, value: Option<&str>) -> Self {
         let mut other = Self::new(&self.site);
         let url = self.site.settings.url(&self.site.settings.pages.home);

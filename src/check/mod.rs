@@ -7,6 +7,8 @@
 pub(crate) mod app;
 pub(crate) mod browser;
 mod checks;
+#[doc(hidden)]
+pub mod driver;
 mod exchange;
 pub(crate) mod grader;
 mod page;

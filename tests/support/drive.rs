@@ -1,6 +1,7 @@
 //! One test scenario for all apps of the tutorial: `sessiontut serve` and the examples in every language.
 
-use super::http::{Answer, Visitor};
+use sessiontut::driver::{AppAnswer, AppVisitor};
+
 use super::redis_server::RedisServer;
 use super::wait::wait_for;
 
@@ -42,15 +43,60 @@ struct Drive {
     port: u16,
 }
 
-impl Drive {
-    fn newcomer(&self) -> Visitor {
-        Visitor::at(self.port)
+/// What the scenario expects of responses.
+trait Expected: Sized {
+    /// Panics unless there is a response with this status.
+    fn expect_status(self, status: u16) -> AppAnswer;
+    /// Panics unless there is a page that contains this text.
+    fn says(self, wanted: &str) -> AppAnswer;
+}
+
+impl Expected for Result<AppAnswer, String> {
+    #[track_caller]
+    fn expect_status(self, status: u16) -> AppAnswer {
+        self.unwrap().expect_status(status)
     }
 
     #[track_caller]
-    fn logged_in(&self, name: &str) -> Visitor {
+    fn says(self, wanted: &str) -> AppAnswer {
+        self.unwrap().says(wanted)
+    }
+}
+
+impl Expected for AppAnswer {
+    #[track_caller]
+    fn expect_status(self, status: u16) -> AppAnswer {
+        assert_eq!(self.status, status, "{:?}\n{}", self.headers, self.body);
+        self
+    }
+
+    #[track_caller]
+    fn says(self, wanted: &str) -> AppAnswer {
+        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (text, wanted) = (squeezed(&self.text), squeezed(wanted));
+        assert!(
+            text.contains(&wanted),
+            "{wanted:?} is missing in {}: {text}",
+            self.status
+        );
+        self
+    }
+}
+
+/// Sends the login form with this name.
+fn log_in(visitor: &mut AppVisitor, name: &str) -> AppAnswer {
+    visitor.post_login(&[("username", name)], true).unwrap()
+}
+
+impl Drive {
+    fn newcomer(&self) -> AppVisitor {
+        AppVisitor::at(self.port).unwrap()
+    }
+
+    #[track_caller]
+    fn logged_in(&self, name: &str) -> AppVisitor {
         let mut visitor = self.newcomer();
-        leads_home(&visitor.log_in(name));
+        leads_home(&log_in(&mut visitor, name));
         visitor
     }
 
@@ -68,20 +114,20 @@ impl Drive {
 
     fn logs_in_and_counts(&self, redis: &RedisServer) {
         let mut visitor = self.newcomer();
-        visitor.get("/").expect(200).says("You are not logged in");
-        let form = visitor.get("/login").expect(200);
+        visitor.get("/").expect_status(200).says("You are not logged in");
+        let form = visitor.get("/login").expect_status(200);
         assert!(form.body.contains(r#"name="username""#), "{}", form.body);
-        leads_home(&visitor.get("/logout"));
+        leads_home(&visitor.get("/logout").unwrap());
 
-        let answer = visitor.log_in("ada");
+        let answer = log_in(&mut visitor, "ada");
         leads_home(&answer);
         has_attributes(&answer);
         for visit in 1..=3 {
-            let page = visitor.get("/").expect(200).says("Logged in as ada");
-            assert!(!page.text().contains("not logged in"), "{}", page.text());
-            assert_eq!(page.visits(), (self.stage > 1).then_some(visit));
+            let page = visitor.get("/").expect_status(200).says("Logged in as ada");
+            assert!(!page.text.contains("not logged in"), "{}", page.text);
+            assert_eq!(page.visits, (self.stage > 1).then_some(visit));
         }
-        visitor.get("/login").expect(200);
+        visitor.get("/login").expect_status(200);
 
         let Some(key) = self.key(redis, "ada") else {
             assert_eq!(session_keys(redis), [""; 0]);
@@ -95,7 +141,7 @@ impl Drive {
             (_, left) => assert!((1..=TTL).contains(&left), "{left}"),
         }
         if self.stage == 4 {
-            let token = visitor.cookie.unwrap();
+            let token = visitor.cookie().unwrap();
             assert!(token.len() >= 22, "128 bits at least: {token}");
             assert!(key.starts_with("sessiontut:session:"), "{key}");
             assert!(!key.contains(&token) && !format!("{fields:?}").contains(&token));
@@ -105,7 +151,7 @@ impl Drive {
 
     fn shows_names_as_text(&self) {
         for name in [SCRIPT, "Zoë & \"Jan\" <b>", "{\"a\":1}", "j:{\"a\":1}", "日本"] {
-            let page = self.logged_in(name).get("/").expect(200);
+            let page = self.logged_in(name).get("/").expect_status(200);
             let page = page.says(&format!("Logged in as {name}"));
             assert!(
                 !page.body.contains(SCRIPT) && !page.body.contains("<b>"),
@@ -119,20 +165,20 @@ impl Drive {
         let mut visitor = self.logged_in("grace");
         let long = "x".repeat(65);
         for name in ["", "  ", &long, "a\u{7}b"] {
-            let answer = visitor.log_in(name).expect(422);
+            let answer = log_in(&mut visitor, name).expect_status(422);
             assert!(answer.body.contains(r#"name="username""#), "{}", answer.body);
         }
-        visitor.post_login(&[], b"other=1").expect(422);
-        let elsewhere = [("Sec-Fetch-Site", "cross-site")];
-        visitor.post_login(&elsewhere, b"username=eve").expect(403);
+        visitor.post_login(&[("other", "1")], true).expect_status(422);
+        visitor
+            .post_login(&[("username", "eve")], false)
+            .expect_status(403);
         visitor.get("/").says("Logged in as grace");
-        let own_form = [("Sec-Fetch-Site", "same-origin")];
-        leads_home(&visitor.post_login(&own_form, b"username=grace"));
-        visitor.log_in(&"é".repeat(64)).expect(303);
+        leads_home(&log_in(&mut visitor, "grace"));
+        log_in(&mut visitor, &"é".repeat(64)).expect_status(303);
     }
 
     fn believes_no_forged_cookie(&self, redis: &RedisServer) {
-        let good = self.logged_in("mallory").cookie.unwrap();
+        let good = self.logged_in("mallory").cookie().unwrap();
         let known = session_keys(redis);
         let mut changed = good.clone();
         let last = changed.pop();
@@ -148,11 +194,11 @@ impl Drive {
             "%",
             &"x".repeat(3000),
         ] {
-            let page = self.newcomer().with_cookie(cookie).get("/").expect(200);
+            let page = self.newcomer().with_cookie(cookie).get("/").expect_status(200);
             page.says("You are not logged in");
         }
         if self.stage == 4 {
-            let page = self.newcomer().with_cookie(&changed).get("/").expect(200);
+            let page = self.newcomer().with_cookie(&changed).get("/").expect_status(200);
             page.says("You are not logged in");
         }
         wait_for("the keys of forged tokens to go", || {
@@ -164,15 +210,15 @@ impl Drive {
         let mut visitor = self.logged_in("alan");
         visitor.get("/").says("Logged in as alan");
         let kept = visitor.clone();
-        let answer = visitor.get("/logout");
+        let answer = visitor.get("/logout").unwrap();
         leads_home(&answer);
-        assert_eq!(visitor.cookie, None, "{:?}", answer.headers);
-        visitor.get("/").expect(200).says("You are not logged in");
+        assert_eq!(visitor.cookie(), None, "{:?}", answer.headers);
+        visitor.get("/").expect_status(200).says("You are not logged in");
         if self.stage == 4 {
             assert_eq!(self.key(redis, "alan"), None);
             let known = session_keys(redis);
             let mut copy = kept;
-            copy.get("/").expect(200).says("You are not logged in");
+            copy.get("/").expect_status(200).says("You are not logged in");
             wait_for("a dead token's key to go", || {
                 (session_keys(redis) == known).then_some(())
             });
@@ -192,9 +238,9 @@ impl Drive {
 
         redis.ask(&["PEXPIRE", &key, "50"]);
         wait_for("the session to end", || (redis.pttl(&key) == -2).then_some(()));
-        let page = visitor.get("/").expect(200);
+        let page = visitor.get("/").expect_status(200);
         if self.stage == 3 {
-            assert_eq!(page.says("Logged in as edsger").visits(), Some(1));
+            assert_eq!(page.says("Logged in as edsger").visits, Some(1));
             assert!(
                 (1..=TTL).contains(&redis.pttl(&key)),
                 "the first visit has a TTL, too"
@@ -208,33 +254,36 @@ impl Drive {
     fn changes_its_token_at_login(&self, redis: &RedisServer) {
         let mut visitor = self.logged_in("kay");
         let first = visitor.clone();
-        visitor.log_in("alan").expect(303);
-        assert_ne!(visitor.cookie, first.cookie);
+        log_in(&mut visitor, "alan").expect_status(303);
+        assert_ne!(visitor.cookie(), first.cookie());
         assert_eq!(self.key(redis, "kay"), None, "the old session is still there");
         first.clone().get("/").says("You are not logged in");
 
         let mut planted = self.newcomer().with_cookie(&"p".repeat(43));
-        planted.log_in("victim").expect(303);
+        log_in(&mut planted, "victim").expect_status(303);
         let mut attacker = self.newcomer().with_cookie(&"p".repeat(43));
         attacker.get("/").says("You are not logged in");
 
         let key = self.key(redis, "victim").unwrap();
         redis.ask(&["HSET", &key, "created", "1000000000"]);
-        planted.get("/").expect(200).says("You are not logged in");
+        planted.get("/").expect_status(200).says("You are not logged in");
         leaves_no_key(redis, &key);
     }
 
-    fn says_when_redis_is_gone(&self, mut visitor: Visitor) {
-        self.newcomer().get("/login").expect(200);
-        self.newcomer().get("/").expect(200).says("You are not logged in");
+    fn says_when_redis_is_gone(&self, mut visitor: AppVisitor) {
+        self.newcomer().get("/login").expect_status(200);
+        self.newcomer()
+            .get("/")
+            .expect_status(200)
+            .says("You are not logged in");
         if self.stage == 1 {
-            visitor.get("/").expect(200).says("Logged in as ada");
+            visitor.get("/").expect_status(200).says("Logged in as ada");
             return;
         }
-        let answer = visitor.get("/").expect(503);
+        let answer = visitor.get("/").expect_status(503);
         assert!(answer.header("retry-after").is_some(), "{:?}", answer.headers);
         if self.stage == 4 {
-            visitor.log_in("grace").expect(503);
+            log_in(&mut visitor, "grace").expect_status(503);
         }
     }
 }
@@ -248,13 +297,13 @@ fn leaves_no_key(redis: &RedisServer, key: &str) {
 }
 
 #[track_caller]
-fn leads_home(answer: &Answer) {
+fn leads_home(answer: &AppAnswer) {
     assert_eq!(answer.status, 303, "{}", answer.body);
     assert_eq!(answer.header("location"), Some("/"));
 }
 
 #[track_caller]
-fn has_attributes(answer: &Answer) {
+fn has_attributes(answer: &AppAnswer) {
     let cookies: Vec<&str> = answer.all("set-cookie").collect();
     assert_eq!(cookies.len(), 1, "{cookies:?}");
     let attributes: Vec<String> = cookies[0].split("; ").skip(1).map(str::to_lowercase).collect();

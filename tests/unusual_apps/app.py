@@ -208,6 +208,8 @@ def cookie_value(token):
 
 def token_of_request():
     value = request.cookies.get(COOKIE)
+    if value is not None and has("quoted cookie"):
+        return value.strip('"')
     if value is not None and has("signature in a second cookie"):
         return value if hmac.compare_digest(request.cookies.get(COOKIE + ".sig", ""), signature(value)) else None
     if value is None or not has("signed id"):

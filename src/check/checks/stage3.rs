@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::check::browser::Cause;
 use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, Judged, LoggedIn, NotHeld, fails, not_judged, shown_keys};
 use crate::check::redis_command::{Key, SeenCommand};
@@ -100,7 +101,7 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
                 let name = grader.name();
                 let mut visitor = grader.visitor();
                 let form = visitor.login_form(&name).await;
-                visitor.submit_only(&form).await
+                visitor.submit_only(&form, Cause::OwnPage).await
             }
             _ => grader.visit(&mut user).await?,
         };
@@ -171,7 +172,7 @@ pub(super) async fn cut_visit_leaves_a_ttl(grader: &mut Grader) -> Judged {
         let name = grader.name();
         let mut visitor = grader.visitor();
         let form = visitor.login_form(&name).await;
-        visitor.submit_only(&form).await;
+        visitor.submit_only(&form, Cause::OwnPage).await;
         let proxy = grader.proxy()?;
         proxy.cut_after(cut);
         let mut visit = visitor.home().await;

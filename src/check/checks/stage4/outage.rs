@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::check::browser::Cause;
 use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, Judged, NotHeld, RECOVER_WITHIN, RETRY, fails, shown_keys};
 use crate::check::redis_command::Key;
@@ -178,8 +179,8 @@ pub(crate) async fn cut_login_leaves_nothing(grader: &mut Grader) -> Judged {
     let name = grader.name();
     let mut visitor = grader.visitor();
     let form = visitor.login_form(&name).await;
-    // The redirect is not followed, because the visit that it causes is not part of the login.
-    let whole = visitor.submit_only(&form).await;
+    // Without the redirect: a visit is another matter.
+    let whole = visitor.submit_only(&form, Cause::OwnPage).await;
     let commands = whole.cuts();
     for cut in 1..=commands.min(MOST_CUTS) {
         let name = grader.name();
@@ -188,7 +189,7 @@ pub(crate) async fn cut_login_leaves_nothing(grader: &mut Grader) -> Judged {
         let proxy = grader.proxy()?;
         let before = proxy.living_keys().await;
         proxy.cut_after(cut);
-        let mut login = visitor.submit_only(&form).await;
+        let mut login = visitor.submit_only(&form, Cause::OwnPage).await;
         let was_cut = proxy.was_cut();
         grader.settle(&mut login).await;
         if !was_cut {

@@ -1,0 +1,144 @@
+//! The visitor of `check` for the tests of `examples/`: synchronous, and without following redirects.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use url::Url;
+
+use super::browser::{Cause, Site, Visitor};
+use super::page::{Form, Page};
+use super::progress::Progress;
+use super::settings::{AppPages, Settings};
+use crate::signals;
+
+/// The cookie of the tutorial's app.
+const COOKIE: &str = "session";
+
+/// A visitor of the tutorial's app on this host. A clone has copies of the cookies.
+#[derive(Clone)]
+pub struct AppVisitor {
+    visitor: Visitor,
+    runtime: Arc<Runtime>,
+}
+
+/// A response, before redirects.
+#[derive(Clone, Debug)]
+pub struct AppAnswer {
+    pub status: u16,
+    /// In the received order, with names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    /// The text that a visitor reads.
+    pub text: String,
+    /// The number of visits in the text.
+    pub visits: Option<i64>,
+}
+
+impl AppVisitor {
+    /// Creates a visitor without cookies for the app on this port.
+    ///
+    /// # Errors
+    /// Returns the system's error if no runtime can be created.
+    pub fn at(port: u16) -> std::io::Result<Self> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let base = Url::parse(&format!("http://{address}/")).map_err(std::io::Error::other)?;
+        let settings = Settings {
+            stage: 4,
+            only_stage: false,
+            base,
+            ttl: Duration::from_secs(10),
+            max_age: None,
+            pages: AppPages::default(),
+        };
+        let site = Site {
+            settings,
+            address,
+            proxy: None,
+            tls: None,
+            progress: Arc::new(Progress::new(Box::new(|_, _| Box::new(|_| {})))),
+            answered: Arc::default(),
+        };
+        Ok(Self {
+            visitor: Visitor::new(&Arc::new(site)),
+            runtime: Arc::new(signals::runtime()?),
+        })
+    }
+
+    /// Opens a path.
+    ///
+    /// # Errors
+    /// Returns why there is no response.
+    pub fn get(&mut self, path: &str) -> Result<AppAnswer, String> {
+        let exchange = self.runtime.block_on(self.visitor.get(path, Cause::OwnPage));
+        let first = exchange.hops.into_iter().next();
+        first.map_or_else(
+            || Err("no request".to_owned()),
+            |hop| hop.answer.map(AppAnswer::of),
+        )
+    }
+
+    /// Sends the login form with these fields, from a page of the app or of another site.
+    ///
+    /// # Errors
+    /// Returns why there is no response.
+    pub fn post_login(&mut self, fields: &[(&str, &str)], is_from_here: bool) -> Result<AppAnswer, String> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let cause = match is_from_here {
+            true => Cause::OwnPage,
+            false => Cause::OtherSite,
+        };
+        let form = Form {
+            action: self.visitor.url("/login"),
+            is_post: true,
+            fields: fields.iter().map(owned).collect(),
+        };
+        let exchange = self.runtime.block_on(self.visitor.submit_only(&form, cause));
+        let first = exchange.hops.into_iter().next();
+        first.map_or_else(
+            || Err("no request".to_owned()),
+            |hop| hop.answer.map(AppAnswer::of),
+        )
+    }
+
+    /// Returns the value of the session cookie.
+    #[must_use]
+    pub fn cookie(&self) -> Option<String> {
+        self.visitor.cookie(COOKIE)
+    }
+
+    /// Returns a visitor of the same app with only this session cookie.
+    #[must_use]
+    pub fn with_cookie(&self, value: &str) -> Self {
+        Self {
+            visitor: self.visitor.with_only_cookie(COOKIE, value),
+            runtime: Arc::clone(&self.runtime),
+        }
+    }
+}
+
+impl AppAnswer {
+    fn of(page: Page) -> Self {
+        Self {
+            status: page.status,
+            text: page.text(),
+            visits: page.visits(&AppPages::default()),
+            headers: page.headers,
+            body: page.body,
+        }
+    }
+
+    /// Returns the first header with this name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(found, _)| found == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Returns all headers with this name.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let matching = self.headers.iter().filter(move |(found, _)| found == name);
+        matching.map(|(_, value)| value.as_str())
+    }
+}
