@@ -72,6 +72,7 @@ impl IntoResponse for RedisUnavailable {
 }
 // endregion unavailable
 
+// region helpers
 pub fn page(body: &str) -> Html<String> {
     Html(format!(
         "<!doctype html>\n<title>Sessions</title>\n<p>{body}</p>\n"
@@ -90,6 +91,7 @@ pub fn cookie(value: String) -> Cookie<'static> {
         .path("/")
         .build()
 }
+// endregion helpers
 
 /// The user name from a form that was sent by this site.
 pub struct UserName(pub String);

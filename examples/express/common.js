@@ -1,13 +1,9 @@
 // Code that all stages share: settings, the page, and validation of the login form.
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import cookieParser from 'cookie-parser';
 import express from 'express';
-import { createClient } from 'redis';
 
 const { HOST = '127.0.0.1', PORT = '5000', REDIS_URL, SECRET_KEY } = process.env;
-
-export const COOKIE = { httpOnly: true, sameSite: 'lax', path: '/' };
 
 export const FORM = `<!doctype html>
 <title>Login</title>
@@ -28,6 +24,8 @@ export function newApp() {
 // endregion settings
 
 // region connect
+import { createClient } from 'redis';
+
 export async function connect() {
   if (!REDIS_URL) throw new Error('REDIS_URL is not set');
   const redis = createClient({
@@ -46,6 +44,8 @@ export async function connect() {
 // endregion connect
 
 // region unavailable
+import { setTimeout as sleep } from 'node:timers/promises';
+
 export class RedisUnavailable extends Error {}
 
 // Waits up to a second for a reply. Nothing is sent twice.
@@ -67,6 +67,9 @@ function redisIsUnavailable(error, request, response, next) {
 }
 // endregion unavailable
 
+// region helpers
+export const COOKIE = { httpOnly: true, sameSite: 'lax', path: '/' };
+
 export function page(body) {
   return `<!doctype html>\n<title>Sessions</title>\n<p>${body}</p>\n`;
 }
@@ -74,6 +77,7 @@ export function page(body) {
 export function escape(text) {
   return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
+// endregion helpers
 
 // Returns the form's user name. If it is invalid (422) or another site sent the form (403), sends the response and
 // returns undefined.

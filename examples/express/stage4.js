@@ -8,8 +8,6 @@ const IDLE_SECONDS = 10;
 const MAX_AGE_SECONDS = 8 * 60 * 60;
 // endregion limits
 
-const now = () => Math.floor(Date.now() / 1000);
-
 // Sessions in Redis. Every visit refreshes the TTL.
 class SessionStore {
   constructor(redis) {
@@ -20,8 +18,9 @@ class SessionStore {
   async create(username) {
     const token = randomBytes(32).toString('base64url');
     const key = this.key(token);
+    const created = Math.floor(Date.now() / 1000);
     const multi = this.redis.multi() // MULTI … EXEC
-      .hSet(key, { username, created: now() })
+      .hSet(key, { username, created })
       .expire(key, IDLE_SECONDS);
     await withTimeout(multi.exec());
     return token;
@@ -50,7 +49,7 @@ class SessionStore {
   }
 
   isTooOld(session) {
-    return now() - Number(session.created) > MAX_AGE_SECONDS;
+    return Date.now() / 1000 - Number(session.created) > MAX_AGE_SECONDS;
   }
   // endregion visit
 

@@ -49,8 +49,10 @@ def redis_is_unavailable(error):
 # endregion unavailable
 
 
+# region helpers
 def page(body):
     return f"<!doctype html>\n<title>Sessions</title>\n<p>{body}</p>\n"
+# endregion helpers
 
 
 def posted_name():
