@@ -568,7 +568,7 @@ fn an_app_behind_https_is_judged_if_its_certificate_is_trusted() {
 fn masked(report: &str) -> String {
     let masks = [
         (r"\d+\.\d ms", "N ms"),
-        (r"-[0-9a-f]{6}-\d\d", "-RUN-NN"),
+        (r"[a-z]+-[0-9a-f]{6}-\d\d", "ada-RUN-NN"),
         (r"session=[A-Za-z0-9._-]+", "session=TOKEN"),
         (r"session:[0-9a-f]{64}", "session:DIGEST"),
         (r"[^ \x22]*/check-\d+\.log", "FILE"),

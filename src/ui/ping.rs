@@ -15,7 +15,7 @@ use crate::clock;
 use crate::ping::causes::Cause;
 use crate::ping::history::ProbeHistory;
 use crate::ping::modes::ModeEvent;
-use crate::ping::observation::{Observations, PeerCertificate};
+use crate::ping::observation::{Observations, PeerCertificate, role_text};
 use crate::ping::report::text::{self, ReportLine};
 use crate::ping::report::{self, ReportStep, Status};
 use crate::ping::verdict::Verdict;
@@ -366,15 +366,7 @@ fn event_text(event: &WatchEvent) -> String {
     }
 }
 
-fn role_text(role: &str) -> String {
-    match role {
-        "master" => "primary".into(),
-        "slave" => "replica".into(),
-        other => crate::sanitize::line(other).into_owned(),
-    }
-}
-
-/// Prints the totals and percentiles.
+/// Prints totals and percentiles.
 pub(crate) fn history_summary(history: &ProbeHistory, elapsed: Duration) {
     let columns = window::columns(&Term::stdout());
     let mut lines: Vec<String> = summary_lines(history, elapsed)

@@ -8,6 +8,7 @@ use redis::Value;
 
 use super::{Dial, NamedPrimary};
 use crate::ping::response::{Response, is_unknown_command, items, text};
+use crate::sanitize;
 
 /// The number of hash slots in a cluster.
 pub(crate) const SLOTS: u16 = 16384;
@@ -122,6 +123,11 @@ impl ServerInfo {
             .or_else(|| self.field("role").map(str::to_owned))
     }
 
+    /// Returns the role as messages name it.
+    pub fn role_text(&self) -> Option<String> {
+        self.role_name().map(|name| role_text(&name))
+    }
+
     /// Whether this is a Sentinel.
     pub fn is_sentinel(&self) -> bool {
         self.field("redis_mode") == Some("sentinel") || self.role_name().as_deref() == Some("sentinel")
@@ -160,5 +166,13 @@ impl ServerInfo {
                 || link.is_some_and(|link| {
                     matches!(link.as_str(), "connect" | "connecting" | "handshake" | "none")
                 }))
+    }
+}
+/// Returns a role from a reply of Redis as messages name it: `primary` or `replica` for `master` or `slave`.
+pub(crate) fn role_text(name: &str) -> String {
+    match name {
+        "master" => "primary".into(),
+        "slave" => "replica".into(),
+        other => sanitize::line(other).into_owned(),
     }
 }

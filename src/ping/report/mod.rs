@@ -303,10 +303,9 @@ fn role(seen: &Observations) -> Outcome {
     if seen.server.role.is_none() {
         return skipped("not reached");
     }
-    let Some(role) = seen.server.role_name() else {
+    let Some(role) = seen.server.role_text() else {
         return skipped("the server does not report its role");
     };
-    let role = sanitize::line(&role);
     match &seen.write_test {
         Some(test) if test.has_passed() => {
             let commands: Vec<&str> = test.queued.iter().map(|(name, _)| *name).collect();

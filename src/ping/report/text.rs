@@ -119,8 +119,8 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
     match &verdict.finding {
         None => {
             let name = if practice.is_empty() { "Redis" } else { practice };
-            let role = seen.server.role_name();
-            let role = role.map_or_else(String::new, |role| format!(", {}", sanitize::line(&role)));
+            let role = seen.server.role_text();
+            let role = role.map_or_else(String::new, |role| format!(", {role}"));
             let median = median(&seen.ping.round_trips);
             let speed = match seen.ping.round_trips.len() {
                 _ if median.is_zero() => String::new(),

@@ -155,10 +155,13 @@ impl Screen {
 
     /// Asks whether the learner wants to leave the lesson.
     pub(super) fn is_leaving(&mut self) -> Result<bool, Interrupted> {
+        const QUESTION: &str = "leave the lesson?  y leave  n stay";
+        let mut line = QUESTION.to_owned();
         loop {
-            match self.key("leave the lesson?  y leave  n stay")? {
+            match self.key(&line)? {
                 Some(Key::Char('y' | 'Y' | 'q' | 'Q')) => return Ok(true),
                 Some(Key::Char('n' | 'N') | Key::Enter | Key::Esc) => return Ok(false),
+                Some(Key::Char(_)) => line = format!("press y or n:  {QUESTION}"),
                 _ => {}
             }
         }
