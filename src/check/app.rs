@@ -17,7 +17,7 @@ use crate::random;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long the app may take to listen if it keeps printing. Some start commands compile the app first.
 const READY_WITHIN_AT_MOST: Duration = Duration::from_secs(300);
-/// How long the app may take to end after SIGTERM.
+/// How long the app may take to exit after SIGTERM.
 const END_WITHIN: Duration = Duration::from_secs(5);
 /// How often the port or the process is polled.
 const POLL: Duration = Duration::from_millis(25);
@@ -177,7 +177,7 @@ impl App {
     /// Starts a second instance of the same app, on another port.
     ///
     /// # Errors
-    /// [`AppError`] if it does not start.
+    /// [`AppError`] if the second instance does not start.
     pub(crate) async fn start_another(&self, progress: &Progress) -> Result<Self, AppError> {
         let mut command = self.command.clone();
         if let Ok(port) = TcpListener::bind((command.address.ip(), 0)).and_then(|free| free.local_addr()) {
@@ -276,14 +276,14 @@ impl App {
         last.iter().map(|line| (*line).to_owned()).collect()
     }
 
-    /// Returns how the app has ended, or `None` if it still runs.
+    /// Returns how the app has exited without being stopped by this program, or `None` if it still runs.
     pub(crate) fn ended(&mut self) -> Option<Ended> {
         let status = self.child.as_mut()?.try_wait().ok()??;
         let tail = self.output_tail();
         Some(Ended { status, tail })
     }
 
-    /// Asks the process group to end, and kills it after 5 s.
+    /// Asks the process group to exit, and kills it after 5 s.
     pub(crate) async fn stop(&mut self, progress: &Progress) {
         if let Some(child) = &mut self.child {
             signal_group(child, GroupSignal::Terminate);
@@ -367,7 +367,7 @@ pub(crate) fn other_loopback(address: SocketAddr) -> Option<SocketAddr> {
     Some(SocketAddr::new(other, address.port()))
 }
 
-/// Whether a program listens on this address.
+/// Whether a program is listening on this address.
 pub(crate) fn answers(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, CONNECT_WITHIN).is_ok()
 }

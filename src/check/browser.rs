@@ -154,7 +154,7 @@ impl Visitor {
         Exchange::record(site.proxy.as_ref(), async |hops| self.send(hops, form).await).await
     }
 
-    /// Sends a form, and does not follow the redirect.
+    /// Sends a form, but does not follow the redirect.
     pub(crate) async fn submit_only(&mut self, form: &Form, cause: Cause) -> Exchange {
         let site = Arc::clone(&self.site);
         Exchange::record(site.proxy.as_ref(), async |hops| {
@@ -448,7 +448,7 @@ impl Visitor {
         other
     }
 
-    /// Returns the same visitor with another value of one of its cookies, or without this cookie.
+    /// Returns a copy of this visitor in which one cookie has another value, or is missing.
     pub(crate) fn with_cookie(&self, name: &str, value: Option<&str>) -> Self {
         let mut other = Self::new(&self.site);
         let url = self.site.settings.url(&self.site.settings.pages.home);

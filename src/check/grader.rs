@@ -129,7 +129,7 @@ pub(crate) struct LoggedIn {
 /// The names begin with different letters. So if several keys begin with the same characters, these are not
 /// part of a name.
 const FIRST_NAMES: [&str; 8] = ["ada", "grace", "edsger", "kay", "linus", "mary", "tim", "joan"];
-/// The time for what an app does after its response.
+/// How long to wait for commands that the app sends after its response.
 const SETTLE: Duration = Duration::from_millis(150);
 /// How long a process may take to end after a crash.
 const CRASH_WITHIN: Duration = Duration::from_millis(500);
@@ -137,7 +137,7 @@ const CRASH_WITHIN: Duration = Duration::from_millis(500);
 const BACK_WITHIN: Duration = Duration::from_secs(3);
 /// After this many checks without a response, the app is not visited any more.
 const MOST_HUNG: usize = 3;
-/// How long the app may take to work again when Redis is back.
+/// How long the app may take to recover when Redis is back.
 pub(crate) const RECOVER_WITHIN: Duration = Duration::from_secs(10);
 /// Interval between logins of an app that does not work yet.
 pub(crate) const RETRY: Duration = Duration::from_millis(250);
@@ -322,7 +322,7 @@ impl Grader {
             .collect())
     }
 
-    /// Starts a countdown, which shows what will happen at its end.
+    /// Starts a countdown, which shows what the wait is for.
     pub(crate) fn countdown(&self, what: &str, span: Duration) -> Countdown {
         self.site.progress.countdown(what, span)
     }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::deadline::{Deadline, if_quick};
 
-/// How often the time left changes.
+/// How often the displayed countdown is updated.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 
-/// Called at the beginning of a wait with what happens at its end, and its length. Returns a function that shows the time
-/// left.
+/// A function that is called when a wait begins, with what the wait is for and its length. It returns a
+/// function that shows the time left.
 pub(crate) type OnWait = Box<dyn Fn(&str, Duration) -> Box<dyn FnMut(Duration)> + Send + Sync>;
 
 /// Shows waits to the user, one at a time.
@@ -72,14 +72,14 @@ impl Drop for Shown<'_> {
     }
 }
 
-/// A wait in several parts, such as the pauses between visits.
+/// A countdown over several waits, such as the pauses between visits.
 pub(crate) struct Countdown {
     show: Box<dyn FnMut(Duration)>,
     end: Deadline,
 }
 
 impl Countdown {
-    /// Waits, and shows the time until the end of the whole countdown.
+    /// Waits for this time, and shows the time until the whole countdown ends.
     pub(crate) async fn wait(&mut self, span: Duration) {
         let deadline = Deadline::after(span);
         while !deadline.is_over() {

@@ -441,7 +441,7 @@ impl Proxy {
         self.shared.state().mode == Mode::Forward
     }
 
-    /// Stops answering.
+    /// Stops replying.
     pub(crate) fn be_silent(&self) {
         self.shared.state().mode = Mode::Silent;
     }

@@ -163,7 +163,7 @@ async fn grade(
         false => Some(output_file()?),
     };
     let app = tokio::select! {
-        app = app(args, address, redis_url, output.as_deref(), &progress) => Some(app?),
+        app = app(args, &settings.base, address, redis_url, output.as_deref(), &progress) => Some(app?),
         () = stop.asked() => None,
     };
     let Some((app, address)) = app else {
@@ -298,7 +298,7 @@ async fn app(
             return Ok((None, address));
         }
         if !std::mem::replace(&mut is_noted, true) {
-            ui::note(&format!("waiting until {} answers (Ctrl-C ends)", args.url));
+            ui::note(&format!("waiting until {base} answers (Ctrl-C ends)"));
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -111,7 +111,7 @@ pub(crate) fn json(value: &Value, is_indented: bool) {
     super::answered(writer::out_json(&writer::json(value, is_indented)));
 }
 
-/// Returns a function that shows the time left. On a terminal, this is a countdown; elsewhere, one line.
+/// Returns a function that shows the time left: as a countdown on a terminal, or as one line elsewhere.
 pub(crate) fn countdown(what: &str, span: Duration) -> Box<dyn FnMut(Duration)> {
     if !std::io::stderr().is_terminal() {
         note(&format!("{what} in {:.1} s", span.as_secs_f64()));

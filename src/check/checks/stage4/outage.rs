@@ -11,7 +11,7 @@ use crate::deadline::Deadline;
 
 /// How long the app may take to respond while Redis does not reply.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// The most commands of one login after which the connection is cut.
+/// The connection is cut after the first command of a login, after the second, and so on, up to this number.
 const MOST_CUTS: usize = 8;
 /// What the app did while Redis did not reply.
 #[derive(Clone)]
@@ -179,7 +179,7 @@ pub(crate) async fn cut_login_leaves_nothing(grader: &mut Grader) -> Judged {
     let name = grader.name();
     let mut visitor = grader.visitor();
     let form = visitor.login_form(&name).await;
-    // Without the redirect: a visit is another matter.
+    // The redirect is not followed, because the visit that it causes is not part of the login.
     let whole = visitor.submit_only(&form, Cause::OwnPage).await;
     let commands = whole.cuts();
     for cut in 1..=commands.min(MOST_CUTS) {
@@ -237,7 +237,7 @@ pub(crate) async fn visit_without_cookie_needs_no_redis(grader: &mut Grader) -> 
     proxy.go_down();
     let home = grader.visitor().home().await;
     proxy.come_back();
-    // A client may wait before it connects again.
+    // A client library may wait before it reconnects.
     let was_known = grader.outage.is_some();
     grader.works_again().await?;
     if let Some(outage) = grader.outage.as_ref().filter(|_| !was_known) {
