@@ -287,14 +287,20 @@ fn a_missing_permission_is_named_and_the_rest_is_judged() {
     );
 }
 
-/// Runs `ping --aws` with this script as the program `aws`.
-fn with_program(script: &str, more: &[(&str, &str)]) -> (Home, Value, Duration) {
+/// Returns a home with this script as the program `aws`.
+fn home_with_program(script: &str) -> Home {
     let home = Home::new();
     let bin = home.path().join("bin");
     fs::create_dir(&bin).unwrap();
     let program = bin.join("aws");
     fs::write(&program, format!("#!/bin/bash\n{script}\n")).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    home
+}
+
+/// Runs `ping --aws` with this script as the program `aws`.
+fn with_program(script: &str, more: &[(&str, &str)]) -> (Home, Value, Duration) {
+    let home = home_with_program(script);
     let options = [
         "ping",
         "--json",
@@ -305,7 +311,9 @@ fn with_program(script: &str, more: &[(&str, &str)]) -> (Home, Value, Duration) 
         "3",
         "redis://:Plover-4417@10.0.3.17:6379",
     ];
-    let mut run = home.sessiontut(options).env("PATH", with_programs(&bin));
+    let mut run = home
+        .sessiontut(options)
+        .env("PATH", with_programs(&home.path().join("bin")));
     for (name, value) in more {
         run = run.env(name, value);
     }
@@ -324,6 +332,7 @@ fn a_program_that_misbehaves_is_reported_in_time() {
         "echo '{\"NetworkInterfaces\": ['",
         "echo '[1]'",
         "read -r answer </dev/tty; sleep 60",
+        "for number in 1 2 3 4 5; do echo \"{\\\"NetworkInterfaces\\\": []}\"; sleep 1; done",
         "echo 'aws: [ERROR]: An error occurred (UnauthorizedOperation) when calling the DescribeSubnets operation: no' >&2; exit 254",
         "echo 'Unable to locate credentials. You can configure credentials by running \"aws configure\".' >&2; exit 253",
         "echo 'Could not connect to the endpoint URL: \"https://ec2\"' >&2; exit 255",
@@ -401,4 +410,140 @@ fn the_output_of_the_script_is_judged_like_the_answers() {
     assert_eq!(report["aws"]["first"], "sg.ingress", "{output}");
     assert_eq!(commands(&report, "command").len(), 2, "{report:#}");
     assert_eq!(report["fixes"][0]["undo"], report["aws"]["fixes"][0]["undo"]);
+}
+
+#[test]
+fn aws_is_not_asked_about_a_cause_in_another_layer() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", server.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in server.incoming().flatten() {
+            let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let home = home_with_program("touch \"$HOME/started\"; echo '{}'");
+    let options = ["ping", "--json", "--aws", &url];
+    let path = with_programs(&home.path().join("bin"));
+    let report = home.sessiontut(options).env("PATH", path).run().json();
+    assert_eq!(report["cause"], "proto.not_redis");
+    assert!(report["aws"].is_null(), "{report:#}");
+    assert!(!home.path().join("started").exists());
+}
+
+#[test]
+fn quiet_prints_no_progress() {
+    let home = home_with_program("echo '{}'");
+    let path = with_programs(&home.path().join("bin"));
+    let run = |more: &[&str]| {
+        let options = ["ping", "--timeout", "0.5", "--aws", "redis://10.0.3.17"];
+        let finished = home
+            .sessiontut([&options[..], more].concat())
+            .env("PATH", path.clone())
+            .run();
+        finished.stderr
+    };
+    assert!(run(&[]).contains("describe-network-interfaces"));
+    assert_eq!(run(&["--quiet"]), "");
+}
+
+#[test]
+fn a_report_contains_the_documents_without_account_numbers() {
+    let home = Home::new();
+    let imitation = Imitation::start(&home);
+    let facts: Value = serde_json::from_str(&imitation.get("/build/missing-rule")).unwrap();
+    let url = format!("redis://{}:6379", facts["address"].as_str().unwrap());
+    let file = home.path().join("report.json");
+    let options = [
+        "ping",
+        "--timeout",
+        "0.5",
+        "--aws",
+        "--aws-timeout",
+        "90",
+        "--report",
+        file.to_str().unwrap(),
+        &url,
+    ];
+    with_all(home.sessiontut(options), &imitation.variables())
+        .run()
+        .expect(4);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(!text.contains("123456789012"), "{text}");
+    let report: Value = serde_json::from_str(&text).unwrap();
+    assert!(report["aws"]["documents"].as_array().unwrap().len() > 5);
+    // The report can be judged again, on any computer.
+    let again = judge(&home, &text).expect(4).json();
+    assert_eq!(again["aws"]["checks"], report["aws"]["checks"]);
+    assert_eq!(again["aws"]["fixes"], report["aws"]["fixes"]);
+}
+
+/// Runs `ping --aws` with the real program and this environment.
+fn with_real_program(variables: &[(&str, &str)], timeout: &str) -> (Value, Duration) {
+    let home = Home::new();
+    let config = home.path().join("config");
+    fs::write(
+        &config,
+        "[profile mfa]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = base\nmfa_serial = \
+         arn:aws:iam::123456789012:mfa/x\n[profile base]\naws_access_key_id = x\naws_secret_access_key = x\n",
+    )
+    .unwrap();
+    let options = [
+        "ping",
+        "--json",
+        "--timeout",
+        "0.5",
+        "--aws",
+        "--aws-timeout",
+        timeout,
+        "redis://10.0.3.17",
+    ];
+    let mut run = home
+        .sessiontut(options)
+        .env("PATH", with_programs(tools::python().parent().unwrap()))
+        .env("AWS_CONFIG_FILE", config.to_str().unwrap())
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_REGION", "eu-central-1");
+    for (name, value) in variables {
+        run = run.env(name, value);
+    }
+    let finished = run.run();
+    (finished.json(), finished.took)
+}
+
+fn is_reported(report: &Value) -> bool {
+    let evidence = report["evidence"].as_array().unwrap().len();
+    report["aws"]["verdict"] == "unknown"
+        && !report["aws"]["notes"].as_array().unwrap().is_empty()
+        && evidence > 1
+}
+
+#[test]
+fn the_real_program_without_usable_credentials_is_reported_in_time() {
+    for variables in [&[("AWS_PROFILE", "mfa")][..], &[("AWS_PROFILE", "missing")], &[]] {
+        let (report, took) = with_real_program(variables, "60");
+        assert!(is_reported(&report), "{variables:?}: {report:#}");
+        let commands = report["aws"]["commands"].as_array().unwrap();
+        assert!(commands.len() <= 3, "{variables:?}: {commands:#?}");
+        assert!(took < Duration::from_secs(75), "{variables:?}: {took:?}");
+    }
+}
+
+#[test]
+fn a_dead_or_silent_endpoint_is_reported_in_time() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    for address in [silent.local_addr().unwrap(), closed] {
+        let url = format!("http://{address}");
+        let keys = [
+            ("AWS_ENDPOINT_URL", url.as_str()),
+            ("AWS_ACCESS_KEY_ID", "x"),
+            ("AWS_SECRET_ACCESS_KEY", "x"),
+        ];
+        let (report, took) = with_real_program(&keys, "8");
+        assert!(is_reported(&report), "{address}: {report:#}");
+        assert!(took < Duration::from_secs(20), "{address}: {took:?}");
+    }
 }

@@ -15,6 +15,7 @@ use super::facts::Facts;
 use super::id::{Account, Id, Name, Region};
 use super::read::{FromJson, object};
 use super::scan::{self, Part};
+use super::truth::Truth;
 
 object! {
     /// A network interface.
@@ -299,6 +300,18 @@ impl Documents {
         let Some(document) = document.as_object() else {
             return;
         };
+        // A report of `ping --aws` contains the documents.
+        let reported = document
+            .get("aws")
+            .and_then(|aws| aws.get("documents")?.as_array());
+        for part in reported.into_iter().flatten() {
+            let command = part.get("command").and_then(Value::as_str).unwrap_or_default();
+            if let Some(document) = part.get("document") {
+                self.add(document, command);
+            }
+            let error = part.get("error").and_then(Value::as_str).unwrap_or_default();
+            self.errors.extend(error.lines().filter_map(AwsError::parse));
+        }
         let is_part = ["NextToken", "Marker"]
             .iter()
             .any(|member| document.get(*member).is_some_and(|value| !value.is_null()))
@@ -393,6 +406,18 @@ impl Documents {
             })
             .filter_map(|route| route.prefix_list.as_ref());
         of_groups.chain(of_rules).chain(of_routes).cloned().collect()
+    }
+
+    /// Whether an interface has the address; `None` if no document shows interfaces.
+    pub(crate) fn has_interface_with(&self, address: IpAddr) -> Option<bool> {
+        self.interfaces.as_ref()?;
+        Some(all(&self.interfaces).any(|interface| interface.has(address) == Truth::Yes))
+    }
+
+    /// The route tables that attachments of transit gateways use.
+    pub(crate) fn transit_route_tables(&self) -> BTreeSet<Id> {
+        let used = all(&self.transit_tables).filter_map(|table| table.association.as_ref()?.table.clone());
+        used.collect()
     }
 
     /// Whether a VPC is attached to a transit gateway.

@@ -24,8 +24,11 @@ pub(crate) enum Kind {
     NotAuthorized,
     /// The credentials are expired or wrong.
     Credentials,
-    /// The object does not exist.
+    /// The object does not exist, or the account does not use the service.
     NotFound,
+    TooManyRequests,
+    /// A fix was not accepted.
+    Change,
     Other,
 }
 
@@ -60,6 +63,12 @@ impl AwsError {
             | "AuthFailure"
             | "SignatureDoesNotMatch"
             | "UnrecognizedClientException" => Kind::Credentials,
+            "OptInRequired" => Kind::NotFound,
+            "RequestLimitExceeded" | "Throttling" | "ThrottlingException" => Kind::TooManyRequests,
+            "RulesPerSecurityGroupLimitExceeded"
+            | "NetworkAclEntryLimitExceeded"
+            | "InvalidPermission.Duplicate"
+            | "DryRunOperation" => Kind::Change,
             code if code.ends_with("NotFound") || code.contains("NotFoundFault") => Kind::NotFound,
             _ => Kind::Other,
         };
@@ -67,6 +76,27 @@ impl AwsError {
             code,
             operation,
             kind,
+        })
+    }
+
+    /// Returns the reason why a fix was not accepted, in one sentence.
+    pub(crate) fn explanation(&self) -> Option<&'static str> {
+        Some(match self.code.as_str() {
+            "RulesPerSecurityGroupLimitExceeded" => {
+                "RulesPerSecurityGroupLimitExceeded: the security group has as many rules as the quota allows, and a prefix list counts \
+                 with its maximum number of entries; remove rules, or raise the quota"
+            }
+            "NetworkAclEntryLimitExceeded" => {
+                "NetworkAclEntryLimitExceeded: the network ACL has as many entries as the quota allows (20 in each direction, if it was not \
+                 raised); remove or combine entries"
+            }
+            "InvalidPermission.Duplicate" => {
+                "InvalidPermission.Duplicate: the security group already contains this rule, so the rule is not what is missing"
+            }
+            "DryRunOperation" => {
+                "DryRunOperation: you may run the command; without --dry-run, it makes the change"
+            }
+            _ => return None,
         })
     }
 

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::cache::Cache;
 use super::documents::{Documents, Interface, RouteTable, Subnet, all, find, is_complete};
 use super::facts::Facts;
-use super::id::{Account, Id};
+use super::id::{Account, Id, Region};
 use super::path;
 use super::truth::Truth;
 
@@ -16,6 +16,7 @@ use super::truth::Truth;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) address: Option<IpAddr>,
+    pub(crate) region: Option<Region>,
     pub(crate) interface: Option<Id>,
     pub(crate) vpc: Option<Id>,
     pub(crate) subnet: Option<Id>,
@@ -69,6 +70,7 @@ pub(crate) fn source(facts: &Facts, documents: &Documents) -> Place {
         vpc: interface.vpc.or(own.vpc),
         subnet: interface.subnet.or(own.subnet),
         owner: interface.owner.or(own.owner),
+        region: facts.region.clone(),
         ..Place::default()
     };
     place.fill_in_subnet(documents);

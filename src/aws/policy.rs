@@ -3,7 +3,7 @@
 use serde_json::json;
 
 /// All actions that are needed. They only read. `ec2:Describe*` cannot be restricted to certain resources.
-pub(crate) const ACTIONS: [&str; 17] = [
+pub(crate) const ACTIONS: [&str; 18] = [
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSecurityGroupRules",
@@ -14,6 +14,7 @@ pub(crate) const ACTIONS: [&str; 17] = [
     "ec2:DescribeVpcPeeringConnections",
     "ec2:DescribeTransitGateways",
     "ec2:DescribeTransitGatewayVpcAttachments",
+    "ec2:DescribeTransitGatewayAttachments",
     "ec2:SearchTransitGatewayRoutes",
     "elasticache:DescribeReplicationGroups",
     "elasticache:DescribeCacheClusters",

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::cache::Cache;
 use super::check::{Check, Code};
-use super::id::{Account, Id, Name};
+use super::id::{Account, Id, Name, Region};
 use super::place::Place;
 use super::verdict::Assessment;
 
@@ -36,6 +36,8 @@ pub(crate) struct AwsAnswer {
     pub(crate) missing_permissions: Vec<String>,
     /// What went wrong when the documents were collected, in one sentence for each problem.
     pub(crate) problems: Vec<String>,
+    /// The commands with their documents or errors, for a report.
+    pub(crate) raw: Vec<Value>,
 }
 
 impl AwsAnswer {
@@ -80,6 +82,7 @@ impl AwsAnswer {
 fn place(place: &Place) -> Value {
     json!({
         "account": place.owner.as_ref().map(Account::as_str),
+        "region": place.region.as_ref().map(Region::as_str),
         "vpc": place.vpc.as_ref().map(Id::as_str),
         "subnet": place.subnet.as_ref().map(Id::as_str),
         "interface": place.interface.as_ref().map(Id::as_str),

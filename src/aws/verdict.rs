@@ -8,7 +8,7 @@ use super::check::{Certainty, Check, Code, Outcome};
 use super::documents::{Documents, Interface, User, all, find, is_complete};
 use super::facts::Facts;
 use super::fix::{self, AwsFix};
-use super::id::Id;
+use super::id::{Account, Id};
 use super::path::{self, Link};
 use super::place::{self, Found, Place};
 use super::route::Target;
@@ -44,6 +44,8 @@ pub(crate) struct Assessment {
     pub(crate) is_public: bool,
     /// Other findings, in one sentence each.
     pub(crate) notes: Vec<String>,
+    /// The account of the instance, if the credentials belong to another one.
+    pub(crate) other_account: Option<Account>,
     /// The users of the cache, each with the way in which the user logs in: `iam`, `password` or
     /// `no-password`.
     pub(crate) logins: Vec<(String, String)>,
@@ -110,7 +112,8 @@ pub(crate) fn judge(facts: &Facts, documents: &Documents) -> Assessment {
         .as_ref()
         .and_then(|endpoint| Cache::find(endpoint, &host, documents));
     let source = place::source(facts, documents);
-    let (destination, found) = place::destination(facts, documents, cache.as_ref(), &source);
+    let (mut destination, found) = place::destination(facts, documents, cache.as_ref(), &source);
+    destination.region = cache::region_of(&host);
     let is_public = endpoint
         .as_ref()
         .is_some_and(|endpoint| endpoint.form == Form::PublicServerless);
@@ -175,11 +178,19 @@ pub(crate) fn judge(facts: &Facts, documents: &Documents) -> Assessment {
         fixes,
         notes,
         logins: logins(cache.as_ref(), documents),
+        other_account: other_account(facts, documents).cloned(),
         source,
         destination,
         cache,
         is_public,
     }
+}
+
+/// Returns the account of the instance, if the credentials belong to another one.
+fn other_account<'a>(facts: &'a Facts, documents: &Documents) -> Option<&'a Account> {
+    let owner = facts.source.as_ref()?.owner.as_ref()?;
+    let account = documents.account.as_ref()?;
+    (owner != account).then_some(owner)
 }
 
 /// Returns the users in the cache's user groups.
@@ -542,14 +553,7 @@ impl Network<'_> {
             }
         }
         let account = self.documents.account.as_ref();
-        let owner = self
-            .facts
-            .source
-            .as_ref()
-            .and_then(|source| source.owner.as_ref());
-        if let (Some(account), Some(owner)) = (account, owner)
-            && account != owner
-        {
+        if let (Some(account), Some(owner)) = (account, other_account(self.facts, self.documents)) {
             notes.push(format!(
                 "the credentials belong to account {account}, but this instance to {owner}: they may not see its network"
             ));

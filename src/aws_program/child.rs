@@ -1,6 +1,7 @@
 //! Runs one `aws` command. The command can only read, has no terminal and gets no secrets, and is stopped at
 //! the deadline.
 
+use std::ffi::OsStr;
 use std::io;
 use std::process::Stdio;
 use std::time::Instant;
@@ -56,8 +57,13 @@ pub(super) fn line(words: &[String]) -> String {
     format!("aws {}", quoted.collect::<Vec<_>>().join(" "))
 }
 
-/// Runs `aws` with these words. Stops it at the deadline.
-pub(super) async fn run(words: &[String], region: Option<&Region>, deadline: Deadline) -> Finished {
+/// Runs the program with these words. Stops it at the deadline.
+pub(super) async fn run(
+    program: &OsStr,
+    words: &[String],
+    region: Option<&Region>,
+    deadline: Deadline,
+) -> Finished {
     let began = Instant::now();
     let of = |end, status, answer: Vec<u8>, errors: Vec<u8>| Finished {
         status,
@@ -69,7 +75,7 @@ pub(super) async fn run(words: &[String], region: Option<&Region>, deadline: Dea
     if !only_reads(words) {
         return of(End::Refused, None, Vec::new(), Vec::new());
     }
-    let mut group = match start(words, region) {
+    let mut group = match start(program, words, region) {
         Ok(child) => Group(child),
         Err(error) => return of(End::NotStarted(reason(&error)), None, Vec::new(), Vec::new()),
     };
@@ -91,8 +97,8 @@ pub(super) async fn run(words: &[String], region: Option<&Region>, deadline: Dea
     }
 }
 
-fn start(words: &[String], region: Option<&Region>) -> io::Result<Child> {
-    let mut command = std::process::Command::new("aws");
+fn start(program: &OsStr, words: &[String], region: Option<&Region>) -> io::Result<Child> {
+    let mut command = std::process::Command::new(program);
     command.args(words).args(["--output", "json"]);
     if let Some(region) = region {
         command.args(["--region", region.as_str()]);

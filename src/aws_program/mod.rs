@@ -1,31 +1,72 @@
 //! Collects documents with the user's own program `aws`, in several rounds. The commands in each round depend
 //! on the results of the earlier rounds.
 
+mod answer;
 mod child;
 pub(crate) mod observed;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::net::IpAddr;
 
 use futures_util::StreamExt as _;
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use crate::aws::{
-    self, AwsAnswer, AwsError, Documents, EndpointName, ErrorKind, Facts, Form, Id, Origin, Outcome, Ran,
+    self, AwsAnswer, Documents, EndpointName, ErrorKind, Facts, Form, Id, Origin, Outcome, Ran,
 };
 use crate::deadline::Deadline;
 use crate::sanitize;
-use child::{End, Finished};
+use answer::Answer;
+use child::Finished;
 
 /// How many commands run at the same time. Each needs about 70 MB of memory.
 const AT_ONCE: usize = 3;
+
+/// What AWS is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Both ends of the connection, and everything between them.
+    Path,
+    /// Only how ElastiCache describes the cache.
+    Cache,
+}
+
+const INTERFACES: &str = "ec2 describe-network-interfaces --page-size 500";
+/// Shows interfaces that an account hides by default. Older versions of the program do not know the option.
+const MANAGED: &str = "--include-managed-resources";
+
+fn address_filter(address: IpAddr) -> &'static str {
+    if address.is_ipv4() {
+        "addresses.private-ip-address"
+    } else {
+        "ipv6-addresses.ipv6-address"
+    }
+}
 
 /// A function that shows the user what is running.
 type Show<'a> = &'a (dyn Fn(&str) + Sync);
 
 /// Asks AWS about the connection, and evaluates the documents. This changes nothing.
-pub(crate) async fn ask(facts: Facts, deadline: Deadline, show: Show<'_>) -> AwsAnswer {
+pub(crate) async fn ask(facts: Facts, question: Question, deadline: Deadline, show: Show<'_>) -> AwsAnswer {
+    ask_program(OsStr::new("aws"), facts, question, deadline, show).await
+}
+
+async fn ask_program(
+    program: &OsStr,
+    facts: Facts,
+    question: Question,
+    deadline: Deadline,
+    show: Show<'_>,
+) -> AwsAnswer {
     let mut gathering = Gathering {
+        program,
         facts,
+        question,
+        raw: Vec::new(),
         documents: Documents::default(),
         commands: Vec::new(),
         problems: BTreeSet::new(),
@@ -38,7 +79,11 @@ pub(crate) async fn ask(facts: Facts, deadline: Deadline, show: Show<'_>) -> Aws
 }
 
 struct Gathering<'a> {
+    program: &'a OsStr,
     facts: Facts,
+    question: Question,
+    /// The commands with their documents or errors, for a report.
+    raw: Vec<Value>,
     documents: Documents,
     commands: Vec<Ran>,
     problems: BTreeSet<String>,
@@ -50,7 +95,7 @@ struct Gathering<'a> {
 
 /// The operations, each with the member of its output that contains the list. It is needed for commands that
 /// return no document.
-const MEMBERS: [(&str, &str); 15] = [
+const MEMBERS: [(&str, &str); 16] = [
     ("describe-network-interfaces", "NetworkInterfaces"),
     ("describe-security-groups", "SecurityGroups"),
     ("describe-security-group-rules", "SecurityGroupRules"),
@@ -63,6 +108,10 @@ const MEMBERS: [(&str, &str); 15] = [
         "TransitGatewayVpcAttachments",
     ),
     ("describe-transit-gateways", "TransitGateways"),
+    (
+        "describe-transit-gateway-attachments",
+        "TransitGatewayAttachments",
+    ),
     ("describe-replication-groups", "ReplicationGroups"),
     ("describe-cache-clusters", "CacheClusters"),
     ("describe-cache-subnet-groups", "CacheSubnetGroups"),
@@ -85,33 +134,41 @@ fn filtered(operation: &str, filter: &str, values: &BTreeSet<Id>) -> Option<Vec<
 impl Gathering<'_> {
     async fn run(&mut self) {
         let mut first = vec![words("sts get-caller-identity")];
-        first.extend(self.interfaces());
+        if self.question == Question::Path {
+            first.extend(self.interfaces());
+        }
         first.extend(self.cache());
         self.round(first).await;
-        let members = self.members();
+        let mut members = self.members();
+        if self.question == Question::Path {
+            members.extend(self.other_interfaces());
+        }
         self.round(members).await;
-        let mut places: Vec<_> = self.subnet_groups();
-        places.extend(self.networks());
-        self.round(places).await;
-        // The subnet groups may have shown in which VPC the cache is.
-        let mut rules = self.networks();
-        rules.extend(self.rules());
-        self.round(rules).await;
+        if self.question == Question::Path {
+            let mut places: Vec<_> = self.subnet_groups();
+            places.extend(self.networks());
+            self.round(places).await;
+            // The subnet groups may have shown in which VPC the cache is.
+            let mut rules = self.networks();
+            rules.extend(self.rules());
+            self.round(rules).await;
+        }
         let details = self.details();
         self.round(details).await;
+        let searches = self.gateway_routes();
+        self.round(searches).await;
     }
 
     /// Runs those of the commands that have not been run yet.
     async fn round(&mut self, commands: Vec<Vec<String>>) {
-        let is_new = |words: &Vec<String>| {
-            let line = child::line(words);
-            !self.commands.iter().any(|ran| ran.line == line)
-        };
+        let mut known: BTreeSet<String> = self.commands.iter().map(|ran| ran.line.clone()).collect();
+        let is_new = |words: &Vec<String>| known.insert(child::line(words));
         let commands: Vec<_> = commands.into_iter().filter(is_new).collect();
         if self.is_useless {
             return;
         }
-        let (region, deadline, show) = (self.facts.region.clone(), self.deadline, self.show);
+        let (region, deadline, show, program) =
+            (self.facts.region.clone(), self.deadline, self.show, self.program);
         let runs = futures_util::stream::iter(commands).map(|words| {
             let region = region.clone();
             async move {
@@ -119,7 +176,7 @@ impl Gathering<'_> {
                     return (words, None);
                 }
                 show(&child::line(&words));
-                let finished = child::run(&words, region.as_ref(), deadline).await;
+                let finished = child::run(program, &words, region.as_ref(), deadline).await;
                 (words, Some(finished))
             }
         });
@@ -136,116 +193,38 @@ impl Gathering<'_> {
                 .insert("not all questions were asked within --aws-timeout".to_owned());
             return;
         };
-        let problem = self.read(words, &line, &finished);
+        let problem = match answer::read(&finished) {
+            Answer::Document(document) => {
+                self.documents.add(&document, &line);
+                self.raw.push(json!({"command": line, "document": document}));
+                None
+            }
+            Answer::Empty => {
+                self.add_empty(words);
+                None
+            }
+            Answer::Problem {
+                error,
+                text,
+                is_useless,
+            } => {
+                self.is_useless |= is_useless;
+                let excerpt = sanitize::excerpt(finished.errors.trim().as_bytes(), 500);
+                self.raw.push(json!({"command": line, "error": excerpt}));
+                self.documents.errors.extend(error);
+                // An option that only newer versions know is not needed.
+                if !words.iter().any(|word| word == MANAGED) {
+                    self.problems.insert(text.clone());
+                }
+                Some(text)
+            }
+        };
         self.commands.push(Ran {
             line,
             status: finished.status,
             milliseconds: finished.milliseconds,
             problem,
         });
-    }
-
-    /// Adds the document, or returns the reason why there is none.
-    fn read(&mut self, words: &[String], line: &str, finished: &Finished) -> Option<String> {
-        match &finished.end {
-            End::ByItself => {}
-            End::Deadline => return self.problem("aws did not end within --aws-timeout", false),
-            End::TooLong => return self.problem("aws printed more than 4 MB", false),
-            End::Refused => return self.problem("the command may change something", false),
-            End::NotStarted(why) => {
-                let why = format!("{why}: --aws-commands prints a script for AWS CloudShell instead");
-                return self.problem(&why, true);
-            }
-        }
-        let answer = finished.answer.trim();
-        if finished.status == Some(0) {
-            if answer.is_empty() {
-                self.add_empty(words);
-                return None;
-            }
-            return match serde_json::from_str::<Value>(answer) {
-                Ok(document) if document.is_object() => {
-                    self.documents.add(&document, line);
-                    None
-                }
-                _ => self.problem("aws printed something other than a JSON object", false),
-            };
-        }
-        let error = finished.errors.lines().find_map(AwsError::parse);
-        if let Some(error) = error {
-            let kind = error.kind;
-            let permission = error.permission();
-            let code = error.code.clone();
-            self.documents.errors.push(error);
-            return match kind {
-                ErrorKind::NotAuthorized => {
-                    self.problem(&format!("the permission {permission} is missing"), false)
-                }
-                ErrorKind::Credentials => self.problem(
-                    &format!("AWS rejects the credentials ({code}): they are expired or wrong"),
-                    true,
-                ),
-                ErrorKind::NotFound => {
-                    self.add_empty(words);
-                    None
-                }
-                ErrorKind::Other => self.problem(&format!("AWS answers {code}"), false),
-            };
-        }
-        self.local_problem(&finished.errors)
-    }
-
-    /// Returns the problem behind an error that does not come from AWS.
-    fn local_problem(&mut self, errors: &str) -> Option<String> {
-        const NO_CREDENTIALS: [&str; 5] = [
-            "Unable to locate credentials",
-            "NoCredentials",
-            "Partial credentials",
-            "config profile",
-            "EOF when reading a line",
-        ];
-        const EXPIRED: [&str; 4] = [
-            "Token has expired",
-            "token has expired",
-            "ExpiredToken",
-            "SSO session",
-        ];
-        const UNREACHABLE: [&str; 4] = [
-            "Could not connect",
-            "Connect timeout",
-            "Read timeout",
-            "Connection was closed",
-        ];
-        let has = |texts: &[&str]| texts.iter().any(|text| errors.contains(text));
-        let script = "--aws-commands prints a script for AWS CloudShell instead";
-        if has(&EXPIRED) {
-            self.problem(&format!("the AWS credentials are expired; {script}"), true)
-        } else if has(&NO_CREDENTIALS) {
-            self.problem(
-                &format!("the program aws finds no usable credentials; {script}"),
-                true,
-            )
-        } else if has(&UNREACHABLE) {
-            let text =
-                format!("this subnet cannot reach the AWS API (no NAT gateway, no VPC endpoint); {script}");
-            self.problem(&text, false)
-        } else if errors.contains("usage:") || errors.contains("Unknown options") {
-            self.problem("this version of aws does not know the command", false)
-        } else {
-            let last = errors
-                .lines()
-                .map(str::trim)
-                .rfind(|line| !line.is_empty())
-                .unwrap_or("no message");
-            let last = sanitize::excerpt(last.as_bytes(), 200);
-            self.problem(&format!("aws failed: {last}"), false)
-        }
-    }
-
-    fn problem(&mut self, text: &str, is_useless: bool) -> Option<String> {
-        self.is_useless |= is_useless;
-        self.problems.insert(text.to_owned());
-        Some(text.to_owned())
     }
 
     fn add_empty(&mut self, words: &[String]) {
@@ -260,28 +239,51 @@ impl Gathering<'_> {
     /// Returns one command for the interfaces of both ends.
     fn interfaces(&self) -> Option<Vec<String>> {
         let address = self.facts.address?;
-        let mut values = vec![address.to_string()];
+        let mut values = vec![address];
         let own = self
             .facts
             .source
             .as_ref()
-            .and_then(|source| source.addresses.clone())
-            .unwrap_or_default();
-        let others = own
-            .into_iter()
-            .chain(self.facts.from)
-            .filter(|other| other.is_ipv4() == address.is_ipv4());
-        values.extend(others.map(|other| other.to_string()));
+            .and_then(|source| source.addresses.clone());
+        values.extend(own.into_iter().flatten().chain(self.facts.from));
+        values.retain(|other| other.is_ipv4() == address.is_ipv4());
         values.dedup();
-        let filter = if address.is_ipv4() {
-            "addresses.private-ip-address"
-        } else {
-            "ipv6-addresses.ipv6-address"
-        };
-        let list = values.join(",");
+        let list: Vec<_> = values.iter().map(ToString::to_string).collect();
+        let filter = address_filter(address);
         Some(words(&format!(
-            "ec2 describe-network-interfaces --page-size 500 --filters Name={filter},Values={list}"
+            "{INTERFACES} --filters Name={filter},Values={}",
+            list.join(",")
         )))
+    }
+
+    /// Further ways to find the interface with the dialled address, if it was not found: an account may hide the interfaces
+    /// of services, and not every imitation of AWS can filter by IPv6 address.
+    fn other_interfaces(&self) -> Vec<Vec<String>> {
+        let Some(address) = self.facts.address else {
+            return Vec::new();
+        };
+        let source = self.facts.source.as_ref();
+        match self.documents.has_interface_with(address) {
+            Some(true) => Vec::new(),
+            Some(false) => {
+                let filter = address_filter(address);
+                vec![words(&format!(
+                    "{INTERFACES} {MANAGED} --filters Name={filter},Values={address}"
+                ))]
+            }
+            None if address.is_ipv6() && !self.is_refused("DescribeNetworkInterfaces") => {
+                let vpc = source.and_then(|source| source.vpc.as_ref());
+                vpc.map(|vpc| words(&format!("{INTERFACES} --filters Name=vpc-id,Values={vpc}")))
+                    .into_iter()
+                    .collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn is_refused(&self, operation: &str) -> bool {
+        let mut errors = self.documents.errors.iter();
+        errors.any(|error| error.kind == ErrorKind::NotAuthorized && error.operation == operation)
     }
 
     fn endpoint(&self) -> Option<EndpointName> {
@@ -392,14 +394,41 @@ impl Gathering<'_> {
         }
         if self.documents.has_transit_gateways() {
             commands.push(words("ec2 describe-transit-gateways"));
+            commands.push(words(
+                "ec2 describe-transit-gateway-attachments --filters Name=resource-type,Values=vpc",
+            ));
         }
-        for group in self.documents.user_group_names() {
+        let logins = match self.question {
+            Question::Cache => self.documents.user_group_names(),
+            Question::Path => BTreeSet::new(),
+        };
+        for group in logins {
             commands.push(words(&format!(
                 "elasticache describe-user-groups --user-group-id {group}"
             )));
             commands.push(words("elasticache describe-users"));
         }
         commands
+    }
+
+    /// Where the route tables of the transit gateways send packets to both ends.
+    fn gateway_routes(&self) -> Vec<Vec<String>> {
+        let assessment = aws::judge(&self.facts, &self.documents);
+        let ends = [assessment.source.address, assessment.destination.address];
+        let searches = self
+            .documents
+            .transit_route_tables()
+            .into_iter()
+            .flat_map(|table| {
+                ends.into_iter().flatten().map(move |address| {
+                let range = IpNet::from(address);
+                words(&format!(
+                    "ec2 search-transit-gateway-routes --transit-gateway-route-table-id {table} --filters \
+                     Name=route-search.longest-prefix-match,Values={range}"
+                ))
+            })
+            });
+        searches.collect()
     }
 
     fn finish(self) -> AwsAnswer {
@@ -416,6 +445,9 @@ impl Gathering<'_> {
             from: Origin::Cli,
             missing_permissions: self.documents.missing_permissions().into_iter().collect(),
             problems: problems.collect(),
+            raw: std::iter::once(json!({"document": self.facts.document()}))
+                .chain(self.raw)
+                .collect(),
         }
     }
 }

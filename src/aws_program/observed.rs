@@ -19,7 +19,11 @@ pub(crate) struct Observed {
 /// Collects the facts. Sends nothing, except to the link-local address of the metadata service.
 pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
     let target = seen.target(target);
-    let address = seen.tcp.dials.iter().find_map(|dial| Some(dial.to.ip()?.ip()));
+    // Of a cluster, the first node that does not answer; otherwise, the address in the URL.
+    let missing = seen.server.announced.iter().find(|dial| !dial.is_connected());
+    let mut dials = missing.into_iter().chain(&seen.tcp.dials);
+    let dialled = dials.find_map(|dial| dial.to.ip());
+    let address = dialled.map(|dialled| dialled.ip());
     let from = address.and_then(this_host::source_for);
     let endpoint = target
         .host()
@@ -34,7 +38,7 @@ pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
             region: region.or(named),
             endpoint,
             address,
-            port: target.port(),
+            port: dialled.map(|dialled| dialled.port()).or(target.port()),
             from,
             source,
             ephemeral: this_host::local_port_range().map(|(first, last)| vec![first, last]),

@@ -191,7 +191,7 @@ async fn run_check(
     let mut diagnosis = finished.unwrap_or_else(|| journal.interrupted(deadline));
     if !diagnosis.is_interrupted {
         let asked = tokio::select! {
-            answer = ping_aws::answer(&args.aws, documents, check.target, &diagnosis.observations) => answer,
+            answer = ping_aws::answer(args, documents, check.target, &diagnosis) => answer,
             () = signals::termination() => None,
         };
         if let Some(answer) = asked {
@@ -344,6 +344,9 @@ fn conclude(args: &PingArgs, target: &Target, diagnosis: &Diagnosis, journal: &J
     }
     if !args.json && journal.history.probes() > 0 {
         ui::ping::history_summary(&journal.history, journal.started.elapsed().unwrap_or_default());
+    }
+    if let Some(answer) = seen.aws.as_ref().filter(|_| args.report.is_some()) {
+        ping_aws::add_documents(&mut report, answer);
     }
     let exit = if *is_interrupted {
         Exit::Interrupted

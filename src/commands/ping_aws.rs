@@ -5,12 +5,15 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::Error;
-use crate::aws::{self, AwsAnswer, Documents, Facts, Origin, Outcome};
+use crate::aws::{self, AwsAnswer, AwsError, Documents, Facts, Origin, Outcome};
 use crate::aws_program::{self, observed};
-use crate::cli::{AwsArgs, PingArgs};
+use crate::cli::PingArgs;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
+use crate::ping::modes::Diagnosis;
 use crate::ping::observation::Observations;
 use crate::ping::report::json;
 use crate::ping::verdict::aws as proof;
@@ -84,35 +87,52 @@ fn of_documents(documents: &Documents, facts: &Facts) -> AwsAnswer {
     let damaged = documents.damaged;
     let problems = (damaged > 0)
         .then(|| format!("{damaged} of the AWS documents could not be read: they may have been cut off"));
+    let explanations = documents.errors.iter().filter_map(AwsError::explanation);
+    let explanations = explanations.map(str::to_owned);
     AwsAnswer {
         assessment: aws::judge(facts, documents),
         commands: Vec::new(),
         from: Origin::Documents,
         missing_permissions: documents.missing_permissions().into_iter().collect(),
-        problems: problems.into_iter().collect(),
+        problems: problems.into_iter().chain(explanations).collect(),
+        raw: Vec::new(),
     }
 }
 
 /// Returns what the AWS documents show about the connection that was tried.
 pub(super) async fn answer(
-    args: &AwsArgs,
+    args: &PingArgs,
     documents: Option<&Documents>,
     target: &Target,
-    seen: &Observations,
+    diagnosis: &Diagnosis,
 ) -> Option<AwsAnswer> {
+    let seen = &diagnosis.observations;
+    if documents.is_none() && !args.aws.aws {
+        return None;
+    }
+    let question = proof::question(target, &diagnosis.verdict)?;
     if let Some(documents) = documents {
         let facts = observed::facts(target, seen)
             .await
             .completed_from(documents.facts.as_ref());
         return Some(of_documents(documents, &facts));
     }
-    if !args.aws {
-        return None;
-    }
     let facts = observed::facts(target, seen).await.facts;
-    let deadline = Deadline::after(args.aws_timeout);
-    let show = |line: &str| ui::note(&format!("running: {line}"));
-    Some(aws_program::ask(facts, deadline, &show).await)
+    let deadline = Deadline::after(args.aws.aws_timeout);
+    let show = |line: &str| {
+        if !args.quiet {
+            ui::note(&format!("running: {line}"));
+        }
+    };
+    Some(aws_program::ask(facts, question, deadline, &show).await)
+}
+
+/// Adds the documents to a report, without account numbers, so that others can judge them again.
+pub(super) fn add_documents(report: &mut Value, answer: &AwsAnswer) {
+    if answer.from == Origin::Cli {
+        report["aws"]["documents"] = answer.raw.clone().into();
+        *report = aws::masked(report);
+    }
 }
 
 /// Prints the script that the user runs in AWS CloudShell.

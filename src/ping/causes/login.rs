@@ -63,7 +63,12 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
             "create a new IAM token and log in with it. A token works only for a limited time, and only for the user \
              and the cache that it names",
         )
-        .and("clock", "if the token should still be valid, check the clock of the host that created it");
+        .and("clock", "if the token should still be valid, check the clock of the host that created it")
+        .and(
+            "permission",
+            "if nothing is wrong with the token, allow the IAM user or role that signed it elasticache:Connect (or \
+             memorydb:Connect) on both the cache and the user: without this permission, the reply is the same",
+        );
     }
     let blank = password.chars().last().and_then(invisible).map(|(blank, escape)| {
         match target.password_variable {

@@ -1,7 +1,10 @@
 //! Adds what the AWS documents show to a verdict. The cause, its certainty and the exit status do not change.
 
+use std::collections::BTreeSet;
+
 use super::{Finding, Verdict};
-use crate::aws::{self, Assessment, AwsAnswer, AwsFix, Check, Code, Outcome};
+use crate::aws::{self, Assessment, AwsAnswer, AwsFix, Check, Code, EndpointName, Outcome};
+use crate::aws_program::Question;
 use crate::ping::causes::{Cause, Fix};
 use crate::ping::observation::Observations;
 use crate::redis_url::{Target, provider};
@@ -11,26 +14,67 @@ use crate::sanitize;
 /// needed.
 const KINDS: [&str; 4] = ["security-group", "network-acl", "route", "outside-vpc"];
 
-/// Adds the results from the documents to the verdict.
+/// Returns what AWS can be asked about a verdict. Returns `None` if the cause is in another layer, for example an HTTP server.
+pub(crate) fn question(target: &Target, verdict: &Verdict) -> Option<Question> {
+    let Some(finding) = &verdict.finding else {
+        return Some(Question::Path);
+    };
+    let is_cache = target
+        .host()
+        .is_some_and(|host| EndpointName::parse(host).is_some());
+    match finding.cause {
+        Cause::TcpTimeout | Cause::ClusterUnreachableNodes => Some(Question::Path),
+        Cause::DnsNotFound
+        | Cause::DnsNoAddress
+        | Cause::TcpRefused
+        | Cause::TlsRequired
+        | Cause::TlsNotOffered
+        | Cause::TlsStalled
+        | Cause::TlsVersion
+        | Cause::AuthRequired
+        | Cause::AuthFailed
+        | Cause::AuthNotConfigured
+        | Cause::AuthNoPermission
+        | Cause::ClusterMode
+        | Cause::RoleReplica => is_cache.then_some(Question::Cache),
+        _ => None,
+    }
+}
+
+/// Adds the results from the documents to the verdict. The answer belongs to a verdict with a [`question`].
 pub(crate) fn add(answer: &AwsAnswer, verdict: &mut Verdict) {
     let assessment = &answer.assessment;
-    let is_timeout = verdict
-        .finding
-        .as_ref()
-        .is_some_and(|finding| finding.cause == Cause::TcpTimeout);
     match &mut verdict.finding {
-        Some(finding) if is_timeout => prove(answer, finding),
+        Some(finding) if finding.cause == Cause::TcpTimeout => return prove(answer, finding),
         Some(finding) => {
             finding.evidence.extend(facts_about(finding.cause, assessment));
             finding.evidence.extend(problems(answer));
+            if finding.cause == Cause::ClusterUnreachableNodes {
+                finding
+                    .evidence
+                    .extend(assessment.checks.iter().flat_map(facts_of));
+                let others = std::mem::take(&mut finding.fixes);
+                finding.fixes = assessment.fixes.iter().map(of_aws).chain(others).collect();
+            }
+            return;
         }
         None => {}
+    }
+    let unreachable = verdict
+        .warnings
+        .iter_mut()
+        .find(|warning| warning.cause == Cause::ClusterUnreachableNodes);
+    if let Some(warning) = unreachable.filter(|_| assessment.outcome == Outcome::Denied) {
+        warning.summary = format!("{}: {}", warning.summary, safe(&assessment.summary()));
+        let others = std::mem::take(&mut warning.fixes);
+        warning.fixes = assessment.fixes.iter().map(of_aws).chain(others).collect();
+        return;
     }
     let partly = assessment
         .checks
         .iter()
         .find(|check| check.outcome == Outcome::Partly);
-    if let Some(check) = partly.filter(|_| !is_timeout) {
+    if let Some(check) = partly {
         verdict.warnings.push(super::finding::Warning {
             cause: Cause::AwsPartly,
             summary: safe(&check.text),
@@ -75,9 +119,12 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     if matches!(assessment.outcome, Outcome::Denied | Outcome::Partly) {
         finding.summary = format!("{}: {}", finding.summary, safe(&assessment.summary()));
     }
+    // Two checks of one network ACL may need the same permission.
+    let mut seen = BTreeSet::new();
+    let new = assessment.checks.iter().flat_map(facts_of);
     finding
         .evidence
-        .extend(assessment.checks.iter().flat_map(facts_of));
+        .extend(new.filter(|fact| seen.insert(fact.clone())));
     if assessment.outcome == Outcome::Allowed {
         finding.evidence.push(format!("AWS: {}", assessment.summary()));
     }
@@ -87,6 +134,11 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     finding.evidence.extend(problems(answer));
     let is_proved = |kind: &str| assessment.fixes.iter().any(|fix| fix.kind == kind);
     let mut fixes: Vec<Fix> = assessment.fixes.iter().map(of_aws).collect();
+    if fixes.iter().any(|fix| fix.command.is_some()) {
+        let text = "to find out whether you may run one of these commands, append --dry-run to it: AWS changes nothing, and answers \
+                    DryRunOperation (yes) or UnauthorizedOperation (no)";
+        fixes.push(plain("permission", text));
+    }
     if !fixes.is_empty() {
         let text = "then run sessiontut ping --wait 120, which retries until Redis answers: a new rule takes a \
                     moment to take effect";
@@ -99,6 +151,10 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     finding.fixes = fixes;
     if assessment.outcome == Outcome::Allowed {
         finding.fixes.extend(remaining());
+    }
+    if let (Some(owner), Outcome::Unknown) = (&assessment.other_account, assessment.outcome) {
+        let text = format!("use credentials of account {owner}, to which this instance belongs");
+        finding.fixes.insert(0, plain("account", &text));
     }
     let needs = answer.needs();
     if assessment.outcome == Outcome::Unknown && !needs.is_empty() {
@@ -176,11 +232,12 @@ fn safe(text: &str) -> String {
 /// Returns what ElastiCache's description of the cache adds to other causes.
 fn facts_about(cause: Cause, assessment: &Assessment) -> Vec<String> {
     let of_check = |code: Code| {
-        let check = assessment
-            .checks
-            .iter()
-            .find(|check| check.code == code && check.outcome == Outcome::Denied);
-        check.map(|check| safe(&check.text))
+        // A check that needs no permission has found that there is no such cache.
+        let is_fact = |check: &&Check| {
+            check.outcome == Outcome::Denied || check.outcome == Outcome::Unknown && check.needs.is_empty()
+        };
+        let mut checks = assessment.checks.iter().filter(|check| check.code == code);
+        checks.find(is_fact).map(|check| safe(&check.text))
     };
     let mut facts = Vec::new();
     let cache = assessment.cache.as_ref();

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use time::{Date, Month};
 
 use super::finding::age;
+use crate::aws::{EndpointName, Name};
 use crate::clock::utc_minute;
+use crate::redis_url::provider::{self, EndpointKind};
 use crate::redis_url::{Target, invisible};
 use crate::sanitize;
 
@@ -25,7 +27,11 @@ pub(super) fn facts(target: &Target) -> Vec<String> {
     blank_at("ends with", password_text.chars().last())
         .into_iter()
         .chain(blank_at("begins with", password_text.chars().next()))
-        .chain(IamToken::read(password.reveal()).map(|token| token.describe(target, SystemTime::now())))
+        .chain(
+            IamToken::read(password.reveal())
+                .into_iter()
+                .flat_map(|token| token.facts(target, SystemTime::now())),
+        )
         .collect()
 }
 
@@ -40,6 +46,8 @@ pub(in crate::ping) fn is_iam_token(password: &str) -> bool {
 struct IamToken {
     cache: String,
     user: Option<String>,
+    /// Such as `ServerlessCache`.
+    resource: Option<String>,
     region: Option<String>,
     /// The time at which the token was created, such as `20250101T000000Z`.
     date: Option<String>,
@@ -69,6 +77,7 @@ impl IamToken {
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "User" => token.user = Some(value.into_owned()),
+                "ResourceType" => token.resource = Some(value.into_owned()),
                 "X-Amz-Date" => token.date = Some(value.into_owned()),
                 "X-Amz-Expires" => token.lifetime = value.parse().ok(),
                 // The value has the form KEY/DATE/REGION/SERVICE/aws4_request. Only the region is used. The
@@ -81,6 +90,67 @@ impl IamToken {
             }
         }
         Some(token)
+    }
+
+    /// What the token contains, and the reasons for which ElastiCache and MemoryDB refuse it. The reply is the same for all.
+    fn facts(&self, target: &Target, now: SystemTime) -> Vec<String> {
+        let mut facts = vec![self.describe(target, now)];
+        facts.extend(self.wrong_host(target.host().unwrap_or_default()));
+        if self.lifetime.is_some_and(|lifetime| lifetime > USUAL_LIFETIME) {
+            facts.push(format!(
+                "the token's lifetime (X-Amz-Expires) is more than {USUAL_LIFETIME} seconds"
+            ));
+        }
+        facts
+    }
+
+    /// What is wrong with the parts of the token that depend on the cache.
+    fn wrong_host(&self, host: &str) -> Vec<String> {
+        let mut facts = Vec::new();
+        let cache = sanitize::excerpt(self.cache.as_bytes(), 60);
+        if self.cache.contains('.') {
+            facts.push(format!(
+                "the token is signed for an endpoint, {cache}, but must be signed for the name of the cache"
+            ));
+        } else if self.cache.chars().any(char::is_uppercase) {
+            facts.push(format!(
+                "the name of the cache in the token, {cache}, must be in lower case"
+            ));
+        }
+        let Some(hint) = provider::endpoint_hint(host) else {
+            return facts;
+        };
+        // The last names are those of the cache, for example of a node's replication group.
+        let names = EndpointName::parse(host).map_or(Vec::new(), |endpoint| endpoint.names);
+        let is_named = |name: &Name| name.as_str().eq_ignore_ascii_case(&self.cache);
+        if let Some(name) = names
+            .last()
+            .filter(|_| facts.is_empty() && !names.iter().any(is_named))
+        {
+            facts.push(format!(
+                "the token is for the cache {cache}, but the host name belongs to {name}"
+            ));
+        }
+        if let (Some(signed), Some(named)) = (&self.region, &hint.region)
+            && signed != named
+        {
+            let signed = sanitize::excerpt(signed.as_bytes(), 60);
+            facts.push(format!(
+                "the token is for the region {signed}, but the host name belongs to {named}"
+            ));
+        }
+        let is_serverless = hint.kind == EndpointKind::Serverless;
+        match (is_serverless, self.resource.as_deref()) {
+            (true, Some("ServerlessCache")) | (false, None) => {}
+            (true, _) => facts.push(
+                "the cache is serverless, but the token does not contain ResourceType=ServerlessCache"
+                    .to_owned(),
+            ),
+            (false, Some(_)) => facts.push(
+                "the token contains ResourceType, which only tokens for serverless caches contain".to_owned(),
+            ),
+        }
+        facts
     }
 
     fn describe(&self, target: &Target, now: SystemTime) -> String {
@@ -198,6 +268,48 @@ mod tests {
                 .contains("not the token's user")
         );
         assert!(IamToken::read("Plover-4417").is_none());
+    }
+
+    #[test]
+    fn each_reason_for_a_refused_token_is_reported() {
+        const NODE: &str = "master.my-cache.x1y2z3.euw1.cache.amazonaws.com";
+        const SERVERLESS: &str = "my-cache-x1y2z3.serverless.euw1.cache.amazonaws.com";
+        let serverless = TOKEN.replace("Action=connect", "Action=connect&ResourceType=ServerlessCache");
+        for (host, token, expected) in [
+            (NODE, TOKEN.to_owned(), ""),
+            (NODE, TOKEN.replace("my-cache/", "My-Cache/"), "lower case"),
+            (
+                NODE,
+                TOKEN.replace("my-cache/", &format!("{NODE}/")),
+                "an endpoint",
+            ),
+            (NODE, TOKEN.replace("my-cache/", "other/"), "belongs to my-cache"),
+            (
+                NODE,
+                TOKEN.replace("eu-west-1", "us-east-1"),
+                "us-east-1, but the host name belongs to eu-west-1",
+            ),
+            (
+                NODE,
+                TOKEN.replace("Expires=900", "Expires=3600"),
+                "X-Amz-Expires",
+            ),
+            (NODE, serverless.clone(), "ResourceType"),
+            (SERVERLESS, serverless, ""),
+            (SERVERLESS, TOKEN.to_owned(), "ResourceType"),
+            ("redis.example", TOKEN.to_owned(), ""),
+        ] {
+            let target = Target::parse(&format!("rediss://iam-user@{host}")).unwrap();
+            let now = UNIX_EPOCH + Duration::from_secs(1_735_689_610);
+            let facts = IamToken::read(&token).unwrap().facts(&target, now);
+            let reasons = facts[1..].join("; ");
+            assert_eq!(
+                facts.len(),
+                1 + usize::from(!expected.is_empty()),
+                "{host}: {reasons}"
+            );
+            assert!(reasons.contains(expected), "{expected}: {reasons}");
+        }
     }
 
     #[test]

@@ -5,8 +5,9 @@
 use crate::ping::causes::{Cause, Fix};
 use crate::ping::observation::{DialResult, Echo, Exchange, Experiment, Observations, TlsResult};
 use crate::ping::response::Response;
-use crate::ping::verdict::{Certainty, Finding, Verdict, median};
+use crate::ping::verdict::{Certainty, Finding, Verdict, is_iam_token, median};
 use crate::redis_url::Target;
+use crate::secret::Secret;
 
 /// Returns every statement in the verdict that contradicts an observation of the same run. The list is empty
 /// if the verdict is consistent.
@@ -347,7 +348,11 @@ impl Run<'_> {
             .host()
             .is_some_and(|host| host.contains(".amazonaws.com"));
         let this_host = self.seen.this_host.as_ref();
-        is_named || this_host.is_some_and(|this_host| this_host.instance.is_some()) || self.seen.aws.is_some()
+        let password = self.target.password.as_ref().map_or("", Secret::reveal);
+        is_named
+            || is_iam_token(password)
+            || this_host.is_some_and(|this_host| this_host.instance.is_some())
+            || self.seen.aws.is_some()
     }
 
     fn fixes(&self) -> Vec<(Cause, &Fix)> {

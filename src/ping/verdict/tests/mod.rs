@@ -1,6 +1,7 @@
 //! Tests of the cause that the verdict reports for given observations. There is one file per rung. The
 //! wording is tested in [`situations`].
 
+mod aws;
 pub(in crate::ping) mod consistency;
 mod dns;
 mod idle;

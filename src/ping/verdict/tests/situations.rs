@@ -105,6 +105,7 @@ fn aws(documents: &[&str]) -> Box<AwsAnswer> {
         from: Origin::Documents,
         missing_permissions: found.missing_permissions().into_iter().collect(),
         problems: Vec::new(),
+        raw: Vec::new(),
     })
 }
 

@@ -1,0 +1,70 @@
+//! A report that others read: its documents contain no account numbers, tags and ARNs.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use regex_lite::{Captures, Regex};
+use serde_json::Value;
+
+/// Members that no check needs, and that contain names.
+const DROPPED: [&str; 5] = ["Tags", "TagSet", "Arn", "ARN", "UserId"];
+
+/// Replaces account numbers, each by the same number everywhere, so that equal owners stay equal.
+pub(crate) fn masked(report: &Value) -> Value {
+    mask(report, &mut HashMap::new())
+}
+
+fn mask(value: &Value, numbers: &mut HashMap<String, String>) -> Value {
+    match value {
+        Value::String(text) => mask_text(text, numbers).into(),
+        Value::Array(items) => items.iter().map(|item| mask(item, numbers)).collect(),
+        Value::Object(members) => {
+            // In a reference to a group, the account is needed.
+            let is_dropped = |name: &str| DROPPED.contains(&name) && !members.contains_key("GroupId");
+            let kept = members.iter().filter(|(name, _)| !is_dropped(name));
+            kept.map(|(name, item)| (name.clone(), mask(item, numbers)))
+                .collect()
+        }
+        other => other.clone(),
+    }
+}
+
+fn mask_text(text: &str, numbers: &mut HashMap<String, String>) -> String {
+    static ACCOUNT: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\b[0-9]{12}\b").expect("the pattern is valid"));
+    let replace = |found: &Captures<'_>| {
+        let next = format!("{:012}", numbers.len() + 1);
+        numbers.entry(found[0].to_owned()).or_insert(next).clone()
+    };
+    ACCOUNT.replace_all(text, replace).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn account_numbers_are_masked_but_stay_equal() {
+        let documents = json!([
+            json!({"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/ada", "UserId": "AIDAX"}),
+            json!({"Subnets": [{"OwnerId": "123456789012", "Tags": [{"Key": "Name", "Value": "secret"}]}, {"OwnerId": "210987654321"}]}),
+            json!({"UserIdGroupPairs": [{"GroupId": "sg-1", "UserId": "210987654321"}]}),
+            json!({"error": "User: arn:aws:iam::123456789012:user/x is not authorized"}),
+        ]);
+        let found = masked(&documents);
+        let text = found.to_string();
+        for secret in ["123456789012", "210987654321", "ada", "AIDAX", "secret"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+        assert_eq!(found[0]["Account"], found[1]["Subnets"][0]["OwnerId"]);
+        assert_eq!(
+            found[1]["Subnets"][1]["OwnerId"],
+            found[2]["UserIdGroupPairs"][0]["UserId"]
+        );
+        assert_ne!(
+            found[1]["Subnets"][0]["OwnerId"],
+            found[1]["Subnets"][1]["OwnerId"]
+        );
+    }
+}
