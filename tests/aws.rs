@@ -22,7 +22,48 @@ use support::{Finished, Home, Program, Visitor, tools};
 /// A moto process, with the instance metadata of the network that was built last.
 struct Imitation {
     port: u16,
+    cache: SilentCache,
     _process: Process,
+}
+
+/// A port of this computer on which connections get no reply, because the queue of the listener is full.
+struct SilentCache {
+    port: u16,
+    _sockets: Vec<socket2::Socket>,
+}
+
+impl SilentCache {
+    /// Listens on all addresses of the networks in `imitation.py`, and on 127.0.0.1.
+    fn start() -> Self {
+        let socket = || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let mut sockets = Vec::new();
+        let mut port = 0;
+        for host in [[127, 0, 3, 17], [127, 0, 1, 17], [127, 1, 3, 17]] {
+            let listener = socket();
+            listener
+                .bind(&std::net::SocketAddr::from((host, port)).into())
+                .unwrap();
+            // The queue has one place, which the first connection occupies.
+            listener.listen(0).unwrap();
+            let address = listener.local_addr().unwrap();
+            port = address.as_socket().unwrap().port();
+            sockets.push(listener);
+            for _ in 0..4 {
+                let queued = socket();
+                queued.set_nonblocking(true).unwrap();
+                let _ = queued.connect(&address);
+                sockets.push(queued);
+            }
+        }
+        Self {
+            port,
+            _sockets: sockets,
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.3.17:{}", self.port)
+    }
 }
 
 type Variables = Vec<(&'static str, String)>;
@@ -31,13 +72,15 @@ impl Imitation {
     fn start(home: &Home) -> Self {
         let port_file = home.path().join("port");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/imitation.py");
+        let cache = SilentCache::start();
         let mut command = Command::new(tools::python());
-        command.arg(script).arg(&port_file);
+        command.arg(script).arg(&port_file).arg(cache.port.to_string());
         let log = home.path().join("imitation.log");
         let process = Process::start(command, &log, || port_file.exists()).unwrap();
         let port = fs::read_to_string(&port_file).unwrap().parse().unwrap();
         Self {
             port,
+            cache,
             _process: process,
         }
     }
@@ -53,6 +96,15 @@ impl Imitation {
             .ask("POST", path, &headers, Some(body.as_bytes()))
             .expect(200)
             .body
+    }
+
+    /// Returns the URL of the cache in the network with these facts.
+    fn url(&self, facts: &Value) -> String {
+        format!(
+            "redis://{}:{}",
+            facts["address"].as_str().unwrap(),
+            self.cache.port
+        )
     }
 
     /// Returns the environment variables of programs that use the imitation.
@@ -80,9 +132,8 @@ fn with_all(mut program: Program, variables: &Variables) -> Program {
     program
 }
 
-/// Runs `ping --aws`. These tests ignore what happens to packets that this machine sends to the address.
-fn ask(home: &Home, address: &str, variables: &Variables) -> Value {
-    let url = format!("redis://{address}:6379");
+/// Runs `ping --aws` against the cache of a network.
+fn ask(home: &Home, url: &str, variables: &Variables) -> Value {
     let options = [
         "ping",
         "--json",
@@ -91,7 +142,7 @@ fn ask(home: &Home, address: &str, variables: &Variables) -> Value {
         "--aws",
         "--aws-timeout",
         "90",
-        &url,
+        url,
     ];
     with_all(home.sessiontut(options), variables).run().json()
 }
@@ -183,7 +234,7 @@ fn fix_and_undo(name: &str) {
     let home = Home::new();
     let imitation = Imitation::start(&home);
     let facts: Value = serde_json::from_str(&imitation.get(&format!("/build/{name}"))).unwrap();
-    let address = facts["address"].as_str().unwrap();
+    let address = &imitation.url(&facts);
     let variables = imitation.variables();
     let before = ask(&home, address, &variables);
     assert_ne!(before["aws"]["verdict"], "allowed", "{name}: {:#}", before["aws"]);
@@ -263,7 +314,7 @@ fn ask_with_policy_without(action: &str, network: &str) -> Value {
     let mut variables = imitation.variables();
     variables.push(("AWS_ACCESS_KEY_ID", id.to_owned()));
     variables.push(("AWS_SECRET_ACCESS_KEY", secret.to_owned()));
-    ask(&home, facts["address"].as_str().unwrap(), &variables)
+    ask(&home, &imitation.url(&facts), &variables)
 }
 
 #[test]
@@ -301,6 +352,7 @@ fn home_with_program(script: &str) -> Home {
 /// Runs `ping --aws` with this script as the program `aws`.
 fn with_program(script: &str, more: &[(&str, &str)]) -> (Home, Value, Duration) {
     let home = home_with_program(script);
+    let cache = SilentCache::start();
     let options = [
         "ping",
         "--json",
@@ -309,7 +361,7 @@ fn with_program(script: &str, more: &[(&str, &str)]) -> (Home, Value, Duration) 
         "--aws",
         "--aws-timeout",
         "3",
-        "redis://:Plover-4417@10.0.3.17:6379",
+        &format!("redis://:Plover-4417@127.0.3.17:{}", cache.port),
     ];
     let mut run = home
         .sessiontut(options)
@@ -383,7 +435,7 @@ fn without_the_option_no_program_is_started() {
     let program = bin.join("aws");
     fs::write(&program, "#!/bin/sh\ntouch \"$HOME/started\"\n").unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let run = home.sessiontut(["ping", "--json", "--timeout", "0.5", "redis://10.0.3.17"]);
+    let run = home.sessiontut(["ping", "--json", "--timeout", "0.5", &SilentCache::start().url()]);
     let report = run.env("PATH", with_programs(&bin)).run().json();
     assert!(report["aws"].is_null());
     assert!(!home.path().join("started").exists());
@@ -395,7 +447,7 @@ fn the_output_of_the_script_is_judged_like_the_answers() {
     let imitation = Imitation::start(&home);
     let facts: Value = serde_json::from_str(&imitation.get("/build/rule-and-acl")).unwrap();
     let variables = imitation.variables();
-    let url = format!("redis://{}:6379", facts["address"].as_str().unwrap());
+    let url = imitation.url(&facts);
     let options = ["ping", "--timeout", "0.5", "--aws-commands", &url];
     let script = with_all(home.sessiontut(options), &variables)
         .run()
@@ -434,8 +486,10 @@ fn aws_is_not_asked_about_a_cause_in_another_layer() {
 fn quiet_prints_no_progress() {
     let home = home_with_program("echo '{}'");
     let path = with_programs(&home.path().join("bin"));
+    let cache = SilentCache::start();
+    let url = cache.url();
     let run = |more: &[&str]| {
-        let options = ["ping", "--timeout", "0.5", "--aws", "redis://10.0.3.17"];
+        let options = ["ping", "--timeout", "0.5", "--aws", &url];
         let finished = home
             .sessiontut([&options[..], more].concat())
             .env("PATH", path.clone())
@@ -451,7 +505,7 @@ fn a_report_contains_the_documents_without_account_numbers() {
     let home = Home::new();
     let imitation = Imitation::start(&home);
     let facts: Value = serde_json::from_str(&imitation.get("/build/missing-rule")).unwrap();
-    let url = format!("redis://{}:6379", facts["address"].as_str().unwrap());
+    let url = imitation.url(&facts);
     let file = home.path().join("report.json");
     let options = [
         "ping",
@@ -480,6 +534,7 @@ fn a_report_contains_the_documents_without_account_numbers() {
 /// Runs `ping --aws` with the real program and this environment.
 fn with_real_program(variables: &[(&str, &str)], timeout: &str) -> (Value, Duration) {
     let home = Home::new();
+    let cache = SilentCache::start();
     let config = home.path().join("config");
     fs::write(
         &config,
@@ -495,14 +550,14 @@ fn with_real_program(variables: &[(&str, &str)], timeout: &str) -> (Value, Durat
         "--aws",
         "--aws-timeout",
         timeout,
-        "redis://10.0.3.17",
+        &cache.url(),
     ];
     let mut run = home
         .sessiontut(options)
         .env("PATH", with_programs(tools::python().parent().unwrap()))
         .env("AWS_CONFIG_FILE", config.to_str().unwrap())
         .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("AWS_REGION", "eu-central-1");
+        .env("AWS_DEFAULT_REGION", "eu-central-1");
     for (name, value) in variables {
         run = run.env(name, value);
     }

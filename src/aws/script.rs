@@ -3,6 +3,8 @@
 //! A line `### aws …` precedes each document. The documents stay indented, because a terminal cuts off pasted
 //! lines that are longer than 4,095 bytes.
 
+use ipnet::IpNet;
+
 use super::cache::{EndpointName, Form};
 use super::facts::Facts;
 use super::id::{Id, Name};
@@ -78,6 +80,17 @@ pub(crate) fn script(facts: &Facts) -> Option<String> {
          ask ec2 get-managed-prefix-list-entries --prefix-list-id \"$P\"; done"
             .to_owned(),
     );
+    lines.push("ask ec2 describe-transit-gateways".to_owned());
+    let ends = [Some(to), facts.from.filter(|from| from.is_ipv4() == v4)];
+    let ranges = ends.into_iter().flatten().map(IpNet::from);
+    let ranges: Vec<_> = ranges.map(|range| range.to_string()).collect();
+    lines.push(format!(
+        "T='describe-transit-gateway-attachments --filters Name=resource-type,Values=vpc'; ask ec2 $T; for P in $(list \"$(look ec2 $T \
+         --query 'TransitGatewayAttachments[].Association.TransitGatewayRouteTableId')\" | tr , ' '); do for R in {}; do \
+         ask ec2 search-transit-gateway-routes --transit-gateway-route-table-id \"$P\" --filters \
+         \"Name=route-search.longest-prefix-match,Values=$R\"; done; done",
+        ranges.join(" ")
+    ));
     lines.push("echo '### end'".to_owned());
     Some(lines.join("\n") + "\n")
 }

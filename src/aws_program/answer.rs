@@ -25,7 +25,8 @@ pub(super) enum Answer {
 const OTHER_WAY: &str = "--aws-commands prints a script for AWS CloudShell instead";
 
 /// Parts of the messages of botocore and of the program's versions 1 and 2.
-const NO_CREDENTIALS: [&str; 7] = [
+const NO_CREDENTIALS: [&str; 8] = [
+    "Enter MFA code",
     "Unable to locate credentials",
     "NoCredentials",
     "Partial credentials",
@@ -117,6 +118,11 @@ fn of_program(errors: &str) -> Answer {
         useless(format!(
             "the program aws finds no usable credentials: {OTHER_WAY}"
         ))
+    } else if errors.contains("You must specify a region") {
+        useless(
+            "the program aws does not know the region: set AWS_DEFAULT_REGION to the region of the cache"
+                .into(),
+        )
     } else if has(&UNREACHABLE) {
         problem(format!(
             "this subnet cannot reach the AWS API, because it has no NAT gateway and no VPC endpoint for it: {OTHER_WAY}"
@@ -213,6 +219,10 @@ mod tests {
                 "other way, at once",
             ),
             ("Token has expired and refresh failed", "other way, at once"),
+            (
+                "Enter MFA code for arn:aws:iam::123456789012:mfa/x: \nEOF when reading a line",
+                "other way, at once",
+            ),
             (
                 "Could not connect to the endpoint URL: \"https://ec2.eu-central-1.amazonaws.com/\"",
                 "other way",

@@ -196,6 +196,9 @@ async fn run_check(
         };
         if let Some(answer) = asked {
             proof::add(&answer, &mut diagnosis.verdict);
+            if diagnosis.verdict.finding.is_none() && verbosity(args) == Verbosity::Steps {
+                ping_aws::tell(&answer);
+            }
             diagnosis.observations.aws = Some(Box::new(answer));
         }
     }

@@ -127,6 +127,18 @@ pub(super) async fn answer(
     Some(aws_program::ask(facts, question, deadline, &show).await)
 }
 
+/// Says what AWS shows about a connection that works.
+pub(super) fn tell(answer: &AwsAnswer) {
+    answer.problems.iter().for_each(|problem| ui::note(problem));
+    let needs = answer.needs();
+    let needs = if needs.is_empty() || answer.assessment.outcome != Outcome::Unknown {
+        String::new()
+    } else {
+        format!(" (needs {})", needs.join(", "))
+    };
+    ui::note(&format!("AWS: {}{needs}", answer.assessment.summary()));
+}
+
 /// Adds the documents to a report, without account numbers, so that others can judge them again.
 pub(super) fn add_documents(report: &mut Value, answer: &AwsAnswer) {
     if answer.from == Origin::Cli {

@@ -122,7 +122,7 @@ impl<'a> Ladder<'a> {
             self.role(&mut connection).await;
         } else if self.seen.requests.stopped_at.is_some() {
             self.seen.is_write_untested = self.options.write_check == WriteCheck::Run;
-        } else if self.seen.reports_its_state() {
+        } else if self.seen.reports_its_state() && !self.allows_one_command() {
             let requests = ping::Requests::about_the_server();
             let exchanges = requests.pipeline(&mut connection, self.deadline).await;
             self.seen.server = role::server_info(&exchanges);

@@ -70,6 +70,13 @@ pub(crate) fn endpoint_hint(host: &str) -> Option<EndpointHint> {
     })
 }
 
+/// Whether the name belongs to a public endpoint of a serverless cache. It is reached over the internet, has neither a VPC nor
+/// security groups, and requires TLS 1.3 and a login with an IAM token before any other command.
+pub(crate) fn is_public_serverless(host: &str) -> bool {
+    let is_serverless = endpoint_hint(host).is_some_and(|hint| hint.kind == Serverless);
+    is_serverless && host.to_ascii_lowercase().contains(".public.serverless.")
+}
+
 /// Compares a pattern and a name label by label, starting at the end. Returns the label that matched `R`.
 fn match_pattern<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
     let mut labels = name.rsplit('.');
@@ -194,6 +201,19 @@ const MEMCACHED_PORT: u16 = 11211;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn public_endpoints_are_recognised_by_their_name() {
+        for (host, expected) in [
+            ("shop-x1y2z3.public.serverless.euc1.cache.amazonaws.com", true),
+            ("Shop-x1y2z3.PUBLIC.serverless.euc1.cache.amazonaws.com.", true),
+            ("shop-x1y2z3.serverless.euc1.cache.amazonaws.com", false),
+            ("public.shop.x1y2z3.euc1.cache.amazonaws.com", false),
+            ("shop.public.serverless.example", false),
+        ] {
+            assert_eq!(is_public_serverless(host), expected, "{host}");
+        }
+    }
 
     #[test]
     fn every_form_of_endpoint_is_recognised() {

@@ -1,8 +1,9 @@
 """Networks in an imitation of AWS (moto), for tests/aws.rs.
 
-Usage: imitation.py PORT_FILE
+Usage: imitation.py PORT_FILE REDIS_PORT
 
-Serves moto's API on a free port, and writes the port to PORT_FILE. `GET /build/NAME` builds the network and returns its facts
+Serves moto's API on a free port, and writes the port to PORT_FILE. The networks are in 127.0.0.0/8, because only there can a
+test decide what the address of the cache does. `GET /build/NAME` builds the network and returns its facts
 as JSON. The networks are built in this process, because each call of the program aws takes a second. `GET /documents/NAME` does
 the same, and returns the facts with all documents. `POST /user` creates a user with the policy in the body, and returns the
 access key. `/latest/` is the instance metadata of the network that was built last.
@@ -19,6 +20,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import make_server
 
 REGION = "eu-central-1"
+PORT = int(sys.argv[2])
 
 
 class Network:
@@ -26,19 +28,19 @@ class Network:
 
     def __init__(self, endpoint, two_vpcs=False, same_subnet=False, rule="group", egress=True):
         self.ec2 = boto3.client("ec2", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
-        self.vpc = self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        self.vpc = self.ec2.create_vpc(CidrBlock="127.0.0.0/16")["Vpc"]["VpcId"]
         self.other = self.vpc
         if two_vpcs:
-            self.other = self.ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
-        self.near_range = "10.0.1.0/24"
-        self.far_range = "10.1.3.0/24" if two_vpcs else "10.0.3.0/24"
+            self.other = self.ec2.create_vpc(CidrBlock="127.1.0.0/16")["Vpc"]["VpcId"]
+        self.near_range = "127.0.1.0/24"
+        self.far_range = "127.1.3.0/24" if two_vpcs else "127.0.3.0/24"
         self.near = self.subnet(self.vpc, self.near_range)
         self.far = self.near if same_subnet else self.subnet(self.other, self.far_range)
         self.app = self.group("app", self.vpc)
         self.cache = self.group("cache", self.other)
-        self.address = "10.0.1.17" if same_subnet else self.far_range.replace("0/24", "17")
+        self.address = "127.0.1.17" if same_subnet else self.far_range.replace("0/24", "17")
         # The interface is not attached, because moto would add the instance's groups to it.
-        self.interface = self.eni(self.near, "10.0.1.10", self.app, "app")
+        self.interface = self.eni(self.near, "127.0.1.10", self.app, "app")
         self.eni(self.far, self.address, self.cache, "ElastiCache shop-001")
         if rule == "group":
             self.allow(self.cache, UserIdGroupPairs=[{"GroupId": self.app}])
@@ -58,7 +60,7 @@ class Network:
         made = self.ec2.create_network_interface(SubnetId=subnet, PrivateIpAddress=address, Groups=[group], Description=description)
         return made["NetworkInterface"]["NetworkInterfaceId"]
 
-    def allow(self, group, protocol="tcp", ports=(6379, 6379), **peer):
+    def allow(self, group, protocol="tcp", ports=(PORT, PORT), **peer):
         rule = {"IpProtocol": protocol, "FromPort": ports[0], "ToPort": ports[1], **peer}
         self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
 
@@ -82,8 +84,8 @@ class Network:
         if accept:
             self.ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=peering)
         if routes:
-            self.route(self.vpc, "10.1.0.0/16", VpcPeeringConnectionId=peering)
-            self.route(self.other, "10.0.0.0/16", VpcPeeringConnectionId=peering)
+            self.route(self.vpc, "127.1.0.0/16", VpcPeeringConnectionId=peering)
+            self.route(self.other, "127.0.0.0/16", VpcPeeringConnectionId=peering)
         return self
 
     def route(self, vpc, block, **target):
@@ -92,10 +94,10 @@ class Network:
 
     def facts(self):
         return {
-            "region": REGION, "port": 6379, "address": self.address, "from": "10.0.1.10", "ephemeral": [32768, 60999],
+            "region": REGION, "port": PORT, "address": self.address, "from": "127.0.1.10", "ephemeral": [32768, 60999],
             "source": {
-                "interface": self.interface, "addresses": ["10.0.1.10"], "vpc": self.vpc, "subnet": self.near,
-                "groups": [self.app], "owner": "123456789012", "vpc_cidrs": ["10.0.0.0/16"]}}
+                "interface": self.interface, "addresses": ["127.0.1.10"], "vpc": self.vpc, "subnet": self.near,
+                "groups": [self.app], "owner": "123456789012", "vpc_cidrs": ["127.0.0.0/16"]}}
 
 
 def with_acl(network, end, *entries):
@@ -107,7 +109,7 @@ def with_acl(network, end, *entries):
 def with_prefix_list(endpoint):
     network = Network(endpoint, rule=None)
     made = network.ec2.create_managed_prefix_list(
-        PrefixListName="app", MaxEntries=5, AddressFamily="IPv4", Entries=[{"Cidr": "10.0.1.0/24"}])
+        PrefixListName="app", MaxEntries=5, AddressFamily="IPv4", Entries=[{"Cidr": "127.0.1.0/24"}])
     network.allow(network.cache, PrefixListIds=[{"PrefixListId": made["PrefixList"]["PrefixListId"]}])
     return network
 
@@ -122,20 +124,20 @@ NETWORKS = {
     "allowed": lambda at: Network(at),
     "same-subnet": lambda at: Network(at, same_subnet=True),
     "missing-rule": lambda at: Network(at, rule=None),
-    "other-port": lambda at: Network(at, rule={"ports": (6380, 6380), **cidr("10.0.0.0/16")}),
+    "other-port": lambda at: Network(at, rule={"ports": (PORT + 1, PORT + 1), **cidr("127.0.0.0/16")}),
     "other-range": lambda at: Network(at, rule=cidr("192.168.0.0/16")),
-    "udp": lambda at: Network(at, rule={"protocol": "udp", **cidr("10.0.0.0/16")}),
-    "port-range": lambda at: Network(at, rule={"ports": (6000, 7000), **cidr("10.0.1.0/24")}),
+    "udp": lambda at: Network(at, rule={"protocol": "udp", **cidr("127.0.0.0/16")}),
+    "port-range": lambda at: Network(at, rule={"ports": (PORT - 100, PORT + 100), **cidr("127.0.1.0/24")}),
     "prefix-list": with_prefix_list,
     "no-egress": lambda at: Network(at, egress=False),
     "acl-out": lambda at: with_acl(Network(at), "near", ALL_IN, (100, True, "allow", (443, 443))),
-    "acl-in": lambda at: with_acl(Network(at), "far", (90, False, "deny", (6379, 6379)), ALL_IN, ALL_OUT),
+    "acl-in": lambda at: with_acl(Network(at), "far", (90, False, "deny", (PORT, PORT)), ALL_IN, ALL_OUT),
     "acl-replies": lambda at: with_acl(Network(at), "far", ALL_IN, (100, True, "allow", (443, 443))),
     "acl-partly": lambda at: with_acl(Network(at), "near", ALL_OUT, (100, False, "allow", (49152, 65535))),
-    "other-vpc": lambda at: Network(at, two_vpcs=True, rule=cidr("10.0.0.0/16")),
-    "peering": lambda at: Network(at, two_vpcs=True, rule=cidr("10.0.0.0/16")).peer(),
-    "peering-no-routes": lambda at: Network(at, two_vpcs=True, rule=cidr("10.0.0.0/16")).peer(routes=False),
-    "peering-pending": lambda at: Network(at, two_vpcs=True, rule=cidr("10.0.0.0/16")).peer(accept=False, routes=False),
+    "other-vpc": lambda at: Network(at, two_vpcs=True, rule=cidr("127.0.0.0/16")),
+    "peering": lambda at: Network(at, two_vpcs=True, rule=cidr("127.0.0.0/16")).peer(),
+    "peering-no-routes": lambda at: Network(at, two_vpcs=True, rule=cidr("127.0.0.0/16")).peer(routes=False),
+    "peering-pending": lambda at: Network(at, two_vpcs=True, rule=cidr("127.0.0.0/16")).peer(accept=False, routes=False),
     "rule-and-acl": lambda at: with_acl(Network(at, rule=None), "far", ALL_OUT),
 }
 

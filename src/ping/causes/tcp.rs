@@ -11,7 +11,7 @@ use crate::ping::observation::{Dial, DialResult, ErrorSource, IdleEnd, IdleTest}
 use crate::ping::this_host::{LocalListener, Nearness};
 use crate::ping::verdict::{is_from_here, seconds};
 use crate::redis_url::hosting::{Hosting, Reach};
-use crate::redis_url::{Address, DEFAULT_PORT};
+use crate::redis_url::{Address, DEFAULT_PORT, provider};
 
 pub(super) fn timeout(at: &FixContext) -> Fixes {
     if let Some(path) = at.socket() {
@@ -194,11 +194,20 @@ fn container_network(at: &FixContext) -> Option<Fixes> {
 }
 
 fn timeout_at_aws(at: &FixContext) -> Fixes {
+    if at.target.host().is_some_and(provider::is_public_serverless) {
+        let text = format!(
+            "check that this host may open connections to the internet on TCP port {}: a public endpoint of a serverless cache \
+             has neither a VPC nor a security group",
+            at.port()
+        );
+        return advise("firewall", text).and_all(route(at, "check the route that packets take"));
+    }
     let outside_vpc = (at.nearness() == Nearness::ForeignPrivate).then(|| {
         advise(
             "outside-vpc",
             "if this host is outside the VPC of the cache, run the client on an EC2 instance in that VPC, or connect \
-             through a VPN, VPC peering or a tunnel: ElastiCache is reachable only from there. If this host is in \
+             through a VPN, VPC peering or a tunnel: only public endpoints of serverless caches are reachable from elsewhere. \
+             If this host is in \
              another subnet of that VPC, continue with the next step",
         )
     });

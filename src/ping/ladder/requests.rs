@@ -16,6 +16,7 @@ use crate::ping::rungs::{ping, role};
 use crate::ping::{Rung, WriteCheck};
 use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::{ProbeConnection, Stream};
+use crate::redis_url::provider;
 use crate::secret::Secret;
 
 impl Ladder<'_> {
@@ -54,7 +55,7 @@ impl Ladder<'_> {
         self.seen.ping.took = started.elapsed();
         self.record_packets(connection, response.as_ref());
         self.seen.ping.response = response;
-        if self.seen.requires_login() {
+        if self.seen.requires_login() && !self.allows_one_command() {
             self.log_in_without_password(connection).await;
         }
         if self.seen.requires_login() {
@@ -68,7 +69,9 @@ impl Ladder<'_> {
                 return Some(());
             }
         }
-        let is_served = if is_pong
+        let is_served = if self.allows_one_command() {
+            false
+        } else if is_pong
             || self
                 .ping_error()
                 .is_some_and(|error| ping::is_unavailable(&error))
@@ -204,6 +207,12 @@ impl Ladder<'_> {
                     .or(self.seen.experiments.repeat.take());
         }
         self.finish(Rung::Role);
+    }
+
+    /// Whether the server closes connections on which commands are repeated without a login.
+    pub(super) fn allows_one_command(&self) -> bool {
+        let is_logged_in = self.seen.auth.response.as_ref().is_some_and(Response::is_ok);
+        !is_logged_in && self.target.host().is_some_and(provider::is_public_serverless)
     }
 
     fn ping_error(&self) -> Option<String> {

@@ -530,6 +530,11 @@ fn situations(cause: Cause) -> Vec<Situation> {
                     SOCKET,
                     socket(DialResult::Timeout { syns: None }),
                 ),
+                seen(
+                    "a public endpoint of a serverless cache",
+                    "rediss://shop-x1y2z3.public.serverless.use1.cache.amazonaws.com",
+                    dialled(SILENCE),
+                ),
                 seen("a missing rule on AWS", IP, on_aws(&MISSING_RULE)),
                 seen("all rules on AWS allow it", IP, on_aws(&ALL_ALLOWED)),
                 seen("the ACLs on AWS are not known", IP, on_aws(&NO_ACLS)),
