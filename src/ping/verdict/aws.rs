@@ -134,15 +134,15 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     finding.evidence.extend(problems(answer));
     let is_proved = |kind: &str| assessment.fixes.iter().any(|fix| fix.kind == kind);
     let mut fixes: Vec<Fix> = assessment.fixes.iter().map(of_aws).collect();
-    if fixes.iter().any(|fix| fix.command.is_some()) {
-        let text = "to find out whether you may run one of these commands, append --dry-run to it: AWS changes nothing, and answers \
-                    DryRunOperation (yes) or UnauthorizedOperation (no)";
-        fixes.push(plain("permission", text));
-    }
     if !fixes.is_empty() {
         let text = "then run sessiontut ping --wait 120, which retries until Redis answers: a new rule takes a \
                     moment to take effect";
         fixes.push(plain("wait", text));
+    }
+    if assessment.fixes.iter().any(|fix| fix.command.is_some()) {
+        let text = "to find out beforehand whether you may run one of these commands, append --dry-run to it: AWS then changes \
+                    nothing, and answers DryRunOperation (yes) or UnauthorizedOperation (no)";
+        fixes.push(plain("permission", text));
     }
     finding.fixes.retain(|fix| {
         !(KINDS.contains(&fix.kind) && (is_proved(fix.kind) || assessment.rules_out(fix.kind)))
