@@ -63,8 +63,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     ))
 }
 
-/// Returns the finding about an error about the login in the reply to another command, although the reply to
-/// AUTH was OK.
+/// Returns the finding about a login error in the reply to another command, although the reply to AUTH was OK.
 fn login_error_after_ok(
     command: &str,
     response: &Response,

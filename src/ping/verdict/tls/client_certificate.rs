@@ -7,7 +7,7 @@ use crate::ping::causes::Cause;
 use crate::ping::observation::{Handshake, PeerCertificate};
 use crate::ping::verdict::finding::{Finding, age};
 
-/// Returns the finding about a TLS alert about the client's certificate, during or after the handshake.
+/// Returns the finding about a TLS alert that concerns the client's certificate, during or after the handshake.
 /// Returns `None` for other alerts.
 pub(in crate::ping::verdict) fn client_certificate(
     alert: AlertDescription,
