@@ -88,7 +88,7 @@ impl ServerLimits {
 pub(super) struct ServerState {
     pub(super) store: Store,
     pub(super) clients: BTreeMap<u64, Rc<ConnectedClient>>,
-    /// The clients that have not logged in, sorted by the time since which this is the case.
+    /// The clients that are not logged in, sorted by the time at which this state began.
     pub(super) strangers: BTreeSet<(Instant, u64)>,
     /// The IDs of the clients that use MONITOR.
     pub(super) monitors: BTreeSet<u64>,

@@ -202,8 +202,9 @@ pub(crate) fn read_key(key: &str) -> Cmd {
     cmd("HGETALL").arg(key).clone()
 }
 
-/// Measures round trips of `command`, and adds them to `round_trips`. If the round trip `hint`, which was
-/// measured otherwise, differs from them, more are measured.
+/// Measures round trips of `command`, and adds them to `round_trips`.
+///
+/// `hint` is a round trip that was measured in another way. If it differs from the others, measures more of them.
 pub(crate) async fn measure(
     connection: &mut ProbeConnection<Stream>,
     command: &Cmd,
