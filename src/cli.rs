@@ -54,7 +54,7 @@ pub enum Command {
     Logout(StepArgs),
     /// Serve the lessons' example app: open it in your browser, and see its data in Redis
     Serve(ServeArgs),
-    /// Grade your own app, in any language: visit it as a browser would, and watch its Redis commands
+    /// Grade your own app, in any language, by visiting it as a browser would and watching its Redis commands
     Check(CheckArgs),
     /// Run the built-in practice Redis on its own port
     Practice(PracticeArgs),
@@ -138,7 +138,7 @@ pub struct PingArgs {
     /// Print only the verdict
     #[arg(long, short, conflicts_with = "json")]
     pub quiet: bool,
-    /// Send N PINGs on the established connection
+    /// Send N PINGs over one connection, and print each round trip time
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(1, 100_000))]
     pub count: Option<u32>,
     /// Ping until Ctrl-C; print each round trip and each change of state, and finally a summary (with --json: one
@@ -283,7 +283,7 @@ pub struct LoginArgs {
 /// Arguments of `visits`.
 #[derive(Debug, Args)]
 pub struct VisitsArgs {
-    /// Number of visits
+    /// Number of visits to count
     #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true, value_parser = whole::<u32>(1, 100_000))]
     pub times: u32,
     /// Options of all step commands

@@ -89,9 +89,9 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     });
     let enter = advise(
         "password",
-        "try the password again with the command below, which asks for it: enter it without percent-encoding. If the \
-         login works, correct the application's REDIS_URL: in a URL, special characters must be percent-encoded \
-         exactly once",
+        "try the password again: the command below asks for it. Enter it without percent-encoding. If the login \
+         works, correct the application's REDIS_URL: in a URL, special characters must be percent-encoded exactly \
+         once",
     )
     .command(at.ping(""));
     let elasticache = if at.is_aws() {

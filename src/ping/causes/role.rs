@@ -184,10 +184,7 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
     let node = (reaches_others && !refused.is_empty()).then(|| {
         advise(
             "node",
-            format!(
-                "start each node that refuses connections again: {}",
-                joined(refused)
-            ),
+            format!("start each node that refuses connections: {}", joined(refused)),
         )
     });
     let port = (reaches_others && !silent.is_empty()).then(|| {

@@ -94,7 +94,7 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         .and_all(limit)
         .and(
             "server",
-            "if Redis is listening on the port, read the end of its log (logfile in redis.conf is the path)",
+            "if Redis is listening on the port, read the end of its log (for its path, see logfile in redis.conf)",
         )
         .and(
             "port",
@@ -248,7 +248,7 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
     )
     .and(
         "maxclients",
-        "once connections are free again, raise maxclients and the limit of open files (ulimit -n)",
+        "once Redis accepts connections again, raise maxclients and the limit of open files (ulimit -n)",
     )
 }
 

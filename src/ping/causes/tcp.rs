@@ -331,7 +331,7 @@ fn refused_here(at: &FixContext) -> Fixes {
     .command("ps -o pid,stat,args -C redis-server,valkey-server")
     .and(
         "port",
-        format!("check which ports processes are listening on (by default, Redis listens on {DEFAULT_PORT})"),
+        format!("list the ports that processes are listening on (Redis: {DEFAULT_PORT} by default)"),
     )
     .command("ss -ltnp")
     .after(listener)

@@ -175,6 +175,7 @@ impl WriteTest {
     /// Whether all commands were executed.
     pub fn has_passed(&self) -> bool {
         let is_error = |reply: &Value| matches!(reply, Value::ServerError(_));
-        matches!(&self.executed, Response::Reply(Value::Array(replies)) if !replies.iter().any(is_error))
+        self.queued.iter().all(|(_, response)| response.error().is_none())
+            && matches!(&self.executed, Response::Reply(Value::Array(replies)) if !replies.iter().any(is_error))
     }
 }

@@ -311,7 +311,7 @@ fn role(seen: &Observations) -> Outcome {
             let commands: Vec<&str> = test.queued.iter().map(|(name, _)| *name).collect();
             passed(
                 Duration::ZERO,
-                format!("{role}; {} and EXEC work (write check)", commands.join(", ")),
+                format!("{role}; writing works ({}, EXEC)", commands.join(", ")),
             )
         }
         _ => passed(Duration::ZERO, role),

@@ -131,7 +131,7 @@ fn tls_required(seen: &Observations) -> Option<Finding> {
     Some(
         Finding::proved(Cause::TlsRequired)
             .fact(plain)
-            .fact("a ClientHello on a second connection got a TLS reply"),
+            .fact("on a second connection, a TLS ClientHello got a TLS reply"),
     )
 }
 

@@ -236,7 +236,9 @@ fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Fin
             };
             format!("the server accepted the connection, but {how} it without {reply}")
         })
-        .fact(format!("TCP connected; after {command} the connection was {how}"))
+        .fact(format!(
+            "TCP connected, but the connection was {how} after {command}"
+        ))
         .facts(if !received.is_empty() {
             Some(format!("before that, the server had sent {}", quote(received)))
         } else if !seen.ping.round_trips.is_empty() {

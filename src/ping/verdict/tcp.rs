@@ -169,7 +169,7 @@ fn local_listener(seen: &Observations, dial: &Dial) -> Option<String> {
         }
         Some(listener) if is_timeout => {
             let count = listener.waiting;
-            format!("the server's accept queue is full: {count} connections are waiting")
+            format!("the server's accept queue is full (waiting connections: {count})")
         }
         Some(listener) => {
             let name = process_name(listener);

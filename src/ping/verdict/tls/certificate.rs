@@ -183,6 +183,7 @@ pub(super) fn certificate_facts(tls: &Handshake) -> Vec<String> {
             "the certificate has no subjectAltName; its common name is {}",
             common.join(", ")
         ),
+        ([name], _) => format!("the certificate lists the name {name}"),
         (names, _) => format!("the certificate lists the names {}", names.join(", ")),
     };
     let is_requested = tls.client_certificate_request.is_some() && tls.client_certificate.is_none();
