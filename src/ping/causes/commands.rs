@@ -68,7 +68,7 @@ pub(super) fn redis_cli(target: &Target, trust: &Trust, arguments: &str) -> Stri
 }
 
 /// How to log in with an [`admin_cli`] command.
-pub(super) const ADMIN_LOGIN: &str = "The command below asks for the default user's password (leave it empty if \
+pub(super) const ADMIN_LOGIN: &str = "The following command asks for the default user's password (leave it empty if \
                                       there is none); to log in as another administrator, add --user NAME to the \
                                       command";
 

@@ -63,7 +63,7 @@ impl Fixes {
     pub(super) fn try_command(mut self, command: impl Into<String>) -> Self {
         if let Some(last) = self.0.last_mut() {
             last.text
-                .push_str(". If the command below succeeds, change the application's REDIS_URL too");
+                .push_str(". If the following command succeeds, change the application's REDIS_URL too");
         }
         self.command(command)
     }

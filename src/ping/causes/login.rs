@@ -33,7 +33,7 @@ pub(super) fn required(at: &FixContext) -> Fixes {
     advise(
         "password",
         format!(
-            "log in with the password, {source}. The command below asks for it, so that other users cannot see it in \
+            "log in with the password, {source}. The following command asks for it, so that other users cannot see it in \
              `ps`. If the login works, also add the password, percent-encoded, to the application's REDIS_URL: {url}"
         ),
     )
@@ -89,7 +89,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     });
     let enter = advise(
         "password",
-        "try the password again: the command below asks for it. Enter it without percent-encoding. If the login \
+        "try the password again: the following command asks for it. Enter it without percent-encoding. If the login \
          works, correct the application's REDIS_URL: in a URL, special characters must be percent-encoded exactly \
          once",
     )

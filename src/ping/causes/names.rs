@@ -34,7 +34,7 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
         advise(
             "url",
             format!(
-                "try the URL that you probably meant with the command below, which asks for the password. In the \
+                "try the URL that you probably meant with the following command, which asks for the password. In the \
                  application's REDIS_URL, write {url} with the password in place of {MASK}. If you copied the \
                  password from a URL, leave it unchanged; otherwise, write / as %2F, # as %23, ? as %3F, @ as %40, % \
                  as %25 and a space as %20"
@@ -47,7 +47,7 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
     } else {
         advise(
             "url",
-            "use the URL below, which is probably the one that you meant, and correct the application's REDIS_URL in \
+            "use the following URL, which is probably the one that you meant, and correct the application's REDIS_URL in \
              the same way",
         )
         .command(format!("export REDIS_URL={}", shell_quoted(url)))
@@ -66,7 +66,7 @@ pub(super) fn form() -> Fixes {
 pub(super) fn encoding() -> Fixes {
     advise(
         "encode",
-        "percent-encode the user name and the password. The command below reads a text without showing it, and \
+        "percent-encode the user name and the password. The following command reads a text without showing it, and \
          prints the encoded form",
     )
     .command("python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'")

@@ -275,7 +275,7 @@ pub(super) fn protected_mode(at: &FixContext) -> Fixes {
     .command(format!("{redis_cli} CLIENT LIST"))
     .and(
         "password",
-        "on the Redis host, set a password for the default user. This ends protected mode. The command below asks \
+        "on the Redis host, set a password for the default user. This ends protected mode. The following command asks \
          for the new password",
     )
     .command(format!("({READ_PASSWORD}) | {redis_cli} -x CONFIG SET requirepass"))

@@ -579,7 +579,7 @@ fn security_group(at: &FixContext) -> Fixes {
         return advise(
             "security-group",
             format!(
-                "find the security group of the cache with the command below, which changes nothing. Several VPCs \
+                "find the security group of the cache with the following command, which changes nothing. Several VPCs \
                  may use the address, so check the VPC and the description. Then add an inbound rule to that \
                  security group: {rule}. If the application runs outside the VPC, use an address range as the source"
             ),
@@ -591,7 +591,7 @@ fn security_group(at: &FixContext) -> Fixes {
         "security-group",
         format!(
             "add an inbound rule to the security group of the cache: Custom TCP, port {port}, with this instance's \
-             security group {source} as its source. The command below adds the rule only if exactly one security \
+             security group {source} as its source. The following command adds the rule only if exactly one security \
              group belongs to the address"
         ),
     )
