@@ -92,7 +92,7 @@ fn ask(fault: &'static DrillFault, score: &mut Score, stop: &Stop) -> Result<Dri
         .map(|(number, choice)| (format!("{number}"), choice.title))
         .collect();
     let menu = Menu {
-        prompt: "Then choose what it is:",
+        prompt: "When you have found the fault, choose it here:",
         items: &items,
         keys: &[('h', "hint"), ('s', "solution"), ('?', "all keys")],
     };

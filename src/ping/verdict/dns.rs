@@ -132,7 +132,9 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
         ));
     }
     if lookup.is_unconfigured {
-        facts.push("/etc/resolv.conf is missing or names no server, so this host itself was queried".into());
+        facts.push(
+            "/etc/resolv.conf is missing or contains no name server, so this host itself was queried".into(),
+        );
     }
     let is_known = |server: &NameServer| matches!(server.answer, NameAnswer::Addresses(_));
     let has_known = lookup.servers.iter().any(is_known);

@@ -50,11 +50,12 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
             .facts(seen.server.setting("timeout").map(|seconds| {
                 match seconds {
                     "0" => {
-                        "the server's own limit (timeout) is 0, so the server does not close idle connections"
+                        "the server's own limit (its timeout setting) is 0, so the server does not close idle \
+                         connections"
                             .into()
                     }
                     seconds => format!(
-                        "the server's own limit (timeout) is {} s",
+                        "the server's own limit (its timeout setting) is {} s",
                         crate::sanitize::excerpt(seconds.as_bytes(), 20)
                     ),
                 }

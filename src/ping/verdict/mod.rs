@@ -124,7 +124,8 @@ fn with_accepted_certificate(
             return (Some(finding.fact(fact)), Some(accepted));
         }
     };
-    let fact = "--insecure: the connection was used although its certificate cannot be verified";
+    let fact =
+        "because of --insecure, the connection was used although the server's certificate cannot be verified";
     (Some(accepted.fact(fact).fact(answer)), None)
 }
 

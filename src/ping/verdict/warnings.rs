@@ -79,7 +79,7 @@ fn url(warning: &UrlWarning) -> Option<Found> {
             let names = names.join(", ");
             Some((
                 Cause::UrlSuspect,
-                format!("many clients ignore query parameters: {names}"),
+                format!("many clients ignore these query parameters: {names}"),
             ))
         }
         UrlWarning::EncodedTwice => None,
@@ -374,7 +374,8 @@ pub(super) fn hints(target: &Target, cause: Cause) -> Vec<String> {
     }
     if cause == Cause::AuthRequired && target.warnings.contains(&UrlWarning::UserWithoutPassword) {
         hints.push(
-            "redis://secret@host names a user; put a colon before a password: redis://:secret@host".into(),
+            "in redis://secret@host, \"secret\" is a user name; if it is the password, put a colon before it: \
+             redis://:secret@host".into(),
         );
     }
     hints

@@ -428,7 +428,9 @@ fn problem(
             };
         }
         Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => {
-            return CertificateProblem::Invalid("its extendedKeyUsage does not include serverAuth".into());
+            return CertificateProblem::Invalid(
+                "the certificate's extendedKeyUsage does not include serverAuth".into(),
+            );
         }
         _ => {}
     }

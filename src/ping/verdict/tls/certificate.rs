@@ -54,7 +54,7 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
             .summary(format!(
                 "{what}, which this program does not support; clients based on OpenSSL may connect"
             ))
-            .fact("this program ended the handshake, not the server"),
+            .fact("this program, not the server, ended the handshake"),
         Problem::OtherName => Finding::proved(Cause::TlsNameMismatch)
             .summary(format!(
                 "the certificate is not for {}{}",

@@ -43,7 +43,7 @@ pub(super) fn nothing_in_common(
 fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
     let version = version_name(offer.version);
     let seen = format!(
-        "on another connection, which offered more, the server chose {version} with {}",
+        "on another connection, where this program offered more, the server chose {version} with {}",
         offer.cipher_suite
     );
     if !matches!(offer.version, ProtocolVersion::TLSv1_2 | ProtocolVersion::TLSv1_3) {

@@ -120,7 +120,7 @@ pub(super) fn tls_untrusted() -> Vec<Situation> {
             "not for servers",
             TLS,
             problem(CertificateProblem::Invalid(
-                "its extendedKeyUsage does not include serverAuth".into(),
+                "the certificate's extendedKeyUsage does not include serverAuth".into(),
             )),
         ),
         seen(
