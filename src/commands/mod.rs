@@ -111,7 +111,7 @@ fn run_command(cli: Cli) -> Result<Exit, Error> {
 const MENU: [(&str, &str); 6] = [
     ("learn", "take the lessons, starting where you left off"),
     ("ping", "find out whether Redis is reachable, and if not, why"),
-    ("serve", "run the finished app in a browser"),
+    ("serve", "see the finished app in a browser"),
     ("check", "have your own app graded"),
     ("drill", "practise diagnosing a broken endpoint"),
     ("help", "show all commands"),
@@ -126,7 +126,7 @@ fn menu() -> Result<Exit, Error> {
     ui::told_behind("Redis: ", &redis());
     let items = MENU.map(|(command, about)| (format!("{command:<7}"), about));
     let menu = Menu {
-        prompt: "Press a letter, or arrows and Enter:",
+        prompt: "Press a letter, or use the arrow keys and Enter:",
         items: &items,
         keys: &[],
     };

@@ -58,13 +58,13 @@ const CLAIMS: &[(&str, Holds)] = &[
         !run.responses()
             .any(|(command, response)| command == "HGETALL" && response.refusal().is_some())
     }),
-    ("a second one works", |run| {
+    ("a second connection works;", |run| {
         run.seen.fails_only_on_first_connection()
     }),
     ("the same requests got replies on a second connection", |run| {
         run.seen.second_connection_works()
     }),
-    ("not even on a second one", |run| {
+    ("a second connection got no reply either", |run| {
         run.seen
             .experiments
             .repeat
@@ -84,7 +84,7 @@ const CLAIMS: &[(&str, Holds)] = &[
         |run| matches!(&run.seen.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if !result.is_tls()),
     ),
     (
-        "a ClientHello on a second connection got a TLS reply",
+        "on a second connection, a TLS ClientHello got a TLS reply",
         |run| matches!(&run.seen.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if result.is_tls()),
     ),
     (
@@ -98,7 +98,7 @@ const CLAIMS: &[(&str, Holds)] = &[
             .or(run.seen.tls.handshake.as_ref().and_then(|tls| tls.packets));
         packets.is_some_and(|packets| packets.unacknowledged == 0)
     }),
-    ("the data sent was never acknowledged", |run| {
+    ("the data was never acknowledged", |run| {
         let packets = run
             .seen
             .packets
@@ -132,11 +132,8 @@ const CLAIMS: &[(&str, Holds)] = &[
             .chain(tls)
             .any(|waited| !waited.is_zero() && connecting * 4 > waited)
     }),
-    // This also covers CLUSTER INFO.
-    ("INFO reports", |run| {
-        let server = &run.seen.server;
-        !server.fields.is_empty() || server.cluster_state().is_some()
-    }),
+    ("INFO reports", has_info),
+    ("according to INFO", has_info),
 ];
 
 type Holds = fn(&Run<'_>) -> bool;
@@ -483,6 +480,12 @@ impl Run<'_> {
 
 fn has_pong(run: &Run<'_>) -> bool {
     run.has_pong()
+}
+
+/// Whether there was a reply to INFO or CLUSTER INFO.
+fn has_info(run: &Run<'_>) -> bool {
+    let server = &run.seen.server;
+    !server.fields.is_empty() || server.cluster_state().is_some()
 }
 
 fn is_ok(response: Option<&Response>) -> bool {
