@@ -64,7 +64,7 @@ const CLAIMS: &[(&str, Holds)] = &[
     ("the same requests got replies on a second connection", |run| {
         run.seen.second_connection_works()
     }),
-    ("a second connection got no reply either", |run| {
+    ("never replies; a second connection got no reply either", |run| {
         run.seen
             .experiments
             .repeat
