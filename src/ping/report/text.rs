@@ -122,10 +122,10 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             let role = seen.server.role_text();
             let role = role.map_or_else(String::new, |role| format!(", {role}"));
             let median = median(&seen.ping.round_trips);
-            let speed = match seen.ping.round_trips.len() {
-                _ if median.is_zero() => String::new(),
-                1 => format!(", round trip: {}", seconds(median)),
-                count => format!(", median of {count} round trips: {}", seconds(median)),
+            let speed = if median.is_zero() {
+                String::new()
+            } else {
+                format!(", median RTT {}", seconds(median))
             };
             let version = version(seen);
             let place = seen.target(target).place();
