@@ -275,7 +275,10 @@ impl Network<'_> {
             (Direction::Ingress, None, address) => format!("in from {}", address?),
             (Direction::Egress, None, address) => format!("out to {}", address?),
         };
-        let text = format!("add a rule to {group} that lets tcp {} {from}", range_text(ports));
+        let text = format!(
+            "add a rule to {group} that allows tcp {} {from}",
+            range_text(ports)
+        );
         Some(AwsFix::text(code, text).with(rule("authorize")?, rule("revoke")?.finish()))
     }
 

@@ -126,14 +126,14 @@ impl Traffic<'_> {
         let mut check = match allowed {
             Truth::Unknown => {
                 let text = format!(
-                    "the documents do not show whether {names} lets {} {}",
+                    "the documents do not show whether a rule of {names} allows {} {}",
                     self.what(),
                     self.which_way()
                 );
                 Check::new(code, Outcome::Unknown, text).needs(&needs)
             }
             _ => {
-                let text = format!("{names} lets no {} {}", self.what(), self.which_way());
+                let text = format!("no rule of {names} allows {} {}", self.what(), self.which_way());
                 Check::new(code, Outcome::Denied, text).aws_code("ENI_SG_RULES_MISMATCH")
             }
         };
@@ -166,7 +166,7 @@ impl Traffic<'_> {
     }
 
     fn allows(&self, group: &Id) -> String {
-        format!("{group} lets {} {}", self.what(), self.which_way())
+        format!("{group} allows {} {}", self.what(), self.which_way())
     }
 
     fn rules(&self, group: &Id) -> Rules {

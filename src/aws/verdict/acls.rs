@@ -46,7 +46,7 @@ impl Network<'_> {
         {
             for check in &mut checks[2..] {
                 check.outcome = Outcome::Denied;
-                check.text += "; none of the ports that one ACL lets through is let through by the other";
+                check.text += "; none of the ports that one ACL allows is allowed by the other";
             }
         }
         checks
@@ -84,19 +84,19 @@ impl Network<'_> {
         let outcome = self.acl_outcome(code, &walk);
         let what = describe(packets, subnet);
         let text = match outcome {
-            Outcome::Allowed => format!("{name} lets {what}"),
+            Outcome::Allowed => format!("{name} allows {what}"),
             Outcome::Denied => match walk.denied_by {
-                Some(number) => format!("entry {number} of {name} does not let {what}"),
-                None => format!("no entry of {name} lets {what}"),
+                Some(number) => format!("entry {number} of {name} denies {what}"),
+                None => format!("no entry of {name} allows {what}"),
             },
             Outcome::Partly => {
                 let percent = walk.allowed * 100 / (walk.allowed + walk.denied).max(1);
                 format!(
-                    "{name} lets only some {what}: {percent} % of this instance's ports get an answer, so that the connection \
+                    "{name} allows only some {what}: {percent} % of this instance's ports get an answer, so that the connection \
                      fails now and then"
                 )
             }
-            Outcome::Unknown => format!("the documents do not show whether {name} lets {what}"),
+            Outcome::Unknown => format!("the documents do not show whether {name} allows {what}"),
         };
         let mut check = Check::new(code, outcome, text).about(id);
         if matches!(outcome, Outcome::Denied | Outcome::Partly) {
