@@ -474,6 +474,9 @@ pub struct CheckArgs {
     /// Show every failure in full (default: only the first)
     #[arg(long)]
     pub all: bool,
+    /// Whether a lesson runs the command.
+    #[arg(skip)]
+    pub in_lesson: bool,
     /// Print one JSON object to standard output
     #[arg(long)]
     pub json: bool,

@@ -121,6 +121,8 @@ const ADVICE: &[(&str, u8, &str)] = &[
     ("SameSite=None", 1, "cookie-has-samesite"),
     ("page is stored", 1, "pages-are-not-stored"),
     ("no prefix", 2, "keys-have-a-prefix"),
+    ("retries", 2, "lost-reply-is-not-repeated"),
+    ("retries", 4, "lost-reply-is-not-repeated"),
     ("key is the token", 4, "key-is-not-the-token"),
     ("logout by link", 4, "logout-needs-a-post"),
     ("logout by prefetch", 4, "prefetch-does-not-log-out"),
@@ -261,6 +263,41 @@ fn an_app_that_does_not_start_is_reported_with_its_output() {
         "{}",
         finished.stderr
     );
+}
+
+#[test]
+fn a_start_command_that_needs_a_shell_or_an_interpreter_is_corrected() {
+    let (home, redis) = (Home::new(), RedisServer::start());
+    let script = home.path().join("app.py");
+    fs::write(&script, "").unwrap();
+    let script = text(&script);
+    for (command, correction) in [
+        (
+            &["cd fl && python app.py"][..],
+            "-- sh -c 'cd fl && python app.py'",
+        ),
+        (&["cd", "fl"], "-- sh -c 'cd fl && python app.py'"),
+        (
+            &["DEBUG=1", "python", "app.py"],
+            "-- sh -c 'DEBUG=1 python app.py'",
+        ),
+        (&[&script, "--debug"], "python"),
+        (&["no-such-program"], ""),
+    ] {
+        let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        let finished = home
+            .sessiontut(arguments(1, 2, free_port(), &[], &command))
+            .redis(&redis.url())
+            .run()
+            .expect(1);
+        let has_correction = finished.stderr.contains(" `-- ");
+        assert_eq!(has_correction, !correction.is_empty(), "{}", finished.stderr);
+        assert!(
+            finished.stderr.replace('\n', " ").contains(correction),
+            "{}",
+            finished.stderr
+        );
+    }
 }
 
 #[test]

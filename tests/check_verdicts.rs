@@ -50,7 +50,7 @@ const PECULIARITIES: &[Peculiarity] = &[
     ("quoted cookie", &[], &[], &[]),
     ("rate limit", &[], &[], &[]),
     ("redirects to the login", &[], &[], &[]),
-    ("retries", &[], &[], &[]),
+    ("retries", &[], &[], &["lost-reply-is-not-repeated"]),
     ("rotates at each request", &[], &[], &[]),
     ("signature in a second cookie", &[], &[], &[]),
     ("signed id", &[], &[], &[]),

@@ -233,6 +233,10 @@ fn a_wrong_try_gets_an_explanation_then_hints_then_the_solution() {
     terminal.line("EXPIRE user:ada 100");
     terminal.wait_for("did you mean sessiontut:user:ada?");
     terminal.line("PERSIST sessiontut:user:ada");
+    let screen = terminal.wait_for(shown::SOLUTION_OFFERED);
+    assert!(!screen.contains(shown::SOLUTION), "{screen}");
+    terminal.wait_until("an empty prompt", |screen| screen.trim_end().ends_with("redis>"));
+    terminal.line("s");
     terminal.wait_for(shown::SOLUTION);
     terminal.wait_until("an empty prompt", |screen| screen.trim_end().ends_with("redis>"));
     terminal.keys(&["Enter"]);
@@ -240,6 +244,95 @@ fn a_wrong_try_gets_an_explanation_then_hints_then_the_solution() {
     assert!(learner.server.pttl("sessiontut:user:ada") > 0);
     terminal.keys(&["q"]);
     left_sanely(&terminal, &learner, 0);
+}
+
+/// The task asks for EXPIRE on a hash. These commands also give the key the right TTL, or make it impossible to do the
+/// task, but destroy the hash.
+#[test]
+fn a_command_that_destroys_the_hash_is_not_accepted_and_is_undone() {
+    let learner = Learner::new();
+    let terminal = learner.at_the_task();
+    for (number, line) in [
+        "SET sessiontut:user:ada oops EX 50",
+        "SETEX sessiontut:user:ada 50 ada",
+        "DEL sessiontut:user:ada",
+        "HSET sessiontut:user:ada visits 7",
+    ]
+    .iter()
+    .enumerate()
+    {
+        terminal.line(line);
+        terminal.wait_until("the keys are restored", |screen| {
+            screen.matches(shown::RESTORED).count() == number + 1
+        });
+        let screen = terminal.screen();
+        assert!(!screen.contains(shown::CORRECT), "{line}\n{screen}");
+    }
+    terminal.line("EXPIRE sessiontut:user:ada 50");
+    terminal.wait_for(shown::CORRECT);
+    assert_eq!(
+        learner.server.hash("sessiontut:user:ada"),
+        [("visits".to_owned(), "1".to_owned())]
+    );
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+}
+
+#[test]
+fn a_wrong_try_does_not_affect_the_next_one() {
+    let (learner, terminal) = in_a_lesson(
+        "```redis\n> HSET sessiontut:a username ada visits 2\n(integer) 2\n```\n\n\
+         ```redis try\n> HINCRBY sessiontut:a visits 1\n(integer) 3\n```\n\n\
+         ```redis check\n> HGET sessiontut:a visits\n\"3\"\n```\n\nText.\n",
+    );
+    terminal.wait_for("Enter run");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("redis>");
+    // An error suggests no command that would delete the hash.
+    terminal.line("INCR sessiontut:a");
+    let screen = terminal.wait_until("the reason", |screen| {
+        screen.contains("TYPE") && screen.ends_with_prompt()
+    });
+    assert!(!screen.contains("DEL"), "{screen}");
+    for line in [
+        "DEL sessiontut:a",
+        "HINCRBY sessiontut:a visits 2",
+        "HDEL sessiontut:a visits",
+    ] {
+        terminal.line(line);
+        terminal.wait_until("the next prompt", |screen| {
+            let (_, after) = screen.rsplit_once(line).unwrap_or_default();
+            after.contains(shown::RESTORED) && after.ends_with_prompt()
+        });
+    }
+    terminal.line("HINCRBY sessiontut:a visits 1");
+    terminal.wait_for(shown::CORRECT);
+    assert_eq!(learner.server.hash("sessiontut:a").len(), 2);
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+}
+
+#[test]
+fn a_copied_prompt_is_named() {
+    let (_learner, terminal) = in_a_lesson("```redis try\n> PING\nPONG\n```\n");
+    for (number, line) in ["$ PING", "> PING", "redis> PING"].iter().enumerate() {
+        terminal.wait_until("a prompt", |screen| screen.ends_with_prompt());
+        terminal.line(line);
+        terminal.wait_until("the reason", |screen| {
+            screen.matches("leave out").count() == number + 1
+        });
+    }
+}
+
+/// Whether the text of a screen ends with an empty prompt for commands.
+trait EndsWithPrompt {
+    fn ends_with_prompt(&self) -> bool;
+}
+
+impl EndsWithPrompt for str {
+    fn ends_with_prompt(&self) -> bool {
+        self.trim_end().ends_with("redis>")
+    }
 }
 
 #[test]
@@ -256,6 +349,10 @@ fn wording_of_a_lesson() {
         "DISCARD",
         "GET sessiontut:user:ada",
         "PERSIST sessiontut:user:ada",
+        "SETEX sessiontut:user:ada 50 oops",
+        "DEL sessiontut:user:ada",
+        "> HLEN sessiontut:user:ada",
+        "s",
     ];
     for line in lines {
         terminal.wait_until("an empty prompt", |screen| screen.trim_end().ends_with("redis>"));
@@ -416,11 +513,19 @@ fn the_prompt_can_be_suspended_cleared_and_pasted_into() {
     terminal.keys(&["Escape"]);
     ends_with("redis>");
 
+    // Of several pasted lines, only the first is kept.
     terminal.paste("HGETALL sessiontut:user:ada\nHLEN sessiontut:user:ada\n");
+    terminal.wait_for(shown::ONLY_FIRST_LINE);
     ends_with("redis> HGETALL sessiontut:user:ada");
     terminal.keys(&["Enter"]);
     terminal.wait_for("2) \"1\"");
-    ends_with("redis> HLEN sessiontut:user:ada");
+    ends_with("redis>");
+
+    // Ctrl-D ends the input only on an empty line.
+    terminal.text("HLEN half");
+    terminal.keys(&["C-d"]);
+    terminal.text("way");
+    ends_with("redis> HLEN halfway");
     terminal.keys(&["C-c"]);
     left_sanely(&terminal, &learner, 130);
 }
@@ -775,7 +880,7 @@ fn an_expected_range_is_shown_in_words() {
     terminal.wait_for("redis>");
     terminal.line("SET sessiontut:a 1");
     let screen = terminal.wait_for(shown::EXPECTED);
-    assert!(screen.contains("(integer) 1 to 100"), "{screen}");
+    assert!(screen.contains("(integer) a number from 1 to 100"), "{screen}");
 }
 
 #[test]
@@ -866,4 +971,16 @@ fn the_course_ends_with_a_score_and_a_recap() {
     }
     let screen = terminal.wait_for("--cheat-sheet");
     assert!(screen.contains("1 of 2 quizzes"), "{screen}");
+
+    // A finished course does not start again by itself.
+    terminal.line("clear; sessiontut learn --lessons $LESSONS; echo status=$?");
+    let screen = terminal.wait_for("status=0");
+    assert_eq!(screen.matches("✓ done").count(), 2, "{screen}");
+    assert!(!screen.contains("1-2 answer"), "{screen}");
+    // A lesson that was opened again is still done.
+    terminal.line("clear; sessiontut learn --lessons $LESSONS 2");
+    terminal.wait_for("1-2 answer");
+    terminal.keys(&["i"]);
+    let screen = terminal.wait_for("go to");
+    assert_eq!(screen.matches("✓ done").count(), 2, "{screen}");
 }

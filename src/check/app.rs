@@ -49,6 +49,7 @@ pub(crate) enum AppError {
         "port {0} is already in use; stop the program that uses it, or choose another port with --url or the variable PORT"
     )]
     PortInUse(u16),
+<<<<<<< HEAD
     #[error("cannot start {program}: {error}")]
     Start { program: String, error: io::Error },
     #[error("{ended} before its port {port} answered; its output is in {output}")]
@@ -58,6 +59,16 @@ pub(crate) enum AppError {
          name its port with --url (its output is in {output})"
     )]
     NotReady {
+=======
+    #[error("cannot start {program}: {error}{}", advice(.error, .words))]
+    Start {
+        program: String,
+        words: Vec<String>,
+        error: io::Error,
+    },
+    #[error("the app ended before its port {port} answered; its output is in {output}")]
+    Ended {
+>>>>>>> e37c3f6 (Refuse answers that damage a key, and undo wrong tries)
         port: u16,
         seconds: u64,
         output: String,
@@ -108,6 +119,42 @@ pub(crate) struct App {
 #[derive(Debug)]
 struct Guard(Child);
 
+/// Says how to correct a start command, if its mistake is known. The command is started without a shell.
+fn advice(error: &io::Error, words: &[String]) -> String {
+    let program = words.first().map_or("", String::as_str);
+    let quoted = |line: &str| format!("'{}'", line.replace('\'', r"'\''"));
+    let needs_shell = program == "cd"
+        || program.contains([' ', '=', '$', '~', ';', '&', '|'])
+        || words
+            .iter()
+            .any(|word| ["&&", "||", ";", "|"].contains(&word.as_str()));
+    match error.kind() {
+        io::ErrorKind::NotFound if needs_shell => {
+            let mut line = words.join(" ");
+            if words.len() == 2 && program == "cd" {
+                line.push_str(" && python app.py");
+            }
+            format!("; for a shell command, use `-- sh -c {}`", quoted(&line))
+        }
+        io::ErrorKind::PermissionDenied if PathBuf::from(program).is_file() => {
+            let extension = program.rsplit('.').next().unwrap_or_default();
+            let interpreter = match extension {
+                "py" => "python",
+                "js" | "mjs" | "cjs" => "node",
+                "rb" => "ruby",
+                "php" => "php",
+                "sh" => "sh",
+                _ => return "; the file is not executable (`chmod +x` makes it so)".to_owned(),
+            };
+            format!(
+                "; the file is not executable: use `-- {interpreter} {}`",
+                words.join(" ")
+            )
+        }
+        _ => String::new(),
+    }
+}
+
 impl StartCommand {
     pub(crate) fn new(
         words: Vec<String>,
@@ -128,6 +175,7 @@ impl StartCommand {
     fn spawn(&self) -> Result<Child, AppError> {
         let failed = |error| AppError::Start {
             program: self.words.join(" "),
+            words: self.words.clone(),
             error,
         };
         let output = File::options()

@@ -65,6 +65,8 @@ pub(crate) struct Failure {
     pub(crate) did: String,
     pub(crate) expected: String,
     pub(crate) got: String,
+    /// The reason, if a more specific one than that of the check is known.
+    pub(crate) why: Option<&'static str>,
     /// The requests and their responses, one per line.
     pub(crate) http: Vec<String>,
     /// The Redis commands and their replies, one per line.
@@ -84,6 +86,7 @@ pub(crate) fn fails(
         did: did.into(),
         expected: expected.into(),
         got: got.into(),
+        why: None,
         http: exchanges
             .iter()
             .flat_map(|exchange| exchange.http_lines())
@@ -465,11 +468,23 @@ impl Grader {
     }
 }
 
-/// Returns the keys as text, for a report.
+/// Returns the keys as text, each once, for a report.
 pub(crate) fn shown_keys(keys: &[Key]) -> String {
+    let mut known = HashSet::new();
+    let keys = keys.iter().filter(|key| known.insert(*key));
     let keys: Vec<String> = keys
-        .iter()
         .map(|key| String::from_utf8_lossy(key).into_owned())
         .collect();
     keys.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_lists_each_key_once() {
+        let keys = ["b", "a", "b"].map(|key| key.as_bytes().to_vec());
+        assert_eq!(shown_keys(&keys), "b, a");
+    }
 }

@@ -67,6 +67,23 @@ impl SeenCommand {
         name.unwrap_or_default().to_ascii_uppercase()
     }
 
+    /// Whether the reply contains this text, on its own or as a part of a string.
+    pub(crate) fn reply_contains(&self, text: &str) -> bool {
+        fn contains(value: &Value, text: &[u8]) -> bool {
+            match value {
+                Value::BulkString(bytes) => bytes.windows(text.len()).any(|part| part == text),
+                Value::Array(items) => items.iter().any(|item| contains(item, text)),
+                Value::Map(pairs) => pairs.iter().any(|(_, value)| contains(value, text)),
+                _ => false,
+            }
+        }
+        !text.is_empty()
+            && self
+                .reply
+                .as_ref()
+                .is_some_and(|reply| contains(reply, text.as_bytes()))
+    }
+
     /// Whether the command reads or writes data, as opposed to managing the connection.
     pub(crate) fn uses_data(&self) -> bool {
         matches!(self.effect, Effect::Read | Effect::Write)

@@ -48,11 +48,21 @@ pub(crate) struct StageResult {
     pub(crate) advice_failed: usize,
 }
 
+<<<<<<< HEAD
 impl StageResult {
     /// Whether no required check failed, and not all of them could not be judged.
     fn is_ok(&self) -> bool {
         self.failed == 0 && self.passed > 0
     }
+=======
+/// Which failures are shown in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    First,
+    /// The failures of all required checks or, if there are none, of all advisory checks.
+    Kind,
+    All,
+>>>>>>> e37c3f6 (Refuse answers that damage a key, and undo wrong tries)
 }
 
 impl CheckResult {
@@ -73,6 +83,34 @@ impl Report {
         self.results
             .iter()
             .any(|result| matches!(result.outcome, Outcome::Fails(_)))
+    }
+
+    /// Returns the failures to show in full: the first one of a required check (or, if there is none, of an advisory
+    /// check), and those to which inconclusive checks refer. With `Shown::All`, returns all.
+    pub(crate) fn shown_failures(&self, shown: Shown) -> Vec<&CheckResult> {
+        let failures = || {
+            let results = self.results.iter();
+            results.filter(|result| matches!(result.outcome, Outcome::Fails(_)))
+        };
+        let first = failures()
+            .find(|result| result.is_mistake())
+            .or(failures().next());
+        let is_first = |result: &CheckResult| first.is_some_and(|first| first.check.id == result.check.id);
+        let is_referred_to = |result: &CheckResult| {
+            let reference = format!("see the check {}", result.check.id);
+            self.results.iter().any(|other| match &other.outcome {
+                Outcome::NotJudged(why) => why.ends_with(&reference),
+                _ => false,
+            })
+        };
+        let has_mistakes = !self.is_ok();
+        failures()
+            .filter(|result| match shown {
+                Shown::First => is_first(result) || is_referred_to(result),
+                Shown::Kind => !has_mistakes || result.is_mistake(),
+                Shown::All => true,
+            })
+            .collect()
     }
 
     /// Returns the results by stage.
@@ -222,6 +260,7 @@ fn json_of(result: &CheckResult) -> Value {
             value["did"] = failure.did.as_str().into();
             value["expected"] = failure.expected.as_str().into();
             value["got"] = failure.got.as_str().into();
+            value["why"] = failure.why.unwrap_or(check.why).into();
             value["exchange"] = json!({ "http": failure.http, "redis": failure.redis });
             if !failure.output.is_empty() {
                 value["exchange"]["output"] = failure.output.clone().into();
@@ -261,7 +300,11 @@ impl Junit<'_> {
                     .fold(String::new(), |text, line| text + "\n" + line);
                 let text = format!(
                     "did: {}\nexpected: {}\ngot: {}\nwhy: {}\nlesson: {}{lines}",
-                    failure.did, failure.expected, failure.got, result.check.why, result.check.lesson
+                    failure.did,
+                    failure.expected,
+                    failure.got,
+                    failure.why.unwrap_or(result.check.why),
+                    result.check.lesson
                 );
                 match result.is_mistake() {
                     true => (Some(clean(&text)), None),
@@ -283,6 +326,7 @@ mod tests {
                 did: "<did>".into(),
                 expected: "this".into(),
                 got: "\"that\" & more".into(),
+                why: None,
                 http: vec!["GET / → 200".into()],
                 redis: Vec::new(),
                 output: Vec::new(),

@@ -19,7 +19,7 @@ use crate::check::browser::Site;
 use crate::check::grader::Grader;
 use crate::check::progress::Progress;
 use crate::check::proxy::Proxy;
-use crate::check::report::Report;
+use crate::check::report::{Report, Shown};
 use crate::check::settings::{AppPages, Settings, address_of};
 use crate::cli::CheckArgs;
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
@@ -82,6 +82,16 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Error> {
         choice.close();
     }
     graded
+}
+
+impl CheckArgs {
+    fn shown(&self) -> Shown {
+        match (self.all, self.in_lesson) {
+            (true, _) => Shown::All,
+            (false, true) => Shown::Kind,
+            (false, false) => Shown::First,
+        }
+    }
 }
 
 fn settings(args: &CheckArgs) -> Result<Settings, Error> {
@@ -345,7 +355,7 @@ fn show(args: &CheckArgs, report: &Report) -> Result<(), Error> {
     match args.json {
         // With --watch, one object per line.
         true => ui::check::json(&report.json(), args.watch.is_none()),
-        false => ui::check::report(report, args.all),
+        false => ui::check::report(report, args.shown()),
     }
     Ok(())
 }

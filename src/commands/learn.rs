@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::learn;
 use crate::learn::connection::{LessonConnection, SendError};
 use crate::learn::course::{Course, CourseEnd, CourseState, Guest, standings};
-use crate::learn::learner::Learner;
+use crate::learn::learner::{Learner, Standing};
 use crate::learn::lesson_files::{LessonFiles, Lessons};
 use crate::learn::name::{FIRST_NAME, NameLock, Taken};
 use crate::learn::progress::{self, Progress};
@@ -65,6 +65,16 @@ pub(super) fn run(args: &LearnArgs) -> Result<Exit, Error> {
         return Err(Error::usage(
             "lessons need a terminal; use `learn --yes` to run them unattended",
         ));
+    }
+    if !args.yes && args.lesson.is_none() {
+        let progress = progress();
+        let standings = standings(&lessons, &progress);
+        if standings.iter().all(|(_, standing)| *standing == Standing::Done) {
+            ui::learn::list(&standings);
+            ui::told("the course is finished: you have done all lessons");
+            tell_what_is_next();
+            return Ok(Exit::Ok);
+        }
     }
     teach(args, &files, lessons)
 }
@@ -178,15 +188,20 @@ const NEXT: &[&str] = &[
     "`sessiontut learn --cheat-sheet` prints these rules and all commands",
     "`sessiontut serve` shows the app, and its complete code on the page /source",
     "`sessiontut login ada`, `visits`, `expire`, `session` and `logout` each run one operation from your shell",
-    "`sessiontut drill` lets you practise diagnosis; `sessiontut learn LESSON` repeats a lesson",
+    "`sessiontut drill` lets you practise diagnosis; `sessiontut learn LESSON` repeats a lesson, and `sessiontut learn \
+     --reset all` starts the course again",
 ];
+
+fn tell_what_is_next() {
+    for line in NEXT {
+        ui::told(line);
+    }
+}
 
 fn good_bye(ended: Result<CourseEnd, Interrupted>) -> Exit {
     match ended {
         Ok(CourseEnd::AllDone) => {
-            for line in NEXT {
-                ui::told(line);
-            }
+            tell_what_is_next();
             Exit::Ok
         }
         Ok(_) => {

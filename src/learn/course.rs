@@ -354,9 +354,12 @@ fn leads_to_task(place: Place<'_>) -> bool {
 #[must_use]
 pub(crate) fn standings<'l>(lessons: &'l Lessons, progress: &Progress) -> Vec<(&'l Lesson, Standing)> {
     let standing = |lesson: &Lesson| {
-        if progress.record.current.as_deref() == Some(lesson.id.as_str()) {
+        let of = progress.record.of(&lesson.id);
+        let is_current = progress.record.current.as_deref() == Some(lesson.id.as_str());
+        // A completed lesson that starts again is not in progress before its second step.
+        if is_current && !(of.done && of.step == 0) {
             Standing::Current
-        } else if progress.record.of(&lesson.id).done {
+        } else if of.done {
             Standing::Done
         } else {
             Standing::Open

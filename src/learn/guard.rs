@@ -15,9 +15,9 @@ pub(crate) enum Forbidden {
     /// The command is not on the list.
     #[error("not sent: {0} is not on the list of commands a lesson may run")]
     Unlisted(String),
-    /// The command begins with the name of a client program.
+    /// The command begins with the name of a client program, or with a copied prompt.
     #[error("not sent: leave out {0}, and type only the command")]
-    ClientName(String),
+    NotPartOfCommand(String),
     /// The command reads every key of the database, as KEYS and an unrestricted SCAN do.
     #[error("not sent: {0} would scan other keys; use SCAN 0 MATCH {PREFIX}*")]
     ScansAllKeys(&'static str),
@@ -121,15 +121,14 @@ pub(super) fn listed(words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
 /// Returns [`Forbidden`] if the command must not be sent.
 pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
     let Some(command) = listed(words) else {
-        let is_client = words
-            .first()
-            .is_some_and(|word| word == b"redis-cli" || word == b"valkey-cli");
-        let forbidden = if is_client {
-            Forbidden::ClientName
-        } else {
-            Forbidden::Unlisted
-        };
-        return Err(forbidden(shown_name(words)));
+        let first = String::from_utf8_lossy(words.first().map_or(b"", Vec::as_slice));
+        return Err(match prompt_in(&first) {
+            Some(prompt) => Forbidden::NotPartOfCommand(sanitize::excerpt(prompt.as_bytes(), 40)),
+            None if matches!(&*first, "redis-cli" | "valkey-cli") => {
+                Forbidden::NotPartOfCommand(first.into_owned())
+            }
+            None => Forbidden::Unlisted(shown_name(words)),
+        });
     };
     match command.name {
         "keys" => return Err(Forbidden::ScansAllKeys("KEYS")),
@@ -167,6 +166,16 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
         return Err(Forbidden::TooLarge(shown_name(words)));
     }
     Ok(keys)
+}
+
+/// Returns the prompt that a copied line begins with, such as `$`, `>` or `127.0.0.1:6379>`.
+pub(crate) fn prompt_in(line: &str) -> Option<&str> {
+    let word = line.split_whitespace().next()?;
+    match word.find('>') {
+        Some(end) => Some(&word[..=end]),
+        None if word.starts_with(['$', '%', '#']) => Some(&word[..1]),
+        None => None,
+    }
 }
 
 /// Returns a command's name, followed by its subcommand if it has one.
@@ -335,7 +344,19 @@ mod tests {
     fn the_reason_is_that_of_the_first_word_that_is_wrong() {
         let reason = |line: &str| judged(line).unwrap_err();
         assert_eq!(reason("CONFIG SET a 1"), Forbidden::Unlisted("CONFIG SET".into()));
-        assert!(matches!(reason("redis-cli GET a"), Forbidden::ClientName(_)));
+        for (line, left_out) in [
+            ("redis-cli GET a", "redis-cli"),
+            ("$ GET sessiontut:a", "$"),
+            ("> GET sessiontut:a", ">"),
+            (">GET sessiontut:a", ">"),
+            ("127.0.0.1:6379> GET sessiontut:a", "127.0.0.1:6379>"),
+        ] {
+            assert_eq!(
+                reason(line),
+                Forbidden::NotPartOfCommand(left_out.into()),
+                "{line}"
+            );
+        }
         assert_eq!(reason("FLUSHDB ASYNC"), Forbidden::Unlisted("FLUSHDB".into()));
         assert_eq!(reason("SET other 1"), Forbidden::ForeignKey("other".into()));
         assert_eq!(reason("KEYS *"), Forbidden::ScansAllKeys("KEYS"));

@@ -20,7 +20,7 @@ pub(crate) mod progress;
 pub(crate) mod sandbox;
 mod snapshot;
 
-pub(crate) use guard::COMPLETIONS;
+pub(crate) use guard::{COMPLETIONS, prompt_in};
 pub(crate) use lesson::{
     Block, CodeTab, DiagramEvent, Lesson, LessonError, LessonExchange, LessonStep, Quiz, SequenceDiagram,
     Transcript, language_named,

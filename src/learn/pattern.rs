@@ -98,14 +98,15 @@ fn range(wildcard: &Captures<'_>) -> Option<RangeInclusive<i64>> {
     (!range.is_empty()).then_some(range)
 }
 
-/// Formats a line of an expected reply for display: `(integer) [1-10]` becomes `(integer) 1 to 10`.
+/// Formats a line of an expected reply for display: `(integer) [1-10]` becomes
+/// `(integer) a number from 1 to 10`.
 #[must_use]
 pub(crate) fn in_words(line: &str) -> String {
     if line.trim() == "..." {
         return "…".to_owned();
     }
     let part = |found: &Captures<'_>| match range(found) {
-        Some(range) => format!("{} to {}", range.start(), range.end()),
+        Some(range) => format!("a number from {} to {}", range.start(), range.end()),
         None => found[0].replace("[..]", "…"),
     };
     WILDCARD.replace_all(line, part).into_owned()

@@ -246,17 +246,23 @@ impl Sandbox {
 
     /// Records the state of the keys before the learner reads on, and sets a TTL on those that have none.
     pub(super) fn remember(&mut self) {
-        self.snapshot = None;
-        // Changing a watched key would abort the transaction.
-        if self.is_in_transaction() || self.is_watching {
-            return;
-        }
-        let keys: Vec<Vec<u8>> = self.keys.iter().cloned().collect();
         // If Redis is unavailable, the next command reports it.
-        self.snapshot = Snapshot::take(self, &keys).ok();
+        self.snapshot = self.take_snapshot().ok().flatten();
         if self.snapshot.is_some() {
             self.pause();
         }
+    }
+
+    /// Returns the present state of the keys, or `None` during a transaction.
+    ///
+    /// # Errors
+    /// Returns [`SendError`] if a command cannot be sent.
+    pub(super) fn take_snapshot(&mut self) -> Result<Option<Snapshot>, SendError> {
+        if self.is_in_transaction() || self.is_watching {
+            return Ok(None);
+        }
+        let keys: Vec<Vec<u8>> = self.keys.iter().cloned().collect();
+        Snapshot::take(self, &keys).map(Some)
     }
 
     /// Restores the keys to their state at the last [`Sandbox::remember`]. Returns the names of those that

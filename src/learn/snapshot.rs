@@ -1,6 +1,7 @@
 //! Records the lesson's keys after each command, and restores them before the next one, so that replies do
 //! not depend on how long the learner reads.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use redis::Value;
@@ -89,7 +90,66 @@ impl Snapshot {
     }
 }
 
+/// How a command has damaged a hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Damage {
+    Gone,
+    OtherType,
+    /// This field is missing, or has another value.
+    Field(Vec<u8>),
+}
+
+impl Snapshot {
+    /// Says how a hash has been damaged since this snapshot, or returns `None`. `named` contains the words of the
+    /// task's commands: the fields that it may change and, if `is_solved`, the keys that it may delete.
+    ///
+    /// # Errors
+    /// Returns [`SendError`] if a command cannot be sent.
+    pub(super) fn damage(
+        &self,
+        sandbox: &mut Sandbox,
+        named: &BTreeSet<&[u8]>,
+        is_solved: bool,
+    ) -> Result<Option<String>, SendError> {
+        for hash in &self.hashes {
+            let reply = sandbox.ask(&[b"HGETALL".to_vec(), hash.key.clone()])?;
+            let may_be_gone = is_solved && named.contains(hash.key.as_slice());
+            let text = match hash.damage(reply, named) {
+                Some(Damage::Gone) if may_be_gone || hash.has_expired(self.taken) => continue,
+                Some(Damage::Gone) => "no longer exists, but this task needs it".to_owned(),
+                Some(Damage::OtherType) => {
+                    "is no longer a hash: the command has replaced the whole value, so all fields are lost"
+                        .to_owned()
+                }
+                Some(Damage::Field(field)) => {
+                    let field = String::from_utf8_lossy(&field).into_owned();
+                    format!("has lost the value of its field {field}, which must stay as it was")
+                }
+                None => continue,
+            };
+            return Ok(Some(format!("{} {text}", String::from_utf8_lossy(&hash.key))));
+        }
+        Ok(None)
+    }
+}
+
 impl Hash {
+    /// Compares the hash with the present reply to HGETALL. Fields in `named` may have changed.
+    fn damage(&self, reply: Value, named: &BTreeSet<&[u8]>) -> Option<Damage> {
+        let Value::Array(reply) = reply else {
+            return Some(Damage::OtherType);
+        };
+        let now: Vec<Vec<u8>> = reply.into_iter().filter_map(bytes).collect();
+        if now.is_empty() {
+            return Some(Damage::Gone);
+        }
+        let mut before = self.fields.chunks(2);
+        let changed = before.find(|field| {
+            !named.contains(field[0].as_slice()) && !now.chunks(2).any(|present| present == *field)
+        });
+        changed.map(|field| Damage::Field(field[0].clone()))
+    }
+
     fn has_expired(&self, since: Instant) -> bool {
         let ttl = self.ttl.and_then(|ttl| u64::try_from(ttl).ok());
         ttl.is_some_and(|ttl| since.elapsed() >= Duration::from_millis(ttl))

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::waiting::Countdown;
 use super::{answer, note, told, told_behind, writer};
 use crate::check::Kind;
-use crate::check::report::{CheckResult, Outcome, Report};
+use crate::check::report::{CheckResult, Outcome, Report, Shown};
 
 /// Prints the result of a check.
 pub(crate) fn judged(result: &CheckResult) {
@@ -29,32 +29,24 @@ pub(crate) fn stage(stage: u8) {
     answer(&format!("stage {stage}"));
 }
 
-/// Prints failures with their evidence, and the summary. Without `all`, prints only the first failure of a required
-/// check or, if there is none, of an advisory check.
-pub(crate) fn report(report: &Report, all: bool) {
-    let failures: Vec<&CheckResult> = report
-        .results
-        .iter()
-        .filter(|result| matches!(result.outcome, Outcome::Fails(_)))
-        .collect();
-    let first = failures
-        .iter()
-        .find(|result| result.is_mistake())
-        .or(failures.first())
-        .copied();
-    let shown = if all {
-        failures.clone()
-    } else {
-        first.into_iter().collect()
-    };
+/// Prints failures with their evidence, and the summary.
+pub(crate) fn report(report: &Report, shown: Shown) {
+    let failures = report.shown_failures(Shown::All);
+    let shown = report.shown_failures(shown);
     for result in &shown {
         failure(result);
     }
     answer("");
     if failures.len() > shown.len() {
+        let of = |results: &[&CheckResult]| results.iter().filter(|result| result.is_mistake()).count();
+        let required = of(&failures) - of(&shown);
+        let advisory = failures.len() - shown.len() - required;
+        let counts = [(required, "required"), (advisory, "advisory")];
+        let counts = counts.iter().filter(|(count, _)| *count > 0);
+        let counts: Vec<String> = counts.map(|(count, kind)| format!("{count} {kind}")).collect();
         note(&format!(
-            "{} more failures: add --all to show them",
-            failures.len() - shown.len()
+            "more checks failed ({}): `sessiontut check --all` shows them in full",
+            counts.join(", ")
         ));
     }
     if let Some(output) = &report.output {
@@ -87,7 +79,7 @@ fn failure(result: &CheckResult) {
             told_behind(lead, line);
         }
     }
-    told_behind("  why       ", result.check.why);
+    told_behind("  why       ", failure.why.unwrap_or(result.check.why));
     let lesson = result.check.lesson.split('#').next().unwrap_or_default();
     told_behind(
         "  lesson    ",

@@ -1,6 +1,5 @@
 //! Reads single keys from a terminal, or a line that can be edited, with history and completion.
 
-use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -40,6 +39,8 @@ const LONGEST_HISTORY: usize = 200;
 
 /// The message about text at a prompt that does not accept text.
 pub(crate) const TEXT_IGNORED: &str = "ignored: type or paste shell commands in another terminal";
+/// The message about a paste of several lines.
+const ONLY_FIRST_LINE: &str = "only the first pasted line is kept: paste the others one at a time";
 
 /// The terminal's raw mode with bracketed paste. Ctrl-C and Ctrl-Z arrive as keys, and pasted text arrives as
 /// a single event.
@@ -240,8 +241,35 @@ fn event(stop: &Stop, mode: &mut Option<RawMode>) -> Result<Event, Interrupted> 
     }
 }
 
+/// Like [`event()`], but also returns Ctrl-D.
+fn event_or_end(stop: &Stop, mode: &mut Option<RawMode>) -> Result<Event, Interrupted> {
+    loop {
+        if let Some(event) = any_event_within(stop, mode, None)? {
+            return Ok(event);
+        }
+    }
+}
+
 /// Like [`event()`], but returns `None` if there is no event within this time.
 fn event_within(
+    stop: &Stop,
+    mode: &mut Option<RawMode>,
+    within: Option<Duration>,
+) -> Result<Option<Event>, Interrupted> {
+    match any_event_within(stop, mode, within)? {
+        Some(event) if is_end(&event) => Err(Interrupted),
+        event => Ok(event),
+    }
+}
+
+/// Whether the key is Ctrl-D. If it was typed before raw mode was on, it arrives as NUL, which is Ctrl-Space.
+fn is_end(event: &Event) -> bool {
+    matches!(event, Event::Key(key) if key.modifiers == KeyModifiers::CONTROL
+        && matches!(key.code, Key::Char('d' | ' ')))
+}
+
+/// Like [`event_within`], but also returns Ctrl-D.
+fn any_event_within(
     stop: &Stop,
     mode: &mut Option<RawMode>,
     within: Option<Duration>,
@@ -266,8 +294,7 @@ fn event_within(
             event => return Ok(Some(event)),
         };
         return Ok(Some(match (key.modifiers, key.code) {
-            // If Ctrl-D was typed before raw mode was on, it arrives as NUL, which is Ctrl-Space.
-            (KeyModifiers::CONTROL, Key::Char('c' | 'd' | ' ')) => return Err(Interrupted),
+            (KeyModifiers::CONTROL, Key::Char('c')) => return Err(Interrupted),
             #[cfg(unix)]
             (KeyModifiers::CONTROL, Key::Char('z')) => {
                 *mode = None;
@@ -316,8 +343,6 @@ impl Assistance<'_> {
 pub(crate) struct LineEditor {
     /// The previous lines, oldest first.
     history: Vec<String>,
-    /// The lines of a paste after the first one. Each of them is filled in at one of the next prompts.
-    pasted: VecDeque<String>,
 }
 
 impl LineEditor {
@@ -351,16 +376,21 @@ impl LineEditor {
         mode: &mut Option<RawMode>,
         assistance: &Assistance<'_>,
     ) -> Result<Entry, Interrupted> {
-        let mut input = Input::new(self.pasted.pop_front().unwrap_or_default());
+        let mut input = Input::default();
         // The index of the history entry that is shown. The index after the last entry stands for the line
         // that is being typed.
         let mut shown = self.history.len();
         loop {
             let drawn = draw(prompt, &input).map_err(|_| Interrupted)?;
-            let event = event(stop, mode)?;
+            let event = event_or_end(stop, mode)?;
             match &event {
                 Event::Resize(..) => clear_wrapped(drawn),
-                Event::Paste(text) => self.paste_or_say(&mut input, text, assistance)?,
+                Event::Paste(text) => paste_or_say(&mut input, text, assistance)?,
+                event if is_end(event) => {
+                    if input.value().is_empty() {
+                        return Err(Interrupted);
+                    }
+                }
                 Event::Key(key) => match key.code {
                     Key::Enter => {
                         let rest = rest_of_burst(stop, mode)?;
@@ -377,7 +407,7 @@ impl LineEditor {
                         }
                         let text = format!("{}\n{rest}", input.value());
                         input.reset();
-                        self.paste_or_say(&mut input, &text, assistance)?;
+                        paste_or_say(&mut input, &text, assistance)?;
                     }
                     Key::Esc if input.value().is_empty() => return Ok(Entry::Esc),
                     Key::Esc => input.reset(),
@@ -414,37 +444,25 @@ impl LineEditor {
             self.history.remove(0);
         }
     }
+}
 
-    /// Inserts the first pasted line, and keeps the others for later, so that nothing runs before the learner
-    /// presses Enter. If one of the lines is not accepted at this prompt, ignores the text and returns false.
-    /// A part of a line, such as a key, is always accepted.
-    fn paste(&mut self, input: &mut Input, text: &str, assistance: &Assistance<'_>) -> bool {
-        let lines: Vec<String> = pasted_lines(text).collect();
-        let is_part = lines.len() == 1 && !input.value().is_empty();
-        if !is_part && !lines.iter().all(|line| (assistance.accepts)(line)) {
-            return false;
-        }
-        let mut lines = lines.into_iter();
-        insert(input, &lines.next().unwrap_or_default());
-        self.pasted.extend(lines);
-        true
+/// Inserts the first pasted line, so that nothing runs before the person presses Enter. If one of the lines is not
+/// accepted at this prompt, ignores the text. A part of a line, such as a key, is always accepted. Returns a message if
+/// text was discarded.
+fn paste(input: &mut Input, text: &str, assistance: &Assistance<'_>) -> Option<&'static str> {
+    let lines: Vec<String> = pasted_lines(text).collect();
+    let is_part = lines.len() == 1 && !input.value().is_empty();
+    if !is_part && !lines.iter().all(|line| (assistance.accepts)(line)) {
+        return Some(TEXT_IGNORED);
     }
+    insert(input, lines.first().map_or("", String::as_str));
+    (lines.len() > 1).then_some(ONLY_FIRST_LINE)
+}
 
-    fn paste_or_say(
-        &mut self,
-        input: &mut Input,
-        text: &str,
-        assistance: &Assistance<'_>,
-    ) -> Result<(), Interrupted> {
-        if self.paste(input, text, assistance) {
-            return Ok(());
-        }
-        below(TEXT_IGNORED).map_err(|_| Interrupted)
-    }
-
-    /// Discards pasted lines that have not been entered yet.
-    pub(crate) fn forget_pasted(&mut self) {
-        self.pasted.clear();
+fn paste_or_say(input: &mut Input, text: &str, assistance: &Assistance<'_>) -> Result<(), Interrupted> {
+    match paste(input, text, assistance) {
+        Some(message) => below(message).map_err(|_| Interrupted),
+        None => Ok(()),
     }
 }
 
@@ -601,30 +619,28 @@ mod tests {
     }
 
     #[test]
-    fn a_paste_of_several_lines_fills_in_one_line_per_prompt() {
-        let mut editor = LineEditor::default();
+    fn a_paste_of_several_lines_fills_in_only_the_first() {
         let mut input = Input::new("> ".to_owned());
         let accepting = Assistance {
             accepts: &|_| true,
             ..Assistance::NONE
         };
         let text = "MULTI\r\n\nINCR\tn\x1b\nEXEC";
-        assert!(editor.paste(&mut input, text, &accepting));
+        assert_eq!(paste(&mut input, text, &accepting), Some(ONLY_FIRST_LINE));
         assert_eq!(input.value(), "> MULTI");
-        assert_eq!(editor.pasted, ["INCR n", "EXEC"]);
     }
 
     #[test]
     fn a_paste_with_a_line_that_is_not_accepted_is_ignored() {
-        let mut editor = LineEditor::default();
         let mut input = Input::default();
         let commands = Assistance {
             accepts: &|line| line.starts_with("GET"),
             ..Assistance::NONE
         };
-        assert!(!editor.paste(&mut input, "GET a\nls -l\n", &commands));
-        assert!(!editor.paste(&mut input, "exit\n", &commands));
-        assert_eq!((input.value(), editor.pasted.len()), ("", 0));
+        for text in ["GET a\nls -l\n", "exit\n"] {
+            assert_eq!(paste(&mut input, text, &commands), Some(TEXT_IGNORED));
+            assert_eq!(input.value(), "");
+        }
     }
 
     #[test]

@@ -9,6 +9,9 @@ use super::terminal::Terminal;
 pub mod shown {
     pub const CORRECT: &str = "✓ correct";
     pub const SOLUTION: &str = "Solution:";
+    pub const SOLUTION_OFFERED: &str = "to see the solution";
+    pub const RESTORED: &str = "the keys are as they were before this task";
+    pub const ONLY_FIRST_LINE: &str = "only the first pasted line";
     pub const NOT_YET: &str = "✗ not yet";
     pub const UNAVAILABLE: &str = "✗ Redis:";
     pub const WAITING_FOR_REDIS: &str = "waiting for redis://127.0.0.1:";

@@ -38,7 +38,7 @@ def wrong(*mistakes):
 
 def new_client():
     timeout = None if wrong("no timeout") else 20 if wrong("long timeout") else 1
-    retries = Retry(NoBackoff(), 0)
+    retries = Retry(NoBackoff(), 3 if wrong("retries") else 0)
     return Redis.from_url(
         os.environ["REDIS_URL"],
         decode_responses=not wrong("no decode_responses"),

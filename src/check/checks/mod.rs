@@ -126,6 +126,10 @@ pub(crate) static CHECKS: &[Check] = &[
     check(2, Advice, "unusual-name-works", "A name of 64 unusual characters should work",
         "Many names contain characters outside ASCII, and clients may fail to decode them.",
         "count-visits#in-your-framework", |grader| Box::pin(stage2::unusual_name_works(grader))),
+    check(2, Advice, "lost-reply-is-not-repeated", "A visit should not be counted again if the reply of Redis is lost",
+        "If the connection breaks after Redis has counted the visit, a client library that repeats commands counts it \
+         twice. Turn off automatic retries for commands that add.",
+        "count-visits#what-a-retry-does-to-a-counter", |grader| Box::pin(stage2::lost_reply_is_not_repeated(grader))),
 
     check(3, Must, "visits-refresh-the-ttl", "Each visit must refresh the TTL",
         "Otherwise, the count starts again while the user is still active.",
@@ -187,7 +191,9 @@ pub(crate) static CHECKS: &[Check] = &[
         "Otherwise, the user gets a cookie without a session, and seems to be logged out at once.",
         "session-store#the-store-in-your-framework", |grader| Box::pin(stage4::outage::login_waits_for_redis(grader))),
     check(4, Must, "answers-while-redis-is-silent", "If Redis does not reply, the app must still respond within 5 s",
-        "A Redis client without a timeout waits forever. Soon all workers of the app are waiting, and no page works.",
+        "A Redis client without a timeout waits forever, and a client that repeats a failed command waits again for each \
+         attempt (redis-py may try 11 times). Soon all workers of the app are waiting, and no page works. Set short \
+         timeouts, and turn off automatic retries.",
         "troubleshooting#no-timeout", |grader| Box::pin(stage4::outage::answers_while_redis_is_silent(grader))),
     check(4, Must, "recovers-without-a-restart", "When Redis is back, the app must work again without a restart",
         "Redis restarts and fails over. The app must connect again by itself.",

@@ -6,6 +6,12 @@ use crate::check::browser::Cause;
 use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, Judged, LoggedIn, NotHeld, fails, not_judged};
 
+/// Why a page does not show a name that Redis has returned.
+const UNUSED_REPLY: &str = "Redis has returned the name to the app, but the page does not show it. Many client libraries \
+                            return bytes instead of text: in Python, b\"username\" is not equal to \"username\". In \
+                            redis-py, set decode_responses=True; in other libraries, decode the fields \
+                            (`sessiontut learn count-visits` shows how).";
+
 pub(super) async fn routes_answer(grader: &mut Grader) -> Judged {
     let pages = grader.pages().clone();
     let mut visitor = grader.visitor();
@@ -83,7 +89,20 @@ pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
         return Ok(());
     }
     let expected = "the home page shows that the user is logged in (set the pattern with --logged-in)";
-    fails(did, expected, got(&home), &[&login, &home])
+    let failed = fails(did, expected, got(&home), &[&login, &home]);
+    explain_unused_reply(failed, &home, &name)
+}
+
+/// If Redis has returned the name to the app, but the page does not show it, replaces the reason of a failure.
+fn explain_unused_reply(failed: Judged, home: &Exchange, name: &str) -> Judged {
+    let has_name = home.commands.iter().any(|command| command.reply_contains(name));
+    match failed {
+        Err(NotHeld::Fails(mut failure)) if has_name => {
+            failure.why = Some(UNUSED_REPLY);
+            Err(NotHeld::Fails(failure))
+        }
+        other => other,
+    }
 }
 
 fn got(exchange: &Exchange) -> String {
@@ -101,12 +120,13 @@ pub(super) async fn name_is_shown_escaped(grader: &mut Grader) -> Judged {
         .page()
         .is_some_and(|page| page.shows_user(&user.name, grader.pages()))
     {
-        return fails(
+        let failed = fails(
             "GET of the home page after the login",
             format!("the name {}", user.name),
             got(&home),
             &[&user.login, &home],
         );
+        return explain_unused_reply(failed, &home, &user.name);
     }
     let tag = format!("<b id={}>", grader.name());
     let mut user = grader.logged_in_as(tag.clone()).await?;
@@ -144,7 +164,10 @@ pub(super) async fn name_is_shown_escaped(grader: &mut Grader) -> Judged {
 pub(super) async fn logout_logs_out(grader: &mut Grader) -> Judged {
     let mut user = grader.logged_in().await?;
     let home = grader.visit(&mut user).await?;
-    let logout = log_out(grader, &mut user).await?;
+    let page = home
+        .page()
+        .ok_or_else(|| not_judged("the home page does not answer"))?;
+    let logout = user.visitor.log_out(page).await;
     let after = user.visitor.home().await;
     if grader.shows_login(&after) {
         return fails(

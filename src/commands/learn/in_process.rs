@@ -43,6 +43,9 @@ pub(super) fn run(
     if let (Some(Command::Check(args)), true) = (&mut cli.command, is_robot) {
         grade_own_app(args).map_err(&fail)?;
     }
+    if let Some(Command::Check(args)) = &mut cli.command {
+        args.in_lesson = true;
+    }
     match cli.command {
         Some(Command::Learn(_)) => return Err(fail("a lesson cannot run `learn`".into())),
         Some(Command::Serve(args)) => {

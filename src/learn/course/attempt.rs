@@ -1,5 +1,7 @@
 //! Runs a `redis try`: the learner types commands until the task is solved.
 
+use std::collections::BTreeSet;
+
 use redis::Value;
 
 use super::menu::offer;
@@ -9,16 +11,19 @@ use crate::learn::connection::SendError;
 use crate::learn::guard;
 use crate::learn::learner::{CourseEvent, Key, Mark, Typed};
 use crate::learn::lesson::Transcript;
+use crate::learn::snapshot::Snapshot;
 use crate::practice::split;
 
-/// After this many failed tries, the solution is shown.
-const TRIES_BEFORE_SOLUTION: usize = 2;
+/// After this many failed tries, the solution is offered.
+const TRIES_BEFORE_OFFER: usize = 2;
 
 /// A `redis try` in progress.
 struct Task<'t> {
     solution: &'t Transcript,
     checks: &'t [Transcript],
-    /// How many more tries can fail before the solution is shown.
+    /// The keys when the task began.
+    before: Option<Snapshot>,
+    /// How many more tries can fail before the solution is offered.
     tries_left: usize,
     solution_shown: bool,
     /// Whether the learner has sent a command that may have changed the keys.
@@ -33,8 +38,18 @@ enum AttemptVerdict {
     /// Redis returned an error.
     Rejected,
     NotYet(Outcome),
-    /// The state is right, but the command is not the one that the task practises. Contains the explanation.
-    WrongCommand(String),
+    /// The command is not the one that the task practises, or has damaged a key. Contains the explanation.
+    Wrong(String),
+}
+
+impl Task<'_> {
+    /// Returns all words of the solution and of the checks.
+    fn words(&self) -> BTreeSet<&[u8]> {
+        let transcripts = std::iter::once(self.solution).chain(self.checks);
+        let exchanges = transcripts.flat_map(|transcript| &transcript.exchanges);
+        let words = exchanges.flat_map(|exchange| &exchange.words);
+        words.map(Vec::as_slice).collect()
+    }
 }
 
 impl Course<'_> {
@@ -47,14 +62,18 @@ impl Course<'_> {
         if !self.can_run(&solution.fence, &solution.exchanges) {
             return Ok(());
         }
-        self.with_redis(place, &mut |course| course.wait(solution.fence.wait.as_ref()))?;
+        let before = self.with_redis(place, &mut |course| {
+            course.wait(solution.fence.wait.as_ref())?;
+            course.sandbox.take_snapshot()
+        })?;
         self.learner.show(&CourseEvent::Try);
         let mut task = Task {
             solution,
             checks,
+            before,
             // If the solution has several commands, the learner has not failed after typing only the first
             // ones.
-            tries_left: TRIES_BEFORE_SOLUTION + solution.exchanges.len() - 1,
+            tries_left: TRIES_BEFORE_OFFER + solution.exchanges.len() - 1,
             solution_shown: false,
             tried: false,
         };
@@ -115,15 +134,15 @@ impl Course<'_> {
                 if let Some(text) = other_key(task, &typed) {
                     self.say(Mark::Plain, &text);
                 }
+                // A task with several commands keeps the effects of the first ones.
+                if task.solution.exchanges.len() == 1 {
+                    self.start_task_again();
+                }
                 self.count_try(task);
             }
-            AttemptVerdict::WrongCommand(why) => {
+            AttemptVerdict::Wrong(why) => {
                 self.say(Mark::Failure, &why);
-                self.say(
-                    Mark::Plain,
-                    "the keys are as they were before this task; try again",
-                );
-                self.state.keys_ready = false;
+                self.start_task_again();
                 self.count_try(task);
             }
         }
@@ -133,8 +152,17 @@ impl Course<'_> {
     fn count_try(&mut self, task: &mut Task<'_>) {
         task.tries_left = task.tries_left.saturating_sub(1);
         if task.tries_left == 0 && !task.solution_shown {
-            self.show_solution(task);
+            self.say(Mark::Plain, "to see the solution, type s and press Enter");
         }
+    }
+
+    /// Restores the keys before the next command, so that a wrong try does not affect the next one.
+    fn start_task_again(&mut self) {
+        self.say(
+            Mark::Plain,
+            "the keys are as they were before this task; try again",
+        );
+        self.state.keys_ready = false;
     }
 
     fn show_solution(&mut self, task: &mut Task<'_>) {
@@ -153,13 +181,23 @@ impl Course<'_> {
         let verdict = self.judge_state(task, typed, reply)?;
         let shown = shown(typed);
         let wrong = task.solution.wrong_commands.iter();
-        Ok(match verdict {
-            AttemptVerdict::Done => match wrong.into_iter().find(|wrong| wrong.command.matches(&[&shown])) {
-                Some(wrong) => AttemptVerdict::WrongCommand(wrong.why.clone()),
-                None => AttemptVerdict::Done,
+        let is_solved = match verdict {
+            AttemptVerdict::Done => true,
+            AttemptVerdict::NotYet(_) => false,
+            verdict => return Ok(verdict),
+        };
+        if is_solved && let Some(wrong) = wrong.into_iter().find(|wrong| wrong.command.matches(&[&shown])) {
+            return Ok(AttemptVerdict::Wrong(wrong.why.clone()));
+        }
+        let Some(before) = &task.before else {
+            return Ok(verdict);
+        };
+        Ok(
+            match before.damage(&mut self.sandbox, &task.words(), is_solved)? {
+                Some(damage) => AttemptVerdict::Wrong(damage),
+                None => verdict,
             },
-            verdict => verdict,
-        })
+        )
     }
 
     fn judge_state(

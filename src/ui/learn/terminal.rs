@@ -7,7 +7,7 @@ use super::diagram;
 use super::screen::Screen;
 use super::show::remaining;
 use crate::learn::learner::{CourseEvent, Key, Learner, Mark, Offer, Picked, Typed};
-use crate::learn::{COMPLETIONS, Quiz};
+use crate::learn::{COMPLETIONS, Quiz, prompt_in};
 use crate::sanitize;
 use crate::signals::{Interrupted, Stop};
 use crate::ui::prompt::{self, Assistance, Entry, Key as Pressed, LineEditor, WithoutEcho};
@@ -109,7 +109,6 @@ impl Learner for TerminalLearner {
                 let task = markdown::wrapped(task, self.screen.width());
                 let task = task.into_iter().map(|line| line.bold().to_string());
                 self.screen.put_all(task);
-                self.editor.forget_pasted();
                 self.list_keys = true;
             }
             CourseEvent::Reply(lines) => self.reply(lines),
@@ -314,8 +313,10 @@ fn picked(numbers: &str, answers: usize) -> Option<Vec<usize>> {
     (!places.is_empty()).then_some(places)
 }
 
-/// Whether a pasted line starts with the name of a Redis command.
+/// Whether a pasted line starts with the name of a Redis command, or with a prompt and such a name.
 fn is_command(line: &str) -> bool {
+    let line = line.trim_start();
+    let line = &line[prompt_in(line).map_or(0, str::len)..];
     let name = line.split_whitespace().next().unwrap_or_default();
     COMPLETIONS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
