@@ -150,8 +150,9 @@ impl Course<'_> {
     }
 
     fn count_try(&mut self, task: &mut Task<'_>) {
+        let was_last = task.tries_left == 1;
         task.tries_left = task.tries_left.saturating_sub(1);
-        if task.tries_left == 0 && !task.solution_shown {
+        if was_last && !task.solution_shown {
             self.say(Mark::Plain, "to see the solution, type s and press Enter");
         }
     }
