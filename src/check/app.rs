@@ -49,9 +49,12 @@ pub(crate) enum AppError {
         "port {0} is already in use; stop the program that uses it, or choose another port with --url or the variable PORT"
     )]
     PortInUse(u16),
-<<<<<<< HEAD
-    #[error("cannot start {program}: {error}")]
-    Start { program: String, error: io::Error },
+    #[error("cannot start {program}: {error}{}", advice(.error, .words))]
+    Start {
+        program: String,
+        words: Vec<String>,
+        error: io::Error,
+    },
     #[error("{ended} before its port {port} answered; its output is in {output}")]
     Ended { ended: Ended, port: u16, output: String },
     #[error(
@@ -59,16 +62,6 @@ pub(crate) enum AppError {
          name its port with --url (its output is in {output})"
     )]
     NotReady {
-=======
-    #[error("cannot start {program}: {error}{}", advice(.error, .words))]
-    Start {
-        program: String,
-        words: Vec<String>,
-        error: io::Error,
-    },
-    #[error("the app ended before its port {port} answered; its output is in {output}")]
-    Ended {
->>>>>>> e37c3f6 (Refuse answers that damage a key, and undo wrong tries)
         port: u16,
         seconds: u64,
         output: String,
