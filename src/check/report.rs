@@ -48,13 +48,13 @@ pub(crate) struct StageResult {
     pub(crate) advice_failed: usize,
 }
 
-<<<<<<< HEAD
 impl StageResult {
     /// Whether no required check failed, and not all of them could not be judged.
     fn is_ok(&self) -> bool {
         self.failed == 0 && self.passed > 0
     }
-=======
+}
+
 /// Which failures are shown in full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
@@ -62,7 +62,6 @@ pub(crate) enum Shown {
     /// The failures of all required checks or, if there are none, of all advisory checks.
     Kind,
     All,
->>>>>>> e37c3f6 (Refuse answers that damage a key, and undo wrong tries)
 }
 
 impl CheckResult {
