@@ -525,7 +525,7 @@ fn a_report_contains_the_documents_without_account_numbers() {
     assert!(!text.contains("123456789012"), "{text}");
     let report: Value = serde_json::from_str(&text).unwrap();
     assert!(report["aws"]["documents"].as_array().unwrap().len() > 5);
-    // The report can be judged again, on any computer.
+    // The report can be evaluated again on any computer.
     let again = judge(&home, &text).expect(4).json();
     assert_eq!(again["aws"]["checks"], report["aws"]["checks"]);
     assert_eq!(again["aws"]["fixes"], report["aws"]["fixes"]);

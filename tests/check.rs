@@ -97,7 +97,7 @@ const MISTAKES: &[Mistake] = &[
     ("no decode_responses", 4, "name-is-shown-escaped", &["second-login-changes-the-name", "visits-count-up"]),
 ];
 
-/// The same for `tests/wrong_apps/app.js`, which is always at stage 4.
+/// Like the table above, for `tests/wrong_apps/app.js`, which is always at stage 4.
 const MISTAKES_IN_NODE: &[Mistake] = &[
     (
         "no error listener",

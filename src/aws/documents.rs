@@ -408,7 +408,7 @@ impl Documents {
         of_groups.chain(of_rules).chain(of_routes).cloned().collect()
     }
 
-    /// Whether an interface has the address; `None` if no document shows interfaces.
+    /// Whether an interface has the address, or `None` if no document shows interfaces.
     pub(crate) fn has_interface_with(&self, address: IpAddr) -> Option<bool> {
         self.interfaces.as_ref()?;
         Some(all(&self.interfaces).any(|interface| interface.has(address) == Truth::Yes))

@@ -1,4 +1,4 @@
-//! A report that others read: its documents contain no account numbers, tags and ARNs.
+//! Prepares documents for a report that other people read: removes account numbers, tags and ARNs.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 use regex_lite::{Captures, Regex};
 use serde_json::Value;
 
-/// Members that no check needs, and that contain names.
+/// Members that contain names and that no check needs.
 const DROPPED: [&str; 5] = ["Tags", "TagSet", "Arn", "ARN", "UserId"];
 
-/// Replaces account numbers, each by the same number everywhere, so that equal owners stay equal.
+/// Replaces account numbers. The same number always gets the same replacement, so that equal owners stay equal.
 pub(crate) fn masked(report: &Value) -> Value {
     mask(report, &mut HashMap::new())
 }

@@ -1,4 +1,4 @@
-//! What a finished command shows: a document, or why there is none.
+//! Determines the result of a finished command: a document, or the reason why there is none.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::sanitize;
 #[derive(Debug, PartialEq)]
 pub(super) enum Answer {
     Document(Value),
-    /// There is no such object.
+    /// The object does not exist.
     Empty,
     /// AWS or the program reports an error.
     Problem {
@@ -50,7 +50,7 @@ const UNREACHABLE: [&str; 6] = [
     "Failed to connect to proxy",
     "SSL validation failed",
 ];
-/// What versions print that do not know a command or an option.
+/// Parts of the messages of versions that do not know a command or an option.
 const TOO_OLD: [&str; 4] = [
     "usage:",
     "Unknown options",
@@ -58,7 +58,7 @@ const TOO_OLD: [&str; 4] = [
     "Found invalid choice",
 ];
 
-/// Finds out what the command has answered.
+/// Determines the result of the command.
 pub(super) fn read(finished: &Finished) -> Answer {
     match &finished.end {
         End::ByItself => {}

@@ -31,7 +31,7 @@ const AT_ONCE: usize = 3;
 pub(crate) enum Question {
     /// Both ends of the connection, and everything between them.
     Path,
-    /// Only how ElastiCache describes the cache.
+    /// Only ElastiCache's description of the cache.
     Cache,
 }
 
@@ -212,7 +212,7 @@ impl Gathering<'_> {
                 let excerpt = sanitize::excerpt(finished.errors.trim().as_bytes(), 500);
                 self.raw.push(json!({"command": line, "error": excerpt}));
                 self.documents.errors.extend(error);
-                // An option that only newer versions know is not needed.
+                // The option is not required, because older versions do not know it.
                 if !words.iter().any(|word| word == MANAGED) {
                     self.problems.insert(text.clone());
                 }
@@ -256,7 +256,8 @@ impl Gathering<'_> {
         )))
     }
 
-    /// Further ways to find the interface with the dialled address, if it was not found: an account may hide the interfaces
+    /// Further ways to find the interface with the dialled address, if it was not found: an account may hide
+    /// the interfaces
     /// of services, and not every imitation of AWS can filter by IPv6 address.
     fn other_interfaces(&self) -> Vec<Vec<String>> {
         let Some(address) = self.facts.address else {

@@ -19,7 +19,7 @@ pub(crate) struct Observed {
 /// Collects the facts. Sends nothing, except to the link-local address of the metadata service.
 pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
     let target = seen.target(target);
-    // Of a cluster, the first node that does not answer; otherwise, the address in the URL.
+    // In a cluster, the first node that does not reply. Otherwise, the address in the URL.
     let missing = seen.server.announced.iter().find(|dial| !dial.is_connected());
     let mut dials = missing.into_iter().chain(&seen.tcp.dials);
     let dialled = dials.find_map(|dial| dial.to.ip());

@@ -1,4 +1,4 @@
-//! Which questions are asked, with a script in place of the program `aws`.
+//! Tests which commands are run, with a script in place of the program `aws`.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
@@ -15,7 +15,7 @@ use super::{Question, ask_program};
 use crate::aws::{AwsAnswer, Documents, Facts, Outcome};
 use crate::deadline::Deadline;
 
-/// A script that answers each operation with a file, or with nothing if there is no file.
+/// A script that prints a file for each operation, or nothing if there is no such file.
 struct Script {
     folder: TempDir,
 }
@@ -42,7 +42,7 @@ impl Script {
         self.folder.path().join("aws")
     }
 
-    /// The answer to an operation.
+    /// The output for an operation.
     fn with(self, operation: &str, answer: Value) -> Self {
         self.with_file(&format!("{operation}.json"), &answer.to_string())
     }
@@ -61,7 +61,7 @@ impl Script {
     }
 }
 
-/// The operations with their options, in the order in which they were asked.
+/// The operations with their options, in the order in which they were run.
 fn asked(answer: &AwsAnswer) -> Vec<&str> {
     answer.commands.iter().map(|ran| ran.line.as_str()).collect()
 }

@@ -1,4 +1,5 @@
-//! The learner's app: starts it in its own process group, waits until its port answers, and stops the whole group.
+//! The learner's app: starts it in its own process group, waits until its port answers, and stops the whole
+//! group.
 
 use std::cell::Cell;
 use std::fmt;
@@ -25,7 +26,7 @@ const POLL: Duration = Duration::from_millis(25);
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
 /// The maximum number of bytes of the app's output that are read when the run ends.
 const MOST_OUTPUT: u64 = 8 * 1024 * 1024;
-/// The most lines at the end of the output that a report shows.
+/// The maximum number of lines at the end of the output that a report shows.
 const MOST_LINES: usize = 10;
 
 /// How to start the app.
@@ -81,7 +82,7 @@ impl AppError {
     }
 }
 
-/// How the app ended, although it was not stopped.
+/// How the app ended, although this program had not stopped it.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
     status: ExitStatus,
@@ -99,7 +100,7 @@ impl fmt::Display for Ended {
 /// A running app. Dropping it kills the process group.
 #[derive(Debug)]
 pub(crate) struct App {
-    /// Its address is the one on which the app listens.
+    /// The address in it is the one on which the app listens.
     command: StartCommand,
     /// Another address on which the app may listen instead.
     other: Option<SocketAddr>,
@@ -256,7 +257,7 @@ impl App {
             .await
     }
 
-    /// Waits until the app listens. `silent` starts again when the app prints something.
+    /// Waits until the app listens. Whenever the app prints something, `silent` starts again.
     async fn until_ready(&mut self, whole: Deadline, silent: &Cell<Deadline>) -> Result<(), AppError> {
         let started = Instant::now();
         let port = self.command.address.port();

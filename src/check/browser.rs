@@ -31,7 +31,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 const MOST_REDIRECTS: usize = 10;
 /// The maximum number of bytes of a page that are read.
 const LARGEST_PAGE: usize = 4 * 1024 * 1024;
-/// The other site of [`Cause::OtherSite`].
+/// The address of the other site for [`Cause::OtherSite`].
 const OTHER_SITE: &str = "https://example.com";
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -46,11 +46,11 @@ pub(crate) struct Site {
     pub(crate) answered: Arc<Answered>,
 }
 
-/// How many requests the app has answered, without those that it got while Redis did not answer.
+/// How many requests the app has answered, not counting those sent while Redis did not reply.
 #[derive(Debug, Default)]
 pub(crate) struct Answered {
     answered: AtomicUsize,
-    /// Since [`Self::take_unanswered`].
+    /// The number of requests without a response since the last [`Self::take_unanswered`].
     unanswered: AtomicUsize,
 }
 

@@ -1,4 +1,5 @@
-//! The visitor of `check` for the tests of `examples/`: synchronous, and without following redirects.
+//! Provides the visitor of `check` to the tests of `examples/`. It is synchronous, and does not follow
+//! redirects.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::signals;
 /// The cookie of the tutorial's app.
 const COOKIE: &str = "session";
 
-/// A visitor of the tutorial's app on this host. A clone has copies of the cookies.
+/// A visitor to the tutorial's app on this host. A clone has copies of the cookies.
 #[derive(Clone)]
 pub struct AppVisitor {
     visitor: Visitor,
@@ -27,7 +28,7 @@ pub struct AppVisitor {
 #[derive(Clone, Debug)]
 pub struct AppAnswer {
     pub status: u16,
-    /// In the received order, with names in lower case.
+    /// The headers in the order received, with names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
     /// The text that a visitor reads.
@@ -69,7 +70,7 @@ impl AppVisitor {
     /// Opens a path.
     ///
     /// # Errors
-    /// Returns why there is no response.
+    /// Returns the reason why there is no response.
     pub fn get(&mut self, path: &str) -> Result<AppAnswer, String> {
         let exchange = self.runtime.block_on(self.visitor.get(path, Cause::OwnPage));
         let first = exchange.hops.into_iter().next();
@@ -82,7 +83,7 @@ impl AppVisitor {
     /// Sends the login form with these fields, from a page of the app or of another site.
     ///
     /// # Errors
-    /// Returns why there is no response.
+    /// Returns the reason why there is no response.
     pub fn post_login(&mut self, fields: &[(&str, &str)], is_from_here: bool) -> Result<AppAnswer, String> {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let cause = match is_from_here {
@@ -108,7 +109,7 @@ impl AppVisitor {
         self.visitor.cookie(COOKIE)
     }
 
-    /// Returns a visitor of the same app with only this session cookie.
+    /// Returns a visitor to the same app who has only this session cookie.
     #[must_use]
     pub fn with_cookie(&self, value: &str) -> Self {
         Self {

@@ -142,9 +142,9 @@ const BACK_WITHIN: Duration = Duration::from_secs(3);
 const MOST_HUNG: usize = 3;
 /// How long the app may take to recover when Redis is back.
 pub(crate) const RECOVER_WITHIN: Duration = Duration::from_secs(10);
-/// Interval between logins of an app that does not work yet.
+/// How often a login is tried while the app does not work yet.
 pub(crate) const RETRY: Duration = Duration::from_millis(250);
-/// Interval between looks at the process or its port.
+/// How often the process or its port is polled.
 const LOOK: Duration = Duration::from_millis(25);
 
 impl Grader {
@@ -250,7 +250,8 @@ impl Grader {
         page?.visits(self.pages())
     }
 
-    /// Returns the name of the cookie without which a visitor is logged out. If there are several, such as a token and its
+    /// Returns the name of the cookie without which a visitor is logged out. If there are several, such as a
+    /// token and its
     /// signature, returns the first.
     pub(crate) async fn session_cookie(&mut self) -> Result<String, NotHeld> {
         Ok(self.session_cookies().await?.swap_remove(0))
@@ -330,7 +331,7 @@ impl Grader {
         self.site.progress.countdown(what, span)
     }
 
-    /// Starts the app again as after a crash.
+    /// Starts the app again, as its owner would after a crash.
     ///
     /// # Errors
     /// Returns a message if it does not start, or if this program has not started it.
@@ -344,7 +345,8 @@ impl Grader {
         }
     }
 
-    /// Finds out whether the app has crashed or stopped answering. Starts it again if possible; otherwise, `gone` is set.
+    /// Finds out whether the app has crashed or stopped answering. Starts it again if possible; otherwise,
+    /// `gone` is set.
     pub(crate) async fn loss(&mut self) -> Option<Loss> {
         let is_unanswered = self.site.answered.take_unanswered() > 0;
         let mut ended = self.app.as_mut().and_then(App::ended);
@@ -399,7 +401,8 @@ impl Grader {
         has_crashed
     }
 
-    /// Waits until the app works again after the connection to Redis was cut. Notes it if the app does not, for the check
+    /// Waits until the app works again after the connection to Redis was cut. Notes it if the app does not,
+    /// for the check
     /// `recovers-without-a-restart`, and starts the app again.
     ///
     /// # Errors

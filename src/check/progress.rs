@@ -14,7 +14,7 @@ const SHOW_EVERY: Duration = Duration::from_millis(100);
 /// function that shows the time left.
 pub(crate) type OnWait = Box<dyn Fn(&str, Duration) -> Box<dyn FnMut(Duration)> + Send + Sync>;
 
-/// Shows waits to the user, one at a time.
+/// Shows the user what the program is waiting for, one wait at a time.
 pub(crate) struct Progress {
     on_wait: OnWait,
     is_shown: AtomicBool,
@@ -28,7 +28,7 @@ impl Progress {
         }
     }
 
-    /// Starts a countdown. `what` is followed by the time, for example "waiting: the TTL ends" by "in 2.0 s".
+    /// Starts a countdown. The time is shown after `what`, as in "waiting: the TTL ends in 2.0 s".
     pub(crate) fn countdown(&self, what: &str, span: Duration) -> Countdown {
         Countdown {
             show: (self.on_wait)(what, span),
@@ -36,7 +36,8 @@ impl Progress {
         }
     }
 
-    /// Waits for `work`, which takes at most the time that `left` returns. If it takes longer than a second, shows `what`,
+    /// Waits for `work`, which takes at most the time that `left` returns. If it takes longer than a second,
+    /// shows `what`,
     /// followed by the time left.
     pub(crate) async fn during<T>(
         &self,
@@ -48,7 +49,7 @@ impl Progress {
         if let Some(done) = if_quick(work.as_mut()).await {
             return done;
         }
-        // During a wait in a wait, or many at the same time, only one is shown.
+        // If there are several waits at the same time, or one within another, only one is shown.
         if self.is_shown.swap(true, Ordering::Relaxed) {
             return work.await;
         }

@@ -49,7 +49,7 @@ pub(crate) struct StageResult {
 }
 
 impl StageResult {
-    /// Whether no required check failed, and not all of them could not be judged.
+    /// Whether no required check failed, and at least one of them could be judged.
     fn is_ok(&self) -> bool {
         self.failed == 0 && self.passed > 0
     }

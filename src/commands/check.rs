@@ -275,7 +275,7 @@ async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
     Ok(Proxy::start(port, inspector, target, trust).await?)
 }
 
-/// Starts the app, or waits until the user has started it. Returns the address on which it listens, too.
+/// Starts the app, or waits until the user has started it. Also returns the address on which it listens.
 async fn app(
     args: &CheckArgs,
     base: &Url,

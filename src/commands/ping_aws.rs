@@ -127,7 +127,7 @@ pub(super) async fn answer(
     Some(aws_program::ask(facts, question, deadline, &show).await)
 }
 
-/// Says what AWS shows about a connection that works.
+/// Prints what the AWS documents show about a connection that works.
 pub(super) fn tell(answer: &AwsAnswer) {
     answer.problems.iter().for_each(|problem| ui::note(problem));
     let needs = answer.needs();
@@ -139,7 +139,7 @@ pub(super) fn tell(answer: &AwsAnswer) {
     ui::note(&format!("AWS: {}{needs}", answer.assessment.summary()));
 }
 
-/// Adds the documents to a report, without account numbers, so that others can judge them again.
+/// Adds the documents to a report, without account numbers, so that other people can evaluate them again.
 pub(super) fn add_documents(report: &mut Value, answer: &AwsAnswer) {
     if answer.from == Origin::Cli {
         report["aws"]["documents"] = answer.raw.clone().into();

@@ -68,7 +68,7 @@ impl Measure {
         }
     }
 
-    /// Starts with the next reply.
+    /// Prepares for the next reply.
     pub(super) fn restart(&mut self) {
         self.open.clear();
         self.open.push(1);

@@ -57,7 +57,7 @@ impl fmt::Display for Rendered {
 
 impl HtmlSafe for Rendered {}
 
-/// Faster than [`fmt::Display`], which is only required by [`HtmlSafe`].
+/// This is faster than [`fmt::Display`], which is implemented only because [`HtmlSafe`] requires it.
 impl FastWritable for Rendered {
     fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
         Ok(page.write_str(&self.0)?)

@@ -1,4 +1,5 @@
-// The tutorial's app (stage 4) for Express, right by default, with a switch for each mistake: node app.js [MISTAKE].
+// The tutorial's app (stage 4) for Express, correct by default, with a switch for each mistake: node app.js
+// [MISTAKE].
 // tests/check.rs lists the mistakes, and the checks that must fail for each of them.
 import { createHash, randomBytes } from 'node:crypto';
 import cookieParser from 'cookie-parser';
@@ -30,7 +31,7 @@ const keyOf = (token) => `sessiontut:session:${createHash('sha256').update(token
 const tokenOf = ({ cookies: { session } }) => (typeof session === 'string' ? session : undefined);
 const escaped = (text) => text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 
-// Neither this client nor Redis gives up by itself.
+// Neither this client nor Redis ends the wait by itself.
 const inTime = (reply) => wrong('no timeout')
   ? reply
   : Promise.race([reply, new Promise((_, reject) => setTimeout(reject, 1000, new Error('no reply')).unref())]);

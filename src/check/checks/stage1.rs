@@ -212,7 +212,7 @@ pub(super) async fn bad_cookies_are_ignored(grader: &mut Grader) -> Judged {
         ] {
             let mut visitor = user.visitor.with_cookie(&cookie, Some(&bad));
             let home = visitor.home().await;
-            // The login does not depend on other cookies, such as one with a language.
+            // The login must not depend on other cookies, such as one that contains the language.
             let is_right = home.page().is_some_and(|page| match is_part_of_session {
                 true => page.status < 500 && !page.is_logged_in(grader.pages()),
                 false => !page.is_logged_in(grader.pages()) || page.shows_user(&user.name, grader.pages()),
@@ -269,7 +269,7 @@ async fn set_cookies(grader: &mut Grader) -> Result<(Vec<String>, Exchange), Not
     }
 }
 
-/// Checks that all session cookies are set in such a way.
+/// Checks that this condition is true for all session cookies.
 async fn all_set(grader: &mut Grader, did: &str, expected: &str, is_right: impl Fn(&str) -> bool) -> Judged {
     let (headers, login) = set_cookies(grader).await?;
     match headers.into_iter().find(|header| !is_right(header)) {
@@ -278,7 +278,8 @@ async fn all_set(grader: &mut Grader, did: &str, expected: &str, is_right: impl 
     }
 }
 
-/// Returns the values of an attribute of a Set-Cookie header in lower case, or "" for an attribute without a value.
+/// Returns the values of an attribute of a Set-Cookie header in lower case, or "" for an attribute without a
+/// value.
 fn attribute<'a>(header: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
     header.split(';').skip(1).filter_map(move |attribute| {
         let (found, value) = attribute.split_once('=').unwrap_or((attribute, ""));
@@ -295,7 +296,7 @@ pub(super) async fn cookie_is_http_only(grader: &mut Grader) -> Judged {
 }
 
 pub(super) async fn cookie_has_same_site(grader: &mut Grader) -> Judged {
-    // None is the same as no protection.
+    // `None` gives no protection, like a missing attribute.
     let is_right =
         |header: &str| attribute(header, "samesite").any(|value| value == "lax" || value == "strict");
     all_set(

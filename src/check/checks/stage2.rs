@@ -162,7 +162,7 @@ pub(super) async fn simultaneous_visits_all_count(grader: &mut Grader) -> Judged
         let what = "waiting until Redis has accepted 50 connections; continuing";
         let prepared = deadline.bound(proxy.prepare(CROWD));
         let progress = &grader.site.progress;
-        // Connections that are missing are opened later.
+        // If some connections cannot be opened now, they are opened later.
         let _ = progress.during(what, || deadline.left(), prepared).await;
     }
     let mut user = grader.logged_in().await?;

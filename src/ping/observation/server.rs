@@ -123,7 +123,7 @@ impl ServerInfo {
             .or_else(|| self.field("role").map(str::to_owned))
     }
 
-    /// Returns the role as messages name it.
+    /// Returns the role under the name that messages use.
     pub fn role_text(&self) -> Option<String> {
         self.role_name().map(|name| role_text(&name))
     }
@@ -168,7 +168,8 @@ impl ServerInfo {
                 }))
     }
 }
-/// Returns a role from a reply of Redis as messages name it: `primary` or `replica` for `master` or `slave`.
+/// Converts a role in a Redis reply to the name that messages use: `primary` or `replica` for `master` or
+/// `slave`.
 pub(crate) fn role_text(name: &str) -> String {
     match name {
         "master" => "primary".into(),

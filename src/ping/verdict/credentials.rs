@@ -46,7 +46,7 @@ pub(in crate::ping) fn is_iam_token(password: &str) -> bool {
 struct IamToken {
     cache: String,
     user: Option<String>,
-    /// Such as `ServerlessCache`.
+    /// The type of the resource, such as `ServerlessCache`.
     resource: Option<String>,
     region: Option<String>,
     /// The time at which the token was created, such as `20250101T000000Z`.
@@ -92,7 +92,8 @@ impl IamToken {
         Some(token)
     }
 
-    /// What the token contains, and the reasons for which ElastiCache and MemoryDB refuse it. The reply is the same for all.
+    /// The contents of the token, and the reasons for which ElastiCache and MemoryDB refuse it. The reply is
+    /// the same for all reasons.
     fn facts(&self, target: &Target, now: SystemTime) -> Vec<String> {
         let mut facts = vec![self.describe(target, now)];
         facts.extend(self.wrong_host(target.host().unwrap_or_default()));

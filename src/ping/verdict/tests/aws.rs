@@ -1,4 +1,4 @@
-//! What ElastiCache's own description of a cache adds to causes in other layers.
+//! Tests of what ElastiCache's description of a cache adds to causes in other layers.
 
 use serde_json::{Value, json};
 
@@ -167,7 +167,7 @@ fn each_cause_gets_what_elasticache_shows_about_it() {
             &["6379 and 6380"],
         ),
         (Cause::RoleReplica, GROUP, group(json!({})), &[GROUP]),
-        // What ElastiCache does not show is not reported.
+        // If ElastiCache does not show something, it must not be reported.
         (Cause::TlsRequired, GROUP, group(json!({})), &[]),
         (Cause::AuthFailed, GROUP, group(json!({})), &[]),
         (Cause::ProtoNotRedis, GROUP, tls(true, None), &[]),
