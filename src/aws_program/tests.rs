@@ -1,7 +1,7 @@
 //! Tests which commands are run, with a script in place of the program `aws`.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -26,10 +26,12 @@ pub(super) fn apply(line: &str, documents: &mut [Value]) {
         match command.0.get(2).map(String::as_str).unwrap_or_default() {
             "authorize-security-group-ingress" => change_group(&command, "IpPermissions", true, documents),
             "authorize-security-group-egress" => {
-                change_group(&command, "IpPermissionsEgress", true, documents)
+                change_group(&command, "IpPermissionsEgress", true, documents);
             }
             "revoke-security-group-ingress" => change_group(&command, "IpPermissions", false, documents),
-            "revoke-security-group-egress" => change_group(&command, "IpPermissionsEgress", false, documents),
+            "revoke-security-group-egress" => {
+                change_group(&command, "IpPermissionsEgress", false, documents);
+            }
             "create-network-acl-entry" => change_acl(&command, true, documents),
             "delete-network-acl-entry" => change_acl(&command, false, documents),
             "create-route" | "replace-route" | "delete-route" => change_route(&command, documents),

@@ -1,5 +1,8 @@
 //! Tests of what ElastiCache's description of a cache adds to causes in other layers.
 
+// `json!` makes values.
+#![allow(clippy::needless_pass_by_value)]
+
 use serde_json::{Value, json};
 
 use crate::aws::{self, AwsAnswer, Documents, Origin};
