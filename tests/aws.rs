@@ -602,3 +602,16 @@ fn a_dead_or_silent_endpoint_is_reported_in_time() {
         assert!(took < Duration::from_secs(20), "{address}: {took:?}");
     }
 }
+
+#[test]
+fn aws_is_not_asked_about_a_connection_that_works_outside_ec2() {
+    let server = support::redis_server::RedisServer::with().start();
+    let home = home_with_program("touch \"$HOME/started\"; echo '{}'");
+    let path = with_programs(&home.path().join("bin"));
+    let run = home
+        .sessiontut(["ping", "--json", "--aws", &server.url()])
+        .env("PATH", path)
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    assert!(run.run().expect(0).json()["aws"].is_null());
+    assert!(!home.path().join("started").exists());
+}

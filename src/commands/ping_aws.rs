@@ -118,6 +118,15 @@ pub(super) async fn answer(
         return Some(of_documents(documents, &facts));
     }
     let facts = observed::facts(target, seen).await.facts;
+    // For a connection that works, only the network ACLs of the instance's subnet matter.
+    if diagnosis.verdict.finding.is_none() && facts.source.is_none() {
+        if !args.quiet {
+            ui::note(
+                "AWS was not asked, because the instance metadata service does not answer: this host may not be an EC2 instance",
+            );
+        }
+        return None;
+    }
     let deadline = Deadline::after(args.aws.aws_timeout);
     let show = |line: &str| {
         if !args.quiet {
