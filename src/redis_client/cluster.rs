@@ -3,8 +3,11 @@
 //! No command is executed twice. A request is repeated only if it was not sent at all, or if all its replies
 //! show that the node did not execute it (MOVED, ASK).
 
+mod node;
+mod request;
+mod slot_map;
+
 use std::collections::HashMap;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,22 +15,21 @@ use std::time::{Duration, Instant};
 use futures_util::future::{BoxFuture, Shared};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use redis::aio::ConnectionLike;
-use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value, cmd, pipe};
+use redis::{Cmd, RedisResult, Value};
 
 use super::connect::{SingleConnection, share};
 use super::error_replies::ErrorReply;
-use super::error_text;
-use super::framing::Limits;
-use super::probe::{ProbeConnection, ReadError, auth_command};
 use super::stream::Stream;
 use crate::deadline::Deadline;
-use crate::ping::observation::{DialResult, SLOTS};
-use crate::ping::rungs::{dns, tcp, tls};
-use crate::redis_url::{Address, Target, Trust, host_and_port};
+use crate::redis_url::{Address, Target, Trust};
+use node::{CONNECT_WITHIN, Node, failed, name, timed_out};
+use request::{Redirection, error_replies, redirection};
+use slot_map::SlotMap;
 
-/// Time limit for connecting to a node and getting the slot map from it.
-const CONNECT_WITHIN: Duration = Duration::from_millis(1900);
+pub(crate) use node::open_stream;
+pub(super) use request::Request;
+pub(super) use slot_map::slot_of;
+
 /// How long a request waits for the connection to a node. After that, it checks whether the slot has moved.
 const WAIT_FOR_NODE: Duration = Duration::from_millis(400);
 /// Time limit for a reply from a node. The request of a visitor has a slightly longer limit.
@@ -61,34 +63,8 @@ struct State {
     links: HashMap<Node, Link>,
 }
 
-/// The address of a node.
-type Node = Arc<(String, u16)>;
 /// The connection to a node, or an attempt to open it.
 type Link = Shared<BoxFuture<'static, RedisResult<SingleConnection>>>;
-
-/// Which node serves which slot.
-struct SlotMap {
-    /// The primary of each slot.
-    primaries: Vec<Option<Node>>,
-    /// All known nodes. The first is the one in the URL.
-    nodes: Vec<Node>,
-}
-
-/// A command, or several commands for the same key.
-#[derive(Clone)]
-pub(super) enum Request {
-    One(Cmd),
-    /// The pipeline, the index of the first reply to return, and the number of replies to return.
-    Several(Pipeline, usize, usize),
-}
-
-/// How a node refused a request without executing it.
-enum Redirection {
-    /// From now on, this node serves the slot.
-    Moved(Node),
-    /// The slot is being moved to this node, which already has the key.
-    Ask(Node),
-}
 
 impl Cluster {
     /// Joins a cluster. `stream` is connected to one of its nodes and already logged in.
@@ -351,321 +327,5 @@ impl Nodes {
     /// Opens a connection to a node.
     async fn connect(&self, node: &Node) -> RedisResult<SingleConnection> {
         share(open_stream(&self.target, &self.trust, node).await?).await
-    }
-}
-
-/// Opens a connection to a node or server, with the login and the database of the URL.
-pub(crate) async fn open_stream(target: &Target, trust: &Trust, node: &(String, u16)) -> RedisResult<Stream> {
-    let deadline = Deadline::after(CONNECT_WITHIN);
-    let (host, port) = (&node.0, node.1);
-    let addresses = dns::addresses(host, port, deadline).await;
-    let (connected, dials) = tcp::observe(&addresses, deadline).await;
-    let Some((mut stream, _)) = connected else {
-        let kind = match dials.first().map(|dial| &dial.result) {
-            Some(DialResult::Refused) => io::ErrorKind::ConnectionRefused,
-            Some(DialResult::Timeout { .. }) => io::ErrorKind::TimedOut,
-            _ => io::ErrorKind::HostUnreachable,
-        };
-        return Err(io::Error::new(kind, format!("cannot connect to the node {}", name(node))).into());
-    };
-    if target.tls
-        && let Stream::Tcp(plain) = stream
-    {
-        let (encrypted, handshake) = tls::observe(plain, host, trust, deadline).await;
-        stream = encrypted
-            .filter(|_| handshake.certificate_problem.is_none())
-            .ok_or_else(|| failed("the TLS handshake with a node failed"))?;
-    }
-    let mut commands = Vec::new();
-    if let Some(password) = &target.password {
-        commands.push(auth_command(target.user.as_deref(), password));
-    }
-    if target.db > 0 {
-        commands.push(cmd("SELECT").arg(target.db).clone());
-    }
-    let mut connection = ProbeConnection::new(stream);
-    let replies = connection.ask(&commands, Limits::REPLY, deadline).await;
-    for reply in replies.map_err(|error| unread(error, node))? {
-        reply.extract_error()?;
-    }
-    Ok(connection.into_stream())
-}
-
-impl SlotMap {
-    /// Asks a node for the slot map.
-    async fn ask(single: &SingleConnection, node: &Node, seed: &Node) -> RedisResult<Self> {
-        let reply = single
-            .clone()
-            .req_packed_command(cmd("CLUSTER").arg("SLOTS"))
-            .await?;
-        Self::parse(&reply.extract_error()?, &node.0, seed)
-    }
-
-    /// Parses a node's reply to CLUSTER SLOTS (<https://redis.io/docs/latest/commands/cluster-slots/>).
-    /// `host` is the host name of that node.
-    fn parse(reply: &Value, host: &str, seed: &Node) -> RedisResult<Self> {
-        let invalid = || RedisError::from((ErrorKind::Parse, "the reply to CLUSTER SLOTS is invalid"));
-        let Value::Array(ranges) = reply else {
-            return Err(invalid());
-        };
-        let mut map = Self {
-            primaries: vec![None; SLOTS.into()],
-            nodes: vec![seed.clone()],
-        };
-        for range in ranges {
-            let Value::Array(parts) = range else {
-                return Err(invalid());
-            };
-            let [Value::Int(first), Value::Int(last), nodes @ ..] = parts.as_slice() else {
-                return Err(invalid());
-            };
-            let nodes: Vec<Node> = nodes
-                .iter()
-                .filter_map(|node| map.announced(node, host))
-                .collect();
-            let slots = usize::try_from(*first).ok().zip(usize::try_from(*last).ok());
-            let slots = slots.and_then(|(first, last)| map.primaries.get_mut(first..=last));
-            slots.ok_or_else(invalid)?.fill(nodes.first().cloned());
-        }
-        Ok(map)
-    }
-
-    /// Parses the address of a node, and adds it to the known nodes. If the host is empty or unknown, it is
-    /// the same as that of the node that was asked.
-    fn announced(&mut self, node: &Value, asked: &str) -> Option<Node> {
-        let Value::Array(parts) = node else {
-            return None;
-        };
-        let host = match parts.first()? {
-            Value::BulkString(host) => std::str::from_utf8(host).ok()?,
-            Value::SimpleString(host) => host,
-            _ => "",
-        };
-        let Some(Value::Int(port)) = parts.get(1) else {
-            return None;
-        };
-        let host = if matches!(host, "" | "?") { asked } else { host };
-        Some(self.known((host.to_owned(), u16::try_from(*port).ok()?)))
-    }
-
-    fn known(&mut self, address: (String, u16)) -> Node {
-        if let Some(node) = self.nodes.iter().find(|node| ***node == address) {
-            return node.clone();
-        }
-        let node = Node::new(address);
-        self.nodes.push(node.clone());
-        node
-    }
-
-    fn primary(&self, slot: u16) -> Option<Node> {
-        self.primaries.get(usize::from(slot)).cloned().flatten()
-    }
-
-    fn set_primary(&mut self, slot: u16, node: &Node) {
-        let node = self.known((node.0.clone(), node.1));
-        if let Some(primary) = self.primaries.get_mut(usize::from(slot)) {
-            *primary = Some(node);
-        }
-    }
-}
-
-impl Request {
-    /// Returns the slot of the first argument. If a command's key is another argument, the node redirects the
-    /// request.
-    fn slot(&self) -> Option<u16> {
-        let first = match self {
-            Self::One(command) => Some(command),
-            Self::Several(pipeline, ..) => pipeline.cmd_iter().next(),
-        };
-        match first?.args_iter().nth(1)? {
-            Arg::Simple(key) => Some(slot_of(key)),
-            _ => None,
-        }
-    }
-
-    async fn send(&self, single: &mut SingleConnection, is_asking: bool) -> RedisResult<Vec<Value>> {
-        match self {
-            Self::One(command) if !is_asking => Ok(vec![single.req_packed_command(command).await?]),
-            Self::Several(pipeline, first, count) if !is_asking => {
-                single.req_packed_commands(pipeline, *first, *count).await
-            }
-            // ASKING applies to the next command, or to the transaction that this command begins. No other
-            // request may be sent between them.
-            Self::One(command) => {
-                let mut asking = pipe();
-                asking.cmd("ASKING").add_command(command.clone());
-                single.req_packed_commands(&asking, 1, 1).await
-            }
-            Self::Several(pipeline, ..) if pipeline.is_transaction() => {
-                let mut asking = pipe();
-                asking.cmd("ASKING").cmd("MULTI");
-                for command in pipeline.cmd_iter() {
-                    asking.add_command(command.clone());
-                }
-                asking.cmd("EXEC");
-                let skipped = pipeline.cmd_iter().count() + 2;
-                single.req_packed_commands(&asking, skipped, 1).await
-            }
-            Self::Several(pipeline, ..) => {
-                let mut asking = pipe();
-                for command in pipeline.cmd_iter() {
-                    asking.cmd("ASKING").add_command(command.clone());
-                }
-                let count = pipeline.cmd_iter().count();
-                let replies = single.req_packed_commands(&asking, 0, 2 * count).await?;
-                Ok(replies.into_iter().skip(1).step_by(2).collect())
-            }
-        }
-    }
-}
-
-/// Returns the node to which a request is redirected, or `None` if any part of the request may have been
-/// executed.
-fn redirection(replies: &RedisResult<Vec<Value>>, asked: &Node) -> Option<Redirection> {
-    let mut found = None;
-    for reply in error_replies(replies) {
-        let mut words = reply.split(' ');
-        let (code, _slot, address) = (words.next()?, words.next(), words.next());
-        // This is the reply to EXEC. The reply to an earlier command of the transaction contains the reason.
-        if code == "EXECABORT" {
-            continue;
-        }
-        let (host, port) = address?.rsplit_once(':')?;
-        let host = if host.is_empty() { &asked.0 } else { host };
-        let node = Node::new((host.to_owned(), port.parse().ok()?));
-        found = Some(match code {
-            "MOVED" => Redirection::Moved(node),
-            "ASK" => Redirection::Ask(node),
-            _ => return None,
-        });
-    }
-    let is_executed = |reply: &Value| !matches!(reply, Value::ServerError(_));
-    match replies {
-        Ok(replies) if replies.iter().any(is_executed) => None,
-        _ => found,
-    }
-}
-
-/// Returns the texts of all error replies.
-fn error_replies(replies: &RedisResult<Vec<Value>>) -> impl Iterator<Item = String> {
-    let texts: Vec<String> = match replies {
-        Ok(replies) => {
-            let errors = replies.iter().filter_map(|reply| match reply {
-                Value::ServerError(error) => Some(error_text(error)),
-                _ => None,
-            });
-            errors.collect()
-        }
-        Err(error) => {
-            let errors = error.clone().into_server_errors();
-            let errors = errors.iter().flat_map(|errors| errors.iter());
-            errors.map(|(_, error)| error_text(error)).collect()
-        }
-    };
-    texts.into_iter()
-}
-
-/// Returns the slot of a key. If a part of the key is in braces, only that part counts
-/// (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>).
-pub(super) fn slot_of(key: &[u8]) -> u16 {
-    let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
-        let rest = &key[open + 1..];
-        let length = rest.iter().position(|byte| *byte == b'}')?;
-        (length > 0).then(|| &rest[..length])
-    });
-    crc16::State::<crc16::XMODEM>::calculate(tag.unwrap_or(key)) % SLOTS
-}
-
-fn name(node: &(String, u16)) -> String {
-    host_and_port(&node.0, node.1)
-}
-
-fn timed_out(node: &(String, u16)) -> RedisError {
-    let text = format!("no reply from the node {}", name(node));
-    io::Error::new(io::ErrorKind::TimedOut, text).into()
-}
-
-fn unread(error: ReadError, node: &(String, u16)) -> RedisError {
-    match error {
-        ReadError::TimedOut => timed_out(node),
-        ReadError::Malformed(_) => (ErrorKind::Parse, "a node does not speak the Redis protocol").into(),
-        ReadError::Closed => io::Error::from(io::ErrorKind::UnexpectedEof).into(),
-        ReadError::Io(error) => error.into(),
-    }
-}
-
-fn failed(text: &'static str) -> RedisError {
-    (ErrorKind::Client, text).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn node(host: &str, port: u16) -> Node {
-        Node::new((host.to_owned(), port))
-    }
-
-    fn reply(text: &str) -> Value {
-        redis::parse_redis_value(text.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn keys_with_the_same_tag_are_in_the_same_slot() {
-        // This example is from the specification.
-        assert_eq!(slot_of(b"123456789"), 0x31c3 % SLOTS);
-        assert_eq!(slot_of(b"{user1000}.following"), slot_of(b"user1000"));
-        assert_ne!(slot_of(b"foo{}{bar}"), slot_of(b"bar"));
-        assert_eq!(slot_of(b"foo{{bar}}zap"), slot_of(b"{bar"));
-    }
-
-    #[test]
-    fn a_map_is_parsed_with_unknown_hosts_and_uncovered_slots() {
-        let seed = node("seed", 7000);
-        let text = "*2\r\n\
-            *4\r\n:0\r\n:5\r\n*3\r\n$1\r\na\r\n:7001\r\n$2\r\nid\r\n*3\r\n$1\r\nb\r\n:7002\r\n$2\r\nid\r\n\
-            *3\r\n:7\r\n:16383\r\n*3\r\n$0\r\n\r\n:7003\r\n$2\r\nid\r\n";
-        let map = SlotMap::parse(&reply(text), "asked", &seed).unwrap();
-        assert_eq!(map.primary(5), Some(node("a", 7001)));
-        assert_eq!(map.primary(6), None);
-        assert_eq!(map.primary(16383), Some(node("asked", 7003)));
-        assert_eq!(
-            map.nodes,
-            [
-                seed.clone(),
-                node("a", 7001),
-                node("b", 7002),
-                node("asked", 7003)
-            ]
-        );
-        for text in [
-            "+OK\r\n",
-            "*1\r\n:1\r\n",
-            "*1\r\n*2\r\n:0\r\n:16384\r\n",
-            "*1\r\n*2\r\n:-1\r\n:3\r\n",
-            "*1\r\n*2\r\n:9\r\n:3\r\n",
-        ] {
-            assert!(SlotMap::parse(&reply(text), "asked", &seed).is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn only_a_request_that_was_not_executed_is_redirected() {
-        let asked = node("a", 1);
-        let moved = reply("-MOVED 7 b:2\r\n");
-        let is_redirected = |replies: Vec<Value>| redirection(&Ok(replies), &asked).is_some();
-        assert!(is_redirected(vec![moved.clone()]));
-        assert!(is_redirected(vec![moved.clone(), reply("-ASK 7 b:2\r\n")]));
-        assert!(is_redirected(vec![reply("-MOVED 7 :2\r\n")]));
-        for replies in [
-            vec![],
-            vec![Value::Int(1)],
-            vec![Value::Int(1), moved.clone()],
-            vec![moved.clone(), reply("-ERR other\r\n")],
-            vec![reply("-CLUSTERDOWN Hash slot not served\r\n")],
-            vec![reply("-MOVED 7\r\n")],
-        ] {
-            assert!(!is_redirected(replies.clone()), "{replies:?}");
-        }
     }
 }

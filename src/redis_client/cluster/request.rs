@@ -1,0 +1,158 @@
+//! Requests to a cluster, and where the nodes redirect them.
+
+use redis::aio::ConnectionLike;
+use redis::{Arg, Cmd, Pipeline, RedisResult, Value, pipe};
+
+use super::node::Node;
+use super::slot_map::slot_of;
+use crate::redis_client::connect::SingleConnection;
+use crate::redis_client::error_text;
+
+/// A command, or several commands for the same key.
+#[derive(Clone)]
+pub(in crate::redis_client) enum Request {
+    One(Cmd),
+    /// The pipeline, the index of the first reply to return, and the number of replies to return.
+    Several(Pipeline, usize, usize),
+}
+
+/// How a node refused a request without executing it.
+pub(super) enum Redirection {
+    /// From now on, this node serves the slot.
+    Moved(Node),
+    /// The slot is being moved to this node, which already has the key.
+    Ask(Node),
+}
+
+impl Request {
+    /// Returns the slot of the first argument. If a command's key is another argument, the node redirects the
+    /// request.
+    pub(super) fn slot(&self) -> Option<u16> {
+        let first = match self {
+            Self::One(command) => Some(command),
+            Self::Several(pipeline, ..) => pipeline.cmd_iter().next(),
+        };
+        match first?.args_iter().nth(1)? {
+            Arg::Simple(key) => Some(slot_of(key)),
+            _ => None,
+        }
+    }
+
+    pub(super) async fn send(
+        &self,
+        single: &mut SingleConnection,
+        is_asking: bool,
+    ) -> RedisResult<Vec<Value>> {
+        match self {
+            Self::One(command) if !is_asking => Ok(vec![single.req_packed_command(command).await?]),
+            Self::Several(pipeline, first, count) if !is_asking => {
+                single.req_packed_commands(pipeline, *first, *count).await
+            }
+            // ASKING applies to the next command, or to the transaction that this command begins. No other
+            // request may be sent between them.
+            Self::One(command) => {
+                let mut asking = pipe();
+                asking.cmd("ASKING").add_command(command.clone());
+                single.req_packed_commands(&asking, 1, 1).await
+            }
+            Self::Several(pipeline, ..) if pipeline.is_transaction() => {
+                let mut asking = pipe();
+                asking.cmd("ASKING").cmd("MULTI");
+                for command in pipeline.cmd_iter() {
+                    asking.add_command(command.clone());
+                }
+                asking.cmd("EXEC");
+                let skipped = pipeline.cmd_iter().count() + 2;
+                single.req_packed_commands(&asking, skipped, 1).await
+            }
+            Self::Several(pipeline, ..) => {
+                let mut asking = pipe();
+                for command in pipeline.cmd_iter() {
+                    asking.cmd("ASKING").add_command(command.clone());
+                }
+                let count = pipeline.cmd_iter().count();
+                let replies = single.req_packed_commands(&asking, 0, 2 * count).await?;
+                Ok(replies.into_iter().skip(1).step_by(2).collect())
+            }
+        }
+    }
+}
+
+/// Returns the node to which a request is redirected, or `None` if any part of the request may have been
+/// executed.
+pub(super) fn redirection(replies: &RedisResult<Vec<Value>>, asked: &Node) -> Option<Redirection> {
+    let mut found = None;
+    for reply in error_replies(replies) {
+        let mut words = reply.split(' ');
+        let (code, _slot, address) = (words.next()?, words.next(), words.next());
+        // This is the reply to EXEC. The reply to an earlier command of the transaction contains the reason.
+        if code == "EXECABORT" {
+            continue;
+        }
+        let (host, port) = address?.rsplit_once(':')?;
+        let host = if host.is_empty() { &asked.0 } else { host };
+        let node = Node::new((host.to_owned(), port.parse().ok()?));
+        found = Some(match code {
+            "MOVED" => Redirection::Moved(node),
+            "ASK" => Redirection::Ask(node),
+            _ => return None,
+        });
+    }
+    let is_executed = |reply: &Value| !matches!(reply, Value::ServerError(_));
+    match replies {
+        Ok(replies) if replies.iter().any(is_executed) => None,
+        _ => found,
+    }
+}
+
+/// Returns the texts of all error replies.
+pub(super) fn error_replies(replies: &RedisResult<Vec<Value>>) -> impl Iterator<Item = String> {
+    let texts: Vec<String> = match replies {
+        Ok(replies) => {
+            let errors = replies.iter().filter_map(|reply| match reply {
+                Value::ServerError(error) => Some(error_text(error)),
+                _ => None,
+            });
+            errors.collect()
+        }
+        Err(error) => {
+            let errors = error.clone().into_server_errors();
+            let errors = errors.iter().flat_map(|errors| errors.iter());
+            errors.map(|(_, error)| error_text(error)).collect()
+        }
+    };
+    texts.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(host: &str, port: u16) -> Node {
+        Node::new((host.to_owned(), port))
+    }
+
+    fn reply(text: &str) -> Value {
+        redis::parse_redis_value(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn only_a_request_that_was_not_executed_is_redirected() {
+        let asked = node("a", 1);
+        let moved = reply("-MOVED 7 b:2\r\n");
+        let is_redirected = |replies: Vec<Value>| redirection(&Ok(replies), &asked).is_some();
+        assert!(is_redirected(vec![moved.clone()]));
+        assert!(is_redirected(vec![moved.clone(), reply("-ASK 7 b:2\r\n")]));
+        assert!(is_redirected(vec![reply("-MOVED 7 :2\r\n")]));
+        for replies in [
+            vec![],
+            vec![Value::Int(1)],
+            vec![Value::Int(1), moved.clone()],
+            vec![moved.clone(), reply("-ERR other\r\n")],
+            vec![reply("-CLUSTERDOWN Hash slot not served\r\n")],
+            vec![reply("-MOVED 7\r\n")],
+        ] {
+            assert!(!is_redirected(replies.clone()), "{replies:?}");
+        }
+    }
+}
