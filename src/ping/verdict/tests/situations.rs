@@ -1,11 +1,14 @@
 //! Situations for each cause and warning, and the reports on them.
 //!
-//! If a cause has no situation, the tests do not compile. Situations about a name or the network are in this
-//! file, and all others are in one file per layer. The wording is in `tests/golden/causes/`.
+//! If a cause has no situation, the tests do not compile. The situations are in one
+//! file per layer. The wording is in `tests/golden/causes/`.
 
+mod aws;
+mod dns;
 mod login;
 mod role;
 mod server;
+mod tcp;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -17,7 +20,6 @@ use std::time::Duration;
 use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 
 use super::{connected, dial, handshake, rejected, reply, target};
-use crate::aws::{self, AwsAnswer, Documents, Origin};
 use crate::exit::Exit;
 use crate::golden::{assert_golden, assert_golden_at};
 use crate::os::{Icmp, PacketCounts};
@@ -94,70 +96,6 @@ fn seen(title: &'static str, url: &'static str, mut seen: Observations) -> Situa
     Situation { title, url, seen }
 }
 
-/// Returns the verdict on a captured network, as `--aws` adds it.
-fn aws(documents: &[&str]) -> Box<AwsAnswer> {
-    let mut found = Documents::default();
-    documents.iter().for_each(|text| found.add_text(text));
-    let facts = found.facts.clone().unwrap_or_default();
-    Box::new(AwsAnswer {
-        assessment: aws::judge(&facts, &found),
-        commands: Vec::new(),
-        from: Origin::Documents,
-        missing_permissions: found.missing_permissions().into_iter().collect(),
-        problems: Vec::new(),
-        raw: Vec::new(),
-    })
-}
-
-macro_rules! captured {
-    ($name:literal $(, $file:literal)*) => {
-        [$(include_str!(concat!("../../../../tests/aws/networks/", $name, "/", $file, ".json"))),*]
-    };
-}
-
-const MISSING_RULE: [&str; 6] = captured!(
-    "missing-ingress",
-    "facts",
-    "network-acls",
-    "network-interfaces",
-    "route-tables",
-    "security-groups",
-    "subnets"
-);
-const ALL_ALLOWED: [&str; 6] = captured!(
-    "allowed",
-    "facts",
-    "network-acls",
-    "network-interfaces",
-    "route-tables",
-    "security-groups",
-    "subnets"
-);
-const NO_ACLS: [&str; 5] = captured!(
-    "allowed",
-    "facts",
-    "network-interfaces",
-    "route-tables",
-    "security-groups",
-    "subnets"
-);
-/// The network ACL comes first, so that it takes precedence over the captured one.
-const PARTLY: [&str; 6] = [
-    ALL_ALLOWED[0],
-    r#"{"NetworkAcls": [{"NetworkAclId": "acl-0a", "Associations": [{"SubnetId": "subnet-7631a4c10074d37f8"}], "Entries": [
-        {"Egress": true, "RuleNumber": 100, "Protocol": "-1", "RuleAction": "allow", "CidrBlock": "0.0.0.0/0"},
-        {"Egress": false, "RuleNumber": 100, "Protocol": "6", "RuleAction": "allow", "CidrBlock": "10.0.0.0/16",
-         "PortRange": {"From": 49152, "To": 65535}}]}]}"#,
-    ALL_ALLOWED[1],
-    ALL_ALLOWED[2],
-    ALL_ALLOWED[4],
-    ALL_ALLOWED[5],
-];
-
-fn lookup(lookup: Lookup) -> Observations {
-    Observations::default().with(|seen| seen.dns = Some(lookup))
-}
-
 /// Returns a name server that replied at once or, if it did not reply, was queried for 2 seconds.
 pub(super) fn name_server(address: SocketAddr, answer: NameAnswer) -> NameServer {
     let took = if answer == NameAnswer::Timeout { 2000 } else { 2 };
@@ -169,30 +107,8 @@ pub(super) fn name_server(address: SocketAddr, answer: NameAnswer) -> NameServer
     }
 }
 
-fn resolved(title: &'static str, answer: NameAnswer) -> Situation {
-    let address = "10.0.0.2:53".parse().unwrap();
-    let servers = vec![name_server(address, answer)];
-    seen(
-        title,
-        NAME,
-        lookup(Lookup {
-            servers,
-            ..Lookup::default()
-        }),
-    )
-}
-
 fn dialled(result: DialResult) -> Observations {
     Observations::default().with(|seen| seen.tcp.dials = vec![dial(result)])
-}
-
-fn socket(result: DialResult) -> Observations {
-    Observations::default().with(|seen| {
-        seen.tcp.dials = vec![Dial {
-            to: Endpoint::Named("/run/redis.sock".into()),
-            ..dial(result)
-        }];
-    })
 }
 
 fn from_here(nearness: Nearness, seen: Observations) -> Observations {
@@ -203,21 +119,7 @@ fn from_here(nearness: Nearness, seen: Observations) -> Observations {
     seen.with(|seen| seen.this_host = this_host)
 }
 
-fn icmp(code: u8) -> ErrorSource {
-    ErrorSource::Icmp(Icmp {
-        v6: false,
-        kind: 3,
-        code,
-        from: Some("10.0.3.1".parse().unwrap()),
-    })
-}
-
 const SILENCE: DialResult = DialResult::Timeout { syns: Some(3) };
-
-/// Returns observations of a timeout on this host, with these listeners on the port.
-fn silence_here(listeners: Vec<LocalListener>) -> Observations {
-    listened_here(listeners, dialled(SILENCE))
-}
 
 fn listened_here(listeners: Vec<LocalListener>, seen: Observations) -> Observations {
     let mut seen = from_here(Nearness::Loopback, seen);
@@ -295,342 +197,20 @@ fn situations(cause: Cause) -> Vec<Situation> {
             seen("a user without a password", "redis://secret@10.0.3.17", pong()),
             seen("options", "redis://10.0.3.17?socket_timeout=3", pong()),
         ],
-        Cause::DnsNotFound => {
-            let files_only = Lookup {
-                servers: vec![name_server(
-                    "10.0.0.2:53".parse().unwrap(),
-                    NameAnswer::Addresses(vec!["10.0.3.17".parse().unwrap()]),
-                )],
-                nsswitch: Some(FileLine {
-                    number: 7,
-                    text: "hosts: files".into(),
-                }),
-                ..Lookup::default()
-            };
-            vec![
-                resolved("NXDOMAIN", NameAnswer::NotFound),
-                resolved(
-                    "a dangling alias",
-                    NameAnswer::DanglingAlias("old.example".into()),
-                ),
-                seen(
-                    "a name of a container network",
-                    "redis://redis",
-                    *resolved("", NameAnswer::NotFound).seen.unwrap(),
-                ),
-                seen("a source other than DNS", NAME, lookup(files_only)),
-                resolved(
-                    "the resolver does not ask the server that knows",
-                    NameAnswer::Addresses(vec!["10.0.3.17".parse().unwrap()]),
-                ),
-            ]
-        }
-        Cause::DnsNoAddress => vec![
-            resolved("no A or AAAA record", NameAnswer::NoAddress),
-            seen(
-                "a name of the other family",
-                NAME,
-                lookup(Lookup {
-                    addresses: vec!["10.0.3.17".parse().unwrap()],
-                    ..Lookup::default()
-                }),
-            ),
-            seen("an address of the other family", IP, Observations::default()),
-        ],
-        Cause::DnsTimeout => vec![
-            resolved("no reply", NameAnswer::Timeout),
-            resolved("no reply over TCP", NameAnswer::NoTcp("no reply".into())),
-            resolved(
-                "unreachable",
-                NameAnswer::Unreachable("connection refused".into()),
-            ),
-            seen(
-                "a stopped resolver on this host",
-                NAME,
-                lookup(Lookup {
-                    servers: vec![name_server(
-                        "127.0.0.53:53".parse().unwrap(),
-                        NameAnswer::Unreachable("connection refused".into()),
-                    )],
-                    ..Lookup::default()
-                }),
-            ),
-            resolved(
-                "a rule of this host",
-                NameAnswer::Blocked("operation not permitted".into()),
-            ),
-            seen(
-                "a short wait",
-                NAME,
-                lookup(Lookup {
-                    system_timed_out: true,
-                    took: Duration::from_millis(900),
-                    ..Lookup::default()
-                }),
-            ),
-            seen(
-                "no resolver configured",
-                NAME,
-                lookup(Lookup {
-                    fault: Some("Temporary failure in name resolution".into()),
-                    is_unconfigured: true,
-                    ..Lookup::default()
-                }),
-            ),
-        ],
-        Cause::DnsServerFailure => vec![
-            resolved("SERVFAIL", NameAnswer::Refused("SERVFAIL".into())),
-            resolved("nonsense", NameAnswer::Malformed),
-        ],
-        Cause::DnsSlow => {
-            let slow = |servers: Vec<NameServer>, system_timed_out| {
-                let mut seen = pong();
-                seen.dns = Some(Lookup {
-                    addresses: vec!["10.0.3.17".parse().unwrap()],
-                    servers,
-                    system_timed_out,
-                    took: Duration::from_millis(2004),
-                    ..Lookup::default()
-                });
-                seen
-            };
-            let found = || NameAnswer::Addresses(vec!["10.0.3.17".parse().unwrap()]);
-            let (first, second) = ("10.0.0.2:53".parse().unwrap(), "10.0.0.3:53".parse().unwrap());
-            let mut no_aaaa = name_server(first, found());
-            no_aaaa.silent_about = Some("AAAA");
-            let mut late = name_server(first, found());
-            late.took = Duration::from_millis(1500);
-            vec![
-                seen(
-                    "the first of two name servers does not reply",
-                    NAME,
-                    slow(
-                        vec![
-                            name_server(first, NameAnswer::Timeout),
-                            name_server(second, found()),
-                        ],
-                        false,
-                    ),
-                ),
-                seen("no reply to AAAA queries", NAME, slow(vec![no_aaaa], true)),
-                seen("a slow name server", NAME, slow(vec![late], false)),
-                seen(
-                    "another reason",
-                    NAME,
-                    slow(vec![name_server(first, found())], true),
-                ),
-            ]
-        }
-        Cause::DnsSearch => {
-            let mut completed = pong();
-            completed.dns = Some(Lookup {
-                addresses: vec!["10.0.3.17".parse().unwrap()],
-                completed: Some(CompletedName {
-                    name: "cache.staging.example".into(),
-                    search: FileLine {
-                        number: 2,
-                        text: "search staging.example".into(),
-                    },
-                }),
-                ..Lookup::default()
-            });
-            vec![seen("a short name", "redis://cache", completed)]
-        }
-        Cause::TcpNoLocalPort => {
-            let ports = |first, last, open, time_wait| {
-                let mut seen = from_here(Nearness::SameNetwork, dialled(DialResult::NoLocalPort));
-                seen.this_host.as_mut().unwrap().local_ports = Some(LocalPorts {
-                    first,
-                    last,
-                    open,
-                    time_wait,
-                });
-                seen
-            };
-            vec![
-                seen("a narrow range", IP, ports(40_000, 40_099, 100, 0)),
-                seen("the default range", IP, ports(32_768, 60_999, 31, 28_201)),
-            ]
-        }
-        Cause::LocalOpenFiles => {
-            let too_low = Observations::default().with(|seen| seen.open_file_limit = Some(8));
-            vec![
-                seen("before the first check", IP, too_low),
-                seen("a socket", IP, dialled(DialResult::TooManyFiles)),
-            ]
-        }
-        Cause::PathLoss => {
-            let lossy = |retransmissions, connecting| {
-                pong().with(|seen| {
-                    seen.retransmissions = retransmissions;
-                    seen.tcp.took = Duration::from_millis(connecting);
-                })
-            };
-            vec![
-                seen("a lost SYN", IP, lossy(1, 1020)),
-                seen("a lost packet", IP, lossy(1, 2)),
-                seen("many lost packets", IP, lossy(7, 2)),
-            ]
-        }
-        Cause::DnsPartial => {
-            let mut partly = pong();
-            partly.tcp.dials.push(dial(DialResult::Timeout { syns: Some(2) }));
-            vec![seen("one of two addresses", NAME, partly)]
-        }
-        Cause::TcpTimeout => {
-            let mut on_ec2 = from_here(Nearness::SameNetwork, dialled(SILENCE));
-            on_ec2.this_host.as_mut().unwrap().instance = Some(Instance {
-                region: "eu-central-1".into(),
-                groups: vec!["sg-0123456789abcdef0".into()],
-                ..Instance::default()
-            });
-            let short = Dial {
-                took: Duration::from_millis(300),
-                ..dial(DialResult::Timeout { syns: Some(1) })
-            };
-            let single_syn = Observations::default().with(|seen| seen.tcp.dials = vec![short]);
-            let near = on_ec2.clone();
-            let on_aws = |documents| near.clone().with(|seen| seen.aws = Some(aws(documents)));
-            vec![
-                seen(
-                    "a private network",
-                    IP_WITH_LOGIN,
-                    from_here(Nearness::ForeignPrivate, dialled(SILENCE)),
-                ),
-                seen("on EC2", IP, on_ec2),
-                seen(
-                    "an ElastiCache name",
-                    "redis://shop.x1y2z3.ng.0001.use1.cache.amazonaws.com",
-                    from_here(Nearness::ForeignPrivate, dialled(SILENCE)),
-                ),
-                seen(
-                    "a name of another provider",
-                    "rediss://shop.redis.cache.windows.net:6380",
-                    from_here(Nearness::Public, dialled(SILENCE)),
-                ),
-                seen(
-                    "a port typo",
-                    "redis://10.0.3.17:6739",
-                    from_here(Nearness::Public, dialled(SILENCE)),
-                ),
-                seen("a single SYN", IP, single_syn),
-                seen(
-                    "a full queue on this host",
-                    IP,
-                    silence_here(vec![listener("redis-server", "0.0.0.0", 2)]),
-                ),
-                seen(
-                    "an empty queue on this host",
-                    IP,
-                    silence_here(vec![listener("redis-server", "0.0.0.0", 0)]),
-                ),
-                seen("no listener on this host", IP, silence_here(vec![])),
-                seen(
-                    "a unix socket",
-                    SOCKET,
-                    socket(DialResult::Timeout { syns: None }),
-                ),
-                seen(
-                    "a public endpoint of a serverless cache",
-                    "rediss://shop-x1y2z3.public.serverless.use1.cache.amazonaws.com",
-                    dialled(SILENCE),
-                ),
-                seen("a missing rule on AWS", IP, on_aws(&MISSING_RULE)),
-                seen("all rules on AWS allow it", IP, on_aws(&ALL_ALLOWED)),
-                seen("the ACLs on AWS are not known", IP, on_aws(&NO_ACLS)),
-            ]
-        }
-        Cause::TcpRefused => {
-            let mut container = from_here(Nearness::Loopback, dialled(DialResult::Refused));
-            container.this_host.as_mut().unwrap().in_container = true;
-            let refused = || dialled(DialResult::Refused);
-            let entry = |address: &str| HostsEntry {
-                line: 2,
-                address: address.parse().unwrap(),
-                is_shared: false,
-            };
-            let named = |hosts_file: Option<&str>, to: &str| {
-                Observations::default().with(|seen| {
-                    seen.dns = Some(Lookup {
-                        addresses: vec![to.parse().unwrap()],
-                        hosts_file: hosts_file.map(entry),
-                        ..Lookup::default()
-                    });
-                    seen.tcp.dials = vec![Dial {
-                        to: Endpoint::Ip(format!("{to}:6379").parse().unwrap()),
-                        ..dial(DialResult::Refused)
-                    }];
-                })
-            };
-            let mut stale = named(Some("10.0.9.9"), "10.0.9.9");
-            stale.dns.as_mut().unwrap().servers = vec![name_server(
-                "10.0.0.2:53".parse().unwrap(),
-                NameAnswer::Addresses(vec!["10.0.3.17".parse().unwrap()]),
-            )];
-            let mut plain_port = dialled(DialResult::Refused);
-            plain_port.tcp.other_port = Some(Dial {
-                to: Endpoint::Ip("10.0.3.17:6380".parse().unwrap()),
-                ..dial(DialResult::Connected)
-            });
-            vec![
-                seen("another host", IP, dialled(DialResult::Refused)),
-                seen(
-                    "the plain port of a provider",
-                    "redis://shop.redis.cache.windows.net",
-                    plain_port,
-                ),
-                seen("this host, in a container", "redis://127.0.0.1", container),
-                seen("no listener on this host", IP, listened_here(vec![], refused())),
-                seen(
-                    "a listener on another address of this host",
-                    IP,
-                    listened_here(vec![listener("redis-server", "127.0.0.1", 0)], refused()),
-                ),
-                seen(
-                    "a listener on this address",
-                    IP,
-                    listened_here(vec![listener("redis-server", "0.0.0.0", 0)], refused()),
-                ),
-                seen("a name in /etc/hosts", NAME, named(Some("10.0.9.9"), "10.0.9.9")),
-                seen("a stale name in /etc/hosts", NAME, stale),
-                seen("a blocked name", NAME, named(None, "0.0.0.0")),
-                seen("a unix socket", SOCKET, socket(DialResult::Refused)),
-                seen(
-                    "a path that is not a socket",
-                    SOCKET,
-                    socket(DialResult::NoSocket("no file has this path")),
-                ),
-            ]
-        }
-        Cause::TcpUnreachable => vec![
-            seen("no route", IP, dialled(DialResult::NoRoute)),
-            seen("no neighbour", IP, dialled(DialResult::NoNeighbour)),
-            seen("an ICMP error", IP, dialled(DialResult::Unreachable(icmp(1)))),
-            seen(
-                "a SYN that never left",
-                IP,
-                dialled(DialResult::Timeout { syns: Some(1) }),
-            ),
-            seen(
-                "another error",
-                IP,
-                dialled(DialResult::Other("protocol not available".into())),
-            ),
-        ],
-        Cause::TcpProhibited => {
-            let here = DialResult::Prohibited(ErrorSource::ThisHost("permission denied".into()));
-            let blocked = dialled(SILENCE).with(|seen| seen.tcp.blocked_retransmissions = 2);
-            vec![
-                seen(
-                    "a firewall on the way",
-                    IP,
-                    dialled(DialResult::Prohibited(icmp(13))),
-                ),
-                seen("a rule of this host", IP, dialled(here.clone())),
-                seen("blocked retransmissions", IP, blocked),
-                seen("a unix socket", SOCKET, socket(here)),
-            ]
-        }
+        Cause::DnsNotFound => dns::dns_not_found(),
+        Cause::DnsNoAddress => dns::dns_no_address(),
+        Cause::DnsTimeout => dns::dns_timeout(),
+        Cause::DnsServerFailure => dns::dns_server_failure(),
+        Cause::DnsSlow => dns::dns_slow(),
+        Cause::DnsSearch => dns::dns_search(),
+        Cause::TcpNoLocalPort => tcp::tcp_no_local_port(),
+        Cause::LocalOpenFiles => tcp::local_open_files(),
+        Cause::PathLoss => tcp::path_loss(),
+        Cause::DnsPartial => dns::dns_partial(),
+        Cause::TcpTimeout => tcp::tcp_timeout(),
+        Cause::TcpRefused => tcp::tcp_refused(),
+        Cause::TcpUnreachable => tcp::tcp_unreachable(),
+        Cause::TcpProhibited => tcp::tcp_prohibited(),
         Cause::TlsRequired => tls::tls_required(),
         Cause::TlsNotOffered => tls::tls_not_offered(),
         Cause::TlsUntrusted => tls::tls_untrusted(),
@@ -645,11 +225,7 @@ fn situations(cause: Cause) -> Vec<Situation> {
         Cause::AuthFailed => login::auth_failed(),
         Cause::AuthNotConfigured => login::auth_not_configured(),
         Cause::AuthNoPermission => login::auth_no_permission(),
-        Cause::AwsPartly => vec![seen(
-            "an ACL with too few ports",
-            IP,
-            pong().with(|seen| seen.aws = Some(aws(&PARTLY))),
-        )],
+        Cause::AwsPartly => aws::aws_partly(),
         Cause::AuthPlaintext => login::auth_plaintext(),
         Cause::ProtoNotRedis => server::proto_not_redis(),
         Cause::ProtoUnexpected => server::proto_unexpected(),
