@@ -6,6 +6,7 @@
 
 mod commands;
 mod fix;
+mod idle;
 mod login;
 mod names;
 mod role;
@@ -194,7 +195,7 @@ causes! {
     };
 
     // The path
-    PathIdle "path.idle" Tcp "a working connection is dropped while it is idle" => tcp::dropped;
+    PathIdle "path.idle" Tcp "a working connection is dropped while it is idle" => idle::dropped;
     PathMtu "path.mtu" Tcp "small packets get through, but large ones are lost on the way" => |at| {
         mtu(at).and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the path")
     };

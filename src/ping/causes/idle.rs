@@ -1,0 +1,52 @@
+//! Fixes for connections that are dropped while they are idle.
+
+use super::fix::{FixContext, Fixes, advise};
+use crate::ping::observation::{IdleEnd, IdleTest};
+use crate::ping::verdict::seconds;
+
+/// Fixes for connections that are dropped while they are idle.
+pub(super) fn dropped(at: &FixContext) -> Fixes {
+    let test = at.seen.idle.clone().unwrap_or_default();
+    let lost = test.shortest_lost(None).or_else(|| test.any_lost());
+    let interval = lost.map_or_else(String::new, |lost| {
+        format!(" every {}, which is below the limit", seconds(lost.idle / 2))
+    });
+    let ping = advise(
+        "keepalive",
+        format!(
+            "configure the clients to send PING on idle connections{interval} (redis-py: health_check_interval; \
+             node-redis: pingInterval), or to close idle connections sooner"
+        ),
+    );
+    let Some(lost) = lost else {
+        return ping;
+    };
+    let has_idle_limit = at.seen.server.idle_limit().is_some_and(|limit| !limit.is_zero());
+    match lost.end {
+        IdleEnd::Closed if has_idle_limit => ping
+            .and("timeout", "or remove the server's limit: 0 means no limit")
+            .redis_cli(at, "CONFIG SET timeout 0"),
+        IdleEnd::Closed | IdleEnd::Reset => ping.and(
+            "proxy",
+            "or raise the idle timeout of the proxy or load balancer (HAProxy: timeout client and timeout server)",
+        ),
+        _ => {
+            let tcp = if keepalive_helps(&test) {
+                "or enable TCP keepalive in the clients, with an interval below the limit: in this test, keepalive \
+                 kept connections alive"
+            } else {
+                "or enable TCP keepalive in the clients, with an interval below the limit"
+            };
+            ping.and("keepalive", tcp).and(
+                "firewall",
+                "or raise the idle timeout for TCP connections on the firewall or NAT gateway",
+            )
+        }
+    }
+}
+
+/// Whether TCP keepalive kept the connections alive.
+fn keepalive_helps(test: &IdleTest) -> bool {
+    let period = test.trials.iter().find_map(|trial| trial.keepalive);
+    period.is_some_and(|period| test.shortest_lost(Some(period)).is_none())
+}

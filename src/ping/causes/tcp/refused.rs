@@ -1,0 +1,123 @@
+//! Fixes for connections that are refused.
+
+use super::{container_network, listeners, local_firewall, port_typo, provider_check, provider_port};
+use crate::ping::causes::fix::{FixContext, Fixes, advise};
+use crate::ping::causes::names;
+use crate::ping::observation::{Dial, DialResult};
+use crate::ping::this_host::{LocalListener, Nearness};
+use crate::redis_url::DEFAULT_PORT;
+use crate::redis_url::hosting::Hosting;
+
+pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
+    if let Some(path) = at.socket() {
+        let fixes = socket(&path).and(
+            "start",
+            "start the server, with this path as `unixsocket` in its configuration",
+        );
+        return fixes.after(other_sockets(at));
+    }
+    let is_here = at.nearness() == Nearness::Loopback;
+    let fixes = if is_here {
+        refused_here(at)
+    } else {
+        refused_elsewhere(at)
+            .and_all(container_network(at))
+            // The refusal shows that the server's network can be reached.
+            .after(provider_check(at).filter(|_| !at.hosting().is_some_and(Hosting::is_private)))
+    };
+    fixes
+        .after(port_typo(at))
+        .after(provider_port(at))
+        .after(names::hosts_file(at))
+}
+
+/// Fixes for a server on this host. Commands show what is listening there. They do not start a server,
+/// because a new, empty server could be started beside the real one.
+fn refused_here(at: &FixContext) -> Fixes {
+    let listeners = listeners(at).unwrap_or_default();
+    let covers = |listener: &LocalListener| at.address().is_some_and(|address| listener.covers(address));
+    let host = if at
+        .seen
+        .this_host
+        .as_ref()
+        .is_some_and(|this_host| this_host.in_container)
+    {
+        advise(
+            "container",
+            "if you are running this command in a container, localhost means the container itself: use the Redis \
+             server's host name",
+        )
+    } else {
+        advise(
+            "host",
+            "if Redis is running on another host, put that host's name in the URL: the address in the URL is this host \
+             itself",
+        )
+    };
+    let listener = if listeners.iter().any(covers) {
+        Some(local_firewall(
+            "try again, then check for a rule in this host's own firewall that rejects the connection",
+        ))
+    } else {
+        listeners.first().map(|other| {
+            advise(
+                "bind",
+                format!(
+                    "use {} in the URL, or make the server listen on {} too (`bind` in the Redis configuration)",
+                    other.address,
+                    at.host()
+                ),
+            )
+        })
+    };
+    host.and(
+        "server",
+        "check whether a Redis server is running on this host, and what state it is in",
+    )
+    .command("ps -o pid,stat,args -C redis-server,valkey-server")
+    .and(
+        "port",
+        format!("list the ports that processes are listening on (Redis: {DEFAULT_PORT} by default)"),
+    )
+    .command("ss -ltnp")
+    .after(listener)
+}
+
+fn refused_elsewhere(at: &FixContext) -> Fixes {
+    let port = at.port();
+    advise(
+        "server",
+        format!(
+            "on the server, check which address and port Redis is listening on. If the address is 127.0.0.1, extend \
+             `bind` in redis.conf. If the port is not {port}, correct the URL. If Redis is not listening at all, \
+             start it"
+        ),
+    )
+    .command("sudo ss -ltnp")
+    .and("host", "check the host name and port in the URL")
+    .and(
+        "firewall",
+        "check the firewalls on the server, and those between it and this host: a rule that rejects connections with \
+         a TCP reset has the same effect as a closed port",
+    )
+}
+
+fn socket(path: &str) -> Fixes {
+    advise(
+        "socket",
+        "check whether the socket exists, and when it was created",
+    )
+    .command(format!("ls -l {path}"))
+}
+
+/// Fixes for a path in the URL that is not the path of a socket. The server may use another path.
+fn other_sockets(at: &FixContext) -> Option<Fixes> {
+    let is_missing = |dial: &Dial| matches!(dial.result, DialResult::NoSocket(_));
+    at.seen.tcp.dials.iter().any(is_missing).then(|| {
+        advise(
+            "url",
+            "list the sockets that servers on this host listen on, and use the path of the Redis socket in the URL",
+        )
+        .command("sudo ss -xlp")
+    })
+}

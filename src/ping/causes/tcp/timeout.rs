@@ -1,0 +1,228 @@
+//! Fixes for connection attempts without any reply.
+
+use std::net::IpAddr;
+
+use super::{container_network, listeners, local_firewall, port_typo, provider_check, provider_port, route};
+use crate::ping::causes::commands::shell_quoted;
+use crate::ping::causes::fix::{FixContext, Fixes, advise};
+use crate::ping::causes::names;
+use crate::ping::observation::Dial;
+use crate::ping::this_host::Nearness;
+use crate::redis_url::provider;
+
+pub(in crate::ping::causes) fn timeout(at: &FixContext) -> Fixes {
+    if let Some(path) = at.socket() {
+        return advise(
+            "accept-queue",
+            "check the server process: its accept queue is full (Recv-Q is above Send-Q), so the process is stuck or \
+             accepts no more clients",
+        )
+        .command(format!("ss -lx src {path}"));
+    }
+    if at.nearness() == Nearness::Loopback {
+        return timeout_on_this_host(at);
+    }
+    let fixes = if at.is_aws() {
+        timeout_at_aws(at)
+    } else {
+        timeout_elsewhere(at)
+    };
+    fixes
+        .after(port_typo(at))
+        .after(provider_port(at))
+        .after(names::hosts_file(at))
+}
+
+/// Fixes if there is no sign of AWS. Every explanation is then possible.
+fn timeout_elsewhere(at: &FixContext) -> Fixes {
+    let port = at.port();
+    if other_port_works(at) {
+        // The route and the host itself work, because only this port gets no reply.
+        return advise(
+            "firewall",
+            format!("if port {port} should work too, check whether it is enabled, and whether a firewall drops packets to it"),
+        )
+        .after(provider_check(at));
+    }
+    let firewall = advise(
+        "firewall",
+        format!(
+            "check the firewalls on the server, and those between it and this host, for a rule that drops packets to \
+             TCP port {port}"
+        ),
+    );
+    let route = route(
+        at,
+        "check the routes on both hosts: the packets may arrive, but the replies may have no route back",
+    );
+    let local = local_firewall("check for a rule in this host's own firewall that drops the packets");
+    if let Some(check) = provider_check(at) {
+        // Users do not manage a provider's hosts.
+        return check.and_all(firewall).and_all(route).and_all(local);
+    }
+    let outside_network = (at.nearness() == Nearness::ForeignPrivate).then(|| {
+        advise(
+            "outside-network",
+            "if this host is not in the server's network, run the client inside that network, or connect through a VPN \
+             or a tunnel. The address is private, and this host's only route to it is the default route",
+        )
+    });
+    advise(
+        "host",
+        "check that the address is right and that the host is up. If the system's `ping` command gets replies, a \
+         firewall or a full accept queue is dropping the packets. If not, the host is down, there is no route to it, \
+         or a firewall also drops ICMP",
+    )
+    .command(format!("ping -c 3 {}", at.numeric_host()))
+    .and_all(
+        at.possible_provider()
+            .map(|provider| advise("provider", provider.check)),
+    )
+    .and_all(firewall)
+    .and(
+        "accept-queue",
+        "on the server, check the accept queue: if it is full (Recv-Q is above Send-Q), the server process is stuck, \
+         and the kernel drops new connections",
+    )
+    .command(format!("ss -ltn 'sport = :{port}'"))
+    .and_all(outside_network)
+    .and_all(container_network(at))
+    .and_all(route)
+    .and_all(local)
+}
+
+/// Whether the same host accepts connections on the provider's TLS port.
+fn other_port_works(at: &FixContext) -> bool {
+    at.seen.tcp.other_port.as_ref().is_some_and(Dial::is_connected)
+}
+
+fn timeout_at_aws(at: &FixContext) -> Fixes {
+    if at.target.host().is_some_and(provider::is_public_serverless) {
+        let text = format!(
+            "check that this host may open connections to the internet on TCP port {}: a public endpoint of a serverless cache \
+             has neither a VPC nor a security group",
+            at.port()
+        );
+        return advise("firewall", text).and_all(route(at, "check the route that packets take"));
+    }
+    let outside_vpc = (at.nearness() == Nearness::ForeignPrivate).then(|| {
+        advise(
+            "outside-vpc",
+            "if this host is outside the VPC of the cache, run the client on an EC2 instance in that VPC, or connect \
+             through a VPN, VPC peering or a tunnel: only public endpoints of serverless caches are reachable from elsewhere. \
+             If this host is in \
+             another subnet of that VPC, continue with the next step",
+        )
+    });
+    security_group(at)
+        .after(outside_vpc)
+        .after(other_region(at))
+        .and(
+            "network-acl",
+            format!(
+                "in the network ACLs of the subnets, allow inbound TCP port {}, and outbound replies to the \
+                 ephemeral ports 1024-65535",
+                at.port()
+            ),
+        )
+        .and_all(route(
+            at,
+            "check the route that packets take; peered VPCs need routes on both sides",
+        ))
+        .and_all(local_firewall(
+            "check for a rule in this host's own firewall that drops the packets",
+        ))
+}
+
+/// Returns a fix that adds a rule to the security group of the cache. For every kind of cache, the network
+/// interface with the cache's address shows this group.
+///
+/// Several VPCs may use the same addresses, and an interface may have several groups. The command therefore
+/// changes something only if there is exactly one group. If the group of this instance is unknown, the
+/// command only reads.
+fn security_group(at: &FixContext) -> Fixes {
+    let port = at.port();
+    let region = at.region_option();
+    let rule = format!(
+        "Custom TCP, port {port}, with the security group of the application's instance as its source"
+    );
+    let Some(address) = at.address() else {
+        return advise(
+            "security-group",
+            format!("add an inbound rule to the security group of the cache: {rule}"),
+        );
+    };
+    let filter = match address {
+        IpAddr::V4(_) if at.nearness() == Nearness::Public => "association.public-ip",
+        IpAddr::V4(_) => "addresses.private-ip-address",
+        IpAddr::V6(_) => "ipv6-addresses.ipv6-address",
+    };
+    let interfaces = format!(
+        "aws ec2 describe-network-interfaces{region} --filters Name={filter},Values={address} --query"
+    );
+    let look = format!(
+        "{interfaces} 'NetworkInterfaces[].[VpcId,Description,Groups[].[GroupId,GroupName]]' --output json"
+    );
+    let Some(source) = at.instance().and_then(|instance| instance.groups.first()) else {
+        return advise(
+            "security-group",
+            format!(
+                "find the security group of the cache with the following command, which changes nothing. Several VPCs \
+                 may use the address, so check the VPC and the description. Then add an inbound rule to that \
+                 security group: {rule}. If the application runs outside the VPC, use an address range as the source"
+            ),
+        )
+        .command(look);
+    };
+    let source = shell_quoted(source);
+    advise(
+        "security-group",
+        format!(
+            "add an inbound rule to the security group of the cache: Custom TCP, port {port}, with this instance's \
+             security group {source} as its source. The following command adds the rule only if exactly one security \
+             group belongs to the address"
+        ),
+    )
+    .command(format!(
+        "(set -- $({interfaces} 'NetworkInterfaces[].Groups[].GroupId' --output text); if [ $# -eq 1 ]; then aws ec2 \
+         authorize-security-group-ingress{region} --group-id \"$1\" --protocol tcp --port {port} --source-group {source}; \
+         else echo \"nothing changed, security groups found: $*\" >&2; fi)"
+    ))
+    .and(
+        "security-group",
+        "if that command finds several security groups, list them, and check which VPC and description belong to the \
+         cache",
+    )
+    .command(look)
+}
+
+/// Fixes for a cache in another region. The default VPCs of all regions use the same range of addresses, so
+/// the cache's address seems to be near.
+fn other_region(at: &FixContext) -> Option<Fixes> {
+    let (named, own) = at.regions()?;
+    (named != own).then(|| {
+        advise(
+            "region",
+            format!(
+                "use a cache in {own}, the region of this instance, or run the client in {named}: the name belongs to \
+                 a cache in {named}"
+            ),
+        )
+    })
+}
+
+fn timeout_on_this_host(at: &FixContext) -> Fixes {
+    let firewall = local_firewall("check for a rule in this host's own firewall that drops the packets");
+    let queue = advise(
+        "accept-queue",
+        "check the accept queue: if it is full (Recv-Q equals Send-Q), the server is stuck or accepts no more clients",
+    )
+    .command(format!("ss -ltn 'sport = :{}'", at.port()));
+    let listeners = listeners(at);
+    let waiting = listeners.map(|all| all.iter().map(|listener| listener.waiting).max());
+    match waiting {
+        Some(None) => firewall,
+        Some(Some(0)) => firewall.and_all(queue),
+        _ => queue.and_all(firewall),
+    }
+}

@@ -1,0 +1,133 @@
+//! Fixes for addresses that packets do not reach, and for connections that are forbidden.
+
+use std::path::Path;
+
+use super::{local_firewall, provider_check, route};
+use crate::ping::causes::commands::{endpoint, shell_quoted};
+use crate::ping::causes::fix::{FixContext, Fixes, advise};
+use crate::ping::causes::names;
+use crate::ping::observation::{Dial, DialResult, ErrorSource};
+use crate::ping::verdict::is_from_here;
+use crate::redis_url::Address;
+
+/// Fixes for an address that packets cannot reach.
+pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
+    let mut dials = at.seen.tcp.dials.iter();
+    let is_absent = dials.any(|dial| dial.result == DialResult::NoNeighbour);
+    let neighbour = is_absent.then(|| {
+        advise(
+            "host",
+            "check that the host is up, and that its address is right: no host on this network answers for this \
+             address",
+        )
+        .command(format!("ip neigh show {}", at.numeric_host()))
+    });
+    let is_routeless = |dial: &Dial| dial.result == DialResult::NoRoute;
+    let fixes = if at.seen.tcp.dials.iter().all(is_routeless) {
+        advise(
+            "route",
+            "check this host's addresses and routes: an interface, a VPN or the default route is missing",
+        )
+        .command("ip -br addr; ip route")
+    } else {
+        route(at, "check the route that packets take").and(
+            "address",
+            "check the address: the host may no longer exist, or its network may not be reachable from here",
+        )
+    };
+    let router = at.seen.tcp.dials.iter().find_map(|dial| match &dial.result {
+        DialResult::Unreachable(ErrorSource::Icmp(icmp)) => icmp.from,
+        _ => None,
+    });
+    let beyond = router.map(|router| {
+        advise(
+            "host",
+            format!(
+                "check that the address is right and the host is up, then check the routes on {router}, which reports \
+                 that it cannot reach the host"
+            ),
+        )
+    });
+    fixes
+        .after(beyond)
+        .after(neighbour)
+        .after(provider_check(at).filter(|_| !at.is_aws()))
+        .after(names::hosts_file(at))
+}
+
+pub(in crate::ping::causes) fn prohibited(at: &FixContext) -> Fixes {
+    if at.socket().is_some() {
+        return socket_permissions(at);
+    }
+    if is_blocked_here(at) {
+        let firewall = local_firewall("find the rule in this host's firewall that forbids the connection");
+        let route = route(at, "check for a route that prohibits the connection");
+        // A prohibit route causes EACCES, and a firewall causes EPERM.
+        let is_route = at.seen.tcp.dials.iter().any(|dial| {
+            matches!(&dial.result, DialResult::Prohibited(ErrorSource::ThisHost(error))
+                if error.to_lowercase().contains("permission denied"))
+        });
+        if is_route {
+            route.and_all(firewall)
+        } else {
+            firewall.and_all(route)
+        }
+    } else {
+        let source = at.seen.this_host.as_ref().and_then(|this_host| this_host.source);
+        let from = source.map_or_else(String::new, |source| format!(" from {source}"));
+        let firewall = at.seen.tcp.dials.iter().find_map(|dial| match &dial.result {
+            DialResult::Prohibited(ErrorSource::Icmp(icmp)) => icmp.from,
+            _ => None,
+        });
+        let on = firewall.map_or_else(String::new, |firewall| format!("{firewall}, "));
+        advise(
+            "firewall",
+            format!(
+                "on {on}the router or firewall that rejects the connection, allow TCP{from} to {}",
+                endpoint(at.target)
+            ),
+        )
+    }
+}
+
+/// Whether this host itself blocked the connection.
+fn is_blocked_here(at: &FixContext) -> bool {
+    let mut dials = at.seen.tcp.dials.iter();
+    at.seen.tcp.blocked_retransmissions > 0
+        || dials.any(|dial| match &dial.result {
+            DialResult::Prohibited(ErrorSource::ThisHost(_)) => true,
+            DialResult::Prohibited(ErrorSource::Icmp(icmp)) => is_from_here(*icmp, at.seen),
+            _ => false,
+        })
+}
+
+/// Fixes for missing permissions. To connect to a unix socket, a process needs write permission for the
+/// socket, and search permission for every directory above it (`unix(7)`).
+fn socket_permissions(at: &FixContext) -> Fixes {
+    let path = match &at.target.address {
+        Address::Unix(path) => path.as_path(),
+        Address::Tcp { .. } => Path::new("/"),
+    };
+    let mut parts: Vec<_> = path
+        .ancestors()
+        .map(|part| shell_quoted(&part.to_string_lossy()))
+        .collect();
+    parts.reverse();
+    advise(
+        "socket",
+        "check the user and the permissions: connecting needs write permission (w) for the socket, and search permission \
+         (x) for each directory above it",
+    )
+    .command(format!("id; ls -ld {}", parts.join(" ")))
+    .and(
+        "permission",
+        "grant the missing permission: on the Redis host, set unixsocketperm to 770 in redis.conf, and add the \
+         application's user to the socket's group (usermod -aG GROUP USER, which takes effect at that user's next \
+         login)",
+    )
+    .and(
+        "sandbox",
+        "if the permissions are right, check whether AppArmor, SELinux or the settings of the service deny access \
+         (systemd: PrivateTmp, ProtectSystem)",
+    )
+}
