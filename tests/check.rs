@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use regex_lite::Regex;
 use support::check::{
@@ -35,6 +35,7 @@ const MISTAKES: &[Mistake] = &[
     ("bad cookie is an error", 1, "bad-cookies-are-ignored", &[]),
     ("not HttpOnly", 1, "cookie-is-httponly", &[]),
     ("logout does nothing", 1, "logout-logs-out", &[]),
+    ("logout redirects with 307", 1, "logout-logs-out", &[]),
     ("no logout", 1, "routes-answer", &["logout-logs-out"]),
     ("login leads elsewhere", 1, "login-leads-home", &[]),
     ("login does not redirect home", 1, "login-leads-home", &[]),
@@ -263,6 +264,68 @@ fn an_app_that_does_not_start_is_reported_with_its_output() {
         "{}",
         finished.stderr
     );
+}
+
+/// Returns a program that accepts connections, but does not respond.
+fn silent_app() -> Vec<String> {
+    let script = "import os, socket, time\n\
+                  listener = socket.create_server(('127.0.0.1', int(os.environ['PORT'])))\n\
+                  time.sleep(600)";
+    vec![text(&tools::python()), "-c".into(), script.into()]
+}
+
+#[test]
+fn an_app_that_never_responds_is_not_visited_for_each_check() {
+    let (home, redis) = (Home::new(), RedisServer::start());
+    let started = Instant::now();
+    let finished = home
+        .sessiontut(arguments(4, 2, free_port(), &[], &silent_app()))
+        .redis(&redis.url())
+        .run()
+        .expect(1);
+    let report = finished.json();
+    assert!(failed(&report, "must").contains("routes-answer"), "{report:#}");
+    assert!(started.elapsed() < Duration::from_secs(40));
+    assert_eq!(report["furthest"], 0);
+    // A wait of more than a second is shown.
+    assert!(finished.stderr.contains("GET /"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_crash_is_reported_with_its_status_and_output() {
+    let redis = RedisServer::start();
+    let report = grade(&wrong_app(4, "crash without Redis"), 4, 2, &redis.url());
+    let id = "recovers-without-a-restart";
+    let check = results(&report).find(|check| check["id"] == id).unwrap();
+    assert!(
+        check["got"].as_str().unwrap().contains("exit status: 3"),
+        "{check:#}"
+    );
+    let output = check["exchange"]["output"].as_array().unwrap();
+    assert!(output.iter().any(|line| line == "Redis is gone"), "{check:#}");
+}
+
+#[test]
+fn a_crash_of_an_app_that_the_user_has_started_is_a_failure() {
+    let (home, redis, port) = (Home::new(), RedisServer::start(), free_port());
+    let url = format!("http://127.0.0.1:{port}");
+    let options = ["check", "--json", "--ttl", "2", "--url", &url];
+    let mut running = home.sessiontut(options).redis(&redis.url()).start();
+    let proxy = wait_for("the line to export", || {
+        let stderr = running.stderr();
+        let (_, rest) = stderr.split_once("export REDIS_URL=")?;
+        Some(rest.split(' ').next()?.to_owned())
+    });
+    let mut app = Command::new(tools::python());
+    app.args(&wrong_app(4, "crash without Redis")[1..])
+        .env("REDIS_URL", proxy)
+        .env("SECRET_KEY", "x")
+        .env("PORT", port.to_string());
+    // It ends by itself.
+    let mut app = app.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let report = running.finish().expect(1).json();
+    app.wait().unwrap();
+    assert_eq!(failed(&report, "must").len(), 1, "{report:#}");
 }
 
 #[test]

@@ -348,6 +348,9 @@ impl Grader {
     /// Finds out whether the app has crashed or stopped answering. Starts it again if possible; otherwise,
     /// `gone` is set.
     pub(crate) async fn loss(&mut self) -> Option<Loss> {
+        if self.gone.is_some() {
+            return None;
+        }
         let is_unanswered = self.site.answered.take_unanswered() > 0;
         let mut ended = self.app.as_mut().and_then(App::ended);
         let deadline = Deadline::after(CRASH_WITHIN);
@@ -408,6 +411,9 @@ impl Grader {
     /// # Errors
     /// If that check is not run, the current one fails.
     pub(crate) async fn works_again(&mut self) -> Judged {
+        if let Some(why) = &self.gone {
+            return Err(not_judged(why.as_str()));
+        }
         let wait = match self.outage {
             Some(_) => Duration::ZERO,
             None => RECOVER_WITHIN,

@@ -37,7 +37,10 @@ pub(crate) async fn grade(grader: &mut Grader, tell: &mut dyn FnMut(CheckResult)
             Some(why) => Err(not_judged(String::clone(why))),
             None => {
                 let judged = (check.run)(grader).await;
-                match grader.loss().await {
+                let loss = grader.loss().await;
+                // If the app is lost for good, no later check can report the outage.
+                let outage = grader.outage.clone().filter(|_| grader.gone.is_some());
+                match loss.or(outage) {
                     Some(loss) => loss.blamed(judged),
                     None => judged,
                 }

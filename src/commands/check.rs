@@ -202,7 +202,7 @@ async fn grade(
                 if std::mem::replace(&mut last_stage, result.check.stage) != result.check.stage {
                     ui::check::stage(result.check.stage);
                 }
-                ui::check::judged(&result);
+                ui::check::judged(&result, report.results.last());
             }
             report.results.push(result);
         };

@@ -12,7 +12,9 @@ use crate::check::Kind;
 use crate::check::report::{CheckResult, Outcome, Report, Shown};
 
 /// Prints the result of a check.
-pub(crate) fn judged(result: &CheckResult) {
+///
+/// If it is inconclusive for the same reason as the previous one, the reason is not repeated.
+pub(crate) fn judged(result: &CheckResult, previous: Option<&CheckResult>) {
     let title = result.check.title;
     match (&result.outcome, result.check.kind) {
         (Outcome::Passes, _) => told_behind(&format!("{} ", "[ok]".green()), title),
@@ -20,7 +22,11 @@ pub(crate) fn judged(result: &CheckResult) {
         (Outcome::Fails(_), Kind::Advice) => {
             told_behind(&format!("{} ", "[ !]".yellow()), &format!("{title} (advice)"));
         }
-        (Outcome::NotJudged(why), _) => told_behind("[--] ", &format!("{title}: inconclusive ({why})")),
+        (Outcome::NotJudged(why), _) => {
+            let is_repeated = matches!(previous.map(|result| &result.outcome), Some(Outcome::NotJudged(before)) if before == why);
+            let why = if is_repeated { "for the same reason" } else { why };
+            told_behind("[--] ", &format!("{title}: inconclusive ({why})"));
+        }
     }
 }
 

@@ -334,7 +334,7 @@ def logout():
     is_prefetch = "prefetch" in request.headers.get("Sec-Purpose", "")
     if request.method == "GET" and not wrong("logout by prefetch" if is_prefetch else "logout by link"):
         return redirect("/", 303)
-    response = redirect("/", 303)
+    response = redirect("/", 307 if wrong("logout redirects with 307") else 303)
     if wrong("logout does nothing"):
         return response
     token = request.cookies.get("session")

@@ -5,6 +5,7 @@ use url::Url;
 use crate::check::browser::Cause;
 use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, Judged, LoggedIn, NotHeld, fails, not_judged};
+use crate::check::page::Page;
 
 /// Why a page does not show a name that Redis has returned.
 const UNUSED_REPLY: &str = "Redis has returned the name to the app, but the page does not show it. Many client libraries \
@@ -177,8 +178,10 @@ pub(super) async fn logout_logs_out(grader: &mut Grader) -> Judged {
             &[&home, &logout, &after],
         );
     }
+    // The redirect must not lead to an error page. An app with a JSON interface may answer 401 or 403.
+    let is_error = |page: &Page| page.status >= 500 || page.may_be_for_post_only();
     match logout.answer_to_form() {
-        Some(page) if page.status < 400 => Ok(()),
+        Some(page) if page.status < 400 && !logout.page().is_some_and(is_error) => Ok(()),
         _ => fails(
             "logged out",
             "a redirect to the home page",
