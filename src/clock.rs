@@ -65,8 +65,8 @@ pub(crate) fn seconds(took: Duration) -> String {
     // Whole numbers are used, because formatting floating-point numbers takes four times as long.
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let (tenths, unit) = match micros {
-        ..1_000 => return format!("{micros} µs"),
-        ..1_000_000 => ((micros + 50) / 100, "ms"),
+        0..1_000 => return format!("{micros} µs"),
+        1_000..1_000_000 => ((micros + 50) / 100, "ms"),
         _ => ((micros / 1_000 + 50) / 100, "s"),
     };
     format!("{}.{} {unit}", tenths / 10, tenths % 10)
