@@ -11,7 +11,7 @@ pub(crate) struct SourceLanguage {
 }
 
 /// A file in this repository.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct SourceFile {
     pub(crate) path: &'static str,
     text: &'static str,

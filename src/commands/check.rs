@@ -45,6 +45,11 @@ const OUTPUT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 const NOT_WATCHED: [&str; 6] = ["node_modules", "target", "__pycache__", "venv", "build", "dist"];
 
 pub(super) fn run(args: &CheckArgs) -> Result<Exit, Error> {
+    graded(args).map(|(exit, _)| exit)
+}
+
+/// Grades the app. Also returns the section of a lesson, as `lesson#step`, for the first required check that failed.
+pub(super) fn graded(args: &CheckArgs) -> Result<(Exit, Option<&'static str>), Error> {
     let settings = settings(args)?;
     let address = address_of(&settings.base)
         .map_err(|error| Error::usage(format!("--url {}: {error}", settings.base)))?;
@@ -66,7 +71,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Error> {
             let report = grade(args, &settings, address, choice.as_ref(), &stop).await?;
             show(args, &report)?;
             let (Some(folder), Some(seen)) = (&args.watch, seen) else {
-                return Ok(if report.is_ok() { Exit::Ok } else { Exit::No });
+                let exit = if report.is_ok() { Exit::Ok } else { Exit::No };
+                let first = report.shown_failures(Shown::First).into_iter().next();
+                return Ok((exit, first.map(|result| result.check.lesson)));
             };
             ui::note(&format!(
                 "waiting for changes in {} (Ctrl-C ends)",

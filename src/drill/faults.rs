@@ -43,8 +43,8 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::TcpRefused,
         endpoint: refused,
         symptom: "a connection attempt fails at once with an RST",
-        evidence: "the connection is refused at once (RST), so the host is reachable but no process is listening on the \
-                   port. A firewall that drops packets sends no reply, and a paused server process still accepts \
+        evidence: "the connection is refused at once: the host replies with an RST, the TCP packet that rejects a connection. So \
+                   the host is reachable, but no process is listening on the port. A firewall that drops packets sends no reply, and a paused server process still accepts \
                    connections",
         look_alikes: ["dropped", "closed", "silent", "max-clients"],
     },
@@ -54,7 +54,8 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::TcpTimeout,
         endpoint: dropped,
         symptom: "a connection attempt gets neither a SYN-ACK nor an RST",
-        evidence: "SYN packets get neither a SYN-ACK nor a RST. A security group that blocks you looks the same. \
+        evidence: "a SYN packet asks for a TCP connection. Here, it gets neither a SYN-ACK, which accepts the connection, nor an \
+                   RST, which rejects it. A security group that blocks you looks the same. \
                    Here, the server's accept queue is full, because it no longer accepts connections",
         look_alikes: ["refused", "silent", "closed", "slow"],
     },
@@ -74,7 +75,8 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::ServerSilent,
         endpoint: || behind(Behaviour::Ignore),
         symptom: "TCP connects, but neither PING nor a TLS ClientHello gets a reply",
-        evidence: "TCP connects, so the network works, but neither PING nor a ClientHello gets a reply: the process \
+        evidence: "TCP connects, so the network works, but neither PING nor a ClientHello (the first message of TLS) gets a reply: \
+                   the process \
                    is stopped or stuck. If a security group blocked you, TCP would not connect",
         look_alikes: ["dropped", "tls-only", "slow", "closed"],
     },
@@ -104,7 +106,7 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::TlsNotOffered,
         endpoint: || served("rediss", "", ServerOptions::default()),
         symptom: "a TLS handshake gets no reply, but PING without TLS returns PONG",
-        evidence: "the ClientHello gets no reply, because Redis is waiting for a newline, which a ClientHello does not \
+        evidence: "the ClientHello, which is the first message of TLS, gets no reply, because Redis is waiting for a newline, which a ClientHello does not \
                    contain. PING without TLS on a second connection works, so the URL must start with redis://",
         look_alikes: ["tls-only", "silent", "expired-certificate", "wrong-name"],
     },

@@ -29,6 +29,8 @@ pub(crate) struct CommandFailure {
     pub what: String,
     /// Whether Ctrl-C ended the command.
     pub interrupted: bool,
+    /// The section of a lesson, as `lesson#step`, that teaches what the command found missing.
+    pub lesson: Option<&'static str>,
 }
 
 /// A running app, which a thread of this process serves.

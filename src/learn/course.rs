@@ -53,6 +53,11 @@ pub(crate) struct CourseState {
     command_skipped: bool,
     /// Whether the learner has been told why this step's commands are not run.
     skip_explained: bool,
+    /// The section of a lesson, as `lesson#step`, that teaches what the last grading found missing. It is shown as the
+    /// first hint.
+    failed_lesson: Option<&'static str>,
+    /// The paths of the complete files that have been shown.
+    files_shown: Vec<&'static str>,
     /// The indexes of the hints that have been shown in this step.
     hints_shown: Vec<usize>,
 }

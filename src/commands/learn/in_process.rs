@@ -32,6 +32,7 @@ pub(super) fn run(
     let fail = |what: String| CommandFailure {
         what: format!("{shown}: {what}"),
         interrupted: false,
+        lesson: None,
     };
     let argv = std::iter::once("sessiontut").chain(words.iter().map(String::as_str));
     let mut cli = Cli::try_parse_from(argv).map_err(|error| fail(error.kind().to_string()))?;
@@ -55,17 +56,27 @@ pub(super) fn run(
         Some(Command::Drill(_)) if is_robot => return Ok(None),
         _ => {}
     }
-    match commands::run(cli).unwrap_or_else(|error| commands::report(&error)) {
+    let mut failed_lesson = None;
+    let ended = match &cli.command {
+        Some(Command::Check(args)) => commands::check::graded(args).map(|(exit, lesson)| {
+            failed_lesson = lesson;
+            exit
+        }),
+        _ => commands::run(cli),
+    };
+    match ended.unwrap_or_else(|error| commands::report(&error)) {
         Exit::Ok => Ok(None),
         // The drill has already told the learner that the answer was wrong.
         Exit::No if is_drill => Ok(None),
         Exit::No if is_check => Err(CommandFailure {
             what: "not yet: correct the app, and grade it again".into(),
             interrupted: false,
+            lesson: failed_lesson,
         }),
         exit => Err(CommandFailure {
             what: format!("{shown}: {}", exit_status(exit)),
             interrupted: exit == Exit::Interrupted,
+            lesson: None,
         }),
     }
 }

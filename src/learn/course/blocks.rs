@@ -210,6 +210,7 @@ impl Course<'_> {
             }
             Err(failure) => {
                 self.ignore_interrupt_of(&failure);
+                self.state.failed_lesson = failure.lesson;
                 let what = &failure.what;
                 self.learner.show(&CourseEvent::CommandFailed { line, what });
                 false

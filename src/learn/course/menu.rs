@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Course, Leave, Place, standings};
-use crate::examples::{self, CompleteCode};
+use crate::examples::{self, CompleteCode, SourceFile};
 use crate::learn::app::CommandFailure;
 use crate::learn::learner::{CourseEvent, Key, Mark, Offer};
 use crate::learn::lesson::{Block, CodeTab};
@@ -124,6 +124,10 @@ impl Course<'_> {
 
     /// Shows the next hint. If all hints have been shown, repeats the last one.
     fn hint(&mut self, place: Place<'_>) {
+        if let Some(section) = self.state.failed_lesson.take() {
+            self.repeat_section(section);
+            return;
+        }
         let indexes = self.hints_for(place);
         let next = indexes
             .iter()
@@ -139,6 +143,28 @@ impl Course<'_> {
         });
     }
 
+    /// Shows the step of a lesson that teaches what a failed check requires. `section` is `lesson#step`.
+    fn repeat_section(&mut self, section: &str) {
+        let (id, anchor) = section.split_once('#').unwrap_or((section, ""));
+        let mut lessons = self.lessons.list.iter().filter(|lesson| lesson.id == id);
+        let found = lessons.find_map(|lesson| {
+            let step = lesson.steps.iter().find(|step| step.anchor() == anchor)?;
+            Some((lesson.number, step.clone()))
+        });
+        let Some((number, step)) = found else {
+            self.say(Mark::Plain, &format!("see {section}"));
+            return;
+        };
+        let text = format!(
+            "lesson {number}, {}, teaches what the first failed check requires:",
+            step.title
+        );
+        self.say(Mark::Plain, &text);
+        for block in &step.blocks {
+            self.show_text(block);
+        }
+    }
+
     fn next_language(&mut self, place: Place<'_>) {
         let tabs = languages_before(place);
         if tabs.is_empty() {
@@ -148,7 +174,15 @@ impl Course<'_> {
         self.language = tabs[shown].language.clone();
         self.progress.record.language = Some(self.language.clone());
         self.save();
-        self.learner.show(&CourseEvent::Code { tabs, shown });
+        // All code of this step changes its language.
+        let blocks = &place.lesson.steps[place.step].blocks;
+        for block in blocks.iter().take(place.block) {
+            if let Block::Code(tabs) = block
+                && tabs.len() > 1
+            {
+                self.show_text(block);
+            }
+        }
     }
 
     /// Shows the complete files that the most recent code comes from.
@@ -159,13 +193,21 @@ impl Course<'_> {
         let Some(code) = complete_code(tab) else {
             return;
         };
+        // The stages of a language share a file. It is shown only once.
+        let is_new = |file: &&SourceFile| !self.state.files_shown.contains(&file.path);
+        let mut new: Vec<SourceFile> = code.files.iter().filter(is_new).copied().collect();
+        if new.is_empty() {
+            new = code.files.to_vec();
+        }
         self.learner.show(&CourseEvent::Files {
-            files: code.files,
+            files: &new,
             language: &tab.language,
         });
+        self.state.files_shown.extend(new.iter().map(|file| file.path));
         let paths: Vec<&str> = code.files.iter().map(|file| file.path).collect();
         let text = format!(
-            "location: {} in the source code, or /source?{} in the browser while `sessiontut serve` runs",
+            "location: {} in the source code. To copy it without line breaks, run `sessiontut serve` in another terminal, and \
+             open the page /source?{}",
             paths.join(" and "),
             code.query
         );
