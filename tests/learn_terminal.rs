@@ -779,7 +779,7 @@ fn the_final_project_grades_the_learners_app_and_can_be_resumed() {
     let home = Home::new();
     let port = free_port().to_string();
     let start = || {
-        let terminal = Terminal::shell(&home, 100, 60, &[("PORT", &port)]);
+        let terminal = Terminal::shell(&home, 100, 80, &[("PORT", &port)]);
         terminal.line("clear; sessiontut learn 9");
         terminal
     };
@@ -843,6 +843,8 @@ fn complete_files_are_shown_and_left_without_leaving_the_lesson() {
     press("Enter next", "Enter");
     press("1-3 answer", "3");
     press("Enter next", "Enter");
+    press("Enter more", "Enter");
+    terminal.wait_for("few short helpers");
     press("Enter more", "Enter");
     press("c complete code", "c");
     press("examples/axum/stage1.rs", "q");

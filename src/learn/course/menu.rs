@@ -185,32 +185,41 @@ impl Course<'_> {
         }
     }
 
-    /// Shows the complete files that the most recent code comes from.
+    /// Shows the complete files that the code in this step comes from.
     fn files(&mut self, place: Place<'_>) {
-        let Some(tab) = self.tab_before(place) else {
-            return;
-        };
-        let Some(code) = complete_code(tab) else {
-            return;
-        };
-        // The stages of a language share a file. It is shown only once.
-        let is_new = |file: &&SourceFile| !self.state.files_shown.contains(&file.path);
-        let mut new: Vec<SourceFile> = code.files.iter().filter(is_new).copied().collect();
-        if new.is_empty() {
-            new = code.files.to_vec();
-        }
-        self.learner.show(&CourseEvent::Files {
-            files: &new,
-            language: &tab.language,
+        let blocks = place.lesson.steps[place.step].blocks.iter().take(place.block);
+        let tabs = blocks.filter_map(|block| match block {
+            Block::Code(tabs) => tabs.get(self.tab_of(tabs)),
+            _ => None,
         });
-        self.state.files_shown.extend(new.iter().map(|file| file.path));
-        let paths: Vec<&str> = code.files.iter().map(|file| file.path).collect();
+        let codes: Vec<(&CodeTab, CompleteCode)> =
+            tabs.filter_map(|tab| Some((tab, complete_code(tab)?))).collect();
+        let Some((tab, first)) = codes.first() else {
+            return;
+        };
+        let mut files: Vec<SourceFile> = Vec::new();
+        for file in codes.iter().flat_map(|(_, code)| code.files) {
+            if !files.iter().any(|known| known.path == file.path) {
+                files.push(*file);
+            }
+        }
+        let paths: Vec<&str> = files.iter().map(|file| file.path).collect();
         let text = format!(
             "location: {} in the source code. To copy it without line breaks, run `sessiontut serve` in another terminal, and \
              open the page /source?{}",
             paths.join(" and "),
-            code.query
+            first.query
         );
+        // The stages of a language share a file, which is shown only once, unless there is no other.
+        let is_new = |file: &SourceFile| !self.state.files_shown.contains(&file.path);
+        if files.iter().any(is_new) {
+            files.retain(is_new);
+        }
+        self.learner.show(&CourseEvent::Files {
+            files: &files,
+            language: &tab.language,
+        });
+        self.state.files_shown.extend(files.iter().map(|file| file.path));
         self.say(Mark::Plain, &text);
     }
 
