@@ -386,11 +386,7 @@ impl LineEditor {
             match &event {
                 Event::Resize(..) => clear_wrapped(drawn),
                 Event::Paste(text) => paste_or_say(&mut input, text, assistance)?,
-                event if is_end(event) => {
-                    if input.value().is_empty() {
-                        return Err(Interrupted);
-                    }
-                }
+                event if is_end(event) && input.value().is_empty() => return Err(Interrupted),
                 Event::Key(key) => match key.code {
                     Key::Enter => {
                         let rest = rest_of_burst(stop, mode)?;
