@@ -310,7 +310,7 @@ fn a_crash_of_an_app_that_the_user_has_started_is_a_failure() {
     let (home, redis, port) = (Home::new(), RedisServer::start(), free_port());
     let url = format!("http://127.0.0.1:{port}");
     let options = ["check", "--json", "--ttl", "2", "--url", &url];
-    let mut running = home.sessiontut(options).redis(&redis.url()).start();
+    let running = home.sessiontut(options).redis(&redis.url()).start();
     let proxy = wait_for("the line to export", || {
         let stderr = running.stderr();
         let (_, rest) = stderr.split_once("export REDIS_URL=")?;

@@ -316,7 +316,7 @@ fn a_wrong_try_does_not_affect_the_next_one() {
 fn a_copied_prompt_is_named() {
     let (_learner, terminal) = in_a_lesson("```redis try\n> PING\nPONG\n```\n");
     for (number, line) in ["$ PING", "> PING", "redis> PING"].iter().enumerate() {
-        terminal.wait_until("a prompt", |screen| screen.ends_with_prompt());
+        terminal.wait_until("a prompt", EndsWithPrompt::ends_with_prompt);
         terminal.line(line);
         terminal.wait_until("the reason", |screen| {
             screen.matches("leave out").count() == number + 1
