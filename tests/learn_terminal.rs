@@ -844,8 +844,6 @@ fn complete_files_are_shown_and_left_without_leaving_the_lesson() {
     press("1-3 answer", "3");
     press("Enter next", "Enter");
     press("Enter more", "Enter");
-    terminal.wait_for("few short helpers");
-    press("Enter more", "Enter");
     press("c complete code", "c");
     press("examples/axum/stage1.rs", "q");
     let screen = terminal.wait_for("examples/axum/common.rs");
