@@ -122,7 +122,6 @@ const ADVICE: &[(&str, u8, &str)] = &[
     ("SameSite=None", 1, "cookie-has-samesite"),
     ("page is stored", 1, "pages-are-not-stored"),
     ("no prefix", 2, "keys-have-a-prefix"),
-    ("retries", 2, "lost-reply-is-not-repeated"),
     ("retries", 4, "lost-reply-is-not-repeated"),
     ("key is the token", 4, "key-is-not-the-token"),
     ("logout by link", 4, "logout-needs-a-post"),

@@ -126,10 +126,6 @@ pub(crate) static CHECKS: &[Check] = &[
     check(2, Advice, "unusual-name-works", "A name of 64 unusual characters should work",
         "Many names contain characters outside ASCII, and clients may fail to decode them.",
         "count-visits#in-your-framework", |grader| Box::pin(stage2::unusual_name_works(grader))),
-    check(2, Advice, "lost-reply-is-not-repeated", "A visit should not be counted again if the reply of Redis is lost",
-        "If the connection breaks after Redis has counted the visit, a client library that repeats commands counts it \
-         twice. Turn off automatic retries for commands that add.",
-        "count-visits#what-a-retry-does-to-a-counter", |grader| Box::pin(stage2::lost_reply_is_not_repeated(grader))),
 
     check(3, Must, "visits-refresh-the-ttl", "Each visit must refresh the TTL",
         "Otherwise, the count starts again while the user is still active.",
@@ -198,6 +194,11 @@ pub(crate) static CHECKS: &[Check] = &[
     check(4, Must, "recovers-without-a-restart", "When Redis is back, the app must work again without a restart",
         "Redis restarts and fails over. The app must connect again by itself.",
         "in-production#failover", |grader| Box::pin(stage4::outage::recovers_without_a_restart(grader))),
+    // After the check that the app reconnects, because this one cuts connections too.
+    check(4, Advice, "lost-reply-is-not-repeated", "A visit should not be counted again if the reply of Redis is lost",
+        "If the connection breaks after Redis has counted the visit, a client library that repeats commands counts it \
+         twice. Turn off automatic retries for commands that add.",
+        "count-visits#what-a-retry-does-to-a-counter", |grader| Box::pin(stage4::outage::lost_reply_is_not_repeated(grader))),
     check(4, Must, "cut-login-leaves-nothing", "If the connection is cut between two commands of a login, a \
                                                 half-created session must not remain",
         "A session without a TTL stays forever, and a session without a user may confuse the app.",

@@ -19,11 +19,6 @@ const CROWD: usize = 50;
 const OVERLAP: Duration = Duration::from_millis(30);
 /// The TTL that the keys get while the app restarts, and while many visitors are served at the same time.
 const LONG_TTL: Duration = Duration::from_secs(180);
-/// The reply to the first command of a visit is lost, then the reply to the second, and so on, up to this number.
-const MOST_CUTS: usize = 4;
-/// How often to try again while the app reconnects to Redis, and how long to wait in between.
-const MOST_ATTEMPTS: usize = 6;
-const RECONNECT: Duration = Duration::from_millis(200);
 
 pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
     let mut user = grader.logged_in().await?;
@@ -340,44 +335,4 @@ pub(super) async fn unusual_name_works(grader: &mut Grader) -> Judged {
         home.http_lines().join("; "),
         &[&home],
     )
-}
-
-/// Loses the reply to each command of a visit in turn, and checks that the visit has not been counted twice.
-pub(super) async fn lost_reply_is_not_repeated(grader: &mut Grader) -> Judged {
-    grader.proxy()?;
-    let mut user = grader.logged_in().await?;
-    let (_, whole) = grader.count(&mut user).await?;
-    let commands = whole.cuts();
-    for cut in 1..=commands.min(MOST_CUTS) {
-        let (before, _) = grader.count(&mut user).await?;
-        grader.proxy()?.cut_after(cut);
-        let lost = user.visitor.home().await;
-        if !grader.proxy()?.was_cut() {
-            continue;
-        }
-        // Each visit may count once, including visits that fail because the app is still reconnecting.
-        let mut most = before + 1;
-        let mut attempt = 0;
-        let (after, last) = loop {
-            most += 1;
-            attempt += 1;
-            match grader.count(&mut user).await {
-                Ok(counted) => break counted,
-                Err(failure) if attempt == MOST_ATTEMPTS => return Err(failure),
-                Err(_) => tokio::time::sleep(RECONNECT).await,
-            }
-        };
-        if after > most {
-            return fails(
-                format!(
-                    "a visit, with the connection to Redis cut before the reply to command {cut} of {commands}, and then \
-                     another visit"
-                ),
-                format!("Visits: {most} or less"),
-                format!("Visits: {after}"),
-                &[&lost, &last],
-            );
-        }
-    }
-    Ok(())
 }

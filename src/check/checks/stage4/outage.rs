@@ -13,6 +13,10 @@ use crate::deadline::Deadline;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The connection is cut after the first command of a login, after the second, and so on, up to this number.
 const MOST_CUTS: usize = 8;
+/// How often a user whose visit was cut visits the app again until a visit is counted, and how long to wait in between.
+const MOST_ATTEMPTS: usize = 6;
+const RECONNECT: Duration = Duration::from_millis(200);
+
 /// What the app did while Redis did not reply.
 #[derive(Clone)]
 pub(crate) struct Silence {
@@ -157,6 +161,46 @@ pub(crate) async fn recovers_without_a_restart(grader: &mut Grader) -> Judged {
             &[&silence.last],
         ),
     }
+}
+
+/// Loses the reply to each command of a visit in turn, and checks that the visit has not been counted twice.
+pub(crate) async fn lost_reply_is_not_repeated(grader: &mut Grader) -> Judged {
+    grader.proxy()?;
+    let mut user = grader.logged_in().await?;
+    let (_, whole) = grader.count(&mut user).await?;
+    let commands = whole.cuts();
+    for cut in 1..=commands.min(MOST_CUTS) {
+        let (before, _) = grader.count(&mut user).await?;
+        grader.proxy()?.cut_after(cut);
+        let lost = user.visitor.home().await;
+        if !grader.proxy()?.was_cut() {
+            continue;
+        }
+        // Each visit may count once, including visits that fail because the app is still reconnecting.
+        let mut most = before + 1;
+        let mut attempt = 0;
+        let (after, last) = loop {
+            most += 1;
+            attempt += 1;
+            match grader.count(&mut user).await {
+                Ok(counted) => break counted,
+                Err(failure) if attempt == MOST_ATTEMPTS => return Err(failure),
+                Err(_) => tokio::time::sleep(RECONNECT).await,
+            }
+        };
+        if after > most {
+            return fails(
+                format!(
+                    "a visit, with the connection to Redis cut before the reply to command {cut} of {commands}, and then \
+                     another visit"
+                ),
+                format!("Visits: {most} or less"),
+                format!("Visits: {after}"),
+                &[&lost, &last],
+            );
+        }
+    }
+    Ok(())
 }
 
 pub(crate) async fn unavailable_is_503(grader: &mut Grader) -> Judged {
