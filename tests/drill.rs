@@ -117,7 +117,9 @@ fn a_wrong_answer_shows_the_contradiction_and_may_be_corrected() {
     let loading = drill::find("loading").unwrap();
     let silent = drill::find("silent").unwrap();
     let terminal = Terminal::sized(&home, &["drill", "loading"], 160, 40, &[]);
-    let screen = terminal.wait_for("> 1 ");
+    let screen = terminal.wait_until("the possible causes", |screen| {
+        [loading, silent].iter().all(|fault| screen.contains(fault.title))
+    });
     let number_of = |fault: &DrillFault| {
         let line = screen.lines().find(|line| line.contains(fault.title)).unwrap();
         line.trim_start_matches(['>', ' '])[..1].to_owned()
