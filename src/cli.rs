@@ -446,8 +446,8 @@ pub struct CheckArgs {
     /// Session TTL that the app uses, in seconds (stages 3 and 4)
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, 3600))]
     pub ttl: u32,
-    /// Check that sessions end after this maximum lifetime, at most 5m (for the check, start the app with a short one,
-    /// for example 20s)
+    /// Check that sessions end after this maximum lifetime (up to 5m; for the check, start the app with a short
+    /// maximum lifetime, for example 20s)
     #[arg(long, value_name = "SPAN", allow_negative_numbers = true, value_parser = span_to_wait_for)]
     pub max_age: Option<Duration>,
     /// Use only HTTP, without watching Redis commands; checks that need these commands are then inconclusive

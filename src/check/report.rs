@@ -157,7 +157,7 @@ impl Report {
         }
         for stage in stages.iter().filter(|stage| stage.failed > 0) {
             parts.push(format!(
-                "in stage {}, {} of {} required checks passed",
+                "stage {}: {} of {} required checks passed",
                 stage.stage, stage.passed, stage.must
             ));
         }

@@ -7,6 +7,7 @@ use rustls::AlertDescription;
 
 use super::rungs::tls;
 use crate::deadline::Deadline;
+use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::{Limits, ProbeConnection, ReadError, Stream};
 use crate::secret::Secret;
 
@@ -172,13 +173,20 @@ fn masked(bytes: &[u8], password: &Secret) -> Vec<u8> {
     }
 }
 
+/// Masks the password in an error reply, but not in the code, which may contain a part of a password such as `wrongpw`.
+pub(super) fn error_without(error: &str, password: &Secret) -> String {
+    let code = error.split(' ').next().unwrap_or_default();
+    let kept = if ErrorReply::is_code(code) { code } else { "" };
+    format!("{kept}{}", password.masked_in(&error[kept.len()..]))
+}
+
 fn reply_without(reply: &Value, password: &Secret) -> Value {
     match reply {
         Value::SimpleString(text) => Value::SimpleString(password.masked_in(text)),
         Value::BulkString(bytes) => Value::BulkString(masked(bytes, password)),
         Value::Array(items) => Value::Array(items.iter().map(|item| reply_without(item, password)).collect()),
         Value::ServerError(error) => {
-            let text = password.masked_in(&crate::redis_client::error_text(error));
+            let text = error_without(&crate::redis_client::error_text(error), password);
             // Only the first line is used.
             redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap_or(Value::Nil)
         }

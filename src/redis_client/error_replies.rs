@@ -92,6 +92,11 @@ impl ErrorReply {
         self
     }
 
+    /// Whether the word is the code of such a reply, such as `WRONGPASS`.
+    pub(crate) fn is_code(word: &str) -> bool {
+        ERROR_REPLIES.iter().any(|reply| reply.marker == word)
+    }
+
     /// Finds the row for an error reply. `text` is the reply without the leading `-`.
     pub(crate) fn of(text: &str) -> Option<&'static Self> {
         let code = text.split(' ').next().unwrap_or_default();

@@ -12,7 +12,7 @@ use super::framing::{Limits, Malformed, Measure, Rest};
 /// How many bytes are read from the stream at a time.
 const READ_CHUNK: usize = 16 * 1024;
 
-/// The code of the error reply that replaces a reply that exceeds the limit.
+/// The code of the error that is returned in place of a reply larger than the limit.
 pub(crate) const REPLY_TOO_LARGE: &str = "REPLYTOOLARGE";
 
 /// The reading half of a stream, which passes on complete replies that are within the limits.

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::cli::Cli;
 use crate::ping::causes::Cause;
+use crate::redis_client::error_replies::ErrorReply;
 use crate::sanitize;
 use crate::secret::{self, Found};
 
@@ -27,7 +28,7 @@ fn masked(text: &str) -> Cow<'_, str> {
     secret::mask(text, |found| is_own_word(text, found))
 }
 
-/// Whether a place in the text is in a cause code, or in one of this program's own words within a sentence.
+/// Whether a place in the text is in a cause code, in the code of an error reply, or in one of this program's own words within a sentence.
 /// If a server has repeated the word, it is usually in quotes or stands alone.
 fn is_own_word(text: &str, found: &Found) -> bool {
     let Range { start, end } = found.place;
@@ -47,7 +48,7 @@ fn is_own_word(text: &str, found: &Found) -> bool {
     let to = text.len() - text[end..].trim_start_matches(is_part).len();
     let word = text[from..to].trim_end_matches('.');
     let (before, after) = (&text[style..from], &text[from + word.len()..]);
-    if Cause::ALL.iter().any(|cause| cause.code() == word) {
+    if Cause::ALL.iter().any(|cause| cause.code() == word) || ErrorReply::is_code(word) {
         return true;
     }
     // The secret is only by chance a part of a longer word or number.

@@ -103,7 +103,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     let check = advise(
         "user",
         format!(
-            "as an administrator, check that the user {user} exists, and that its flags contain \"on\", not \
+            "as an administrator, check that the user named {user} exists, and that its flags contain \"on\", not \
              \"off\"{elasticache}. {ADMIN_LOGIN}"
         ),
     )

@@ -16,7 +16,7 @@ use crate::ping::response::Response;
 /// the next server in its list.
 const LEAD: Duration = Duration::from_millis(50);
 
-/// What further connections have shown, while the first connection got no reply or after it ended.
+/// What further connections showed while the first connection was waiting for a reply, or after it had ended.
 #[derive(Debug, Default)]
 pub(in crate::ping) struct Explanation {
     pub(in crate::ping) experiment: Option<Experiment>,

@@ -7,7 +7,7 @@ use super::reply::{NoReply, ONLY_THIS_CONNECTION, ended, error_reply, far_away, 
 use super::warnings::{Found, median};
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Echo, Exchange, Observations, PacketSizes, ServerInfo, WriteTest};
-use crate::ping::response::Response;
+use crate::ping::response::{Response, error_without};
 use crate::ping::rungs::ping::CONFIG;
 use crate::redis_url::Target;
 use crate::sanitize;
@@ -118,7 +118,7 @@ fn reply_about_earlier_command(target: &Target, seen: &Observations) -> Option<S
 /// Masks the password in a reply. It may be a late reply to AUTH, which may contain the password.
 fn masked(target: &Target, error: &str) -> String {
     match &target.password {
-        Some(password) => password.masked_in(error),
+        Some(password) => error_without(error, password),
         None => error.to_owned(),
     }
 }

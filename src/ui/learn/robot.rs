@@ -33,7 +33,7 @@ pub(crate) struct Robot {
     pub(crate) unavailable: Option<Unavailable>,
     quits: bool,
     solution_shown: bool,
-    /// Whether a check has just failed, so that the robot does not repeat it.
+    /// Whether a check has just failed. If so, the robot does not repeat it.
     check_failed: bool,
     /// How many times in a row a command has failed.
     command_failures: usize,

@@ -10,7 +10,7 @@ use crate::ui::{window, writer};
 /// The number of rows that are left free for the prompt.
 const PROMPT_ROWS: usize = 2;
 
-/// The text that lists the keys at a pause in a lesson.
+/// The text that lists the keys that the learner can press at a pause in a lesson.
 pub(super) const AT_PAUSE: &str = "Enter more  q quit";
 
 pub(super) struct Screen {

@@ -242,6 +242,20 @@ fn each_answer_to_auth_and_select_has_its_cause() {
 }
 
 #[test]
+fn the_code_of_an_error_reply_is_not_masked() {
+    let seen = connected().with(|seen| {
+        let response = reply("-WRONGPASS invalid username-password pair, not wrongpw");
+        seen.auth.response = Some(response);
+    });
+    let finding = judge(&target("redis://:wrongpw@10.0.3.17"), &seen)
+        .finding
+        .unwrap();
+    let shown = finding.reply.unwrap();
+    assert!(shown.starts_with("WRONGPASS "), "{shown}");
+    assert!(!shown.contains("wrongpw"), "{shown}");
+}
+
+#[test]
 fn a_server_before_redis_6_rejects_the_user_name_not_the_password() {
     let login = |answer: &str| connected().with(|seen| seen.auth.response = Some(reply(answer)));
     let arguments = "-ERR wrong number of arguments for 'auth' command";
