@@ -173,7 +173,7 @@ pub(crate) struct Shell {
 /// A placeholder in a lesson for the command that starts the learner's app.
 pub(crate) const APP: &str = "$APP";
 
-/// Code in one language, shown on a tab of its own.
+/// A code sample in one language. The lesson shows the languages as tabs.
 #[derive(Clone, Debug)]
 pub(crate) struct CodeTab {
     pub fence: FenceOptions,

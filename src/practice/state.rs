@@ -41,8 +41,8 @@ pub struct ServerLimits {
     pub client_memory: usize,
     /// Like [`Self::client_memory`], for a client that has not logged in.
     pub stranger_memory: usize,
-    /// Like [`Self::client_memory`], for all clients together. If they exceed it, the client that uses the
-    /// largest share of its own limit is disconnected.
+    /// Like [`Self::client_memory`], for all clients together. Above this limit, the server disconnects the client
+    /// that uses the largest share of its own limit.
     pub clients_memory: usize,
     /// How long a request may take to arrive after its first byte, and how long a client may leave its
     /// replies unread.

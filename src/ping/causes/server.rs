@@ -535,8 +535,8 @@ const DISTANT: Duration = Duration::from_millis(1);
 fn slow_commands(at: &FixContext) -> Fixes {
     advise(
         "slow-command",
-        "list Redis's slow commands and their times. If none of them is recent, the delay has another cause, such as \
-         a proxy with a distant backend, swapping, or too little CPU time",
+        "list the slow commands, with the time that each took. If none is recent, look for another cause: a proxy that is \
+         far from its backend, swapping, or too little CPU time",
     )
     .redis_cli(at, "SLOWLOG GET 10")
 }
