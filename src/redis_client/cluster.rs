@@ -329,3 +329,19 @@ impl Nodes {
         share(open_stream(&self.target, &self.trust, node).await?).await
     }
 }
+
+/// Values for the tests of the parts of the cluster connection.
+#[cfg(test)]
+mod test_values {
+    use redis::Value;
+
+    use super::Node;
+
+    pub(super) fn node(host: &str, port: u16) -> Node {
+        Node::new((host.to_owned(), port))
+    }
+
+    pub(super) fn reply(text: &str) -> Value {
+        redis::parse_redis_value(text.as_bytes()).unwrap()
+    }
+}

@@ -126,15 +126,8 @@ pub(super) fn error_replies(replies: &RedisResult<Vec<Value>>) -> impl Iterator<
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_values::{node, reply};
     use super::*;
-
-    fn node(host: &str, port: u16) -> Node {
-        Node::new((host.to_owned(), port))
-    }
-
-    fn reply(text: &str) -> Value {
-        redis::parse_redis_value(text.as_bytes()).unwrap()
-    }
 
     #[test]
     fn only_a_request_that_was_not_executed_is_redirected() {

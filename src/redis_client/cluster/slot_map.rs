@@ -106,15 +106,8 @@ pub(in crate::redis_client) fn slot_of(key: &[u8]) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_values::{node, reply};
     use super::*;
-
-    fn node(host: &str, port: u16) -> Node {
-        Node::new((host.to_owned(), port))
-    }
-
-    fn reply(text: &str) -> Value {
-        redis::parse_redis_value(text.as_bytes()).unwrap()
-    }
 
     #[test]
     fn keys_with_the_same_tag_are_in_the_same_slot() {
