@@ -132,19 +132,15 @@ fn with_all(mut program: Program, variables: &Variables) -> Program {
     program
 }
 
+/// `ping --aws` with this limit for the queries, in seconds.
+fn ping_aws(home: &Home, url: &str, timeout: &str) -> Program {
+    let options = ["ping", "--json", "--timeout", "0.5", "--aws", "--aws-timeout"];
+    home.sessiontut(options).args([timeout, url])
+}
+
 /// Runs `ping --aws` against the cache of a network.
 fn ask(home: &Home, url: &str, variables: &Variables) -> Value {
-    let options = [
-        "ping",
-        "--json",
-        "--timeout",
-        "0.5",
-        "--aws",
-        "--aws-timeout",
-        "90",
-        url,
-    ];
-    with_all(home.sessiontut(options), variables).run().json()
+    with_all(ping_aws(home, url, "90"), variables).run().json()
 }
 
 fn commands(report: &Value, member: &str) -> Vec<String> {
@@ -542,18 +538,7 @@ fn with_real_program(variables: &[(&str, &str)], timeout: &str) -> (Value, Durat
          arn:aws:iam::123456789012:mfa/x\n[profile base]\naws_access_key_id = x\naws_secret_access_key = x\n",
     )
     .unwrap();
-    let options = [
-        "ping",
-        "--json",
-        "--timeout",
-        "0.5",
-        "--aws",
-        "--aws-timeout",
-        timeout,
-        &cache.url(),
-    ];
-    let mut run = home
-        .sessiontut(options)
+    let mut run = ping_aws(&home, &cache.url(), timeout)
         .env("PATH", with_programs(tools::python().parent().unwrap()))
         .env("AWS_CONFIG_FILE", config.to_str().unwrap())
         .env("AWS_EC2_METADATA_DISABLED", "true")
