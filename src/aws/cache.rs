@@ -2,8 +2,9 @@
 //!
 //! Source of the forms of names: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>.
 
-use super::documents::{CacheCluster, CacheEndpoint, Documents, all, find};
+use super::documents::{Documents, all, find};
 use super::id::{Id, Name, Region};
+use super::objects::{CacheCluster, CacheEndpoint};
 use crate::redis_url::provider;
 
 /// The ports of a serverless cache. The first accepts all commands, and the second only reads.

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
+use super::permission;
 use crate::sanitize;
 
 /// An error that AWS returned.
@@ -31,16 +32,6 @@ pub(crate) enum Kind {
     Change,
     Other,
 }
-
-/// The operations that belong to ElastiCache. All other operations that are used here belong to EC2.
-const ELASTICACHE: [&str; 6] = [
-    "DescribeReplicationGroups",
-    "DescribeCacheClusters",
-    "DescribeServerlessCaches",
-    "DescribeCacheSubnetGroups",
-    "DescribeUserGroups",
-    "DescribeUsers",
-];
 
 impl AwsError {
     /// Finds `An error occurred (CODE) when calling the OPERATION operation` anywhere in a line.
@@ -103,12 +94,15 @@ impl AwsError {
     /// Returns the IAM action, such as `ec2:DescribeNetworkAcls`. Older messages do not contain it, but it
     /// can be derived from the operation.
     pub(crate) fn permission(&self) -> String {
-        let service = match self.operation.as_str() {
-            operation if ELASTICACHE.contains(&operation) => "elasticache",
-            "GetCallerIdentity" => "sts",
-            _ => "ec2",
-        };
-        format!("{service}:{}", sanitize::line(&self.operation))
+        let operation = self.operation.as_str();
+        let known = permission::ALL
+            .iter()
+            .find(|permission| permission.split_once(':').is_some_and(|(_, of)| of == operation));
+        match (known, operation) {
+            (Some(permission), _) => (*permission).to_owned(),
+            (None, "GetCallerIdentity") => "sts:GetCallerIdentity".to_owned(),
+            (None, other) => format!("ec2:{}", sanitize::line(other)),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`Facts`] come from this host. Every decision has three possible values, because something that is not in
 //! the documents is unknown.
 
+mod assessment;
 mod cache;
 mod check;
 mod command;
@@ -14,10 +15,12 @@ mod facts;
 mod fix;
 mod id;
 mod masked;
+mod network;
 mod network_acl;
+mod objects;
 mod path;
+mod permission;
 mod place;
-mod policy;
 mod read;
 mod report;
 mod route;
@@ -31,6 +34,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use assessment::Assessment;
 pub(crate) use cache::{EndpointName, Form, region_of};
 pub(crate) use check::{Certainty, Check, Code, Outcome};
 pub(crate) use documents::Documents;
@@ -39,7 +43,7 @@ pub(crate) use facts::{Facts, Source};
 pub(crate) use fix::AwsFix;
 pub(crate) use id::{Account, Id, Name, Region};
 pub(crate) use masked::masked;
-pub(crate) use policy::policy;
+pub(crate) use permission::policy;
 pub(crate) use report::{AwsAnswer, Origin, Ran};
 pub(crate) use script::script;
-pub(crate) use verdict::{Assessment, judge};
+pub(crate) use verdict::judge;

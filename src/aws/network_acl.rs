@@ -7,8 +7,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::documents::{AclEntry, Documents, NetworkAcl, all};
+use super::documents::{Documents, all};
 use super::id::Id;
+use super::objects::{AclEntry, NetworkAcl};
 use super::security_group::Direction;
 use super::truth::Truth;
 

@@ -1,8 +1,9 @@
 //! Determines how two VPCs are connected, and whether references to security groups work across this
 //! connection.
 
-use super::documents::{Documents, Peering, TransitAttachment, all, find};
+use super::documents::{Documents, all, find};
 use super::id::{Account, Id};
+use super::objects::{Peering, TransitAttachment};
 use super::truth::Truth;
 
 /// A connection between two VPCs.

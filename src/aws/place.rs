@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::cache::Cache;
-use super::documents::{Documents, Interface, RouteTable, Subnet, all, find, is_complete};
+use super::documents::{Documents, all, find, is_complete};
 use super::facts::Facts;
 use super::id::{Account, Id, Region};
+use super::objects::{Interface, RouteTable, Subnet};
 use super::path;
 use super::truth::Truth;
 

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::assessment::Assessment;
 use super::cache::Cache;
 use super::check::{Check, Code};
 use super::id::{Account, Id, Name, Region};
 use super::place::Place;
-use super::verdict::Assessment;
 
 /// A command that was run, and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]

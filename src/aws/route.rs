@@ -6,8 +6,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::documents::{Documents, Route, RouteTable, all, is_complete};
+use super::documents::{Documents, all, is_complete};
 use super::id::Id;
+use super::objects::{Route, RouteTable};
+use super::truth::Truth;
 
 /// Where a route leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,15 +134,27 @@ impl Route {
         self.origin.as_deref() == Some("EnableVgwRoutePropagation")
     }
 
+    /// Whether the route's destination contains the address.
+    pub(crate) fn contains(&self, documents: &Documents, address: IpAddr) -> Truth {
+        match (self.range.or(self.ipv6_range), &self.prefix_list) {
+            (Some(range), _) => Truth::from(range.contains(&address)),
+            (None, Some(list)) => {
+                let entries = documents.prefix_list(list);
+                Truth::from(entries.map(|entries| entries.iter().any(|range| range.contains(&address))))
+            }
+            (None, None) => Truth::Unknown,
+        }
+    }
+
     /// Whether the route leads to S3 or DynamoDB through a gateway endpoint. The prefix lists of such
     /// endpoints contain only public addresses.
-    fn is_gateway_endpoint(&self) -> bool {
+    pub(crate) fn is_gateway_endpoint(&self) -> bool {
         self.gateway
             .as_deref()
             .is_some_and(|gateway| gateway.starts_with("vpce-"))
     }
 
-    fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         match self.state.as_deref().map(str::to_ascii_lowercase).as_deref() {
             Some("active") => State::Active,
             Some("blackhole" | "filtered") => State::Blackhole,

@@ -7,11 +7,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::check::{Check, Code, Outcome};
-use super::documents::{
-    Documents, GroupPair, Permission, SecurityGroup, SecurityGroupRule, all, find, is_complete,
-};
+use super::documents::{Documents, all, find, is_complete};
 use super::facts::Facts;
 use super::id::Id;
+use super::objects::{GroupPair, Permission, SecurityGroup, SecurityGroupRule};
+use super::permission;
 use super::place::Place;
 use super::truth::Truth;
 
@@ -78,10 +78,6 @@ struct Answer {
     near_miss: Option<String>,
 }
 
-const NEEDS_GROUPS: &str = "ec2:DescribeSecurityGroups";
-const NEEDS_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
-const NEEDS_ENTRIES: &str = "ec2:GetManagedPrefixListEntries";
-
 impl Traffic<'_> {
     /// Checks the rules of all groups together.
     pub(crate) fn judge(&self) -> Check {
@@ -96,7 +92,7 @@ impl Traffic<'_> {
                 Outcome::Unknown,
                 format!("the documents do not show the security groups of {end}"),
             )
-            .needs(&[NEEDS_INTERFACES]);
+            .needs(&[permission::NETWORK_INTERFACES]);
         };
         let mut allowed = Truth::No;
         let mut needs = Vec::new();
@@ -107,7 +103,7 @@ impl Traffic<'_> {
             is_from_rules |= rules.is_from_rules;
             let Some(list) = rules.list else {
                 allowed = allowed.or(Truth::Unknown);
-                needs.push(NEEDS_GROUPS);
+                needs.push(permission::SECURITY_GROUPS);
                 continue;
             };
             for rule in &list {
@@ -251,15 +247,19 @@ impl Traffic<'_> {
                     let contains = |address: IpAddr| entries.iter().any(|range| range.contains(&address));
                     (Truth::from(self.peer.address.map(contains)), None, None)
                 }
-                None => (Truth::Unknown, Some(NEEDS_ENTRIES), None),
+                None => (
+                    Truth::Unknown,
+                    Some(permission::MANAGED_PREFIX_LIST_ENTRIES),
+                    None,
+                ),
             },
-            Peer::Unknown => (Truth::Unknown, Some(NEEDS_GROUPS), None),
+            Peer::Unknown => (Truth::Unknown, Some(permission::SECURITY_GROUPS), None),
         }
     }
 
     fn is_in(&self, range: IpNet) -> (Truth, Option<&'static str>, Option<String>) {
         let Some(address) = self.peer.address else {
-            return (Truth::Unknown, Some(NEEDS_INTERFACES), None);
+            return (Truth::Unknown, Some(permission::NETWORK_INTERFACES), None);
         };
         let public = find(&self.documents.interfaces, |interface| {
             interface.id.is_some() && interface.id == self.peer.interface
@@ -281,7 +281,11 @@ impl Traffic<'_> {
         is_active: Truth,
     ) -> (Truth, Option<&'static str>, Option<String>) {
         let (Some(id), Some(groups)) = (id, &self.peer.groups) else {
-            return (self.references.and(Truth::Unknown), Some(NEEDS_INTERFACES), None);
+            return (
+                self.references.and(Truth::Unknown),
+                Some(permission::NETWORK_INTERFACES),
+                None,
+            );
         };
         if !groups.contains(id) {
             let why_not = format!("allows {id}, a group that the other end is not in");
@@ -290,7 +294,7 @@ impl Traffic<'_> {
         let why_not = format!("allows {id}, but references to groups do not count on this path");
         (
             self.references.and(is_active),
-            Some("ec2:DescribeVpcPeeringConnections"),
+            Some(permission::VPC_PEERING_CONNECTIONS),
             Some(why_not),
         )
     }

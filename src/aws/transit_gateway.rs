@@ -2,9 +2,11 @@
 //!
 //! Source: <https://docs.aws.amazon.com/vpc/latest/tgw/how-transit-gateways-work.html>
 
-use super::documents::{Documents, TransitAttachment, TransitRoute, TransitRoutes, all, find};
+use super::documents::{Documents, all, find};
 use super::id::Id;
+use super::objects::{TransitAttachment, TransitRoute, TransitRoutes};
 use super::path;
+use super::permission;
 use super::place::Place;
 use super::truth::Truth;
 
@@ -26,7 +28,7 @@ pub(crate) fn follow(documents: &Documents, gateway: &Id, from: &Place, to: &Pla
         own.find(|attachment| attachment.gateway.as_ref() == Some(gateway))
     };
     let (Some(near), Some(far)) = (attachment(from), attachment(to)) else {
-        return Transit::Unknown("ec2:DescribeTransitGatewayVpcAttachments");
+        return Transit::Unknown(permission::TRANSIT_GATEWAY_VPC_ATTACHMENTS);
     };
     let zones: Option<Vec<String>> = near.subnets.as_ref().and_then(|subnets| {
         subnets
@@ -43,13 +45,13 @@ pub(crate) fn follow(documents: &Documents, gateway: &Id, from: &Place, to: &Pla
         return near
             .id
             .clone()
-            .map_or(Transit::Unknown("ec2:DescribeSubnets"), Transit::NoSubnetInZone);
+            .map_or(Transit::Unknown(permission::SUBNETS), Transit::NoSubnetInZone);
     }
     let Some(table) = table_of(documents, near) else {
-        return Transit::Unknown("ec2:DescribeTransitGatewayAttachments");
+        return Transit::Unknown(permission::TRANSIT_GATEWAY_ATTACHMENTS);
     };
     let Some(address) = to.address else {
-        return Transit::Unknown("ec2:DescribeNetworkInterfaces");
+        return Transit::Unknown(permission::NETWORK_INTERFACES);
     };
     // If a document is limited to another address, it says nothing about this one.
     let about = |routes: &&TransitRoutes| {
@@ -60,7 +62,7 @@ pub(crate) fn follow(documents: &Documents, gateway: &Id, from: &Place, to: &Pla
         .map(|routes| routes.routes.as_ref())
         .collect();
     let Some(answers) = answers.filter(|answers| !answers.is_empty()) else {
-        return Transit::Unknown("ec2:SearchTransitGatewayRoutes");
+        return Transit::Unknown(permission::TRANSIT_GATEWAY_ROUTES);
     };
     let longest = answers
         .into_iter()
@@ -80,9 +82,9 @@ pub(crate) fn follow(documents: &Documents, gateway: &Id, from: &Place, to: &Pla
     });
     match Truth::from(is_active).and(Truth::from(leads)) {
         Truth::No => Transit::NoRoute(table.clone()),
-        Truth::Unknown => Transit::Unknown("ec2:SearchTransitGatewayRoutes"),
+        Truth::Unknown => Transit::Unknown(permission::TRANSIT_GATEWAY_ROUTES),
         Truth::Yes if is_in_zone == Truth::Yes => Transit::Forwarded,
-        Truth::Yes => Transit::Unknown("ec2:DescribeSubnets"),
+        Truth::Yes => Transit::Unknown(permission::SUBNETS),
     }
 }
 

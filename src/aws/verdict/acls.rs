@@ -1,34 +1,15 @@
 //! The checks of the network ACLs, which apply to requests and replies separately.
 
-use super::{ALL_EPHEMERAL, NEEDS_ACLS, NEEDS_INTERFACES, NEEDS_SUBNETS, Network};
 use crate::aws::check::{Check, Code, Outcome};
 use crate::aws::id::Id;
+use crate::aws::network::Network;
 use crate::aws::network_acl::{self, Packets, Walk};
+use crate::aws::permission;
 use crate::aws::place::Place;
 use crate::aws::security_group::Direction;
 use crate::aws::truth::Truth;
 
 impl Network<'_> {
-    /// Returns the places and the packets for the four ACL checks.
-    pub(crate) fn acl_passages(&self) -> [(Code, &Place, Option<Packets>); 4] {
-        let port = self.facts.port.map(|port| (port, port));
-        let replies = Some(self.facts.ephemeral_ports().unwrap_or(ALL_EPHEMERAL));
-        let packets = |direction, peer: &Place, ports: Option<(u16, u16)>| {
-            Some(Packets {
-                direction,
-                peer: peer.address?,
-                ports: ports?,
-            })
-        };
-        let (near, far) = (self.source, self.destination);
-        [
-            (Code::AclOut, near, packets(Direction::Egress, far, port)),
-            (Code::AclIn, far, packets(Direction::Ingress, near, port)),
-            (Code::AclBackOut, far, packets(Direction::Egress, near, replies)),
-            (Code::AclBackIn, near, packets(Direction::Ingress, far, replies)),
-        ]
-    }
-
     pub(super) fn acl_checks(&self) -> Vec<Check> {
         if self.is_same_subnet == Truth::Yes {
             return Vec::new();
@@ -60,9 +41,9 @@ impl Network<'_> {
         let Some(subnet) = &place.subnet else {
             let text = "the documents do not show which subnet, and so which network ACL, applies";
             let need = if place.vpc.is_some() {
-                NEEDS_SUBNETS
+                permission::SUBNETS
             } else {
-                NEEDS_INTERFACES
+                permission::NETWORK_INTERFACES
             };
             return Check::new(code, Outcome::Unknown, text).needs(&[need]);
         };
@@ -70,7 +51,7 @@ impl Network<'_> {
             let text = format!("the documents do not contain the network ACL of {subnet}");
             return Check::new(code, Outcome::Unknown, text)
                 .about(Some(subnet))
-                .needs(&[NEEDS_ACLS]);
+                .needs(&[permission::NETWORK_ACLS]);
         };
         let id = acl.id.as_ref();
         let name = id.map_or("the network ACL", Id::as_str);
@@ -79,7 +60,7 @@ impl Network<'_> {
             let text = format!("the documents do not contain all entries of {name}");
             return Check::new(code, Outcome::Unknown, text)
                 .about(id)
-                .needs(&[NEEDS_ACLS]);
+                .needs(&[permission::NETWORK_ACLS]);
         };
         let outcome = self.acl_outcome(code, &walk);
         let what = describe(packets, subnet);
@@ -106,9 +87,9 @@ impl Network<'_> {
         }
         if outcome == Outcome::Unknown {
             let need = if self.is_same_subnet == Truth::Unknown {
-                NEEDS_SUBNETS
+                permission::SUBNETS
             } else {
-                NEEDS_ACLS
+                permission::NETWORK_ACLS
             };
             check = check.needs(&[need]);
         }

@@ -1,10 +1,11 @@
 //! The checks of the routes, in both directions.
 
-use super::{NEEDS_ATTACHMENTS, NEEDS_INTERFACES, NEEDS_PEERINGS, NEEDS_ROUTES, NEEDS_SUBNETS, Network};
 use crate::aws::check::{Check, Code, Outcome};
 use crate::aws::documents::{all, find, is_complete};
 use crate::aws::id::Id;
+use crate::aws::network::Network;
 use crate::aws::path::{self, Link};
+use crate::aws::permission;
 use crate::aws::place::Place;
 use crate::aws::route::{self, Chosen, LookUp, State, Target};
 use crate::aws::transit_gateway::{self, Transit};
@@ -66,7 +67,7 @@ impl Network<'_> {
                     Outcome::Unknown,
                     "the documents do not show where the route must lead",
                 )
-                .needs(&[NEEDS_INTERFACES]),
+                .needs(&[permission::NETWORK_INTERFACES]),
             );
         };
         let Some(subnet) = &from.subnet else {
@@ -76,7 +77,7 @@ impl Network<'_> {
             return plain(
                 Check::new(code, Outcome::Unknown, text)
                     .about(Some(vpc))
-                    .needs(&[NEEDS_SUBNETS]),
+                    .needs(&[permission::SUBNETS]),
             );
         };
         let Some(table) = route::table_of(self.documents, vpc, Some(subnet)) else {
@@ -84,7 +85,7 @@ impl Network<'_> {
             return plain(
                 Check::new(code, Outcome::Unknown, text)
                     .about(Some(subnet))
-                    .needs(&[NEEDS_ROUTES]),
+                    .needs(&[permission::ROUTE_TABLES]),
             );
         };
         let id = table.id.as_ref();
@@ -95,7 +96,7 @@ impl Network<'_> {
                 return plain(
                     Check::new(code, Outcome::Unknown, text)
                         .about(id)
-                        .needs(&[NEEDS_ROUTES]),
+                        .needs(&[permission::ROUTE_TABLES]),
                 );
             }
             Some(LookUp::Unknown(list)) => {
@@ -103,9 +104,9 @@ impl Network<'_> {
                     "a route of {name} may lead to {address}, but the documents do not show its destination"
                 );
                 let needs = if list.is_some() {
-                    "ec2:GetManagedPrefixListEntries"
+                    permission::MANAGED_PREFIX_LIST_ENTRIES
                 } else {
-                    NEEDS_ROUTES
+                    permission::ROUTE_TABLES
                 };
                 return plain(Check::new(code, Outcome::Unknown, text).about(id).needs(&[needs]));
             }
@@ -169,7 +170,7 @@ impl Network<'_> {
         if !is_waiting && chosen.state == State::Unknown {
             return unknown(
                 format!("the documents do not show whether the route of {table} to {prefix} is active"),
-                &[NEEDS_ROUTES],
+                &[permission::ROUTE_TABLES],
                 Path::Unknown,
             );
         }
@@ -178,7 +179,8 @@ impl Network<'_> {
                 let text = format!(
                     "{table} leads to {prefix} through {id}, and the documents do not show that {id} is active"
                 );
-                let check = Check::new(code, Outcome::Unknown, text).needs(&[NEEDS_PEERINGS]);
+                let check =
+                    Check::new(code, Outcome::Unknown, text).needs(&[permission::VPC_PEERING_CONNECTIONS]);
                 RouteCheck::new(check, Path::Link(link))
             }
             (Target::Peering(id), Some(link)) => RouteCheck::new(allowed(id), Path::Link(link)),
@@ -209,7 +211,7 @@ impl Network<'_> {
                 format!(
                     "{table} leads to {prefix} through {id}, and the documents do not show which VPCs {id} connects"
                 ),
-                &[NEEDS_PEERINGS],
+                &[permission::VPC_PEERING_CONNECTIONS],
                 Path::Unknown,
             ),
             (Target::Peering(id), None) => denied(
@@ -228,7 +230,7 @@ impl Network<'_> {
                 format!(
                     "{table} leads to {prefix} through {id}, and the documents do not show its attachments"
                 ),
-                &[NEEDS_ATTACHMENTS],
+                &[permission::TRANSIT_GATEWAY_VPC_ATTACHMENTS],
                 Path::UnknownGateway,
             ),
             (Target::NotFollowed(target), _) => unknown(
@@ -238,7 +240,7 @@ impl Network<'_> {
             ),
             (Target::Unknown, _) => unknown(
                 format!("the documents do not show the target of the route of {table} to {prefix}"),
-                &[NEEDS_ROUTES],
+                &[permission::ROUTE_TABLES],
                 Path::Unknown,
             ),
         }
@@ -298,7 +300,7 @@ fn local_route(code: Code, table: &str, chosen: &Chosen<'_>) -> RouteCheck {
         }
         _ => {
             let text = format!("the documents do not show where the route of {table} to {prefix} leads");
-            let check = Check::new(code, Outcome::Unknown, text).needs(&[NEEDS_ROUTES]);
+            let check = Check::new(code, Outcome::Unknown, text).needs(&[permission::ROUTE_TABLES]);
             RouteCheck::new(check, Path::Unknown)
         }
     }

@@ -1,0 +1,60 @@
+//! Findings that do not belong to any check.
+
+use super::other_account;
+use crate::aws::documents::find;
+use crate::aws::id::Id;
+use crate::aws::network::Network;
+use crate::aws::objects::Interface;
+use crate::aws::place;
+
+impl Network<'_> {
+    /// Returns findings that do not belong to any check.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let interface = self.destination.interface.as_ref();
+        let interface: Option<&Interface> = interface.and_then(|id| {
+            find(&self.documents.interfaces, |interface| {
+                interface.id.as_ref() == Some(id)
+            })
+        });
+        if let Some(interface) = interface.filter(|interface| interface.is_elasticache()) {
+            let description = interface.description.as_deref().unwrap_or_default();
+            notes.push(format!(
+                "the interface with this address belongs to ElastiCache ({description})"
+            ));
+        }
+        let named = self.cache.and_then(|cache| Some((cache, cache.groups.as_ref()?)));
+        if let (Some((cache, named)), Some(own)) =
+            (named.filter(|_| interface.is_some()), &self.destination.groups)
+        {
+            let mut sorted = [named.clone(), own.clone()];
+            sorted.iter_mut().for_each(|groups| groups.sort());
+            if sorted[0] != sorted[1] {
+                notes.push(format!(
+                    "ElastiCache says that {} has the security groups {}, but the interface with this address has {}: the name may \
+                     lead to an old address, or a change is in progress",
+                    cache.name,
+                    list(named),
+                    list(own),
+                ));
+            }
+        }
+        let account = self.documents.account.as_ref();
+        if let (Some(account), Some(owner)) = (account, other_account(self.facts, self.documents)) {
+            notes.push(format!(
+                "the credentials belong to account {account}, but this instance to {owner}: they may not see its network"
+            ));
+        }
+        if place::is_translated(self.facts) {
+            notes.push(
+                "this process seems to run in a container: the address of the instance is used instead of the container's"
+                    .to_owned(),
+            );
+        }
+        notes
+    }
+}
+
+fn list(ids: &[Id]) -> String {
+    ids.iter().map(Id::as_str).collect::<Vec<_>>().join(", ")
+}
