@@ -1,0 +1,103 @@
+//! Waits for keys, pastes and changes of the window's size. Handles the keys that have the same meaning at every prompt:
+//! Ctrl-C, Ctrl-D and Ctrl-Z.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use crossterm::event::{self, Event, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::terminal;
+
+use super::Key;
+use super::modes::{self, RawMode};
+use crate::signals::{Interrupted, Stop};
+
+/// How often a signal is checked for while waiting for a key.
+const SIGNAL_CHECK: Duration = Duration::from_millis(100);
+
+/// The events of the terminal, which is in raw mode until this is dropped.
+pub(super) struct Events<'a> {
+    stop: &'a Stop,
+    /// `None` only while the program is suspended.
+    mode: Option<RawMode>,
+}
+
+impl<'a> Events<'a> {
+    pub(super) fn start(stop: &'a Stop) -> Result<Self, Interrupted> {
+        let mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
+        Ok(Self { stop, mode })
+    }
+
+    /// Returns the next event. Ctrl-Z suspends the program. When the program is resumed, this function returns a
+    /// `Resize`.
+    pub(super) fn next(&mut self) -> Result<Event, Interrupted> {
+        match self.next_or_end()? {
+            event if is_end(&event) => Err(Interrupted),
+            event => Ok(event),
+        }
+    }
+
+    /// Like [`Events::next`], but also returns Ctrl-D.
+    pub(super) fn next_or_end(&mut self) -> Result<Event, Interrupted> {
+        loop {
+            if let Some(event) = self.any_within(None)? {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Like [`Events::next`], but returns `None` if there is no event within this time.
+    pub(super) fn next_within(&mut self, within: Duration) -> Result<Option<Event>, Interrupted> {
+        match self.any_within(Some(within))? {
+            Some(event) if is_end(&event) => Err(Interrupted),
+            event => Ok(event),
+        }
+    }
+
+    /// Returns the next event, also Ctrl-D, or `None` if there is no event within this time.
+    fn any_within(&mut self, within: Option<Duration>) -> Result<Option<Event>, Interrupted> {
+        let end = within.map(|within| Instant::now() + within);
+        loop {
+            self.stop.check()?;
+            // If the terminal is closed, crossterm reports neither an event nor an error.
+            if !io::stdin().is_terminal() {
+                return Err(Interrupted);
+            }
+            let left = end.map_or(SIGNAL_CHECK, |end| end.saturating_duration_since(Instant::now()));
+            if !event::poll(left.min(SIGNAL_CHECK)).map_err(|_| Interrupted)? {
+                if left.is_zero() {
+                    return Ok(None);
+                }
+                continue;
+            }
+            let key = match event::read().map_err(|_| Interrupted)? {
+                Event::Key(key) if key.kind == KeyEventKind::Release => continue,
+                Event::Key(key) => key,
+                event => return Ok(Some(event)),
+            };
+            return Ok(Some(match (key.modifiers, key.code) {
+                (KeyModifiers::CONTROL, Key::Char('c')) => return Err(Interrupted),
+                #[cfg(unix)]
+                (KeyModifiers::CONTROL, Key::Char('z')) => {
+                    self.mode = None;
+                    // The message of the shell must start on a new line.
+                    let _ = writeln!(io::stdout());
+                    modes::suspend();
+                    self.mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
+                    let (columns, rows) = terminal::size().unwrap_or_default();
+                    Event::Resize(columns, rows)
+                }
+                // If Enter was typed before raw mode was on, it arrives as a line feed, which is Ctrl-J.
+                (KeyModifiers::CONTROL, Key::Char('j')) => {
+                    Event::Key(KeyEvent::new(Key::Enter, KeyModifiers::NONE))
+                }
+                _ => Event::Key(key),
+            }));
+        }
+    }
+}
+
+/// Whether the key is Ctrl-D. If it was typed before raw mode was on, it arrives as NUL, which is Ctrl-Space.
+pub(super) fn is_end(event: &Event) -> bool {
+    matches!(event, Event::Key(key) if key.modifiers == KeyModifiers::CONTROL
+        && matches!(key.code, Key::Char('d' | ' ')))
+}
