@@ -1,48 +1,110 @@
-//! `sessiontut check`.
+//! `sessiontut check`: reads the options, grades the app, and prints the report.
+
+mod changes;
+mod output;
+mod run;
 
 use std::fs;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
+use clap::Args;
 use regex_lite::Regex;
-use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::chosen::{self, Choice};
-use super::{Error, guest};
-use crate::check;
-use crate::check::app::{App, AppError, StartCommand, answers, other_loopback};
-use crate::check::browser::Site;
-use crate::check::grader::Grader;
-use crate::check::progress::Progress;
-use crate::check::proxy::Proxy;
+use super::Error;
+use super::chosen::{self, RedisArgs};
+use super::values::{span, whole};
 use crate::check::report::{Report, Shown};
-use crate::check::settings::{AppPages, Settings, address_of};
-use crate::cli::CheckArgs;
-use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
+use crate::check::settings::{AppPages, LOGGED_IN, Settings, VISITS, address_of};
 use crate::exit::Exit;
-use crate::ping::rungs::tls;
-use crate::redis_client::connect;
-use crate::redis_url::Origin;
 use crate::serve::DEFAULT_PORT;
+use crate::session::DEFAULT_TTL;
 use crate::signals::{self, Stop};
-use crate::state;
 use crate::ui;
 
-/// The proxy's port if the user starts the app. It is the same in each run, so that the user need not restart
-/// the app.
-const PROXY_PORT: u16 = 6390;
-/// How often to look for changed files (`--watch`), and for an app that is not running yet.
-const LOOK: Duration = Duration::from_millis(300);
-/// How long to record the commands of the idle app before the first check.
-const IDLE: Duration = Duration::from_secs(1);
-/// How long the file with an app's output is kept.
-const OUTPUT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// Folders that `--watch` ignores, because they do not contain source code.
-const NOT_WATCHED: [&str; 6] = ["node_modules", "target", "__pycache__", "venv", "build", "dist"];
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Stage of the app: 1 signed cookie, 2 visits, 3 TTL, 4 session store (all stages up to this one are graded)
+    #[arg(long, alias = "step", value_name = "1..4", default_value = "4", allow_negative_numbers = true, value_parser = whole::<u8>(1, 4))]
+    pub stage: u8,
+    /// Leave out the earlier stages (for example, if the app uses a session library, because such libraries do not use
+    /// HINCRBY)
+    #[arg(long)]
+    pub only_stage: bool,
+    /// Address of the app [default: http://127.0.0.1:$PORT, or port 5000 if PORT is not set]
+    // The id `url` belongs to --redis.
+    #[arg(id = "app_url", long = "url", value_name = "URL")]
+    pub url: Option<String>,
+    /// Session TTL that the app uses, in seconds (stages 3 and 4)
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, 3600))]
+    pub ttl: u32,
+    /// Check that sessions end after this maximum lifetime (up to 5m; for the check, start the app with a short
+    /// maximum lifetime, for example 20s)
+    #[arg(long, value_name = "SPAN", allow_negative_numbers = true, value_parser = span_to_wait_for)]
+    pub max_age: Option<Duration>,
+    /// Use only HTTP, without watching Redis commands; checks that need these commands are then inconclusive
+    #[arg(long)]
+    pub black_box: bool,
+    /// Path of the home page
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    pub home: String,
+    /// Path of the login page and form
+    #[arg(long, value_name = "PATH", default_value = "/login")]
+    pub login: String,
+    /// Name of the form field for the user name
+    #[arg(long, value_name = "NAME", default_value = "username")]
+    pub field: String,
+    /// Path of the logout
+    #[arg(long, value_name = "PATH", default_value = "/logout")]
+    pub logout: String,
+    /// Regular expression that matches the text of the home page only if a user is logged in
+    #[arg(long, value_name = "REGEX", default_value = LOGGED_IN)]
+    pub logged_in: String,
+    /// Regular expression that matches the number of visits on the home page; its first group is the number
+    #[arg(long, value_name = "REGEX", default_value = VISITS)]
+    pub visits: String,
+    /// Show every failure in full (default: only the first)
+    #[arg(long)]
+    pub all: bool,
+    /// Whether a lesson runs the command.
+    #[arg(skip)]
+    pub in_lesson: bool,
+    /// Print one JSON object to standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Also write the results to this file as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Grade again whenever a file in this folder changes
+    #[arg(long, value_name = "DIR")]
+    pub watch: Option<PathBuf>,
+    /// Command that starts the app, with REDIS_URL, SECRET_KEY and PORT in its environment [if omitted: wait until the
+    /// app at --url answers]
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+    /// The Redis to use
+    #[command(flatten)]
+    pub redis: RedisArgs,
+}
+
+/// The longest maximum lifetime of a session that `check` can wait for.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// Parses a time span that `check` has to wait for.
+fn span_to_wait_for(text: &str) -> Result<Duration, String> {
+    match span(text)? {
+        span if span <= LONGEST_WAIT => Ok(span),
+        _ => Err(
+            "expected at most 5m, because check waits this long; for the check, start the app with a short maximum \
+             lifetime, for example 20 s, and pass the same span"
+                .into(),
+        ),
+    }
+}
 
 pub(super) fn run(args: &CheckArgs) -> Result<Exit, Error> {
     graded(args).map(|(exit, _)| exit)
@@ -67,8 +129,8 @@ pub(super) fn graded(args: &CheckArgs) -> Result<(Exit, Option<&'static str>), E
     let runtime = signals::runtime()?;
     let graded = runtime.block_on(async {
         loop {
-            let seen = args.watch.as_deref().map(newest_change);
-            let report = grade(args, &settings, address, choice.as_ref(), &stop).await?;
+            let seen = args.watch.as_deref().map(changes::newest);
+            let report = run::grade(args, &settings, address, choice.as_ref(), &stop).await?;
             show(args, &report)?;
             let (Some(folder), Some(seen)) = (&args.watch, seen) else {
                 let exit = if report.is_ok() { Exit::Ok } else { Exit::No };
@@ -79,8 +141,10 @@ pub(super) fn graded(args: &CheckArgs) -> Result<(Exit, Option<&'static str>), E
                 "waiting for changes in {} (Ctrl-C ends)",
                 folder.display()
             ));
-            while newest_change(folder) == seen {
-                stop.sleep(LOOK).await.map_err(|_| interrupted(&[]))?;
+            while changes::newest(folder) == seen {
+                stop.sleep(changes::LOOK)
+                    .await
+                    .map_err(|_| run::interrupted(&[]))?;
             }
         }
     });
@@ -150,211 +214,6 @@ fn default_url() -> Result<Url, Error> {
     app_url(&format!("http://127.0.0.1:{port}"))
 }
 
-/// Starts the proxy and the app, runs the checks, then stops both and removes the app's keys.
-async fn grade(
-    args: &CheckArgs,
-    settings: &Settings,
-    address: SocketAddr,
-    choice: Option<&Arc<Choice>>,
-    stop: &Stop,
-) -> Result<Report, Error> {
-    let started = Instant::now();
-    let tls = match settings.base.scheme() {
-        "https" => {
-            let config = tls::config(&chosen::trust(&args.redis.trust)).map_err(Error::usage)?;
-            Some(TlsConnector::from(Arc::new(config)))
-        }
-        _ => None,
-    };
-    let proxy = match choice {
-        Some(choice) => Some(tokio::select! {
-            proxy = proxy(args, choice) => proxy?,
-            () = stop.asked() => return Err(interrupted(&[])),
-        }),
-        None => None,
-    };
-    let redis_url = proxy.as_ref().map(Proxy::url);
-    let progress = Arc::new(Progress::new(Box::new(ui::check::countdown)));
-    let mut output = match args.command.is_empty() {
-        true => None,
-        false => Some(output_file()?),
-    };
-    let app = tokio::select! {
-        app = app(args, &settings.base, address, redis_url, output.as_deref(), &progress) => Some(app?),
-        () = stop.asked() => None,
-    };
-    let Some((app, address)) = app else {
-        remove_output(output);
-        // An app that was interrupted while starting may already have written keys.
-        let left = match proxy {
-            Some(proxy) => check::remove_keys(&proxy, removes_all(choice)).await,
-            None => Vec::new(),
-        };
-        return Err(interrupted(&left));
-    };
-    let site = Site {
-        settings: settings.clone(),
-        address,
-        proxy,
-        tls,
-        progress,
-        answered: Arc::default(),
-    };
-    let mut grader = Grader::new(Arc::new(site), app);
-    let mut report = Report::default();
-    let mut last_stage = 0;
-    let is_interrupted = {
-        let mut tell = |result: check::report::CheckResult| {
-            if !args.json {
-                if std::mem::replace(&mut last_stage, result.check.stage) != result.check.stage {
-                    ui::check::stage(result.check.stage);
-                }
-                ui::check::judged(&result, report.results.last());
-            }
-            report.results.push(result);
-        };
-        let graded = async {
-            if grader.site.proxy.is_some() {
-                tokio::time::sleep(IDLE).await;
-            }
-            check::grade(&mut grader, &mut tell).await;
-        };
-        tokio::select! {
-            () = graded => false,
-            () = stop.asked() => true,
-        }
-    };
-    report.left = check::clean_up(&mut grader, removes_all(choice)).await;
-    if is_interrupted || !report.has_failures() {
-        remove_output(output.take());
-    }
-    if is_interrupted {
-        return Err(interrupted(&report.left));
-    }
-    if let (Some(choice), Some(proxy)) = (choice, &grader.site.proxy)
-        && proxy.unreachable().is_some()
-    {
-        // If Redis is still unavailable, this reports the reason.
-        let deadline = Deadline::after(DEFAULT_TIMEOUT);
-        connect::open(&choice.target_now(), &chosen::trust(&args.redis.trust), deadline).await?;
-    }
-    report.elapsed = started.elapsed();
-    report.output = output;
-    Ok(report)
-}
-
-/// Whether to remove all keys of the app at the end, and not only those that start with `sessiontut:`.
-fn removes_all(choice: Option<&Arc<Choice>>) -> bool {
-    choice.is_some_and(|choice| choice.target.origin == Origin::Practice)
-}
-
-/// Prints that the run was interrupted and which of the app's keys remain. Returns the error for it.
-fn interrupted(left: &[String]) -> Error {
-    ui::check::interrupted(left);
-    Error::Interrupted
-}
-
-fn remove_output(file: Option<PathBuf>) {
-    if let Some(file) = file {
-        // If the file cannot be removed, it stays.
-        let _ = fs::remove_file(file);
-    }
-}
-
-/// Connects to Redis, asks for permission before the first write, and starts the proxy.
-async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
-    let trust = chosen::trust(&args.redis.trust);
-    let mut inspector = connect::open(&choice.target, &trust, Deadline::after(DEFAULT_TIMEOUT)).await?;
-    if inspector.is_cluster() {
-        return Err(Error::usage(
-            "check cannot use a cluster, because the app would be redirected past the proxy; use a single Redis \
-             server, or unset REDIS_URL to use the built-in practice Redis",
-        ));
-    }
-    let what = "the app can write any keys; at the end, `check` removes those that start with sessiontut:, and lists \
-                the others";
-    if !guest::may_write(&choice.target, &mut inspector, what).await? {
-        return Err(anyhow!("nothing was written").into());
-    }
-    let port = args.command.is_empty().then_some(PROXY_PORT);
-    let current = Arc::clone(choice);
-    let target = Arc::new(move || current.target_now());
-    Ok(Proxy::start(port, inspector, target, trust).await?)
-}
-
-/// Starts the app, or waits until the user has started it. Also returns the address on which it listens.
-async fn app(
-    args: &CheckArgs,
-    base: &Url,
-    address: SocketAddr,
-    redis_url: Option<String>,
-    output: Option<&Path>,
-    progress: &Progress,
-) -> Result<(Option<App>, SocketAddr), Error> {
-    if let Some(output) = output {
-        let command = StartCommand::new(args.command.clone(), address, redis_url, output.to_owned());
-        let started = App::start(command, progress).await;
-        for line in started.as_ref().err().map(AppError::tail).unwrap_or_default() {
-            ui::whole_note(&format!("  {line}"));
-        }
-        let app = started.map_err(anyhow::Error::from)?;
-        let address = app.address();
-        return Ok((Some(app), address));
-    }
-    if let Some(url) = redis_url {
-        ui::note("start the app with:");
-        ui::whole_note(&format!(
-            "  export REDIS_URL={url} SECRET_KEY=$(openssl rand -hex 32) PORT={}",
-            address.port()
-        ));
-    }
-    let mut is_noted = false;
-    loop {
-        let listening = [Some(address), other_loopback(address)].into_iter().flatten();
-        if let Some(address) = listening.into_iter().find(|address| answers(*address)) {
-            return Ok((None, address));
-        }
-        if !std::mem::replace(&mut is_noted, true) {
-            ui::note(&format!("waiting until {base} answers (Ctrl-C ends)"));
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-}
-
-/// Creates a new file for the app's output.
-fn output_file() -> Result<PathBuf, Error> {
-    let file = match state::open_folder() {
-        Ok(folder) => {
-            remove_old_output(&folder);
-            folder.join(format!("check-{}.log", std::process::id()))
-        }
-        Err(_) => std::env::temp_dir().join(format!("sessiontut-check-{}.log", std::process::id())),
-    };
-    match fs::remove_file(&file) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(file),
-    }
-}
-
-/// Removes the output files of earlier runs, except for those of the last 24 hours.
-fn remove_old_output(folder: &Path) {
-    let is_old = |file: &fs::DirEntry| {
-        let name = file.file_name();
-        let name = name.to_string_lossy();
-        let changed = file.metadata().and_then(|about| about.modified());
-        let age = changed.ok().and_then(|changed| changed.elapsed().ok());
-        name.starts_with("check-") && name.ends_with(".log") && age.is_some_and(|age| age > OUTPUT_KEPT)
-    };
-    for file in fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(is_old)
-    {
-        remove_output(Some(file.path()));
-    }
-}
-
 fn show(args: &CheckArgs, report: &Report) -> Result<(), Error> {
     if let Some(file) = &args.junit {
         fs::write(file, report.junit()).with_context(|| format!("cannot write {}", file.display()))?;
@@ -365,21 +224,4 @@ fn show(args: &CheckArgs, report: &Report) -> Result<(), Error> {
         false => ui::check::report(report, args.shown()),
     }
     Ok(())
-}
-
-/// Returns the most recent modification time of any file in a folder and its subfolders.
-fn newest_change(folder: &Path) -> Option<SystemTime> {
-    let entries = fs::read_dir(folder).ok()?.flatten();
-    let changes = entries.filter_map(|entry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') || NOT_WATCHED.contains(&name.as_ref()) {
-            return None;
-        }
-        match entry.file_type().ok()?.is_dir() {
-            true => newest_change(&entry.path()),
-            false => entry.metadata().ok()?.modified().ok(),
-        }
-    });
-    changes.max()
 }

@@ -1,14 +1,46 @@
 //! Selects the Redis server for a command: the one in the URL, or the built-in practice Redis.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::Args;
+
 use super::Error;
-use crate::cli::TrustArgs;
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 use crate::practice::PracticeRedis;
 use crate::redis_url::{FromVariables, Target, Trust, from_variables};
 use crate::secret::Secret;
 use crate::ui;
+
+/// The options that select the Redis server, and its TLS options.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RedisArgs {
+    /// Redis to use: `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, `unix://PATH`, `redis+sentinel://host[,host]/NAME`
+    // hide_env_values: the URL may contain a password.
+    #[arg(long = "redis", value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
+    pub url: Option<String>,
+    /// TLS options
+    #[command(flatten)]
+    pub trust: TrustArgs,
+}
+
+/// The TLS options.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "TLS")]
+pub struct TrustArgs {
+    /// Trust the CAs in this PEM file as well as the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Send this client certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Use this private key for the client certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Expect this name in the server's certificate (if you connect through a tunnel or a CNAME)
+    #[arg(long, value_name = "NAME")]
+    pub tls_name: Option<String>,
+}
 
 /// The Redis server that a command uses.
 pub(super) struct Choice {

@@ -1,14 +1,29 @@
 //! `sessiontut drill`.
 
 use anyhow::Context as _;
+use clap::Args;
 
 use super::Error;
-use crate::cli::DrillArgs;
+use super::values::suggesting;
 use crate::drill::{self, DrillFault, FAULTS, Score};
 use crate::exit::Exit;
 use crate::signals::{self, Stop};
 use crate::ui;
 use crate::ui::menu::{Menu, Selected};
+
+/// Arguments of `drill`.
+#[derive(Debug, Args)]
+pub struct DrillArgs {
+    /// Fault to diagnose, as shown by --list [default: a random one that you have not identified yet]
+    #[arg(hide_possible_values = true, value_parser = suggesting(|| FAULTS.iter().map(|fault| fault.name).collect()))]
+    pub fault: Option<String>,
+    /// List the faults and show which ones you have identified
+    #[arg(long, conflicts_with_all = ["fault", "serve"])]
+    pub list: bool,
+    /// Run the endpoint without the quiz; prints its URL and, for TLS, its CA file
+    #[arg(long)]
+    pub serve: bool,
+}
 
 pub(super) fn run(args: &DrillArgs) -> Result<Exit, Error> {
     let chosen = args.fault.as_deref().map(named).transpose()?;

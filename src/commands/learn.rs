@@ -3,21 +3,23 @@
 mod allowed;
 mod in_process;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::Args;
 
-use super::chosen::{self, Choice};
+use super::chosen::{self, Choice, RedisArgs};
+use super::values::suggesting;
 use super::{Error, guest};
-use crate::cli::LearnArgs;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::learn;
 use crate::learn::connection::{LessonConnection, SendError};
 use crate::learn::course::{Course, CourseEnd, CourseState, Guest, standings};
 use crate::learn::learner::{Learner, Standing};
-use crate::learn::lesson_files::{LessonFiles, Lessons};
+use crate::learn::lesson_files::{LessonFiles, Lessons, built_in_names};
 use crate::learn::name::{FIRST_NAME, NameLock, Taken};
 use crate::learn::progress::{self, Progress};
 use crate::learn::sandbox::Sandbox;
@@ -27,6 +29,38 @@ use crate::signals::{Alarm, Interrupted, Stop};
 use crate::state;
 use crate::ui;
 use crate::ui::learn::{Robot, TerminalLearner};
+
+/// Arguments of `learn`.
+#[derive(Debug, Args)]
+pub struct LearnArgs {
+    /// Lesson to take: its number, its name, or part of its title [default: where you left off]
+    #[arg(hide_possible_values = true, value_parser = suggesting(built_in_names))]
+    pub lesson: Option<String>,
+    /// List the lessons and show which ones you have completed
+    #[arg(long, conflicts_with_all = ["yes", "reset", "check"])]
+    pub list: bool,
+    /// Reset the progress of a lesson (default: the current one) or of all lessons, and delete their keys
+    #[arg(long, value_name = "LESSON|all", num_args = 0..=1, conflicts_with_all = ["yes", "check"])]
+    pub reset: Option<Option<String>>,
+    /// Run unattended: enter the solutions, and wait as long as a learner would; exit 0 only if every check passes
+    #[arg(long)]
+    pub yes: bool,
+    /// Show code in this language: python, javascript, rust
+    #[arg(long, value_name = "LANGUAGE")]
+    pub lang: Option<String>,
+    /// Read the lessons (NN-id.md) from this folder
+    #[arg(long, value_name = "DIR")]
+    pub lessons: Option<PathBuf>,
+    /// Validate the lessons without running them
+    #[arg(long, conflicts_with = "yes")]
+    pub check: bool,
+    /// Print a summary of the course as Markdown
+    #[arg(long, conflicts_with_all = ["yes", "reset", "check", "list", "lesson"])]
+    pub cheat_sheet: bool,
+    /// The Redis to use
+    #[command(flatten)]
+    pub redis: RedisArgs,
+}
 
 /// Time limit for all lessons with `--yes`.
 const UNATTENDED_WITHIN: Duration = Duration::from_secs(180);

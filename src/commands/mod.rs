@@ -1,19 +1,19 @@
 //! The subcommands, one file for each. Each subcommand processes its arguments, does its work, and converts
 //! the result to an exit status.
 
-mod check;
-mod chosen;
-mod drill;
+pub(crate) mod check;
+pub(crate) mod chosen;
+pub(crate) mod drill;
 mod error;
 mod explain;
 mod guest;
-mod learn;
+pub(crate) mod learn;
 mod man;
-mod ping;
-mod ping_aws;
-mod practice;
-mod serve;
-mod session;
+pub(crate) mod ping;
+pub(crate) mod practice;
+pub(crate) mod serve;
+pub(crate) mod session;
+pub(crate) mod values;
 mod version;
 
 use std::ffi::OsString;

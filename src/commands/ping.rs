@@ -1,31 +1,101 @@
-//! `sessiontut ping`: reads the options, runs the checks, and prints the result.
+//! `sessiontut ping`: reads the options, and runs the checks in the mode that they select.
+
+mod aws;
+mod conclusion;
+mod diagnosis;
+mod journal;
+mod watch;
 
 use std::net::IpAddr;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::anyhow;
-use serde_json::Value;
+use clap::Args;
 
-use super::{Error, chosen, ping_aws};
-use crate::aws::Documents;
-use crate::cli::PingArgs;
+use super::Error;
+use super::chosen::{self, RedisArgs};
+use super::values::{timeout, whole};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::os;
-use crate::ping::history::ProbeHistory;
-use crate::ping::modes::{Check, Diagnosis, Mode, ModeEvent};
-use crate::ping::observation::PeerCertificate;
-use crate::ping::report::{json, ticket};
+use crate::ping::modes::{Check, Mode};
 use crate::ping::rungs::tls;
-use crate::ping::verdict::aws as proof;
-use crate::ping::watch::{Change, ProbeResult, watch};
-use crate::ping::{self, ClimbEvent, ClimbOptions, Family, Observations, Verdict, WriteCheck};
-use crate::redis_url::{Target, Trust, UrlError};
+use crate::ping::{self, ClimbOptions, Family, WriteCheck};
+use crate::redis_url::{Target, Trust};
 use crate::signals;
-use crate::state;
 use crate::ui;
-use crate::ui::ping::{ProgressDisplay, Verbosity};
+use crate::ui::ping::Verbosity;
+use aws::AwsArgs;
+
+/// Arguments of `ping`.
+#[derive(Debug, Args)]
+pub struct PingArgs {
+    /// Redis to check [default: $REDIS_URL; use the variable if the URL contains a password, because any user can see
+    /// the command line with `ps`]
+    // The id `url` belongs to --redis.
+    #[arg(id = "ping_url", value_name = "URL")]
+    pub url: Option<String>,
+    /// Print one JSON object to standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Overall time limit in seconds (fractions allowed)
+    #[arg(long, value_name = "SECONDS", default_value = "5", allow_negative_numbers = true, value_parser = timeout)]
+    pub timeout: Duration,
+    /// Also test writing: run HSET, HINCRBY, EXPIRE, HGETALL and DEL on a temporary key, in one MULTI
+    #[arg(long)]
+    pub write_check: bool,
+    /// Use IPv4 addresses only
+    #[arg(short = '4', conflicts_with = "v6")]
+    pub v4: bool,
+    /// Use IPv6 addresses only
+    #[arg(short = '6')]
+    pub v6: bool,
+    /// Print only the verdict
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Send N PINGs over one connection, and print each round trip time
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(1, 100_000))]
+    pub count: Option<u32>,
+    /// Ping until Ctrl-C; print each round trip and each change of state, and finally a summary (with --json: one
+    /// object per line; the last contains the totals)
+    #[arg(long, conflicts_with_all = ["count", "wait", "hold", "idle"])]
+    pub watch: bool,
+    /// Seconds between PINGs (--count, --watch) or between attempts (--wait)
+    #[arg(long, value_name = "SECONDS", default_value = "1", allow_negative_numbers = true, value_parser = timeout)]
+    pub interval: Duration,
+    /// Retry until Redis answers, for at most this many seconds
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with_all = ["count", "hold"])]
+    pub wait: Option<Duration>,
+    /// Stay idle for this many seconds, then ping again (finds firewalls that drop idle connections)
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with = "count")]
+    pub hold: Option<Duration>,
+    /// Measure how long idle connections survive, with and without TCP keepalive, up to this many seconds
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with_all = ["count", "hold", "wait"])]
+    pub idle: Option<Duration>,
+    /// Write a full report, without secrets, to this file (for a support ticket)
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Continue if the certificate cannot be verified, but do not send the password; the certificate problem is still
+    /// reported as the failure (with --wait and --watch, only as a warning)
+    #[arg(long)]
+    pub insecure: bool,
+    /// With --insecure, also send the password; a server that impersonates yours then receives it
+    #[arg(long, requires = "insecure")]
+    pub insecure_auth: bool,
+    /// Write the server's certificates to this file; once you have checked that they are genuine, you can pass the file
+    /// to --ca
+    #[arg(long, value_name = "FILE")]
+    pub save_ca: Option<PathBuf>,
+    /// List all causes and warnings with their exit statuses
+    #[arg(long)]
+    pub codes: bool,
+    /// The Redis to use; after the others, because the heading TLS applies to all options that follow
+    #[command(flatten)]
+    pub redis: RedisArgs,
+    /// What `ping` asks AWS
+    #[command(flatten)]
+    pub aws: AwsArgs,
+}
 
 pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
     if args.codes {
@@ -33,22 +103,17 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
         return Ok(Exit::Ok);
     }
     if args.aws.aws_policy {
-        return Ok(ping_aws::print_policy());
+        return Ok(aws::print_policy());
     }
     let deadline = Deadline::after(args.timeout);
-    let documents = args
-        .aws
-        .aws_documents
-        .as_deref()
-        .map(ping_aws::read)
-        .transpose()?;
+    let documents = args.aws.aws_documents.as_deref().map(aws::read).transpose()?;
     if let Some(documents) = &documents
         && let Some(facts) = documents
             .facts
             .as_ref()
             .filter(|_| args.url.is_none() && args.redis.url.is_none())
     {
-        return Ok(ping_aws::judge_alone(args, documents, facts, deadline));
+        return Ok(aws::judge_alone(args, documents, facts, deadline));
     }
     let trust = Trust {
         is_insecure: args.insecure,
@@ -58,19 +123,14 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
     let url = args.url.as_deref().or(args.redis.url.as_deref());
     let choice = match chosen::choose_to_read(url) {
         Ok(choice) => choice,
-        Err(Error::Url(error)) => return Ok(reject_url(args, &error, deadline)),
+        Err(Error::Url(error)) => return Ok(conclusion::invalid_url(args, &error, deadline)),
         Err(error) => return Err(error),
     };
     if !os::has_spare_files(ping::FILES_NEEDED) {
-        return Ok(report_open_files(args, &choice.target, deadline));
+        return Ok(conclusion::too_few_files(args, &choice.target, deadline));
     }
-    check_tls_options(&choice.target, &trust).map_err(Error::Usage)?;
+    check_tls_options(args, &choice.target, &trust)?;
     check_family(args, &choice.target)?;
-    if args.save_ca.is_some() && !choice.target.tls {
-        return Err(Error::usage(
-            "--save-ca needs a rediss:// URL: without TLS, there are no certificates",
-        ));
-    }
     let runtime = signals::runtime()?;
     let check = Check {
         target: &choice.target,
@@ -82,11 +142,11 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
     let exit = runtime.block_on(async {
         if args.aws.aws_commands {
             let seen = check.run(Mode::Once, deadline, &mut |_| {}).await.observations;
-            ping_aws::print_script(&choice.target, &seen).await
+            aws::print_script(&choice.target, &seen).await
         } else if args.watch {
-            Ok(run_watch(args, &check, deadline).await)
+            Ok(watch::run(args, &check, deadline).await)
         } else {
-            Ok(run_check(args, &check, documents.as_ref(), deadline).await)
+            Ok(diagnosis::run(args, &check, documents.as_ref(), deadline).await)
         }
     });
     choice.close();
@@ -106,32 +166,18 @@ fn check_family(args: &PingArgs, target: &Target) -> Result<(), Error> {
     }
 }
 
-/// Reads the TLS files before anything is sent, because a missing file is a usage error, not a connection
-/// failure.
-fn check_tls_options(target: &Target, trust: &Trust) -> Result<(), String> {
-    let is_given = trust.ca.is_some() || trust.cert.is_some();
-    if target.tls && is_given {
-        tls::config(trust).map(drop)
-    } else {
-        Ok(())
+/// Rejects TLS options that cannot be used. This reads the files before anything is sent, because a missing file is a
+/// usage error, not a connection failure.
+fn check_tls_options(args: &PingArgs, target: &Target, trust: &Trust) -> Result<(), Error> {
+    if target.tls && (trust.ca.is_some() || trust.cert.is_some()) {
+        tls::config(trust).map_err(Error::Usage)?;
     }
-}
-
-/// Reports that this process is not allowed to open enough files. Otherwise, one of the checks would fail
-/// with a misleading error.
-fn report_open_files(args: &PingArgs, target: &Target, deadline: Deadline) -> Exit {
-    let observations = Observations {
-        open_file_limit: Some(os::open_file_limit().unwrap_or_default()),
-        ..Observations::default()
-    };
-    let verdict = ping::judge(target, &observations);
-    let diagnosis = Diagnosis {
-        observations,
-        verdict,
-        elapsed: deadline.elapsed(),
-        is_interrupted: false,
-    };
-    conclude(args, target, &diagnosis, &Journal::default())
+    if args.save_ca.is_some() && !target.tls {
+        return Err(Error::usage(
+            "--save-ca needs a rediss:// URL: without TLS, there are no certificates",
+        ));
+    }
+    Ok(())
 }
 
 fn climb_options(args: &PingArgs) -> ClimbOptions {
@@ -148,265 +194,12 @@ fn climb_options(args: &PingArgs) -> ClimbOptions {
     ClimbOptions { family, write_check }
 }
 
-fn verbosity(args: &PingArgs) -> Verbosity {
-    if args.quiet || args.json {
-        Verbosity::VerdictOnly
-    } else {
-        Verbosity::Steps
-    }
-}
-
-async fn run_check(
-    args: &PingArgs,
-    check: &Check<'_>,
-    documents: Option<&Documents>,
-    deadline: Deadline,
-) -> Exit {
-    let mode = match (args.wait, args.hold, args.idle, args.count) {
-        (Some(patience), ..) => Mode::Wait(patience),
-        (_, Some(idle), ..) => Mode::Hold(idle),
-        (_, _, Some(longest), _) => Mode::Idle(longest),
-        (.., Some(count)) => Mode::Count(count),
-        _ => Mode::Once,
-    };
-    // `--wait` may climb many times, but only the last result is shown.
-    let steps = if args.wait.is_some() {
-        Verbosity::VerdictOnly
-    } else {
-        verbosity(args)
-    };
-    let display = ProgressDisplay::new(check.target, steps);
-    display.show_url();
-    let mut journal = Journal::default();
-    let mut tell = |event: ModeEvent<'_>| {
-        journal.record(&event);
-        if !(args.json && matches!(event, ModeEvent::Climb(_))) {
-            display.show(&event);
-        }
-    };
-    let finished = tokio::select! {
-        diagnosis = display.wait_for(check.run(mode, deadline, &mut tell)) => Some(diagnosis),
-        () = signals::termination() => None,
-    };
-    let mut diagnosis = finished.unwrap_or_else(|| journal.interrupted(deadline));
-    if !diagnosis.is_interrupted {
-        let asked = tokio::select! {
-            answer = ping_aws::answer(args, documents, check.target, &diagnosis) => answer,
-            () = signals::termination() => None,
-        };
-        if let Some(answer) = asked {
-            proof::add(&answer, &mut diagnosis.verdict);
-            if diagnosis.verdict.finding.is_none() && verbosity(args) == Verbosity::Steps {
-                ping_aws::tell(&answer);
-            }
-            diagnosis.observations.aws = Some(Box::new(answer));
-        }
-    }
-    let exit = conclude(args, check.target, &diagnosis, &journal);
-    if args.wait.is_some() && diagnosis.verdict.finding.is_none() && !diagnosis.is_interrupted {
-        ui::ping::answered_after(deadline.elapsed());
-    }
-    exit
-}
-
-/// The maximum number of attempts (`--wait`) or changes (`--watch`) in a report.
-const MOST_ATTEMPTS: usize = 1000;
-
-/// What a run has found so far. It is used for the report, for the summary of `--count`, and after a signal.
-struct Journal {
-    started: SystemTime,
-    seen: Observations,
-    attempts: Vec<Value>,
-    history: ProbeHistory,
-    round_trips: Vec<Duration>,
-}
-
-impl Default for Journal {
-    fn default() -> Self {
-        Self {
-            started: SystemTime::now(),
-            seen: Observations::default(),
-            attempts: Vec::new(),
-            history: ProbeHistory::default(),
-            round_trips: Vec::new(),
-        }
-    }
-}
-
-impl Journal {
-    fn record(&mut self, event: &ModeEvent<'_>) {
-        match event {
-            ModeEvent::Climb(ClimbEvent::Finished(_, seen)) => self.seen = (*seen).clone(),
-            ModeEvent::Attempt(seen, verdict, took) => self.add_attempt(seen, verdict, *took),
-            ModeEvent::Pong(_, took) => {
-                self.history.add(Some(*took));
-                self.round_trips.push(*took);
-            }
-            ModeEvent::Missed => self.history.add(None),
-            _ => {}
-        }
-    }
-
-    fn add_attempt(&mut self, seen: &Observations, verdict: &Verdict, took: Duration) {
-        if self.attempts.len() < MOST_ATTEMPTS {
-            self.seen = seen.clone();
-            self.attempts.push(json::attempt(seen, verdict, took));
-        }
-    }
-
-    /// Records a probe of `--watch` whose result differs from the previous one.
-    fn add_probe(&mut self, probe: &ProbeResult) {
-        if probe.change != Change::None || !probe.events.is_empty() {
-            self.add_attempt(&probe.seen, &probe.verdict, probe.took);
-        }
-    }
-
-    /// Returns the diagnosis of an interrupted run, which has no verdict.
-    fn interrupted(&self, deadline: Deadline) -> Diagnosis {
-        let mut observations = self.seen.clone();
-        if !self.round_trips.is_empty() {
-            observations.ping.round_trips.clone_from(&self.round_trips);
-        }
-        Diagnosis {
-            observations,
-            verdict: Verdict::default(),
-            elapsed: deadline.elapsed(),
-            is_interrupted: true,
-        }
-    }
-}
-
-/// Probes until a signal ends the run, then prints a summary. If standard output is closed, the run ends
-/// without a message.
-async fn run_watch(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Exit {
-    let mut history = ProbeHistory::default();
-    let mut journal = Journal::default();
-    let mut report = json::render(
-        check.target,
-        &Observations::default(),
-        &Verdict::default(),
-        Duration::ZERO,
-    );
-    json::mark_interrupted(&mut report);
-    let show = |result: &ProbeResult, history: &ProbeHistory| {
-        journal.add_probe(result);
-        if args.json || args.report.is_some() {
-            report = json::render(check.target, &result.seen, &result.verdict, result.took);
-            report["probe"] = history.probes().into();
-            json::add_probe(&mut report, result);
-        }
-        if args.json {
-            ui::ping::json_line(&report)
+impl PingArgs {
+    fn verbosity(&self) -> Verbosity {
+        if self.quiet || self.json {
+            Verbosity::VerdictOnly
         } else {
-            ui::ping::probe(check.target, result, history, verbosity(args))
+            Verbosity::Steps
         }
-    };
-    let exit = tokio::select! {
-        _ = watch(check, &mut history, show) => Exit::Ok,
-        () = signals::termination() => Exit::Interrupted,
-    };
-    let elapsed = deadline.elapsed();
-    let totals = json::totals(&history, &report, elapsed);
-    report["totals"] = totals["totals"].clone();
-    if exit == Exit::Interrupted && args.json {
-        // If standard output is closed, there is nothing left to do.
-        let _ = ui::ping::json_line(&totals);
-    } else if exit == Exit::Interrupted {
-        ui::ping::history_summary(&history, elapsed);
-    }
-    write_report(args.report.as_deref(), report, &journal, exit)
-}
-
-fn reject_url(args: &PingArgs, error: &UrlError, deadline: Deadline) -> Exit {
-    let verdict = ping::judge_url(error);
-    let report = json::render_url(error, &verdict, deadline.elapsed());
-    if args.json {
-        ui::ping::json(&report);
-    } else {
-        ui::ping::url_verdict(&verdict);
-    }
-    let journal = Journal::default();
-    write_report(args.report.as_deref(), report, &journal, verdict.exit())
-}
-
-fn conclude(args: &PingArgs, target: &Target, diagnosis: &Diagnosis, journal: &Journal) -> Exit {
-    let Diagnosis {
-        observations: seen,
-        verdict,
-        elapsed,
-        is_interrupted,
-    } = diagnosis;
-    let mut report = json::render(target, seen, verdict, *elapsed);
-    if *is_interrupted {
-        json::mark_interrupted(&mut report);
-    }
-    if args.json {
-        ui::ping::json(&report);
-    } else if !is_interrupted {
-        ui::ping::verdict(target, seen, verdict, verbosity(args));
-    }
-    if !args.json && journal.history.probes() > 0 {
-        ui::ping::history_summary(&journal.history, journal.started.elapsed().unwrap_or_default());
-    }
-    if let Some(answer) = seen.aws.as_ref().filter(|_| args.report.is_some()) {
-        ping_aws::add_documents(&mut report, answer);
-    }
-    let exit = if *is_interrupted {
-        Exit::Interrupted
-    } else {
-        save_certificates(args.save_ca.as_deref(), seen, verdict.exit())
-    };
-    write_report(args.report.as_deref(), report, journal, exit)
-}
-
-/// Writes the `--save-ca` file.
-fn save_certificates(path: Option<&Path>, seen: &Observations, exit: Exit) -> Exit {
-    let Some(path) = path else { return exit };
-    let chain = seen
-        .tls
-        .handshake
-        .as_ref()
-        .map(|tls| tls.chain.as_slice())
-        .unwrap_or_default();
-    if chain.is_empty() {
-        ui::error(
-            &anyhow!(
-                "{} was not written: the server sent no certificate",
-                path.display()
-            )
-            .into(),
-        );
-        return if exit == Exit::Ok { Exit::No } else { exit };
-    }
-    let is_verified = seen
-        .tls
-        .handshake
-        .as_ref()
-        .is_some_and(|tls| tls.certificate_problem.is_none());
-    let pem: String = chain.iter().map(PeerCertificate::pem).collect();
-    match state::write(path, pem.as_bytes()) {
-        Ok(()) => {
-            ui::ping::saved_certificates(path, chain, is_verified);
-            exit
-        }
-        Err(error) => not_written("the certificates", path, error, exit),
-    }
-}
-
-fn not_written(what: &str, path: &Path, error: std::io::Error, exit: Exit) -> Exit {
-    let error = anyhow!(error).context(format!("cannot write {what} to {}", path.display()));
-    ui::error(&error.into());
-    if exit == Exit::Ok { Exit::No } else { exit }
-}
-
-/// Writes the `--report` file. This happens after the verdict is printed, so the user sees the verdict even
-/// if the disk is full.
-fn write_report(path: Option<&Path>, mut report: Value, journal: &Journal, exit: Exit) -> Exit {
-    let Some(path) = path else { return exit };
-    report["ticket"] = ticket::describe(journal.started, &journal.seen);
-    report["attempts"] = journal.attempts.clone().into();
-    match state::write(path, ui::ping::report_text(&report).as_bytes()) {
-        Ok(()) => exit,
-        Err(error) => not_written("the report", path, error, exit),
     }
 }

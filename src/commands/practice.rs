@@ -4,10 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, anyhow};
+use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Error;
-use crate::cli::PracticeArgs;
 use crate::exit::Exit;
 use crate::practice::{Server, ServerOptions, raise_file_limit, start_standalone};
 use crate::random;
@@ -15,6 +15,23 @@ use crate::secret::Secret;
 use crate::serve;
 use crate::signals;
 use crate::ui;
+
+/// Arguments of `practice`.
+#[derive(Debug, Args)]
+pub struct PracticeArgs {
+    /// Loopback address to listen on (port 0: any free port)
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub listen: String,
+    /// Password that clients must send; any user on this host can see it with `ps` [default: a random one]
+    #[arg(long, value_name = "PASSWORD")]
+    pub password: Option<String>,
+    /// Do not require a password; every program and user on this host can then connect
+    #[arg(long, conflicts_with = "password")]
+    pub no_password: bool,
+    /// Start empty, and save nothing
+    #[arg(long)]
+    pub no_save: bool,
+}
 
 pub(super) fn run(args: &PracticeArgs) -> Result<Exit, Error> {
     let listen = loopback(&args.listen).map_err(Error::Usage)?;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use clap::{Args, ValueEnum};
 
 use super::Error;
-use super::chosen::{self, Choice};
-use crate::cli::{LogFormat, ServeArgs};
+use super::chosen::{self, Choice, RedisArgs};
+use super::values::{span, whole};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping::instance::{self, Instance};
@@ -18,10 +19,77 @@ use crate::redis_client::connect;
 use crate::redis_client::fault::RedisFault;
 use crate::secret::Secret;
 use crate::serve::{self, AccessLog, AppStage, HowToOpen, ServeOptions, ServerEvent};
+use crate::session::DEFAULT_TTL;
 use crate::session::cookie::SigningKey;
 use crate::signals;
 use crate::ui::serve::{self as show, Log};
 
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Stage of the app to serve: 1 signed cookie, 2 visits, 3 TTL, 4 session store
+    #[arg(long, alias = "step", value_name = "1..4", default_value = "4", allow_negative_numbers = true, value_parser = whole::<u8>(1, 4))]
+    pub stage: u8,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
+    pub listen: String,
+    /// Session TTL in seconds, reset by each visit (stages 3 and 4)
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, LONGEST_TTL))]
+    pub ttl: u32,
+    /// Maximum lifetime of a cookie or session, however often it is used, for example 90s, 30m, 8h, 7d
+    #[arg(long, value_name = "SPAN", default_value = "8h", allow_negative_numbers = true, value_parser = span)]
+    pub max_age: Duration,
+    /// Mark the cookie Secure and name it __Host-NAME: browsers then accept it only over https:// or from loopback
+    /// addresses
+    #[arg(long)]
+    pub secure_cookies: bool,
+    /// Name of the cookie (change it if another application on this host uses the same name)
+    #[arg(long, value_name = "NAME", default_value = "session", value_parser = cookie_name)]
+    pub cookie_name: String,
+    /// Also accept requests for this host name on loopback addresses, for example behind a proxy on the same host (can
+    /// be repeated)
+    #[arg(long = "host", value_name = "NAME", value_parser = host_name)]
+    pub hosts: Vec<String>,
+    /// Log requests and server messages to standard error as JSON, one object per line
+    #[arg(long, value_name = "FORMAT")]
+    pub log: Option<LogFormat>,
+    /// The Redis to use
+    #[command(flatten)]
+    pub redis: RedisArgs,
+}
+
+/// The format of the log.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object per line
+    Json,
+}
+
+/// Parses the name of a cookie (RFC 6265, section 4.1.1).
+fn cookie_name(text: &str) -> Result<String, String> {
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if (1..=64).contains(&text.len()) && text.bytes().all(is_valid) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected 1 to 64 letters, digits or -_., such as session2".into())
+    }
+}
+
+/// Parses a host name without a port.
+fn host_name(text: &str) -> Result<String, String> {
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte);
+    let has_port = text
+        .rsplit_once(':')
+        .is_some_and(|(name, _)| !name.starts_with('['));
+    if !text.is_empty() && text.bytes().all(is_valid) && (!has_port || text.ends_with(']')) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a host name without a port, such as app.example.com".into())
+    }
+}
+
+/// The longest TTL of `serve` in seconds: 136 years.
+const LONGEST_TTL: u64 = 4_294_967_295;
 /// A `SECRET_KEY` with fewer bytes than this causes a warning.
 const SHORT_KEY: usize = 16;
 /// Time limit for all requests to the EC2 metadata service.
@@ -51,7 +119,7 @@ pub(super) fn run_until(
         max_age: args.max_age,
         secure_cookies: args.secure_cookies,
         key: signing_key(stage, &log),
-        cookie_name: cookie_name(args)?,
+        cookie_name: prefixed_cookie_name(args)?,
         hosts: own_names(args),
         log: args.log.map(|LogFormat::Json| -> AccessLog {
             let log = log.clone();
@@ -109,7 +177,7 @@ pub(super) fn run_until(
 
 /// Returns the name of the session cookie. If the name starts with `__Host-`, browsers do not let another
 /// host or path set the cookie (RFC 6265bis, section 4.1.3).
-fn cookie_name(args: &ServeArgs) -> Result<String, Error> {
+fn prefixed_cookie_name(args: &ServeArgs) -> Result<String, Error> {
     const PREFIX: &str = "__Host-";
     let name = &args.cookie_name;
     let lower = name.to_ascii_lowercase();

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
+use clap::Args;
 use redis::{AsyncCommands, RedisResult, Value};
 
-use super::{Error, chosen};
-use crate::cli::{ExpireArgs, LoginArgs, StepArgs, VisitsArgs};
+use super::Error;
+use super::chosen::{self, RedisArgs};
+use super::values::whole;
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 use crate::exit::Exit;
 use crate::ping::permissions::COMMANDS;
@@ -20,6 +22,52 @@ use crate::session::{self, DEFAULT_MAX_AGE, KEY_PREFIX, STEP_TTL, SessionStore, 
 use crate::signals::{self, Signals};
 use crate::state;
 use crate::ui::{self, waiting::waiting};
+
+/// Arguments of every step command.
+#[derive(Clone, Debug, Args)]
+pub struct StepArgs {
+    /// Print only the result, without the Redis commands
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Show the complete session token
+    #[arg(long)]
+    pub show_token: bool,
+    /// The Redis to use
+    #[command(flatten)]
+    pub redis: RedisArgs,
+}
+
+/// Arguments of `login`.
+#[derive(Debug, Args)]
+pub struct LoginArgs {
+    /// Name of the user (1 to 64 characters)
+    pub name: String,
+    /// Options of all step commands
+    #[command(flatten)]
+    pub step: StepArgs,
+}
+
+/// Arguments of `visits`.
+#[derive(Debug, Args)]
+pub struct VisitsArgs {
+    /// Number of visits to count
+    #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true, value_parser = whole::<u32>(1, 100_000))]
+    pub times: u32,
+    /// Options of all step commands
+    #[command(flatten)]
+    pub step: StepArgs,
+}
+
+/// Arguments of `expire`.
+#[derive(Debug, Args)]
+pub struct ExpireArgs {
+    /// Seconds until the session expires
+    #[arg(long, value_name = "SECONDS", default_value = "10", allow_negative_numbers = true, value_parser = whole::<u32>(1, 86_400))]
+    pub ttl: u32,
+    /// Options of all step commands
+    #[command(flatten)]
+    pub step: StepArgs,
+}
 
 pub(super) fn login(args: &LoginArgs) -> Result<Exit, Error> {
     let name = session::user_name(&args.name)

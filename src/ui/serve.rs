@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::writer;
-use crate::cli::LogFormat;
+use crate::commands::serve::LogFormat;
 use crate::redis_client::fault::RedisFault;
 use crate::sanitize;
 use crate::serve::LogEntry;

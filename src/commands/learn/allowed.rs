@@ -7,7 +7,10 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
-use crate::cli::{Cli, Command, ExpireArgs, PingArgs, ServeArgs};
+use crate::cli::{Cli, Command};
+use crate::commands::ping::PingArgs;
+use crate::commands::serve::ServeArgs;
+use crate::commands::session::ExpireArgs;
 
 /// The allowed commands, with those of their options that neither write a file nor select another Redis. New
 /// options are forbidden until they are added here.

@@ -9,9 +9,11 @@ use std::time::Duration;
 use clap::Parser as _;
 use tokio::sync::oneshot;
 
-use crate::cli::{CheckArgs, Cli, Command, RedisArgs, ServeArgs};
+use crate::cli::{Cli, Command};
 use crate::commands;
-use crate::commands::chosen::Choice;
+use crate::commands::check::CheckArgs;
+use crate::commands::chosen::{Choice, RedisArgs};
+use crate::commands::serve::ServeArgs;
 use crate::exit::Exit;
 use crate::learn::app::{CommandFailure, RunningApp};
 

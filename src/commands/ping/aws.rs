@@ -4,13 +4,16 @@
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use clap::Args;
 use serde_json::Value;
 
-use super::Error;
+use super::PingArgs;
 use crate::aws::{self, AwsAnswer, AwsError, Documents, Facts, Origin, Outcome};
 use crate::aws_program::{self, observed};
-use crate::cli::PingArgs;
+use crate::commands::Error;
+use crate::commands::values::timeout;
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::ping::modes::Diagnosis;
@@ -19,6 +22,28 @@ use crate::ping::report::json;
 use crate::ping::verdict::aws as proof;
 use crate::redis_url::Target;
 use crate::ui;
+
+/// The options of `ping` that concern AWS.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "AWS")]
+pub struct AwsArgs {
+    /// Use your `aws` program to find the rule or route that blocks the connection (changes nothing in AWS)
+    #[arg(long, conflicts_with_all = ["watch", "aws_documents", "aws_commands"])]
+    pub aws: bool,
+    /// Time limit for all queries of --aws together, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = timeout)]
+    pub aws_timeout: Duration,
+    /// Print a script that makes the same queries in AWS CloudShell
+    #[arg(long, conflicts_with = "aws_documents")]
+    pub aws_commands: bool,
+    /// Find the rule or route in the output of that script (`-`: standard input), or in a directory of saved AWS
+    /// replies
+    #[arg(long, value_name = "FILE|DIR|-", conflicts_with = "watch")]
+    pub aws_documents: Option<PathBuf>,
+    /// Print the IAM policy that --aws needs
+    #[arg(long)]
+    pub aws_policy: bool,
+}
 
 /// The maximum number of bytes of documents that are read.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;

@@ -1,0 +1,52 @@
+//! The file with the output of the app.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::commands::Error;
+use crate::state;
+
+/// How long the file is kept.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Creates a new file for the app's output.
+pub(super) fn create() -> Result<PathBuf, Error> {
+    let file = match state::open_folder() {
+        Ok(folder) => {
+            remove_old(&folder);
+            folder.join(format!("check-{}.log", std::process::id()))
+        }
+        Err(_) => std::env::temp_dir().join(format!("sessiontut-check-{}.log", std::process::id())),
+    };
+    match fs::remove_file(&file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(file),
+    }
+}
+
+/// Removes the output files of earlier runs, except for those of the last 24 hours.
+fn remove_old(folder: &Path) {
+    let is_old = |file: &fs::DirEntry| {
+        let name = file.file_name();
+        let name = name.to_string_lossy();
+        let changed = file.metadata().and_then(|about| about.modified());
+        let age = changed.ok().and_then(|changed| changed.elapsed().ok());
+        name.starts_with("check-") && name.ends_with(".log") && age.is_some_and(|age| age > KEPT)
+    };
+    for file in fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(is_old)
+    {
+        remove(Some(file.path()));
+    }
+}
+
+pub(super) fn remove(file: Option<PathBuf>) {
+    if let Some(file) = file {
+        // If the file cannot be removed, it stays.
+        let _ = fs::remove_file(file);
+    }
+}

@@ -1,0 +1,203 @@
+//! One run of `check`: starts the proxy and the app, runs the checks, then stops both.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use tokio_rustls::TlsConnector;
+use url::Url;
+
+use super::{CheckArgs, output};
+use crate::check;
+use crate::check::app::{App, AppError, StartCommand, answers, other_loopback};
+use crate::check::browser::Site;
+use crate::check::grader::Grader;
+use crate::check::progress::Progress;
+use crate::check::proxy::Proxy;
+use crate::check::report::{CheckResult, Report};
+use crate::check::settings::Settings;
+use crate::commands::chosen::{self, Choice};
+use crate::commands::{Error, guest};
+use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
+use crate::ping::rungs::tls;
+use crate::redis_client::connect;
+use crate::redis_url::Origin;
+use crate::signals::Stop;
+use crate::ui;
+
+/// The proxy's port if the user starts the app. It is the same in each run, so that the user need not restart
+/// the app.
+const PROXY_PORT: u16 = 6390;
+/// How often to look for an app that is not running yet.
+const LOOK: Duration = Duration::from_millis(300);
+/// How long to record the commands of the idle app before the first check.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Starts the proxy and the app, runs the checks, then stops both and removes the app's keys.
+pub(super) async fn grade(
+    args: &CheckArgs,
+    settings: &Settings,
+    address: SocketAddr,
+    choice: Option<&Arc<Choice>>,
+    stop: &Stop,
+) -> Result<Report, Error> {
+    let started = Instant::now();
+    let tls = tls(args, &settings.base)?;
+    let proxy = match choice {
+        Some(choice) => Some(tokio::select! {
+            proxy = proxy(args, choice) => proxy?,
+            () = stop.asked() => return Err(interrupted(&[])),
+        }),
+        None => None,
+    };
+    let redis_url = proxy.as_ref().map(Proxy::url);
+    let progress = Arc::new(Progress::new(Box::new(ui::check::countdown)));
+    let mut output = match args.command.is_empty() {
+        true => None,
+        false => Some(output::create()?),
+    };
+    let app = tokio::select! {
+        app = app(args, &settings.base, address, redis_url, output.as_deref(), &progress) => Some(app?),
+        () = stop.asked() => None,
+    };
+    let Some((app, address)) = app else {
+        output::remove(output);
+        // An app that was interrupted while starting may already have written keys.
+        let left = match proxy {
+            Some(proxy) => check::remove_keys(&proxy, removes_all(choice)).await,
+            None => Vec::new(),
+        };
+        return Err(interrupted(&left));
+    };
+    let site = Site {
+        settings: settings.clone(),
+        address,
+        proxy,
+        tls,
+        progress,
+        answered: Arc::default(),
+    };
+    let mut grader = Grader::new(Arc::new(site), app);
+    let mut report = Report::default();
+    let is_interrupted = tokio::select! {
+        () = run_checks(&mut grader, &mut report, args.json) => false,
+        () = stop.asked() => true,
+    };
+    report.left = check::clean_up(&mut grader, removes_all(choice)).await;
+    if is_interrupted || !report.has_failures() {
+        output::remove(output.take());
+    }
+    if is_interrupted {
+        return Err(interrupted(&report.left));
+    }
+    if let (Some(choice), Some(proxy)) = (choice, &grader.site.proxy)
+        && proxy.unreachable().is_some()
+    {
+        // If Redis is still unavailable, this reports the reason.
+        let deadline = Deadline::after(DEFAULT_TIMEOUT);
+        connect::open(&choice.target_now(), &chosen::trust(&args.redis.trust), deadline).await?;
+    }
+    report.elapsed = started.elapsed();
+    report.output = output;
+    Ok(report)
+}
+
+/// Returns the TLS connector for an app at an https:// URL.
+fn tls(args: &CheckArgs, base: &Url) -> Result<Option<TlsConnector>, Error> {
+    if base.scheme() != "https" {
+        return Ok(None);
+    }
+    let config = tls::config(&chosen::trust(&args.redis.trust)).map_err(Error::Usage)?;
+    Ok(Some(TlsConnector::from(Arc::new(config))))
+}
+
+/// Runs the checks, and prints each result at once, unless the report is printed as JSON.
+async fn run_checks(grader: &mut Grader, report: &mut Report, is_json: bool) {
+    let mut last_stage = 0;
+    let mut tell = |result: CheckResult| {
+        if !is_json {
+            if std::mem::replace(&mut last_stage, result.check.stage) != result.check.stage {
+                ui::check::stage(result.check.stage);
+            }
+            ui::check::judged(&result, report.results.last());
+        }
+        report.results.push(result);
+    };
+    if grader.site.proxy.is_some() {
+        tokio::time::sleep(IDLE).await;
+    }
+    check::grade(grader, &mut tell).await;
+}
+
+/// Whether to remove all keys of the app at the end, and not only those that start with `sessiontut:`.
+fn removes_all(choice: Option<&Arc<Choice>>) -> bool {
+    choice.is_some_and(|choice| choice.target.origin == Origin::Practice)
+}
+
+/// Prints that the run was interrupted and which of the app's keys remain. Returns the error for it.
+pub(super) fn interrupted(left: &[String]) -> Error {
+    ui::check::interrupted(left);
+    Error::Interrupted
+}
+
+/// Connects to Redis, asks for permission before the first write, and starts the proxy.
+async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
+    let trust = chosen::trust(&args.redis.trust);
+    let mut inspector = connect::open(&choice.target, &trust, Deadline::after(DEFAULT_TIMEOUT)).await?;
+    if inspector.is_cluster() {
+        return Err(Error::usage(
+            "check cannot use a cluster, because the app would be redirected past the proxy; use a single Redis \
+             server, or unset REDIS_URL to use the built-in practice Redis",
+        ));
+    }
+    let what = "the app can write any keys; at the end, `check` removes those that start with sessiontut:, and lists \
+                the others";
+    if !guest::may_write(&choice.target, &mut inspector, what).await? {
+        return Err(anyhow!("nothing was written").into());
+    }
+    let port = args.command.is_empty().then_some(PROXY_PORT);
+    let current = Arc::clone(choice);
+    let target = Arc::new(move || current.target_now());
+    Ok(Proxy::start(port, inspector, target, trust).await?)
+}
+
+/// Starts the app, or waits until the user has started it. Also returns the address on which it listens.
+async fn app(
+    args: &CheckArgs,
+    base: &Url,
+    address: SocketAddr,
+    redis_url: Option<String>,
+    output: Option<&Path>,
+    progress: &Progress,
+) -> Result<(Option<App>, SocketAddr), Error> {
+    if let Some(output) = output {
+        let command = StartCommand::new(args.command.clone(), address, redis_url, output.to_owned());
+        let started = App::start(command, progress).await;
+        for line in started.as_ref().err().map(AppError::tail).unwrap_or_default() {
+            ui::whole_note(&format!("  {line}"));
+        }
+        let app = started.map_err(anyhow::Error::from)?;
+        let address = app.address();
+        return Ok((Some(app), address));
+    }
+    if let Some(url) = redis_url {
+        ui::note("start the app with:");
+        ui::whole_note(&format!(
+            "  export REDIS_URL={url} SECRET_KEY=$(openssl rand -hex 32) PORT={}",
+            address.port()
+        ));
+    }
+    let mut is_noted = false;
+    loop {
+        let listening = [Some(address), other_loopback(address)].into_iter().flatten();
+        if let Some(address) = listening.into_iter().find(|address| answers(*address)) {
+            return Ok((None, address));
+        }
+        if !std::mem::replace(&mut is_noted, true) {
+            ui::note(&format!("waiting until {base} answers (Ctrl-C ends)"));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
