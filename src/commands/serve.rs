@@ -110,6 +110,7 @@ pub(super) fn run_until(
     ready: impl Fn(SocketAddr) + Send + Sync + 'static,
 ) -> Result<Exit, Error> {
     let log = Log::new(args.log);
+    let cookie_name = prefixed_cookie_name(args)?;
     let listener =
         serve::bind(&args.listen).map_err(|fault| Error::usage(format!("{:#}", anyhow!(fault))))?;
     let stage = AppStage::numbered(args.stage).ok_or_else(|| anyhow!("there is no stage {}", args.stage))?;
@@ -119,7 +120,7 @@ pub(super) fn run_until(
         max_age: args.max_age,
         secure_cookies: args.secure_cookies,
         key: signing_key(stage, &log),
-        cookie_name: prefixed_cookie_name(args)?,
+        cookie_name,
         hosts: own_names(args),
         log: args.log.map(|LogFormat::Json| -> AccessLog {
             let log = log.clone();
