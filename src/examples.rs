@@ -1,4 +1,4 @@
-//! The complete code of each stage of the app, in this program's version and in three frameworks. It is
+//! The complete code of each stage of the app, in this program's version and in the frameworks of `examples/`. It is
 //! compiled into the program.
 
 pub(crate) struct SourceLanguage {
@@ -87,7 +87,7 @@ macro_rules! examples {
     };
 }
 
-pub(crate) static LANGUAGES: [SourceLanguage; 4] = [
+pub(crate) static LANGUAGES: &[SourceLanguage] = &[
     SourceLanguage {
         id: "rust",
         name: "Rust, as in this server",
@@ -112,6 +112,11 @@ pub(crate) static LANGUAGES: [SourceLanguage; 4] = [
         id: "axum",
         name: "Rust, axum",
         stages: examples!("axum", "rs"),
+    },
+    SourceLanguage {
+        id: "sinatra",
+        name: "Ruby, Sinatra",
+        stages: examples!("sinatra", "rb"),
     },
 ];
 

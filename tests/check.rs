@@ -211,6 +211,10 @@ fn the_examples_and_our_own_app_pass() {
             ],
             vec![text(&tools::axum_example(stage))],
             vec![
+                text(&required("ruby", "ruby")),
+                text(&in_project(&format!("examples/sinatra/stage{stage}.rb"))),
+            ],
+            vec![
                 "sh".into(),
                 "-c".into(),
                 format!("exec {SESSIONTUT} serve --stage {stage} --listen 127.0.0.1:$PORT"),

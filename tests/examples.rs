@@ -56,6 +56,18 @@ fn the_axum_app_passes_the_drive() {
 }
 
 #[test]
+fn the_sinatra_app_passes_the_drive() {
+    let ruby = required("ruby", "ruby");
+    passes(&|stage| {
+        let mut command = Command::new(&ruby);
+        command
+            .arg(format!("stage{stage}.rb"))
+            .current_dir(example("sinatra"));
+        command
+    });
+}
+
+#[test]
 fn our_own_app_passes_the_drive() {
     for stage in STAGES {
         let mut redis = RedisServer::start();

@@ -142,6 +142,7 @@ fn the_source_page_has_every_stage_but_no_other_files() {
         ("flask", "pipe.hincrby("),
         ("express", ".hIncrBy(key"),
         ("axum", ".hincr("),
+        ("sinatra", "redis.hincrby(key"),
     ] {
         let page = visitor
             .get(&format!("/source?lang={language}&stage=4"))

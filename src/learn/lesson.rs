@@ -191,6 +191,7 @@ pub(crate) fn language_named(word: &str) -> String {
         "py" | "flask" => "python",
         "js" | "node" | "express" => "javascript",
         "rs" | "axum" => "rust",
+        "rb" | "sinatra" => "ruby",
         "ts" => "typescript",
         "bash" | "shell" | "console" => "sh",
         other => other,

@@ -1,4 +1,4 @@
-//! `/source`: shows the code of each stage, in this server's version and in three frameworks.
+//! `/source`: shows the code of each stage, in this server's version and in the frameworks of `examples/`.
 
 use askama::Template;
 
@@ -16,8 +16,8 @@ pub(super) struct SourcePage<'a> {
 }
 
 impl<'a> SourcePage<'a> {
-    /// Returns the page for a query such as `lang=flask&stage=4`. The languages are `rust`, `flask`,
-    /// `express` and `axum`. The defaults are the first language and the stage of this server.
+    /// Returns the page for a query such as `lang=flask&stage=4`. The languages are the IDs in
+    /// [`LANGUAGES`]. The defaults are the first language and the stage of this server.
     pub(super) fn new(layout: &'a Layout, query: &str) -> Option<Self> {
         let mut language = &LANGUAGES[0];
         let mut stage = layout.stage;

@@ -39,6 +39,12 @@ fn tokens(language: &str) -> Option<Regex> {
             "as async await break const continue crate dyn else enum false fn for if impl in let loop match mod \
              move mut pub ref return self Self static struct super trait true type use where while",
         ),
+        "ruby" => (
+            "#.*",
+            &["\"", "'"],
+            "alias and begin break case class def do else elsif end ensure false for if in module next nil not or raise \
+             redo rescue retry return self super then true undef unless until when while yield",
+        ),
         "sh" | "toml" | "yaml" | "dockerfile" => (
             "#.*",
             &["\"", "'"],
@@ -123,7 +129,7 @@ mod tests {
     fn no_character_is_lost_whatever_the_code() {
         colored::control::set_override(false);
         for code in ["\"open\nnext", "é\\", "'\\", "\"\"\"a", "", "\n\n", "// é\n\"ü"] {
-            for language in ["python", "javascript", "rust", "sh", "text"] {
+            for language in ["python", "javascript", "rust", "ruby", "sh", "text"] {
                 assert_eq!(lines(code, language).join("\n"), code);
             }
         }
