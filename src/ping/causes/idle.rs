@@ -1,6 +1,7 @@
 //! Fixes for connections that are dropped while they are idle.
 
-use super::fix::{FixContext, Fixes, advise};
+use super::fix::{Fixes, advise};
+use super::fix_context::FixContext;
 use crate::ping::observation::{IdleEnd, IdleTest};
 use crate::ping::verdict::seconds;
 
@@ -43,6 +44,19 @@ pub(super) fn dropped(at: &FixContext) -> Fixes {
             )
         }
     }
+}
+
+/// Fixes for a server whose settings limit the idle time.
+pub(super) fn limited(_: &FixContext) -> Fixes {
+    advise(
+        "keepalive",
+        "configure the clients to check or replace idle connections before the server closes them (redis-py: \
+         health_check_interval), and to retry once if a connection was closed",
+    )
+    .and(
+        "timeout",
+        "or raise `timeout` in the server's configuration; if it is 0, the server never closes idle connections",
+    )
 }
 
 /// Whether TCP keepalive kept the connections alive.

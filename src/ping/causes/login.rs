@@ -1,7 +1,8 @@
 //! Fixes for logins that fail, and for users without the necessary permissions.
 
 use super::commands::{ADMIN_LOGIN, shell_quoted, url_with_login};
-use super::fix::{FixContext, Fixes, advise};
+use super::fix::{Fixes, advise};
+use super::fix_context::FixContext;
 use crate::ping::permissions::{Access, KEY_PATTERN};
 use crate::ping::verdict::is_iam_token;
 use crate::redis_url::{UrlWarning, invisible};

@@ -5,21 +5,29 @@
 //! table, and `sessiontut explain CODE` prints a page about one cause.
 
 mod commands;
+mod dns;
 mod fix;
+mod fix_context;
+#[cfg(test)]
+mod hostile_text;
 mod idle;
+mod latency;
 mod login;
-mod names;
+mod no_reply;
+mod refusal;
 mod role;
-mod server;
+mod server_state;
 pub(in crate::ping) mod tcp;
 pub(in crate::ping) mod tls;
+mod url;
 
 use crate::exit::Exit;
 use fix::{Fixes, advise};
 use tcp::mtu;
 
-pub(crate) use fix::{Fix, FixContext};
-pub(in crate::ping) use names::url_fixes;
+pub(crate) use fix::Fix;
+pub(crate) use fix_context::FixContext;
+pub(in crate::ping) use url::url_fixes;
 
 /// Declares [`Cause`]. Each row has the form `Variant "code" ExitStatus "meaning" => fixes;`, in which
 /// `fixes` is a function from a [`FixContext`] to at least one fix. The exit status of a warning is `Ok`.
@@ -77,22 +85,22 @@ macro_rules! causes {
 
 causes! {
     // The URL
-    UrlInvalid "url.invalid" Usage "the URL cannot be used" => |_| names::form();
-    UrlScheme "url.scheme" Usage "the URL scheme is not a Redis scheme" => |_| names::form();
+    UrlInvalid "url.invalid" Usage "the URL cannot be used" => |_| url::form();
+    UrlScheme "url.scheme" Usage "the URL scheme is not a Redis scheme" => |_| url::form();
     UrlEncoding "url.encoding" Usage
         "the user name or password contains a character that must be percent-encoded"
-        => |_| names::encoding();
-    UrlSuspect "url.suspect" Ok "the URL is probably not what you meant" => names::suspect_url;
+        => |_| url::encoding();
+    UrlSuspect "url.suspect" Ok "the URL is probably not what you meant" => url::suspect_url;
 
     // The host name
-    DnsNotFound "dns.not_found" Dns "the host name does not exist" => names::not_found;
-    DnsNoAddress "dns.no_address" Dns "the host name exists but has no address" => names::no_address;
-    DnsTimeout "dns.timeout" Dns "no name server replies" => names::no_name_server;
+    DnsNotFound "dns.not_found" Dns "the host name does not exist" => dns::not_found;
+    DnsNoAddress "dns.no_address" Dns "the host name exists but has no address" => dns::no_address;
+    DnsTimeout "dns.timeout" Dns "no name server replies" => dns::no_name_server;
     DnsServerFailure "dns.server_failure" Dns "the name server replies, but does not resolve the host name"
-        => names::server_failure;
-    DnsSlow "dns.slow" Ok "the host name lookup is slow" => names::slow;
-    DnsSearch "dns.search" Ok "a search domain completed the host name" => names::completed;
-    DnsPartial "dns.partial" Ok "some addresses of the host name do not work" => names::partial;
+        => dns::server_failure;
+    DnsSlow "dns.slow" Ok "the host name lookup is slow" => dns::slow;
+    DnsSearch "dns.search" Ok "a search domain completed the host name" => dns::completed;
+    DnsPartial "dns.partial" Ok "some addresses of the host name do not work" => dns::partial;
 
     // The connection
     TcpTimeout "tcp.timeout" Tcp "connection attempts get no reply at all" => tcp::timeout;
@@ -166,9 +174,9 @@ causes! {
     };
 
     // The protocol
-    ProtoNotRedis "proto.not_redis" Server "the server is not a Redis server" => server::not_redis;
+    ProtoNotRedis "proto.not_redis" Server "the server is not a Redis server" => no_reply::not_redis;
     ProtoClosed "proto.closed" Server "the server accepts the connection, then closes it without a complete reply"
-        => server::closed;
+        => no_reply::closed;
 
     ProtoUnexpected "proto.unexpected" Server "the server sends replies that belong to other requests" => |_| {
         advise("proxy", "connect to Redis directly, without the proxy, and compare the results")
@@ -177,7 +185,7 @@ causes! {
 
     // A proxy in front of Redis
     ProxyNoBackend "proxy.no_backend" Server "a proxy answers, but cannot use the Redis server behind it"
-        => server::no_backend;
+        => no_reply::no_backend;
     ProxyHeader "proxy.header" Server "a PROXY protocol header breaks the connection" => |at| {
         if at.seen.experiments.expects_proxy_header {
             advise("proxy-header", "connect through the load balancer that sends the header, or to a port that does \
@@ -201,23 +209,23 @@ causes! {
     };
 
     // The server
-    ServerSilent "server.silent" Server "the server accepts the connection but never replies" => server::silent;
-    ServerRefused "server.refused" Server "the server refuses the request, and its reply says why" => server::refused;
+    ServerSilent "server.silent" Server "the server accepts the connection but never replies" => no_reply::silent;
+    ServerRefused "server.refused" Server "the server refuses the request, and its reply says why" => refusal::refused;
     ServerMaxClients "server.max_clients" Server "Redis has reached maxclients and rejects new connections"
-        => server::max_clients;
-    ServerNearMaxClients "server.near_max_clients" Ok "Redis has almost reached maxclients" => server::near_max_clients;
+        => refusal::max_clients;
+    ServerNearMaxClients "server.near_max_clients" Ok "Redis has almost reached maxclients" => refusal::near_max_clients;
     ServerProtectedMode "server.protected_mode" Server "Redis is in protected mode and accepts only local clients"
-        => server::protected_mode;
-    ServerLoading "server.loading" Server "Redis is still loading its data set" => server::loading;
-    ServerBusy "server.busy" Server "a long-running script blocks Redis for all other clients" => server::busy;
-    ServerOutOfMemory "server.out_of_memory" Server "Redis is out of memory and refuses writes" => server::out_of_memory;
+        => refusal::protected_mode;
+    ServerLoading "server.loading" Server "Redis is still loading its data set" => server_state::loading;
+    ServerBusy "server.busy" Server "a long-running script blocks Redis for all other clients" => server_state::busy;
+    ServerOutOfMemory "server.out_of_memory" Server "Redis is out of memory and refuses writes" => server_state::out_of_memory;
     ServerMisconf "server.misconf" Server "Redis refuses writes because it cannot save its data to disk"
-        => server::misconf;
-    ServerNoReplicas "server.no_replicas" Server "Redis refuses writes because too few replicas are in sync" => server::no_replicas;
+        => server_state::misconf;
+    ServerNoReplicas "server.no_replicas" Server "Redis refuses writes because too few replicas are in sync" => server_state::no_replicas;
     ServerEviction "server.eviction" Ok "maxmemory will soon be reached, or keys may be evicted before they expire"
-        => server::eviction;
-    ServerOld "server.old" Ok "the server is older than Redis 6, or does not support HELLO" => server::old;
-    ServerTimeout "server.timeout" Ok "the server closes idle connections" => server::idle_timeout;
+        => server_state::eviction;
+    ServerOld "server.old" Ok "the server is older than Redis 6, or does not support HELLO" => server_state::old;
+    ServerTimeout "server.timeout" Ok "the server closes idle connections" => idle::limited;
 
     // The role
     RoleReplica "role.replica" Server "the server is a read-only replica" => role::replica;
@@ -233,6 +241,6 @@ causes! {
     DbIndex "db.index" Server "the server has no database with the number in the URL" => role::db_index;
 
     // The latency
-    LatencyHigh "latency.high" Ok "round trips are slow" => server::slow;
-    LatencyJitter "latency.jitter" Ok "round trip times vary widely" => server::uneven;
+    LatencyHigh "latency.high" Ok "round trips are slow" => latency::slow;
+    LatencyJitter "latency.jitter" Ok "round trip times vary widely" => latency::uneven;
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::commands::{cli_tls_options, endpoint, login_options, scheme, shell_quoted};
-use super::fix::{FixContext, Fixes, advise};
+use super::fix::{Fixes, advise};
+use super::fix_context::FixContext;
 use crate::ping::observation::{Dial, DialResult, Endpoint, SLOTS, SentinelAnswer};
 use crate::sanitize;
 

@@ -6,7 +6,8 @@ mod timeout;
 mod unreachable;
 
 use super::commands::shell_quoted;
-use super::fix::{FixContext, Fixes, advise};
+use super::fix::{Fixes, advise};
+use super::fix_context::FixContext;
 use crate::ping::this_host::LocalListener;
 use crate::redis_url::DEFAULT_PORT;
 use crate::redis_url::hosting::Reach;

@@ -1,7 +1,8 @@
 //! Fixes for the TLS handshake.
 
 use super::commands::shell_quoted;
-use super::fix::{FixContext, Fixes, advise};
+use super::fix::{Fixes, advise};
+use super::fix_context::FixContext;
 use crate::ping::observation::{CertificateProblem, Handshake, PeerCertificate, TlsResult};
 use crate::redis_url::Target;
 use crate::sanitize;

@@ -1,8 +1,9 @@
 //! Fixes for connections that are refused.
 
 use super::{container_network, listeners, local_firewall, port_typo, provider_check, provider_port};
-use crate::ping::causes::fix::{FixContext, Fixes, advise};
-use crate::ping::causes::names;
+use crate::ping::causes::dns;
+use crate::ping::causes::fix::{Fixes, advise};
+use crate::ping::causes::fix_context::FixContext;
 use crate::ping::observation::{Dial, DialResult};
 use crate::ping::this_host::{LocalListener, Nearness};
 use crate::redis_url::DEFAULT_PORT;
@@ -28,7 +29,7 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
     fixes
         .after(port_typo(at))
         .after(provider_port(at))
-        .after(names::hosts_file(at))
+        .after(dns::hosts_file(at))
 }
 
 /// Fixes for a server on this host. Commands show what is listening there. They do not start a server,

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use super::{container_network, listeners, local_firewall, port_typo, provider_check, provider_port, route};
 use crate::ping::causes::commands::shell_quoted;
-use crate::ping::causes::fix::{FixContext, Fixes, advise};
-use crate::ping::causes::names;
+use crate::ping::causes::dns;
+use crate::ping::causes::fix::{Fixes, advise};
+use crate::ping::causes::fix_context::FixContext;
 use crate::ping::observation::Dial;
 use crate::ping::this_host::Nearness;
 use crate::redis_url::provider;
@@ -30,7 +31,7 @@ pub(in crate::ping::causes) fn timeout(at: &FixContext) -> Fixes {
     fixes
         .after(port_typo(at))
         .after(provider_port(at))
-        .after(names::hosts_file(at))
+        .after(dns::hosts_file(at))
 }
 
 /// Fixes if there is no sign of AWS. Every explanation is then possible.

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::{local_firewall, provider_check, route};
 use crate::ping::causes::commands::{endpoint, shell_quoted};
-use crate::ping::causes::fix::{FixContext, Fixes, advise};
-use crate::ping::causes::names;
+use crate::ping::causes::dns;
+use crate::ping::causes::fix::{Fixes, advise};
+use crate::ping::causes::fix_context::FixContext;
 use crate::ping::observation::{Dial, DialResult, ErrorSource};
 use crate::ping::verdict::is_from_here;
 use crate::redis_url::Address;
@@ -52,7 +53,7 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         .after(beyond)
         .after(neighbour)
         .after(provider_check(at).filter(|_| !at.is_aws()))
-        .after(names::hosts_file(at))
+        .after(dns::hosts_file(at))
 }
 
 pub(in crate::ping::causes) fn prohibited(at: &FixContext) -> Fixes {

@@ -1,0 +1,254 @@
+//! The facts on which the fixes for a cause depend.
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use super::commands::{self, shell_quoted};
+use crate::ping::instance::Instance;
+use crate::ping::observation::{Handshake, NameServer, Observations};
+use crate::ping::permissions::Missing;
+use crate::ping::response::Response;
+use crate::ping::this_host::{LocalListener, Nearness};
+use crate::ping::verdict::listener_of_the_connection;
+use crate::redis_client::error_replies::ErrorReply;
+use crate::redis_client::refusal::Refusal;
+use crate::redis_url::hosting::{Hosting, Reach};
+use crate::redis_url::provider;
+use crate::redis_url::{Address, Target, Trust};
+
+/// The facts on which fixes depend.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FixContext<'a> {
+    /// The target that the observations are about.
+    pub(super) target: &'a Target,
+    pub(super) seen: &'a Observations,
+    /// The error reply that shows the cause.
+    pub(super) reply: Option<&'a str>,
+}
+
+/// A target without a host, and observations without any facts.
+static UNKNOWN: LazyLock<(Target, Observations)> = LazyLock::new(|| {
+    let address = Address::Tcp {
+        host: String::new(),
+        port: 0,
+    };
+    (Target::new(address), Observations::default())
+});
+
+impl FixContext<'static> {
+    /// Returns a context in which nothing is known about the server.
+    pub(crate) fn unknown() -> Self {
+        Self::of(&UNKNOWN.0, &UNKNOWN.1)
+    }
+}
+
+impl<'a> FixContext<'a> {
+    pub(crate) fn of(target: &'a Target, seen: &'a Observations) -> Self {
+        Self {
+            target: seen.target(target),
+            seen,
+            reply: None,
+        }
+    }
+
+    /// Adds the error reply that shows the cause.
+    pub(crate) fn with_reply(self, reply: Option<&'a str>) -> Self {
+        Self { reply, ..self }
+    }
+
+    /// Returns the host in the URL, or an empty string for a unix socket.
+    pub(super) fn host(&self) -> &'a str {
+        self.target.host().unwrap_or_default()
+    }
+
+    /// Returns the port in the URL, or 0 for a unix socket.
+    pub(super) fn port(&self) -> u16 {
+        self.target.port().unwrap_or_default()
+    }
+
+    /// Returns the path of the unix socket in the URL, quoted for a shell.
+    pub(super) fn socket(&self) -> Option<String> {
+        match &self.target.address {
+            Address::Unix(path) => Some(shell_quoted(&path.to_string_lossy())),
+            Address::Tcp { .. } => None,
+        }
+    }
+
+    /// Returns the server's address, for programs that do not resolve names. If no address is known, returns
+    /// the host name.
+    pub(super) fn numeric_host(&self) -> String {
+        match self.address() {
+            Some(address) => address.to_string(),
+            // A program would interpret such a name as an option.
+            None if self.host().starts_with('-') => "HOST".to_owned(),
+            None => shell_quoted(self.host()),
+        }
+    }
+
+    /// Returns the first address that was dialled.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        let mut dials = self.seen.tcp.dials.iter();
+        dials.find_map(|dial| Some(dial.to.ip()?.ip()))
+    }
+
+    /// Returns a `sessiontut ping` command with these options.
+    pub(super) fn ping(&self, options: &str) -> String {
+        commands::ping(self.target, self.trust(), options)
+    }
+
+    /// Like [`Self::ping`], for another target.
+    pub(super) fn ping_with(&self, target: &Target, options: &str) -> String {
+        commands::ping(target, self.trust(), options)
+    }
+
+    /// Like [`Self::ping`], for the target with a change.
+    pub(super) fn ping_to(&self, change: impl FnOnce(&mut Target)) -> String {
+        let mut target = self.target.clone();
+        change(&mut target);
+        commands::ping(&target, self.trust(), "")
+    }
+
+    /// Like [`Self::ping`], for another host or port.
+    pub(super) fn ping_at(&self, host: &str, port: u16) -> String {
+        commands::ping(&self.target.of_primary(host, port), self.trust(), "")
+    }
+
+    /// Returns a redis-cli command. If a password is needed, redis-cli prompts for it.
+    pub(super) fn redis_cli(&self, arguments: &str) -> String {
+        commands::redis_cli(self.target, self.trust(), arguments)
+    }
+
+    /// Returns a redis-cli command for an administrator, who logs in as another user.
+    pub(super) fn admin_cli(&self, commands: &[String]) -> String {
+        commands::admin_cli(self.target, self.trust(), commands)
+    }
+
+    /// Returns the TLS options of this run.
+    pub(super) fn trust(&self) -> &'a Trust {
+        &self.seen.tls.trust
+    }
+
+    /// Returns a command that shows the route to the server.
+    pub(super) fn route(&self) -> String {
+        format!("ip route get {}", self.numeric_host())
+    }
+
+    /// Whether the error reply, in lower case, contains this text.
+    pub(super) fn reply_contains(&self, text: &str) -> bool {
+        self.reply
+            .is_some_and(|reply| reply.to_lowercase().contains(text))
+    }
+
+    /// Returns the permissions that the user lacks.
+    pub(super) fn missing(&self) -> Missing {
+        let missing = Missing::of(self.seen);
+        match self.reply {
+            Some(reply) if missing == Missing::default() => Missing::of_reply(reply),
+            _ => missing,
+        }
+    }
+
+    /// Returns the provider or network of the server, if the host name or its alias reveals it.
+    pub(super) fn hosting(&self) -> Option<&'static Hosting> {
+        let lookup = self.seen.dns.as_ref();
+        let completed = lookup.and_then(|lookup| Some(&lookup.completed.as_ref()?.name));
+        let other_name = completed.or_else(|| lookup?.alias.as_ref());
+        other_name
+            .and_then(|name| Hosting::of(name))
+            .or_else(|| Hosting::of(self.host()))
+    }
+
+    /// Returns the provider that may run the server, if only the port suggests it.
+    pub(super) fn possible_provider(&self) -> Option<&'static Hosting> {
+        let is_asked = self.target.tls && self.instance().is_none();
+        is_asked
+            .then(|| Hosting::of_tls_port(self.host(), self.port()))
+            .flatten()
+    }
+
+    /// Returns the provider that runs the server, if there is one. The user then has no access to the host.
+    pub(super) fn provider(&self) -> Option<&'static Hosting> {
+        self.hosting()
+            .filter(|hosting| hosting.reach != Reach::Containers)
+    }
+
+    /// Whether a provider runs the server, judging by the host name or a reply.
+    pub(super) fn is_managed(&self) -> bool {
+        let replies = [
+            &self.seen.auth.response,
+            &self.seen.ping.response,
+            &self.seen.requests.read,
+        ];
+        let mut errors = replies.into_iter().flatten().filter_map(Response::error);
+        self.provider().is_some()
+            || errors.any(|error| {
+                ErrorReply::of(&error).is_none()
+                    && matches!(
+                        Refusal::of(&error),
+                        Refusal::Quota | Refusal::Address(_) | Refusal::Endpoint
+                    )
+            })
+    }
+
+    /// Whether the host name, or the EC2 metadata of this host, shows that the server runs on AWS. A fix may
+    /// mention AWS only in this case.
+    pub(super) fn is_aws(&self) -> bool {
+        match self.provider() {
+            // This host may be on AWS even if the server belongs to another provider.
+            Some(provider) => provider.is_aws,
+            None => self.instance().is_some(),
+        }
+    }
+
+    /// Returns the text, followed by the note if the server runs on AWS.
+    pub(super) fn with_aws_note(&self, text: &str, note: &str) -> String {
+        format!("{text}{}", if self.is_aws() { note } else { "" })
+    }
+
+    /// Returns the region option for the program `aws`, with the region of the EC2 instance or the one in the
+    /// host name.
+    pub(super) fn region_option(&self) -> String {
+        let named = || provider::endpoint_hint(self.host())?.region;
+        let region = self
+            .instance()
+            .map(|instance| instance.region.clone())
+            .or_else(named);
+        region.map_or_else(String::new, |region| {
+            format!(" --region {}", shell_quoted(&region))
+        })
+    }
+
+    /// Returns the region in the host name and the region of this instance, if both are known.
+    pub(super) fn regions(&self) -> Option<(String, &'a str)> {
+        let named = provider::endpoint_hint(self.host())?.region?;
+        Some((named, self.instance()?.region.as_str()))
+    }
+
+    /// Returns the EC2 instance that this host runs on.
+    pub(super) fn instance(&self) -> Option<&'a Instance> {
+        self.seen.this_host.as_ref()?.instance.as_ref()
+    }
+
+    /// Returns where the server is in relation to this host.
+    pub(super) fn nearness(&self) -> Nearness {
+        self.seen
+            .this_host
+            .as_ref()
+            .map_or(Nearness::Unknown, |this_host| this_host.nearness)
+    }
+
+    /// Returns the listener that accepted the connection, if it is on this host.
+    pub(super) fn listener(&self) -> Option<&'a LocalListener> {
+        listener_of_the_connection(self.seen)
+    }
+
+    /// Returns the name servers with their answers.
+    pub(super) fn name_servers(&self) -> &'a [NameServer] {
+        self.seen.dns.as_ref().map_or(&[], |lookup| &lookup.servers)
+    }
+
+    /// Returns the TLS handshake.
+    pub(super) fn handshake(&self) -> Option<&'a Handshake> {
+        self.seen.tls.handshake.as_ref()
+    }
+}

@@ -1,0 +1,66 @@
+//! Fixes for slow replies.
+
+use std::time::Duration;
+
+use super::fix::{Fixes, advise};
+use super::fix_context::FixContext;
+use super::tcp;
+use crate::ping::verdict::{SlowPart, median};
+
+pub(super) fn slow(at: &FixContext) -> Fixes {
+    let network = || {
+        advise(
+            "distance",
+            at.with_aws_note(
+                "shorten the network path: run the application in the same data centre or network as the server",
+                " (on AWS: in the cache's region, preferably in its availability zone)",
+            ),
+        )
+    };
+    match SlowPart::of(at.seen) {
+        SlowPart::Network => network(),
+        SlowPart::Server => slow_commands(at),
+        SlowPart::Loss => tcp::loss(at),
+        SlowPart::Unknown => network().and_all(slow_commands(at)),
+    }
+}
+
+pub(super) fn uneven(at: &FixContext) -> Fixes {
+    let network = advise(
+        "network",
+        "check the network path for a busy link, a VPN or a wireless link, and compare the round trip times with \
+         those of the system's `ping` command",
+    );
+    match SlowPart::of(at.seen) {
+        SlowPart::Network => network,
+        SlowPart::Loss => tcp::loss(at),
+        // A single connection attempt does not show whether the delay of the network varies.
+        SlowPart::Server | SlowPart::Unknown if is_distant(at) => advise(
+            "network",
+            "check whether the delay also varies in the network, for example because of a busy link, a VPN or a \
+             wireless link",
+        )
+        .command(format!("ping -c 50 {}", at.numeric_host()))
+        .and_all(slow_commands(at)),
+        SlowPart::Server | SlowPart::Unknown => slow_commands(at).and_all(network),
+    }
+}
+
+/// Round trips within one data centre are faster than this.
+const DISTANT: Duration = Duration::from_millis(1);
+
+/// Whether the network causes most of the usual round trip time.
+fn is_distant(at: &FixContext) -> bool {
+    let usual = median(&at.seen.ping.round_trips);
+    let connecting = at.seen.tcp.connect_time();
+    usual >= DISTANT && connecting.is_some_and(|connecting| connecting > usual / 2)
+}
+
+fn slow_commands(at: &FixContext) -> Fixes {
+    advise(
+        "slow-command",
+        "list the slow commands, with the time that each took. If none is recent, look for another cause: a proxy that is \
+         far from its backend, swapping, or too little CPU time",
+    )
+    .redis_cli(at, "SLOWLOG GET 10")
+}

@@ -1,0 +1,192 @@
+//! Fixes if a port accepts connections, but Redis does not reply.
+
+use super::fix::{Fixes, advise};
+use super::fix_context::FixContext;
+use super::tcp;
+
+pub(super) fn silent(at: &FixContext) -> Fixes {
+    let packets = at.seen.packets_after_timeout();
+    let fixes = if packets.is_some_and(|packets| packets.unacknowledged > 0) {
+        let text = "check the firewalls, NAT and routes between this host and the server: the TCP handshake gets \
+                    through, but later packets are dropped";
+        advise("firewall", text).and_all(tcp::route(at, "check the route that packets take"))
+    } else if at.seen.fails_only_on_first_connection() {
+        one_of_several_servers()
+    } else if at.seen.holds_back_writes() {
+        // FAILOVER and CLUSTER FAILOVER also pause writes, as CLIENT PAUSE with WRITE does.
+        return advise(
+            "paused-writes",
+            "a failover, or CLIENT PAUSE with WRITE, makes Redis hold back writes for a while: wait until a write gets a \
+             reply",
+        )
+        .command(at.ping("--timeout 120 --write-check "))
+        .and(
+            "failover",
+            "if writes are still held back, find out who started the failover or ran CLIENT PAUSE. CLIENT UNPAUSE \
+             ends the pause",
+        );
+    } else {
+        advise(
+            "slow-command",
+            "wait until Redis answers again, then list its slow commands with SLOWLOG GET 10: a slow command or \
+             CLIENT PAUSE may be blocking Redis",
+        )
+        .command(at.ping("--wait 120 "))
+        .and_all(proxy(at))
+        .after(stopped(at))
+        .after(listener(at))
+    };
+    fixes.after(tcp::client_port(at)).after(tcp::forwarder(at))
+}
+
+pub(super) fn closed(at: &FixContext) -> Fixes {
+    if at.seen.unanswered() == Some("SELECT") && !at.seen.second_connection_works() {
+        return advise(
+            "db",
+            "use database 0, because many proxies support no other database",
+        )
+        .try_command(at.ping_to(|target| target.db = 0));
+    }
+    if at.seen.fails_only_on_first_connection() {
+        return one_of_several_servers();
+    }
+    // Without TLS, Redis sends an error before it closes the connection.
+    let limit = at.target.tls.then(|| {
+        advise(
+            "maxclients",
+            "if Redis is listening on the port, check maxclients: at this limit, a Redis server with TLS closes new \
+             connections without an error",
+        )
+    });
+    proxy(at)
+        .and_all(limit)
+        .and(
+            "server",
+            "if Redis is listening on the port, read the end of its log (for its path, see logfile in redis.conf)",
+        )
+        .and(
+            "port",
+            "if another program is listening on the port, correct the host and port in the URL",
+        )
+        .after(listener(at))
+        .after(tcp::client_port(at))
+        .after(tcp::forwarder(at))
+}
+
+/// Fixes for a proxy that accepts requests but cannot use the Redis server behind it.
+pub(super) fn no_backend(at: &FixContext) -> Fixes {
+    let backend = if at.reply_contains("noauth") {
+        "in the proxy's configuration, set the password of the Redis server behind it: the proxy accepts the \
+         clients' password, but does not log in to that server"
+    } else {
+        "find the address of the backend in the proxy's configuration. On that host, check that Redis is running, \
+         and that the proxy can reach its port"
+    };
+    let product = if at.reply_contains("upstream") {
+        "check the proxy's log for failed connections to its backend (this reply is typical of Envoy)"
+    } else {
+        "check the proxy's log for failed connections to its backend"
+    };
+    let find = (at.provider().is_none() && at.listener().is_none()).then(|| {
+        let host = at.numeric_host();
+        advise(
+            "server",
+            format!("on {host}, find out which proxy is listening on the port"),
+        )
+        .command(listener_command(at))
+    });
+    advise("backend", backend)
+        .and("proxy", product)
+        .after(find)
+        .after(tcp::forwarder(at))
+}
+
+/// Fixes for a port on which another program is listening.
+pub(super) fn not_redis(at: &FixContext) -> Fixes {
+    let correct = advise(
+        "port",
+        "correct the host or port in the URL, or the port mapping, if it leads to the wrong service",
+    );
+    let find = at.provider().is_none().then(|| {
+        advise(
+            "find",
+            format!(
+                "on {}, find out which process is listening on port {}, and on which port Redis is listening (for a \
+                 container, ss shows docker-proxy or no process at all; docker ps shows the port mapping)",
+                at.numeric_host(),
+                at.port()
+            ),
+        )
+        .command("sudo ss -ltnp")
+    });
+    correct.after(find)
+}
+
+/// Fixes for a fault that affects only the first of two connections.
+fn one_of_several_servers() -> Fixes {
+    advise(
+        "backend",
+        "try again, and check each server behind the proxy or load balancer, because one of them may be faulty",
+    )
+    .and(
+        "server",
+        "check whether a slow command, a failover or CLIENT PAUSE blocked Redis for a moment",
+    )
+}
+
+/// Lists what to check on a proxy or load balancer in front of Redis.
+fn proxy(at: &FixContext) -> Fixes {
+    let whose = if at.provider().is_some() {
+        "if there is a proxy or load balancer on the path"
+    } else {
+        "if a proxy or load balancer is listening on the port"
+    };
+    advise(
+        "proxy",
+        format!(
+            "{whose}, check that its backend answers, and that its connection limit is not reached (HAProxy: \
+             maxconn). A forwarded port (docker-proxy, kubectl port-forward, ssh -L) accepts connections even if no \
+             process is listening at the other end"
+        ),
+    )
+    .and(
+        "proxy-header",
+        "check whether that proxy uses the PROXY protocol. Redis does not accept a PROXY header, so the proxy must \
+         not send one to Redis (HAProxy: remove send-proxy). If the proxy's own port expects the header (HAProxy: \
+         accept-proxy), it rejects clients that do not send one",
+    )
+}
+
+/// Returns a fix that shows whether a Redis process is stopped. The process may be behind a proxy.
+fn stopped(at: &FixContext) -> Option<Fixes> {
+    at.provider().is_none().then(|| {
+        advise(
+            "server",
+            "on the Redis host, check the state of the Redis process (STAT): T means that it is stopped (kill -CONT \
+             PID resumes it), and D means that it is waiting for the disk",
+        )
+        .command("ps -A -o pid,stat,args | grep -E '[r]edis|[v]alkey'")
+    })
+}
+
+/// Returns a fix that shows which process listens on the port. Returns `None` if this run has already found
+/// it, or if a provider runs the host.
+fn listener(at: &FixContext) -> Option<Fixes> {
+    let is_known = at.listener().is_some_and(|listener| listener.process.is_some());
+    (!is_known && at.provider().is_none()).then(|| {
+        advise(
+            "server",
+            "on the server's host, check which process is listening on the port: Redis itself, a proxy, a \
+             container's forwarded port, or another program",
+        )
+        .command(listener_command(at))
+    })
+}
+
+/// Returns a command that shows which process listens on the port or the socket.
+fn listener_command(at: &FixContext) -> String {
+    match at.socket() {
+        Some(path) => format!("sudo ss -lxp src {path}"),
+        None => format!("sudo ss -ltnp 'sport = :{}'", at.port()),
+    }
+}

@@ -1,0 +1,119 @@
+//! Fixes for servers that refuse this client, or soon will.
+
+use super::commands::READ_PASSWORD;
+use super::fix::{Fixes, advise};
+use super::fix_context::FixContext;
+use crate::redis_client::refusal::Refusal;
+
+pub(super) fn refused(at: &FixContext) -> Fixes {
+    let reply = at.reply.unwrap_or_default();
+    let fixes = match Refusal::of(reply) {
+        Refusal::Address(address) => {
+            let whose = address.map_or_else(
+                || "the public address of this host".into(),
+                |address| format!("{address}, the address that the server sees,"),
+            );
+            advise("allowlist", format!("add {whose} to the server's allowlist"))
+        }
+        Refusal::Quota => advise(
+            "quota",
+            "check the usage and the limits of your plan in the provider's console. Then wait until the quota is \
+             reset, or change the plan. Also find out which client uses up the quota: a client that retries in a \
+             loop would soon use up a larger quota too",
+        ),
+        Refusal::Endpoint if !at.target.tls && (at.reply_contains("tls") || at.reply_contains("ssl")) => {
+            advise("tls", "use TLS: change redis:// to rediss:// in the URL")
+                .try_command(at.ping_to(|target| target.tls = true))
+        }
+        Refusal::Endpoint => advise(
+            "endpoint",
+            "copy the endpoint (host, port and scheme) from the provider's console again: the server does not accept \
+             the one in the URL",
+        ),
+        Refusal::Command => advise(
+            "command",
+            "check whether rename-command disables this command on the server. If the server simply does not support \
+             the command, use one that supports all commands that the application needs",
+        ),
+        Refusal::Other => advise(
+            "operator",
+            "look up the reply in the documentation of the server or its provider",
+        ),
+    };
+    fixes.and_all(
+        at.hosting()
+            .filter(|hosting| !hosting.is_private())
+            .map(|hosting| advise("provider", hosting.check)),
+    )
+}
+
+pub(super) fn max_clients(at: &FixContext) -> Fixes {
+    if at.provider().is_some() {
+        return advise(
+            "pool",
+            "find the applications that have the most connections (see the provider's metrics), and use connection \
+             pools in them",
+        )
+        .and("plan", "if the applications need all these connections, choose a larger plan or node");
+    }
+    // When the limit is reached, Redis also rejects redis-cli, even through a unix socket. Only the system
+    // can then list the connections.
+    let connections = match at.socket() {
+        Some(path) => format!("ss -Hx src {path}"),
+        None => format!(
+            "ss -Htn state established 'sport = :{}' | awk '{{ sub(/:[0-9]+$/, \"\", $4); print $4 }}' | sort | uniq -c | \
+             sort -rn",
+            at.port()
+        ),
+    };
+    advise(
+        "connections",
+        "on the Redis host, find the clients that have the most connections. If that host has no `ss`, read \
+         /proc/net/tcp instead",
+    )
+    .command(connections)
+    .and(
+        "pool",
+        "reduce the number of these connections: use connection pools in the clients, and set `timeout` in \
+         redis.conf, so that Redis closes idle connections",
+    )
+    .and(
+        "maxclients",
+        "once Redis accepts connections again, raise maxclients and the limit of open files (ulimit -n)",
+    )
+}
+
+pub(super) fn near_max_clients(at: &FixContext) -> Fixes {
+    advise(
+        "connections",
+        "find the clients that have the most connections, and use connection pools in them",
+    )
+    .redis_cli(at, "CLIENT LIST")
+    .and(
+        "maxclients",
+        "raise maxclients and the limit of open files (ulimit -n)",
+    )
+}
+
+pub(super) fn protected_mode(at: &FixContext) -> Fixes {
+    let tls = if at.target.tls { " --tls --insecure" } else { "" };
+    let redis_cli = format!("redis-cli -p {}{tls}", at.port());
+    advise(
+        "look",
+        "on the Redis host, where redis-cli still works, list the local clients: once you have set a password, these \
+         clients need it too",
+    )
+    .command(format!("{redis_cli} CLIENT LIST"))
+    .and(
+        "password",
+        "on the Redis host, set a password for the default user. This ends protected mode. The following command asks \
+         for the new password",
+    )
+    .command(format!("({READ_PASSWORD}) | {redis_cli} -x CONFIG SET requirepass"))
+    .and(
+        "save",
+        "save the password in the configuration file (CONFIG REWRITE, or requirepass in redis.conf), and add it to \
+         the URL of each client. Do not turn protected mode off instead: every host that can reach the port could \
+         then use Redis",
+    )
+}

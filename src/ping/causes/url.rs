@@ -1,0 +1,87 @@
+//! Fixes for URLs that cannot be used.
+
+use super::commands::{ask_for_password, shell_quoted, url_with_login};
+use super::fix::{Fix, Fixes, advise};
+use super::fix_context::FixContext;
+use crate::redis_url::{UrlError, UrlErrorKind, UrlWarning};
+use crate::secret::MASK;
+
+/// Returns fixes for a URL that cannot be used. If it is clear which URL was meant, suggests it.
+pub(crate) fn url_fixes(error: &UrlError) -> Vec<Fix> {
+    let fixes = match error.kind {
+        UrlErrorKind::Encoding => encoding().after(suggestion(error)),
+        _ => suggestion(error).or_else(|| advice(error)).unwrap_or_else(form),
+    };
+    fixes.into()
+}
+
+fn advice(error: &UrlError) -> Option<Fixes> {
+    let fixes = advise("url", error.advice.as_ref()?);
+    Some(match &error.command {
+        Some(command) => fixes.command(command),
+        None => fixes,
+    })
+}
+
+/// Returns a fix that suggests the intended URL. Its command must not contain the password, so the command
+/// asks for it. The text contains the URL.
+fn suggestion(error: &UrlError) -> Option<Fixes> {
+    let url = error.suggestion.as_ref()?;
+    Some(if url.contains(MASK) {
+        let without_password = url
+            .replacen(&format!(":{MASK}@"), "@", 1)
+            .replacen("://@", "://", 1);
+        advise(
+            "url",
+            format!(
+                "try the URL that you probably meant with the following command, which asks for the password. In the \
+                 application's REDIS_URL, write {url} with the password in place of {MASK}. If you copied the \
+                 password from a URL, leave it unchanged; otherwise, write / as %2F, # as %23, ? as %3F, @ as %40, % \
+                 as %25 and a space as %20"
+            ),
+        )
+        .command(ask_for_password(&format!(
+            "sessiontut ping {}",
+            shell_quoted(&without_password)
+        )))
+    } else {
+        advise(
+            "url",
+            "use the following URL, which is probably the one that you meant, and correct the application's REDIS_URL in \
+             the same way",
+        )
+        .command(format!("export REDIS_URL={}", shell_quoted(url)))
+    })
+}
+
+/// Explains the form of a URL.
+pub(super) fn form() -> Fixes {
+    advise(
+        "url",
+        "write the URL as redis://HOST:6379/0, with a password as redis://:PASSWORD@HOST:6379/0, and with TLS as \
+         rediss://HOST:6379/0",
+    )
+}
+
+pub(super) fn encoding() -> Fixes {
+    advise(
+        "encode",
+        "percent-encode the user name and the password. The following command reads a text without showing it, and \
+         prints the encoded form",
+    )
+    .command("python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'")
+}
+
+pub(super) fn suspect_url(at: &FixContext) -> Fixes {
+    let warnings = &at.target.warnings;
+    let is_about_query = |warning: &UrlWarning| matches!(warning, UrlWarning::IgnoredOptions(_));
+    let query = warnings.iter().any(is_about_query).then(|| {
+        let text = "set client options in the code, not in the URL's query string";
+        advise("url", text)
+    });
+    if warnings.contains(&UrlWarning::UserWithoutPassword) {
+        let url = url_with_login(at.target, ":PASSWORD");
+        return advise("url", format!("put a colon before the password: {url}")).and_all(query);
+    }
+    query.unwrap_or_else(form)
+}
