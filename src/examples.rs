@@ -118,6 +118,11 @@ pub(crate) static LANGUAGES: &[SourceLanguage] = &[
         name: "Ruby, Sinatra",
         stages: examples!("sinatra", "rb"),
     },
+    SourceLanguage {
+        id: "php",
+        name: "PHP",
+        stages: examples!("php", "php"),
+    },
 ];
 
 #[cfg(test)]

@@ -211,6 +211,14 @@ fn the_examples_and_our_own_app_pass() {
             ],
             vec![text(&tools::axum_example(stage))],
             vec![
+                "sh".into(),
+                "-c".into(),
+                format!(
+                    "PHP_CLI_SERVER_WORKERS=8 exec php -S 127.0.0.1:$PORT {}",
+                    text(&in_project(&format!("examples/php/stage{stage}.php")))
+                ),
+            ],
+            vec![
                 text(&required("ruby", "ruby")),
                 text(&in_project(&format!("examples/sinatra/stage{stage}.rb"))),
             ],

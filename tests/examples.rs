@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::drive::drive;
+use support::ports::free_port;
 use support::process::{Process, required};
 use support::{App, RedisServer, tools};
 use tempfile::TempDir;
@@ -63,6 +64,19 @@ fn the_sinatra_app_passes_the_drive() {
         command
             .arg(format!("stage{stage}.rb"))
             .current_dir(example("sinatra"));
+        command
+    });
+}
+
+#[test]
+fn the_php_app_passes_the_drive() {
+    let php = required("php", "php-cli");
+    passes(&|stage| {
+        let mut command = Command::new(&php);
+        let address = format!("127.0.0.1:{}", free_port());
+        command
+            .args(["-S", &address, &format!("stage{stage}.php")])
+            .current_dir(example("php"));
         command
     });
 }

@@ -96,6 +96,8 @@ fn code_that_is_not_that_of_the_example_is_named_with_its_line() {
         "axum/stage2.rs",
         "sinatra/common.rb",
         "sinatra/stage2.rb",
+        "php/common.php",
+        "php/stage2.php",
     ] {
         let copy = project.path().join("examples").join(file);
         fs::create_dir_all(copy.parent().unwrap()).unwrap();

@@ -143,6 +143,7 @@ fn the_source_page_has_every_stage_but_no_other_files() {
         ("express", ".hIncrBy(key"),
         ("axum", ".hincr("),
         ("sinatra", "redis.hincrby(key"),
+        ("php", "->hIncrBy($key"),
     ] {
         let page = visitor
             .get(&format!("/source?lang={language}&stage=4"))

@@ -45,7 +45,7 @@ pub struct LearnArgs {
     /// Run unattended: enter the solutions, and wait as long as a learner would; exit 0 only if every check passes
     #[arg(long)]
     pub yes: bool,
-    /// Show code in this language: python, javascript, rust, ruby
+    /// Show code in this language: python, javascript, rust, ruby, php
     #[arg(long, value_name = "LANGUAGE")]
     pub lang: Option<String>,
     /// Read the lessons (NN-id.md) from this folder

@@ -39,6 +39,13 @@ fn tokens(language: &str) -> Option<Regex> {
             "as async await break const continue crate dyn else enum false fn for if impl in let loop match mod \
              move mut pub ref return self Self static struct super trait true type use where while",
         ),
+        "php" => (
+            r"//.*|\#.*|/\*(?s:.*?)(?:\*/|\z)",
+            &["\"", "'"],
+            "abstract as break case catch class const continue default echo else elseif extends false final finally fn \
+             for foreach function if implements instanceof match namespace new null private protected public return \
+             static switch throw true try use while",
+        ),
         "ruby" => (
             "#.*",
             &["\"", "'"],
@@ -129,7 +136,7 @@ mod tests {
     fn no_character_is_lost_whatever_the_code() {
         colored::control::set_override(false);
         for code in ["\"open\nnext", "é\\", "'\\", "\"\"\"a", "", "\n\n", "// é\n\"ü"] {
-            for language in ["python", "javascript", "rust", "ruby", "sh", "text"] {
+            for language in ["python", "javascript", "rust", "ruby", "php", "sh", "text"] {
                 assert_eq!(lines(code, language).join("\n"), code);
             }
         }
