@@ -39,6 +39,11 @@ pub(crate) fn utc_minute(seconds: i64) -> String {
     }
 }
 
+/// Returns the time on this host's clock, in seconds since 1970.
+pub(crate) fn unix_now() -> i64 {
+    unix_seconds(SystemTime::now())
+}
+
 fn unix_seconds(at: SystemTime) -> i64 {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_secs().cast_signed()

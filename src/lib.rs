@@ -24,6 +24,7 @@ mod clock;
 mod commands;
 mod examples;
 mod exit;
+mod files;
 mod learn;
 mod os;
 mod random;

@@ -1,6 +1,10 @@
 //! Text that must never be shown: passwords, session tokens, signing keys.
 
-pub(crate) mod filter;
+pub(crate) mod attack;
+mod decoded;
+mod decodings;
+mod escapes;
+mod filter;
 
 use std::borrow::Cow;
 use std::fmt;

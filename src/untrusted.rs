@@ -9,7 +9,7 @@ use crate::ping;
 use crate::practice;
 use crate::redis_client;
 use crate::redis_url::Target;
-use crate::secret::filter;
+use crate::secret::attack;
 use crate::serve;
 use crate::session::{SigningKey, Token};
 
@@ -88,7 +88,7 @@ pub const PARSERS: &[Parser] = &[
     },
     Parser {
         name: "secret_filter",
-        run: |bytes| assert!(filter::resists(bytes), "a part of a secret was shown"),
+        run: |bytes| assert!(attack::fails(bytes), "a part of a secret was shown"),
         seeds: &[b"Plover-4417 unknown command", b"p%40ss\\x41\"word, with args"],
     },
     Parser {

@@ -9,7 +9,7 @@ use super::lesson::{Block, CodeTab, Lesson, LessonError};
 use super::name;
 use super::parse::Problem;
 use super::parse::{MayRun, number_and_id, parse};
-use crate::state;
+use crate::files;
 
 /// The source of lessons: a folder of files `NN-id.md`, or the built-in files.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl LessonFiles {
     /// Returns the text of an example file. `path` is relative to the project folder, which contains the
     /// folder of lessons.
     fn example(&self, path: &str) -> Option<String> {
-        let read = |file: &Path| String::from_utf8(state::read_small(file).ok()?).ok();
+        let read = |file: &Path| String::from_utf8(files::read_small(file).ok()?).ok();
         match &self.folder {
             // The built-in lessons can find the examples if the program runs in the project folder.
             None => read(Path::new(path)),
@@ -187,7 +187,7 @@ fn files_in(folder: &Path) -> io::Result<Vec<LessonFile>> {
 }
 
 fn text_of(path: &Path) -> Result<String, Problem> {
-    let bytes = state::read_small(path).map_err(|error| (1, format!("cannot be read: {error}")))?;
+    let bytes = files::read_small(path).map_err(|error| (1, format!("cannot be read: {error}")))?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;

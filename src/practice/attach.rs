@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::data_file::{self, DataNotice};
 use super::server::{self, ATTACHED, Server, ServerOptions};
 use crate::deadline::Deadline;
+use crate::files;
 use crate::random;
 use crate::redis_url::Target;
 use crate::secret::Secret;
@@ -151,7 +152,7 @@ fn attach(
     };
     loop {
         // Open the lock file again on each attempt, because it may have been replaced.
-        let lock = match state::open_lock(&folder.join(LOCK)).map(|lock| (lock.try_lock(), lock)) {
+        let lock = match files::open_lock(&folder.join(LOCK)).map(|lock| (lock.try_lock(), lock)) {
             Ok((Ok(()), lock)) => Some(lock),
             Ok((Err(TryLockError::WouldBlock), _)) => None,
             Ok((Err(TryLockError::Error(error)), _)) | Err(error) => return serve_in_memory(&error, notices),
@@ -255,7 +256,7 @@ impl ServerAddress {
 
     fn announce(&self, folder: &Path) -> io::Result<()> {
         let text = serde_json::to_vec(self).map_err(io::Error::other)?;
-        state::write(&folder.join(ADDRESS), &text)
+        files::write(&folder.join(ADDRESS), &text)
     }
 }
 
@@ -268,7 +269,7 @@ fn withdraw(folder: &Path) -> io::Result<()> {
 
 /// Connects to the server in the address file, and verifies that this server has written the file.
 fn connect(folder: &Path, deadline: Deadline) -> Option<(ServerAddress, TcpStream)> {
-    let text = state::read(&folder.join(ADDRESS)).ok()?;
+    let text = files::read(&folder.join(ADDRESS)).ok()?;
     let address: ServerAddress = serde_json::from_slice(&text).ok()?;
     let connection = verified(&address, deadline).ok()??;
     Some((address, connection))

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::server::{Server, ServerOptions};
+use crate::files;
 use crate::state;
 
 const STANDALONE_LOCK: &str = "practice-alone.lock";
@@ -36,11 +37,11 @@ pub(super) fn start(
     options.data = Some(data.to_owned());
     let mut server = match Server::start(options.clone()) {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            let path = state::set_aside(data)?;
+            let path = files::set_aside(data)?;
             notices.push(DataNotice::SetAside { path });
             Server::start(options)
         }
-        Err(error) if data.exists() && state::read(data).is_err() => {
+        Err(error) if data.exists() && files::read(data).is_err() => {
             notices.push(DataNotice::MemoryOnly {
                 reason: format!("{}: {error}", data.display()),
             });
@@ -78,7 +79,7 @@ pub(crate) fn start_standalone(
 
 fn lock_standalone() -> Result<(PathBuf, File), String> {
     let folder = state::open_folder().map_err(|error| error.to_string())?;
-    let lock = state::open_lock(&folder.join(STANDALONE_LOCK)).map_err(|error| error.to_string())?;
+    let lock = files::open_lock(&folder.join(STANDALONE_LOCK)).map_err(|error| error.to_string())?;
     match lock.try_lock() {
         Ok(()) => Ok((folder, lock)),
         Err(TryLockError::WouldBlock) => Err("another `sessiontut practice` is using it".into()),

@@ -15,7 +15,7 @@ use super::request::{RequestLimits, RequestReader};
 use super::state::{ServerLimits, ServerState};
 use super::store::{DATABASES, Store};
 use super::value::Value;
-use crate::state::{self, NewFile};
+use crate::files::{self, NewFile};
 
 /// How many bytes are read or written at a time.
 const BUFFER: usize = 256 * 1024;
@@ -83,7 +83,7 @@ impl<W: Write> Write for HashingWriter<W> {
 ///
 /// Fails if the file cannot be read, or if it is damaged ([`io::ErrorKind::InvalidData`]).
 pub(super) fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
-    let content = match state::read(file) {
+    let content = match files::read(file) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),

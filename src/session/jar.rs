@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Token;
-use crate::state;
+use crate::files;
 
 const FILE: &str = "cookies.json";
 
@@ -48,7 +48,7 @@ impl Jar {
             cookies: BTreeMap::new(),
             complaint: None,
         };
-        match state::read_small(&jar.path) {
+        match files::read_small(&jar.path) {
             Ok(bytes) => match serde_json::from_slice(&bytes) {
                 Ok(cookies) => jar.cookies = cookies,
                 Err(_) => jar.complaint = Some(set_aside(&jar.path)),
@@ -66,15 +66,15 @@ impl Jar {
 
     /// Saves a cookie. Cookies that other processes have saved in the meantime are kept.
     pub(crate) fn keep(&mut self, endpoint: &str, cookie: StoredCookie) -> io::Result<()> {
-        let _turn = state::turn(&self.path)?;
-        if let Ok(bytes) = state::read_small(&self.path)
+        let _turn = files::turn(&self.path)?;
+        if let Ok(bytes) = files::read_small(&self.path)
             && let Ok(kept) = serde_json::from_slice(&bytes)
         {
             self.cookies = kept;
         }
         self.cookies.insert(endpoint.to_owned(), cookie);
         let text = serde_json::to_vec_pretty(&self.cookies).map_err(io::Error::other)?;
-        state::write(&self.path, &text)
+        files::write(&self.path, &text)
     }
 }
 
@@ -95,7 +95,7 @@ impl StoredCookie {
 }
 
 fn set_aside(path: &Path) -> String {
-    let (aside, path) = (state::set_aside(path), path.display());
+    let (aside, path) = (files::set_aside(path), path.display());
     match aside {
         Ok(aside) => format!("{path} was damaged, so it was renamed to {}", aside.display()),
         Err(error) => format!("{path} is damaged and cannot be renamed: {error}"),

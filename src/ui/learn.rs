@@ -2,6 +2,7 @@
 //! learner.
 
 mod diagram;
+mod keys;
 mod robot;
 mod screen;
 mod show;

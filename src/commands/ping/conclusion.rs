@@ -9,13 +9,13 @@ use super::journal::Journal;
 use super::{PingArgs, aws};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
+use crate::files;
 use crate::os;
 use crate::ping::modes::Diagnosis;
 use crate::ping::observation::PeerCertificate;
 use crate::ping::report::{json, ticket};
 use crate::ping::{self, Observations};
 use crate::redis_url::{Target, UrlError};
-use crate::state;
 use crate::ui;
 
 /// Reports that the URL is not valid.
@@ -86,7 +86,7 @@ fn save_certificates(path: Option<&Path>, seen: &Observations, exit: Exit) -> Ex
         .as_ref()
         .is_some_and(|tls| tls.certificate_problem.is_none());
     let pem: String = chain.iter().map(PeerCertificate::pem).collect();
-    match state::write(path, pem.as_bytes()) {
+    match files::write(path, pem.as_bytes()) {
         Ok(()) => {
             ui::ping::saved_certificates(path, chain, is_verified);
             exit
@@ -107,7 +107,7 @@ pub(super) fn write_report(path: Option<&Path>, mut report: Value, journal: &Jou
     let Some(path) = path else { return exit };
     report["ticket"] = ticket::describe(journal.started, &journal.seen);
     report["attempts"] = journal.attempts.clone().into();
-    match state::write(path, ui::ping::report_text(&report).as_bytes()) {
+    match files::write(path, ui::ping::report_text(&report).as_bytes()) {
         Ok(()) => exit,
         Err(error) => not_written("the report", path, error, exit),
     }

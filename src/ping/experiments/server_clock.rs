@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use redis::cmd;
 
 use super::INSIDE_TLS;
+use crate::clock::unix_now;
 use crate::deadline::Deadline;
 use crate::ping::response::{Response, ask, items, text};
 use crate::ping::rungs::tcp::{self, SegmentSize};
@@ -26,5 +27,5 @@ pub(in crate::ping) async fn server_clock_ahead(
         return None;
     };
     let seconds: i64 = items(Some(&reply)).first().and_then(text)?.parse().ok()?;
-    Some(seconds.saturating_sub(tls::clock()))
+    Some(seconds.saturating_sub(unix_now()))
 }

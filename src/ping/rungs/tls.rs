@@ -1,6 +1,10 @@
 //! The TLS rung, which performs one handshake, and records the server's certificate even if it is rejected.
 
 mod certificate;
+mod config;
+mod pem_file;
+mod problem;
+mod trusted_cas;
 mod verify;
 mod wider_offer;
 
@@ -16,16 +20,17 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::clock::unix_now;
 use crate::deadline::Deadline;
 use crate::os;
 use crate::ping::observation::{CertificateProblem, Handshake, PeerCertificate, TlsResult};
 use crate::redis_client::Stream;
 use crate::redis_url::Trust;
 use crate::sanitize;
-use verify::{SeenTls, recording_config, unverified_config};
+use config::{recording_config, unverified_config};
+use verify::SeenTls;
 
-pub(in crate::ping) use verify::clock;
-pub(crate) use verify::config;
+pub(crate) use config::config;
 pub(in crate::ping) use wider_offer::observe as wider_offer;
 
 /// Performs the handshake. Returns a stream only if the certificate is accepted, or with `--insecure`.
@@ -60,7 +65,7 @@ pub(crate) async fn observe(
         version: stream.as_ref().and_then(version),
         took: started.elapsed(),
         packets,
-        clock: verify::clock(),
+        clock: unix_now(),
         trusted: seen.trusted,
         client_certificate: seen.client_certificate,
         client_certificate_request: seen.client_certificate_request,

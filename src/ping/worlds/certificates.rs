@@ -12,7 +12,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tempfile::NamedTempFile;
 
-use super::world::Port;
+use super::parts::Port;
 
 /// The host name in the certificates.
 pub(super) const NAME: &str = "cache.example";

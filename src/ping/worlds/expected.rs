@@ -1,10 +1,11 @@
 //! Determines which verdicts are right in a world. Each broken part has its causes, and the lowest broken
 //! part decides.
 
-use super::world::{
+use super::parts::{
     Acl, CutAt, CutBy, CutOn, Db, Door, Extra, Host, Lacks, Login, Name, Path, Port, Proxy, Role, Scheme,
-    Speed, State, World,
+    Speed, State,
 };
+use super::world::World;
 use crate::ping::WriteCheck;
 use crate::ping::causes::Cause;
 

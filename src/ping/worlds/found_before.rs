@@ -8,11 +8,11 @@
 use std::sync::Arc;
 
 use super::certificates::Certificates;
-use super::world::World;
-use super::world::{
+use super::parts::{
     Acl::*, CutAt::*, CutBy::*, CutOn::*, Db::*, Door::*, Lacks::*, Login::*, Proxy::*, Role::*, Scheme::*,
     State::*,
 };
+use super::world::World;
 use super::{block_on, check_patiently};
 use crate::ping::WriteCheck::Run;
 

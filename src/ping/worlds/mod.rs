@@ -15,8 +15,10 @@ mod certificates;
 mod expected;
 mod found_before;
 mod observe;
+mod parts;
 mod peer;
 mod scripted_redis;
+mod scripted_replies;
 mod world;
 
 use std::collections::{BTreeMap, HashSet};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::certificates::{self, Certificates};
+use super::parts::{Db, From, Host, Login, Name, Path, Scheme};
 use super::peer::Peer;
-use super::world::{Db, From, Host, Login, Name, Path, Scheme, World};
+use super::world::World;
 use super::{PASSWORD, USER};
 use crate::deadline::Deadline;
 use crate::os::Icmp;

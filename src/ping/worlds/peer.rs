@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::certificates::Certificates;
+use super::parts::{Door, Port, Proxy};
 use super::scripted_redis::{Next, Session};
-use super::world::{Door, Port, Proxy, World};
+use super::world::World;
 use crate::practice::{RequestLimits, RequestReader};
 
 /// The scripted server. It stops when dropped.

@@ -1,13 +1,14 @@
-//! Redis's replies to the commands that `ping` sends. The checks before each command are in the same order as
-//! in `processCommand` in Redis 7.
+//! A Redis server with the faults of a world. Before a command runs, it is checked in the same order as in
+//! `processCommand` in Redis 7.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::world::{Acl, CutAt, CutBy, CutOn, Db, Extra, Lacks, Login, Proxy, Role, Speed, State, World};
+use super::parts::{Acl, CutAt, CutBy, CutOn, Lacks, Login, Proxy, Role, Speed, State};
+use super::scripted_replies::{OTHER_NODE, bulk, slot};
+use super::world::World;
 use super::{PASSWORD, USER};
-use crate::ping::observation::SLOTS;
 
 /// The delay of a slow reply.
 const DELAY: Duration = Duration::from_millis(30);
@@ -27,15 +28,15 @@ pub(super) enum Next {
 
 /// A client connection.
 pub(super) struct Session {
-    world: World,
-    address: SocketAddr,
+    pub(super) world: World,
+    pub(super) address: SocketAddr,
     /// The number of the connection, counted from 0.
     number: usize,
     is_logged_in: bool,
-    is_in_transaction: bool,
+    pub(super) is_in_transaction: bool,
     /// The most recent error since MULTI.
-    refused: Option<String>,
-    queued: usize,
+    pub(super) refused: Option<String>,
+    pub(super) queued: usize,
     pings: usize,
     has_replied: bool,
 }
@@ -150,14 +151,34 @@ impl Session {
         if let Some(error) = forbidden(world.acl, name) {
             return Err(error);
         }
-        let is_write = matches!(name, "HSET" | "HINCRBY" | "EXPIRE" | "DEL");
+        if let Some(refusal) = self.refusal(name) {
+            return Err(refusal.into());
+        }
+        if let Some(key) = arguments.first().filter(|_| is_write(name) || name == "HGETALL")
+            && world.is_cluster()
+            && let slot = slot(key)
+            && slot >= OTHER_NODE
+        {
+            return Err(format!("MOVED {slot} 127.0.0.1:{}", self.other_port()));
+        }
+        if self.is_in_transaction && !matches!(name, "EXEC" | "DISCARD") {
+            self.queued += 1;
+            return Ok("+QUEUED".into());
+        }
+        self.run(name, arguments)
+    }
+
+    /// Returns the error reply to a command that the server refuses because of its state or role.
+    fn refusal(&self, name: &str) -> Option<&'static str> {
+        let world = self.world;
+        let is_write = is_write(name);
         let is_served = match name {
             // These commands may be sent at any time.
             "HELLO" | "MULTI" | "EXEC" | "DISCARD" => true,
             "ECHO" | "SELECT" | "ROLE" | "INFO" | "CONFIG" => world.state != State::Busy,
             _ => false,
         };
-        let refusal = match world.state {
+        Some(match world.state {
             State::Misconf if is_write || name == "PING" => {
                 "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
                  Commands that may modify the data set are disabled."
@@ -181,23 +202,8 @@ impl Session {
             _ if world.role == Role::ClusterDown && (is_write || name == "HGETALL") => {
                 "CLUSTERDOWN The cluster is down"
             }
-            _ => "",
-        };
-        if !refusal.is_empty() {
-            return Err(refusal.into());
-        }
-        if let Some(key) = arguments.first().filter(|_| is_write || name == "HGETALL")
-            && world.is_cluster()
-            && let slot = slot(key)
-            && slot >= OTHER_NODE
-        {
-            return Err(format!("MOVED {slot} 127.0.0.1:{}", self.other_port()));
-        }
-        if self.is_in_transaction && !matches!(name, "EXEC" | "DISCARD") {
-            self.queued += 1;
-            return Ok("+QUEUED".into());
-        }
-        self.run(name, arguments)
+            _ => return None,
+        })
     }
 
     fn supports(&self, name: &str) -> bool {
@@ -256,227 +262,15 @@ impl Session {
             Err("WRONGPASS invalid username-password pair or user is disabled.".into())
         }
     }
+}
 
-    fn run(&mut self, name: &str, arguments: &[&str]) -> Result<String, String> {
-        let world = self.world;
-        Ok(match (name, arguments) {
-            ("PING", _) => "+PONG".into(),
-            ("ECHO", [value]) => bulk(value),
-            ("SELECT", [_]) if world.is_cluster() => {
-                return Err("ERR SELECT is not allowed in cluster mode".into());
-            }
-            ("SELECT", _) if world.db == Db::DbTooHigh => return Err("ERR DB index is out of range".into()),
-            ("SELECT", _) => "+OK".into(),
-            ("HGETALL", _) => "*0".into(),
-            ("HELLO", _) => array(&[
-                bulk("server"),
-                bulk("redis"),
-                bulk("version"),
-                bulk(self.version()),
-                bulk("proto"),
-                ":2".into(),
-                bulk("mode"),
-                bulk(self.mode()),
-                bulk("role"),
-                bulk(if world.is_replica() { "replica" } else { "master" }),
-            ]),
-            ("ROLE", _) => self.role(),
-            ("INFO", _) => bulk(&self.info()),
-            ("CONFIG", [_, "timeout"]) => {
-                let limit = if world.extra == Extra::IdleLimit {
-                    "300"
-                } else {
-                    "0"
-                };
-                array(&[bulk("timeout"), bulk(limit)])
-            }
-            ("CONFIG", [_, "min-*-to-write"]) => {
-                let replicas = if world.state == State::NoReplicas {
-                    "1"
-                } else {
-                    "0"
-                };
-                array(&[bulk("min-replicas-to-write"), bulk(replicas)])
-            }
-            ("CLUSTER", _) if !world.is_cluster() => {
-                return Err("ERR This instance has cluster support disabled".into());
-            }
-            ("CLUSTER", ["INFO"]) => bulk(&self.cluster_info()),
-            ("CLUSTER", ["MYID"]) => bulk("node1"),
-            ("CLUSTER", _) => self.cluster_slots(),
-            ("SENTINEL", _) => array(&[array(&[
-                bulk("name"),
-                bulk("mymaster"),
-                bulk("ip"),
-                bulk("10.0.3.5"),
-                bulk("port"),
-                bulk("6379"),
-            ])]),
-            ("TIME", _) => {
-                let now = crate::ping::rungs::tls::clock();
-                array(&[bulk(&now.to_string()), bulk("0")])
-            }
-            ("MULTI", _) => {
-                self.is_in_transaction = true;
-                (self.queued, self.refused) = (0, None);
-                "+OK".into()
-            }
-            ("EXEC" | "DISCARD", _) if !self.is_in_transaction => {
-                return Err(format!("ERR {name} without MULTI"));
-            }
-            ("DISCARD", _) => {
-                self.is_in_transaction = false;
-                "+OK".into()
-            }
-            ("EXEC", _) => {
-                self.is_in_transaction = false;
-                if self.refused.take().is_some() {
-                    return Err("EXECABORT Transaction discarded because of previous errors.".into());
-                }
-                array(&vec![":1".to_owned(); self.queued])
-            }
-            ("HSET" | "HINCRBY" | "EXPIRE" | "DEL", _) => {
-                return Err("ERR value is not an integer or out of range".into());
-            }
-            _ => {
-                return Err(format!(
-                    "ERR unknown command '{name}', with args beginning with: "
-                ));
-            }
-        })
-    }
-
-    fn version(&self) -> &'static str {
-        if self.world.lacks == Lacks::IsRedis5 {
-            "5.0.7"
-        } else {
-            "7.0.15"
-        }
-    }
-
-    fn mode(&self) -> &'static str {
-        match self.world.role {
-            Role::Sentinel => "sentinel",
-            _ if self.world.is_cluster() => "cluster",
-            _ => "standalone",
-        }
-    }
-
-    fn is_linked(&self) -> bool {
-        self.world.role != Role::StaleReplica && self.world.state != State::MasterDown
-    }
-
-    fn role(&self) -> String {
-        if self.world.role == Role::Sentinel {
-            return array(&[bulk("sentinel"), array(&[bulk("mymaster")])]);
-        }
-        if self.world.is_replica() {
-            let link = if self.is_linked() { "connected" } else { "connect" };
-            return array(&[
-                bulk("slave"),
-                bulk("10.0.3.5"),
-                ":6379".into(),
-                bulk(link),
-                ":-1".into(),
-            ]);
-        }
-        array(&[bulk("master"), ":0".into(), "*0".into()])
-    }
-
-    fn info(&self) -> String {
-        let world = self.world;
-        let yes_no = |yes: bool| if yes { "1" } else { "0" };
-        let (used, policy) = match world.extra {
-            Extra::EvictsAllKeys => ("50", "allkeys-lru"),
-            Extra::NearlyFull => ("95", "noeviction"),
-            _ => ("50", "noeviction"),
-        };
-        let mut fields = vec![
-            ("redis_version", self.version()),
-            ("redis_mode", self.mode()),
-            ("maxclients", "100"),
-            ("used_memory", used),
-            ("maxmemory", "100"),
-            ("maxmemory_policy", policy),
-            ("loading", yes_no(world.state == State::Loading)),
-            ("cluster_enabled", yes_no(world.is_cluster())),
-        ];
-        fields.push((
-            "connected_clients",
-            if world.extra == Extra::NearlyAllClients {
-                "97"
-            } else {
-                "3"
-            },
-        ));
-        fields.push((
-            "rdb_last_bgsave_status",
-            if world.state == State::Misconf {
-                "err"
-            } else {
-                "ok"
-            },
-        ));
-        if world.state == State::NoReplicas {
-            fields.push(("min_slaves_good_slaves", "0"));
-        }
-        if world.is_replica() {
-            fields.push(("role", "slave"));
-            fields.push(("master_host", "10.0.3.5"));
-            fields.push(("master_port", "6379"));
-            fields.push(("master_link_status", if self.is_linked() { "up" } else { "down" }));
-        } else if world.role != Role::Sentinel {
-            fields.push(("role", "master"));
-        }
-        fields
-            .iter()
-            .map(|(name, value)| format!("{name}:{value}\r\n"))
-            .collect()
-    }
-
-    fn cluster_info(&self) -> String {
-        let (state, missing) = match self.world.role {
-            Role::ClusterDown => ("fail", 5461),
-            Role::ClusterWithHoles => ("ok", 5461),
-            _ => ("ok", 0),
-        };
-        format!(
-            "cluster_state:{state}\r\ncluster_slots_assigned:16384\r\ncluster_slots_ok:{}\r\n\
-             cluster_slots_pfail:0\r\ncluster_slots_fail:{missing}\r\n",
-            16384 - missing
-        )
-    }
-
-    /// Returns the port of the other node. It is either a port without a listener, or the same port again.
-    fn other_port(&self) -> u16 {
-        match self.world.role {
-            Role::ClusterNodeMissing | Role::ClusterUnreachable => 1,
-            _ => self.address.port(),
-        }
-    }
-
-    /// Returns the reply to CLUSTER SLOTS. This node serves half of the slots.
-    fn cluster_slots(&self) -> String {
-        let node = |port: u16, id: &str| array(&[bulk("127.0.0.1"), format!(":{port}"), bulk(id)]);
-        let own = match self.world.role {
-            Role::ClusterUnreachable => 1,
-            _ => self.address.port(),
-        };
-        let last = OTHER_NODE - 1;
-        array(&[
-            array(&[":0".into(), format!(":{last}"), node(own, "node1")]),
-            array(&[
-                format!(":{OTHER_NODE}"),
-                ":16383".into(),
-                node(self.other_port(), "node2"),
-            ]),
-        ])
-    }
+fn is_write(name: &str) -> bool {
+    matches!(name, "HSET" | "HINCRBY" | "EXPIRE" | "DEL")
 }
 
 /// Returns the error reply to a command that the user is not allowed to run.
 fn forbidden(acl: Acl, name: &str) -> Option<String> {
-    let is_write = matches!(name, "HSET" | "HINCRBY" | "EXPIRE" | "DEL");
+    let is_write = is_write(name);
     let is_forbidden = match acl {
         Acl::AllAllowed => false,
         Acl::PingForbidden => name == "PING",
@@ -502,25 +296,4 @@ fn forbidden(acl: Acl, name: &str) -> Option<String> {
         let name = name.to_lowercase();
         format!("NOPERM User {USER} has no permissions to run the '{name}' command")
     })
-}
-
-/// The first slot of the other node of a cluster. The key of the read request is in a higher slot.
-const OTHER_NODE: u16 = 8192;
-
-fn slot(key: &str) -> u16 {
-    crc16::State::<crc16::XMODEM>::calculate(key.as_bytes()) % SLOTS
-}
-
-fn bulk(text: &str) -> String {
-    format!("${}\r\n{text}", text.len())
-}
-
-/// Returns an array reply. The items are passed without their last line end.
-fn array(items: &[String]) -> String {
-    let mut reply = format!("*{}", items.len());
-    for item in items {
-        reply.push_str("\r\n");
-        reply.push_str(item);
-    }
-    reply
 }

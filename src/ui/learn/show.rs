@@ -3,22 +3,87 @@
 use std::time::Duration;
 
 use colored::Colorize as _;
+use dialoguer::console::truncate_str;
 
+use super::diagram;
+use super::keys::sign;
 use super::screen::AT_PAUSE;
-use super::terminal::{Rows, TerminalLearner, sign};
+use super::terminal::{Rows, TerminalLearner};
 use crate::examples::SourceFile;
 use crate::learn::check::{Outcome, ReplyVerdict};
-use crate::learn::learner::{Mark, Offer};
+use crate::learn::connection::Unavailable;
+use crate::learn::learner::{CourseEvent, Mark, Offer};
 use crate::learn::pattern::{self, Pattern};
-use crate::learn::{CodeTab, Lesson, LessonExchange, Quiz};
+use crate::learn::{CodeTab, Lesson, LessonExchange, Quiz, SequenceDiagram};
 use crate::sanitize;
-use crate::ui::{highlight, markdown};
+use crate::ui::{highlight, markdown, prompt};
 
 /// The maximum number of lines of a reply that are shown. CLIENT LIST may return thousands.
 const MOST_REPLY_LINES: usize = 60;
 
 impl TerminalLearner {
-    pub(super) fn lesson(&mut self, lesson: &Lesson, of: usize, step: usize) {
+    /// Shows what happens in the course.
+    pub(super) fn event(&mut self, event: &CourseEvent<'_>) {
+        match event {
+            CourseEvent::Lesson { lesson, of, step } => self.lesson(lesson, *of, *step),
+            CourseEvent::Step { lesson, step } => self.step(lesson, *step),
+            CourseEvent::Prose(text) => self.block(markdown::lines(text, self.screen.width())),
+            CourseEvent::Code { tabs, shown } => self.code(tabs, *shown),
+            CourseEvent::Files { files, language } => self.files(files, language),
+            CourseEvent::Diagram(diagram) => self.diagram(diagram),
+            CourseEvent::Shell(shell) => self.shell(&shell.text),
+            CourseEvent::Commands(transcript) => self.pending_commands(&transcript.exchanges),
+            CourseEvent::Ran(outcome) => self.outcome(outcome),
+            CourseEvent::Checked(_) => {}
+            CourseEvent::Try => self.your_turn(),
+            CourseEvent::Reply(lines) => self.reply(lines),
+            CourseEvent::NotYet(outcome) => self.not_yet(outcome),
+            CourseEvent::Solution(transcript) => {
+                self.screen.put(&"Solution:".bold().to_string());
+                self.commands(&transcript.exchanges);
+                self.say("type it, or press Enter to run it");
+            }
+            CourseEvent::Hint { hint, number, of } => self.hint(&hint.text, *number, *of),
+            CourseEvent::Quiz(quiz) => self.question(quiz),
+            CourseEvent::Answered { quiz, picked } => self.answered(quiz, picked),
+            CourseEvent::Skipped { commands, why, .. } => {
+                self.sample(commands);
+                self.say(why);
+                self.screen.gap();
+            }
+            CourseEvent::Countdown { wait, left, pttl } => {
+                self.countdown(wait.watch.as_deref(), *left, *pttl)
+            }
+            CourseEvent::CountdownOver => {
+                self.screen.clear_line();
+                // The message about the wait is shown before the replies.
+                self.take_back_pending();
+                // Keys that were pressed during the countdown must not answer the next question.
+                prompt::discard_typed();
+            }
+            CourseEvent::Unavailable(unavailable) => self.unavailable(unavailable),
+            CourseEvent::Lessons(standings) => {
+                let lines = super::list_lines(standings, Some(self.screen.width()));
+                self.screen.put_all(lines);
+            }
+            // There is nothing to do, because a person uses a browser.
+            CourseEvent::AppStarted { .. } | CourseEvent::AppStops => {}
+            CourseEvent::CommandOutput => {
+                self.screen.gap_after_others();
+                // Keys that were pressed while the command was running must not answer the next question.
+                prompt::discard_typed();
+            }
+            CourseEvent::CommandFailed { what, .. } => self.marked(Mark::Warning, what),
+            CourseEvent::LessonDone(lesson) => {
+                self.screen.gap();
+                let title = sanitize::line(&lesson.title);
+                self.marked(Mark::Success, &format!("lesson {} done: {title}", lesson.number));
+            }
+            CourseEvent::Message(mark, text) => self.marked(*mark, text),
+        }
+    }
+
+    fn lesson(&mut self, lesson: &Lesson, of: usize, step: usize) {
         self.screen.gap();
         let title = format!("Lesson {} of {of}: {}", lesson.number, lesson.title);
         let title = markdown::wrapped(&title, self.screen.width());
@@ -32,7 +97,7 @@ impl TerminalLearner {
         }
     }
 
-    pub(super) fn step(&mut self, lesson: &Lesson, step: usize) {
+    fn step(&mut self, lesson: &Lesson, step: usize) {
         let of = lesson.steps.len();
         let bar = format!("{}{}", "▰".repeat(step + 1), "▱".repeat(of - step - 1));
         self.screen.gap();
@@ -48,7 +113,7 @@ impl TerminalLearner {
     }
 
     /// Writes the lines, followed by an empty line.
-    pub(super) fn block(&mut self, lines: Vec<String>) {
+    fn block(&mut self, lines: Vec<String>) {
         self.screen.put_all(lines);
         self.screen.gap();
     }
@@ -57,7 +122,7 @@ impl TerminalLearner {
         self.screen.put_all(markdown::wrapped(text, self.screen.width()));
     }
 
-    pub(super) fn marked(&mut self, mark: Mark, text: &str) {
+    fn marked(&mut self, mark: Mark, text: &str) {
         let mark = match mark {
             Mark::Plain => return self.say(text),
             Mark::Success => "✓".green().bold(),
@@ -71,7 +136,7 @@ impl TerminalLearner {
         }
     }
 
-    pub(super) fn code(&mut self, tabs: &[CodeTab], shown: usize) {
+    fn code(&mut self, tabs: &[CodeTab], shown: usize) {
         let Some(tab) = tabs.get(shown) else {
             return;
         };
@@ -95,7 +160,7 @@ impl TerminalLearner {
     }
 
     /// Shows complete files page by page. Here, `q` closes the files, but does not leave the lesson.
-    pub(super) fn files(&mut self, files: &[SourceFile], language: &str) {
+    fn files(&mut self, files: &[SourceFile], language: &str) {
         self.screen.at_pause = "Enter more  q back to the lesson";
         for file in files {
             self.screen.put(&file.path.bold().to_string());
@@ -106,21 +171,67 @@ impl TerminalLearner {
         let _ = self.screen.take_quit();
     }
 
-    pub(super) fn pending_commands(&mut self, exchanges: &[LessonExchange]) {
+    fn diagram(&mut self, diagram: &SequenceDiagram) {
+        let lines = diagram::lines(diagram, self.screen.width() - 2);
+        self.block(lines.iter().map(|line| format!("  {line}")).collect());
+    }
+
+    fn shell(&mut self, text: &str) {
+        let lines = highlight::lines(&sanitize::lines(text), "sh");
+        let prompt = "$".dimmed();
+        self.block(lines.iter().map(|line| format!("  {prompt} {line}")).collect());
+    }
+
+    fn your_turn(&mut self) {
+        let task = "Your turn: type a Redis command, or a key and Enter.";
+        let task = markdown::wrapped(task, self.screen.width());
+        let task = task.into_iter().map(|line| line.bold().to_string());
+        self.screen.put_all(task);
+        self.list_keys = true;
+    }
+
+    fn hint(&mut self, text: &str, number: usize, of: usize) {
+        let title = match of {
+            1 => "Hint".to_owned(),
+            _ => format!("Hint {} of {of}", number + 1),
+        };
+        self.screen.put(&title.cyan().bold().to_string());
+        self.block(markdown::lines(text, self.screen.width()));
+    }
+
+    fn countdown(&mut self, watch: Option<&str>, left: Duration, pttl: Option<i64>) {
+        let seconds = left.as_secs_f64().ceil();
+        let ttl = match (watch, pttl) {
+            (Some(key), Some(pttl)) => format!("  ·  {}", remaining(key, pttl)),
+            _ => String::new(),
+        };
+        let text = format!("waiting {seconds:.0} s{ttl}");
+        self.screen.draw(&truncate_str(&text, self.screen.width(), "…"));
+    }
+
+    fn unavailable(&mut self, unavailable: &Unavailable) {
+        self.marked(Mark::Failure, &format!("Redis: {unavailable}"));
+        if let Some(fix) = unavailable.fixes.first() {
+            self.say(&format!("to fix it: {fix}"));
+        }
+        self.say("your command is not the cause");
+    }
+
+    fn pending_commands(&mut self, exchanges: &[LessonExchange]) {
         let before = self.screen.written;
         self.commands(exchanges);
         let after = self.screen.written;
         self.pending = Some(Rows { before, after });
     }
 
-    pub(super) fn commands(&mut self, exchanges: &[LessonExchange]) {
+    fn commands(&mut self, exchanges: &[LessonExchange]) {
         for exchange in exchanges {
             self.command_line(&exchange.source);
         }
     }
 
     /// Shows commands that are not run, with the expected replies as examples.
-    pub(super) fn sample(&mut self, exchanges: &[LessonExchange]) {
+    fn sample(&mut self, exchanges: &[LessonExchange]) {
         if !exchanges.is_empty() {
             self.screen.put(&"Sample:".dimmed().to_string());
         }
@@ -145,7 +256,7 @@ impl TerminalLearner {
 
     /// Removes from the screen the commands that are about to run, because each is printed again with its
     /// reply.
-    pub(super) fn take_back_pending(&mut self) {
+    fn take_back_pending(&mut self) {
         if let Some(pending) = self.pending.take()
             && pending.after == self.screen.written
         {
@@ -153,7 +264,7 @@ impl TerminalLearner {
         }
     }
 
-    pub(super) fn outcome(&mut self, outcome: &Outcome) {
+    fn outcome(&mut self, outcome: &Outcome) {
         self.take_back_pending();
         self.command_line(&outcome.command);
         self.reply(&outcome.got);
@@ -167,7 +278,7 @@ impl TerminalLearner {
     }
 
     /// Writes a reply, or only its first lines.
-    pub(super) fn reply(&mut self, lines: &[String]) {
+    fn reply(&mut self, lines: &[String]) {
         let shown = lines.iter().take(MOST_REPLY_LINES);
         self.screen
             .put_all(shown.map(|line| sanitize::line(line).yellow().to_string()));
@@ -177,7 +288,7 @@ impl TerminalLearner {
     }
 
     /// Shows which check failed, and why.
-    pub(super) fn not_yet(&mut self, outcome: &Outcome) {
+    fn not_yet(&mut self, outcome: &Outcome) {
         let ReplyVerdict::Differs { expected, why } = &outcome.verdict else {
             return;
         };
@@ -189,7 +300,7 @@ impl TerminalLearner {
         }
     }
 
-    pub(super) fn question(&mut self, quiz: &Quiz) {
+    fn question(&mut self, quiz: &Quiz) {
         self.screen
             .put_all(markdown::lines(&quiz.question, self.screen.width()));
         self.screen.gap();
@@ -210,7 +321,7 @@ impl TerminalLearner {
         self.screen.gap();
     }
 
-    pub(super) fn answered(&mut self, quiz: &Quiz, picked: &[usize]) {
+    fn answered(&mut self, quiz: &Quiz, picked: &[usize]) {
         let answers = picked
             .iter()
             .filter_map(|index| Some((index, quiz.answers.get(*index)?)));
@@ -250,7 +361,7 @@ fn readable(expected: &[String]) -> String {
 }
 
 /// Formats the TTL of a key from the reply to PTTL.
-pub(super) fn remaining(key: &str, pttl: i64) -> String {
+fn remaining(key: &str, pttl: i64) -> String {
     let key = sanitize::line(key);
     match pttl {
         -2 => format!("{key}: no such key"),

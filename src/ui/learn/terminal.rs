@@ -1,17 +1,13 @@
 //! The learner who is a person at the terminal.
 
 use colored::Colorize as _;
-use dialoguer::console::{measure_text_width, truncate_str};
 
-use super::diagram;
+use super::keys::{is_sign, key_line, meaning, of_word, others};
 use super::screen::Screen;
-use super::show::remaining;
-use crate::learn::learner::{CourseEvent, Key, Learner, Mark, Offer, Picked, Typed};
+use crate::learn::learner::{CourseEvent, Key, Learner, Offer, Picked, Typed};
 use crate::learn::{COMPLETIONS, Quiz, prompt_in};
-use crate::sanitize;
 use crate::signals::{Interrupted, Stop};
-use crate::ui::prompt::{self, Assistance, Entry, Key as Pressed, LineEditor, WithoutEcho};
-use crate::ui::{highlight, markdown};
+use crate::ui::prompt::{Assistance, Entry, Key as Pressed, LineEditor, WithoutEcho};
 
 pub(crate) struct TerminalLearner {
     pub(super) screen: Screen,
@@ -19,7 +15,7 @@ pub(crate) struct TerminalLearner {
     /// The rows that show the commands which are about to run. Each command is printed again with its reply.
     pub(super) pending: Option<Rows>,
     /// Whether to list the available keys before the next prompt for a command.
-    list_keys: bool,
+    pub(super) list_keys: bool,
     /// Prevents typed text from being shown while a command runs or the lesson waits.
     _without_echo: Option<WithoutEcho>,
 }
@@ -86,95 +82,7 @@ impl TerminalLearner {
 
 impl Learner for TerminalLearner {
     fn show(&mut self, event: &CourseEvent<'_>) {
-        match event {
-            CourseEvent::Lesson { lesson, of, step } => self.lesson(lesson, *of, *step),
-            CourseEvent::Step { lesson, step } => self.step(lesson, *step),
-            CourseEvent::Prose(text) => self.block(markdown::lines(text, self.screen.width())),
-            CourseEvent::Code { tabs, shown } => self.code(tabs, *shown),
-            CourseEvent::Files { files, language } => self.files(files, language),
-            CourseEvent::Diagram(diagram) => {
-                let lines = diagram::lines(diagram, self.screen.width() - 2);
-                self.block(lines.iter().map(|line| format!("  {line}")).collect());
-            }
-            CourseEvent::Shell(shell) => {
-                let lines = highlight::lines(&sanitize::lines(&shell.text), "sh");
-                let prompt = "$".dimmed();
-                self.block(lines.iter().map(|line| format!("  {prompt} {line}")).collect());
-            }
-            CourseEvent::Commands(transcript) => self.pending_commands(&transcript.exchanges),
-            CourseEvent::Ran(outcome) => self.outcome(outcome),
-            CourseEvent::Checked(_) => {}
-            CourseEvent::Try => {
-                let task = "Your turn: type a Redis command, or a key and Enter.";
-                let task = markdown::wrapped(task, self.screen.width());
-                let task = task.into_iter().map(|line| line.bold().to_string());
-                self.screen.put_all(task);
-                self.list_keys = true;
-            }
-            CourseEvent::Reply(lines) => self.reply(lines),
-            CourseEvent::NotYet(outcome) => self.not_yet(outcome),
-            CourseEvent::Solution(transcript) => {
-                self.screen.put(&"Solution:".bold().to_string());
-                self.commands(&transcript.exchanges);
-                self.say("type it, or press Enter to run it");
-            }
-            CourseEvent::Hint { hint, number, of } => {
-                let title = match of {
-                    1 => "Hint".to_owned(),
-                    _ => format!("Hint {} of {of}", number + 1),
-                };
-                self.screen.put(&title.cyan().bold().to_string());
-                self.block(markdown::lines(&hint.text, self.screen.width()));
-            }
-            CourseEvent::Quiz(quiz) => self.question(quiz),
-            CourseEvent::Answered { quiz, picked } => self.answered(quiz, picked),
-            CourseEvent::Skipped { commands, why, .. } => {
-                self.sample(commands);
-                self.say(why);
-                self.screen.gap();
-            }
-            CourseEvent::Countdown { wait, left, pttl } => {
-                let seconds = left.as_secs_f64().ceil();
-                let ttl = match (&wait.watch, pttl) {
-                    (Some(key), Some(pttl)) => format!("  ·  {}", remaining(key, *pttl)),
-                    _ => String::new(),
-                };
-                let text = format!("waiting {seconds:.0} s{ttl}");
-                self.screen.draw(&truncate_str(&text, self.screen.width(), "…"));
-            }
-            CourseEvent::CountdownOver => {
-                self.screen.clear_line();
-                // The message about the wait is shown before the replies.
-                self.take_back_pending();
-                // Keys that were pressed during the countdown must not answer the next question.
-                prompt::discard_typed();
-            }
-            CourseEvent::Unavailable(unavailable) => {
-                self.marked(Mark::Failure, &format!("Redis: {unavailable}"));
-                if let Some(fix) = unavailable.fixes.first() {
-                    self.say(&format!("to fix it: {fix}"));
-                }
-                self.say("your command is not the cause");
-            }
-            CourseEvent::Lessons(standings) => {
-                let lines = super::list_lines(standings, Some(self.screen.width()));
-                self.screen.put_all(lines);
-            }
-            // There is nothing to do, because a person uses a browser.
-            CourseEvent::AppStarted { .. } | CourseEvent::AppStops => {}
-            CourseEvent::CommandOutput => {
-                self.screen.gap_after_others();
-                // Keys that were pressed while the command was running must not answer the next question.
-                prompt::discard_typed();
-            }
-            CourseEvent::CommandFailed { what, .. } => self.marked(Mark::Warning, what),
-            CourseEvent::LessonDone(lesson) => {
-                self.screen.gap();
-                let title = sanitize::line(&lesson.title);
-                self.marked(Mark::Success, &format!("lesson {} done: {title}", lesson.number));
-            }
-            CourseEvent::Message(mark, text) => self.marked(*mark, text),
-        }
+        self.event(event);
     }
 
     fn press(&mut self, offers: &[Offer]) -> Result<Key, Interrupted> {
@@ -231,7 +139,7 @@ impl Learner for TerminalLearner {
                             self.say("type a Redis command, or ? and Enter for all keys");
                             false
                         }
-                        None if KEYS.iter().any(|(_, sign, _)| *sign == word) => {
+                        None if is_sign(word) => {
                             self.say(&format!("{word} is not a key here; ? lists all keys"));
                             false
                         }
@@ -334,81 +242,6 @@ fn completions(before: &str, keys: &[String]) -> Vec<String> {
             .collect();
     }
     keys.iter().filter(|key| key.starts_with(word)).cloned().collect()
-}
-
-/// The keys, each with its text on the screen, and with words that have the same effect.
-const KEYS: &[(Key, &str, &[&str])] = &[
-    (Key::Next, "Enter", &["", "y", "yes", "next"]),
-    (Key::Hint, "h", &["hint"]),
-    (Key::Solution, "s", &["solution"]),
-    (Key::List, "i", &["list"]),
-    (Key::Language, "l", &["language"]),
-    (Key::Files, "c", &["code"]),
-    (Key::StartCommand, "a", &[]),
-    (Key::Redo, "r", &["redo"]),
-    (Key::Back, "b", &["back"]),
-    (Key::FastLane, "f", &[]),
-    (Key::Ping, "p", &[]),
-    (Key::No, "n", &["no", "skip"]),
-    (Key::Quit, "q", &["quit", "exit"]),
-];
-
-/// Returns what a key press means, or `None` if the key is not offered.
-fn meaning(pressed: &Pressed, offers: &[Offer]) -> Option<Key> {
-    match pressed {
-        Pressed::Enter => offers.first().map(|offer| offer.key),
-        Pressed::Char(character) => of_word(&character.to_lowercase().to_string(), offers),
-        _ => None,
-    }
-}
-
-/// Returns the meaning of a line that consists of a key, or of a word for it.
-fn of_word(word: &str, offers: &[Offer]) -> Option<Key> {
-    let offered = |key: Key| offers.iter().any(|offer| offer.key == key).then_some(key);
-    let word = word.trim().to_lowercase();
-    let mut keys = KEYS.iter();
-    let (key, ..) = keys.find(|(_, sign, words)| *sign == word || words.contains(&word.as_str()))?;
-    // If there is nothing to decline, `n` means the same as [`Key::Next`].
-    offered(*key).or_else(|| (*key == Key::No).then(|| offered(Key::Next)).flatten())
-}
-
-/// Returns the offers in one line of at most `width` columns. If some do not fit, `?` shows them.
-fn key_line(offers: &[Offer], width: usize) -> String {
-    let all: Vec<String> = offers.iter().map(shown).collect();
-    let whole = all.join("  ");
-    if measure_text_width(&whole) <= width {
-        return whole;
-    }
-    let mut kept = vec!["? more".to_owned(), "q quit".to_owned()];
-    let others = offers.iter().filter(|offer| offer.key != Key::Quit);
-    for (next, offer) in others.enumerate() {
-        kept.insert(next, shown(offer));
-        if measure_text_width(&kept.join("  ")) > width {
-            kept.remove(next);
-            break;
-        }
-    }
-    // A very narrow window shows fewer keys, but all of them work.
-    while measure_text_width(&kept.join("  ")) > width && kept.pop().is_some() {}
-    kept.join("  ")
-}
-
-/// Returns the offers without the first one, which Enter selects and the prompt itself shows.
-fn others(offers: &[Offer]) -> &[Offer] {
-    match offers {
-        [first, others @ ..] if first.key == Key::Next => others,
-        _ => offers,
-    }
-}
-
-fn shown(offer: &Offer) -> String {
-    format!("{} {}", sign(offer.key), offer.does)
-}
-
-/// Returns the text for a key on the screen.
-pub(super) fn sign(key: Key) -> &'static str {
-    let found = KEYS.iter().find(|(other, ..)| *other == key);
-    found.map_or("", |(_, sign, _)| sign)
 }
 
 #[cfg(test)]

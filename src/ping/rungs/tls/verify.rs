@@ -1,221 +1,18 @@
-//! Verifies certificates, and records what the server sends. Determines which CAs are trusted.
+//! Verifies certificates, and records what the server sends.
 
-use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read as _};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ResolvesClientCert, WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{WebPkiSupportedAlgorithms, ring};
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::client::verify_server_name;
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::certificate::{self, NamePath};
+use super::problem::problem;
+use super::trusted_cas::Trusted;
 use crate::ping::observation::{CertificateProblem, PeerCertificate, TrustedCas};
-use crate::redis_url::Trust;
-use crate::sanitize;
-
-/// Returns the TLS configuration of all connections. It trusts the system's CAs (or those in `SSL_CERT_FILE`)
-/// and those in `--ca`.
-///
-/// # Errors
-///
-/// Returns a message if the file in `--ca`, `--cert` or `--key` cannot be used.
-pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, String> {
-    recording_config(trust, &Arc::default())
-}
-
-/// Returns a client configuration that also records what the server sends.
-pub(super) fn recording_config(trust: &Trust, seen: &Arc<SeenTls>) -> Result<ClientConfig, String> {
-    let provider = Arc::new(ring::default_provider());
-    let client = match (&trust.cert, &trust.key) {
-        (Some(cert), Some(path)) => {
-            let key = open(path)
-                .and_then(PrivateKeyDer::from_pem_reader)
-                .map_err(|error| format!("--key {}: {}", shown(path), pem_error("private key", &error)))?;
-            let certified = CertifiedKey::from_der(certificates("--cert", cert)?, key, &provider)
-                .map_err(|error| format!("--cert and --key do not match: {error}"))?;
-            Some(Arc::new(certified))
-        }
-        _ => None,
-    };
-    seen.update(|seen| {
-        let certificate = client.as_ref().and_then(|client| client.cert.first());
-        seen.client_certificate = certificate.and_then(|der| certificate::read(der, clock()));
-    });
-    let trusted = Trusted::load(trust)?;
-    seen.update(|seen| seen.trusted = trusted.summary.clone());
-    let verifier = Verifier {
-        trusted: Some(trusted),
-        accepts_all: trust.is_insecure,
-        seen: seen.clone(),
-        algorithms: provider.signature_verification_algorithms,
-    };
-    with_verifier(verifier, client)
-}
-
-/// Returns a configuration that accepts any certificate. It is used to find out whether a server speaks TLS.
-pub(super) fn unverified_config(seen: &Arc<SeenTls>) -> Result<ClientConfig, String> {
-    let verifier = Verifier {
-        trusted: None,
-        accepts_all: true,
-        seen: seen.clone(),
-        algorithms: ring::default_provider().signature_verification_algorithms,
-    };
-    with_verifier(verifier, None)
-}
-
-fn with_verifier(verifier: Verifier, client: Option<Arc<CertifiedKey>>) -> Result<ClientConfig, String> {
-    let seen = verifier.seen.clone();
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions();
-    Ok(builder
-        .map_err(|error| error.to_string())?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_cert_resolver(Arc::new(ClientCertificate { client, seen })))
-}
-
-/// Returns the time on this host's clock, in seconds since 1970.
-pub(in crate::ping) fn clock() -> i64 {
-    UnixTime::now().as_secs().cast_signed()
-}
-
-/// Sends the certificate in `--cert` if the server requests one, and records the request.
-#[derive(Debug)]
-struct ClientCertificate {
-    client: Option<Arc<CertifiedKey>>,
-    seen: Arc<SeenTls>,
-}
-
-impl ResolvesClientCert for ClientCertificate {
-    fn resolve(&self, issuers: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.seen
-            .update(|seen| seen.client_certificate_request = Some(certificate::read_names(issuers)));
-        self.client.clone()
-    }
-
-    fn has_certs(&self) -> bool {
-        self.client.is_some()
-    }
-}
-
-/// The trusted certificates: those of the system, and those in `--ca`.
-#[derive(Debug)]
-struct Trusted {
-    certificates: Vec<CertificateDer<'static>>,
-    summary: TrustedCas,
-    /// `None` if there is no CA at all, as in minimal containers. webpki needs at least one.
-    verifier: Option<Arc<WebPkiServerVerifier>>,
-}
-
-impl Trusted {
-    fn load(trust: &Trust) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        let mut all = rustls_native_certs::load_native_certs().certs;
-        // Certificates that cannot be parsed are skipped. If one of them was needed, the server's certificate
-        // is reported as untrusted.
-        roots.add_parsable_certificates(all.iter().cloned());
-        if let Some(path) = &trust.ca {
-            for certificate in certificates("--ca", path)? {
-                let added = roots.add(certificate.clone());
-                added.map_err(|error| format!("--ca {}: {error}", shown(path)))?;
-                all.push(certificate);
-            }
-        }
-        let verifier = (!roots.is_empty()).then(|| {
-            let provider = Arc::new(ring::default_provider());
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()
-        });
-        Ok(Self {
-            summary: summary(all.len()),
-            certificates: all,
-            verifier: verifier
-                .transpose()
-                .map_err(|error| format!("cannot use the trusted CAs: {error}"))?,
-        })
-    }
-}
-
-/// Describes where the trusted CAs come from. These variables replace the system's CAs (`openssl-env(7)`).
-fn summary(count: usize) -> TrustedCas {
-    let variables = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(|name| {
-        let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
-        let fault = unreadable(name, &value);
-        let fault = fault.or_else(|| (count == 0).then(|| "contains no PEM certificate".into()));
-        Some(((name, shown(Path::new(&value))), fault))
-    });
-    // The sort is stable, and puts a variable with a fault first.
-    let mut variables: Vec<_> = variables.collect();
-    variables.sort_by_key(|(_, fault)| fault.is_none());
-    let (variable, fault) = variables.into_iter().next().unzip();
-    TrustedCas {
-        count,
-        variable,
-        fault: fault.flatten(),
-    }
-}
-
-/// Returns why the file or folder in a variable cannot be read.
-fn unreadable(variable: &str, value: &OsStr) -> Option<String> {
-    let found = if variable == "SSL_CERT_FILE" {
-        std::fs::File::open(value)
-            .and_then(|file| file.metadata())
-            .map(|found| found.is_file())
-    } else {
-        // The value may list several folders. The first is enough for the message.
-        let first = std::env::split_paths(value).next().unwrap_or_default();
-        std::fs::read_dir(first).map(|_| true)
-    };
-    match found {
-        Ok(true) => None,
-        Ok(false) => Some("is not a file".into()),
-        Err(error) => Some(format!(
-            "cannot be read: {}",
-            super::super::tcp::errno_text(&error)
-        )),
-    }
-}
-
-fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let error = |message: String| format!("{option} {}: {message}", shown(path));
-    let all: Vec<_> = open(path)
-        .and_then(|file| CertificateDer::pem_reader_iter(file).collect())
-        .map_err(|cause| error(pem_error("certificate", &cause)))?;
-    if all.is_empty() {
-        Err(error("the file contains no PEM certificate".into()))
-    } else {
-        Ok(all)
-    }
-}
-
-/// Maximum size of a PEM file in bytes. It prevents a device such as /dev/zero from filling the memory.
-const MAX_PEM_BYTES: u64 = 16 * 1024 * 1024;
-
-fn open(path: &Path) -> Result<impl BufRead + use<>, pem::Error> {
-    let file = File::open(path).map_err(pem::Error::Io)?;
-    Ok(BufReader::new(file.take(MAX_PEM_BYTES)))
-}
-
-/// Describes why the file cannot be used: it cannot be read, or it does not contain what is needed.
-fn pem_error(wanted: &str, error: &pem::Error) -> String {
-    match error {
-        pem::Error::Io(error) => format!(
-            "cannot be read ({}); check the path and its permissions",
-            super::super::tcp::errno_text(error)
-        ),
-        other => format!("the file contains no PEM {wanted} ({other})"),
-    }
-}
-
-fn shown(path: &Path) -> String {
-    sanitize::line(&path.display().to_string()).into_owned()
-}
 
 /// What the server sent during the handshake, whether or not it is accepted.
 #[derive(Debug, Default)]
@@ -237,20 +34,20 @@ impl SeenTls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn update(&self, change: impl FnOnce(&mut Seen)) {
+    pub(super) fn update(&self, change: impl FnOnce(&mut Seen)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
 /// Records the certificates, then verifies them with webpki.
 #[derive(Debug)]
-struct Verifier {
+pub(super) struct Verifier {
     /// The trusted CAs, or `None` if certificates are not verified.
-    trusted: Option<Trusted>,
+    pub(super) trusted: Option<Trusted>,
     /// Whether to continue if the certificate is invalid. The problem is recorded nevertheless.
-    accepts_all: bool,
-    seen: Arc<SeenTls>,
-    algorithms: WebPkiSupportedAlgorithms,
+    pub(super) accepts_all: bool,
+    pub(super) seen: Arc<SeenTls>,
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
 /// Signature algorithms that ring does not support (RFC 8446, 4.2.3): ECDSA with P-521, and RSA-PSS keys.
@@ -402,96 +199,4 @@ impl Verifier {
         });
         if self.accepts_all { Ok(()) } else { Err(error) }
     }
-}
-
-/// Determines what is wrong with a certificate that webpki has rejected.
-fn problem(
-    error: &Error,
-    path: &NamePath,
-    own: Option<&PeerCertificate>,
-    name: &ServerName<'_>,
-) -> CertificateProblem {
-    use CertificateError as Fault;
-    let Error::InvalidCertificate(fault) = error else {
-        return CertificateProblem::Invalid(plain(error));
-    };
-    match fault {
-        Fault::Expired | Fault::ExpiredContext { .. } => return CertificateProblem::Expired,
-        Fault::NotValidYet | Fault::NotValidYetContext { .. } => return CertificateProblem::NotValidYet,
-        Fault::NotValidForName | Fault::NotValidForNameContext { .. } => {
-            return match own {
-                Some(own) if names_only_in_subject(own, name) => CertificateProblem::Unsupported(
-                    "the certificate has no subjectAltName; its name is only the subject's common name"
-                        .into(),
-                ),
-                _ => CertificateProblem::OtherName,
-            };
-        }
-        Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => {
-            return CertificateProblem::Invalid(
-                "the certificate's extendedKeyUsage does not include serverAuth".into(),
-            );
-        }
-        _ => {}
-    }
-    if !path.is_trusted {
-        // A self-signed certificate only needs to be trusted, whatever else is unusual about it.
-        let is_signed_by_another = own.is_some_and(|own| !own.is_self_signed);
-        return match fault {
-            Fault::BadSignature if is_signed_by_another => CertificateProblem::WrongSignature,
-            _ => CertificateProblem::UnknownIssuer,
-        };
-    }
-    match (&path.unsupported, fault) {
-        (Some(what), _) => CertificateProblem::Unsupported(what.clone()),
-        (None, Fault::UnknownIssuer | Fault::BadSignature) => CertificateProblem::WrongSignature,
-        (None, Fault::BadEncoding) => CertificateProblem::Unsupported(
-            "a certificate in the chain is not encoded as strictly as X.509 requires".into(),
-        ),
-        (None, Fault::Other(reason)) if reason.to_string().contains("CaUsedAsEndEntity") => {
-            CertificateProblem::Unsupported(
-                "the server's certificate is a CA certificate (basicConstraints CA:TRUE)".into(),
-            )
-        }
-        (
-            None,
-            Fault::UnsupportedSignatureAlgorithmContext { .. }
-            | Fault::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
-        ) => CertificateProblem::Unsupported(
-            "a certificate in the chain has a signature with an unsupported algorithm".into(),
-        ),
-        (None, other) => CertificateProblem::Invalid(plain(other)),
-    }
-}
-
-/// Whether the name is only in the subject's common names, where old clients look for it (RFC 2818, 3.1).
-fn names_only_in_subject(own: &PeerCertificate, name: &ServerName<'_>) -> bool {
-    let ServerName::DnsName(name) = name else {
-        return false;
-    };
-    let name = name.as_ref();
-    let is_match = |common: &String| match common.strip_prefix("*.") {
-        Some(parent) => name
-            .split_once('.')
-            .is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(parent)),
-        None => common.eq_ignore_ascii_case(name),
-    };
-    own.names.is_empty() && own.common_names.iter().any(is_match)
-}
-
-/// Returns the library's message. Splits a name such as `UnhandledCriticalExtension` into words.
-fn plain(error: &impl ToString) -> String {
-    let text = error.to_string();
-    let text = sanitize::line(&text);
-    if text.contains(' ') {
-        return text.into_owned();
-    }
-    let mut words = String::new();
-    for letter in text.chars() {
-        if letter.is_ascii_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.push(letter.to_ascii_lowercase());
-    }
-    words
 }

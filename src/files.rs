@@ -1,0 +1,91 @@
+//! Reads and writes files such that other processes, other users and crashes do no harm.
+
+mod atomic;
+mod lock;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub(crate) use atomic::{NewFile, write};
+pub(crate) use lock::{open_lock, turn};
+
+const MOST_BYTES: u64 = 1024 * 1024;
+
+/// Reads a regular file of at most 1 MB.
+///
+/// # Errors
+///
+/// Returns an error if this is not a regular file of that size, or if it cannot be read.
+pub(crate) fn read_small(file: &Path) -> io::Result<Vec<u8>> {
+    if fs::metadata(file)?.len() > MOST_BYTES {
+        return Err(io::Error::other("larger than 1 MB"));
+    }
+    read(file)
+}
+
+/// Reads a regular file. Other files are refused, because reading from a FIFO, for example, could block
+/// forever.
+///
+/// # Errors
+/// Returns an error if there is no such file, or it cannot be read.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    check_regular(path)?;
+    fs::read(path)
+}
+
+fn check_regular(path: &Path) -> io::Result<()> {
+    if fs::metadata(path)?.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+}
+
+/// Whether a file belongs to this user or to root.
+#[cfg(unix)]
+fn is_trusted(found: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    [0, rustix::process::geteuid().as_raw()].contains(&found.uid())
+}
+
+#[cfg(not(unix))]
+fn is_trusted(_: &fs::Metadata) -> bool {
+    true
+}
+
+/// Renames a damaged file to an unused name, and returns that name.
+///
+/// # Errors
+/// Returns an error if the file cannot be renamed.
+pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut number = 1;
+    let aside = loop {
+        let aside = path.with_extension(format!("damaged-{number}"));
+        if fs::symlink_metadata(&aside).is_err() {
+            break aside;
+        }
+        number += 1;
+    };
+    fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_damaged_file_does_not_take_the_place_of_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jar.json");
+        let kept = ["one", "two"].map(|text| {
+            fs::write(&path, text).unwrap();
+            set_aside(&path).unwrap()
+        });
+        assert_eq!(
+            kept.map(|aside| fs::read_to_string(aside).unwrap()),
+            ["one", "two"]
+        );
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,238 @@
+//! Writes files atomically.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::NamedTempFile;
+
+use super::is_trusted;
+
+/// Writes a file atomically, so that only its owner can read it. A device, a pipe or /dev/stdout is written
+/// to, not replaced.
+///
+/// A symbolic link to a file is replaced, not followed: in a shared folder such as /tmp, another user may
+/// have created the link.
+///
+/// # Errors
+/// Returns an error if the file cannot be written. In this case, the file is unchanged.
+pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    match kind(path)? {
+        Kind::Device => {
+            // /dev/stdout may be a file that the shell has already truncated.
+            let mut file = OpenOptions::new().append(true).open(path)?;
+            file.write_all(content)
+        }
+        Kind::Replaceable => {
+            let mut new = NewFile::beside(path)?;
+            new.file().write_all(content)?;
+            new.replace()
+        }
+    }
+}
+
+/// How to write to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The path is opened, because it is a device, a pipe, or a file in /dev or /proc.
+    Device,
+    /// The file is replaced, or created if it does not exist.
+    Replaceable,
+}
+
+/// The maximum number of symbolic links that are followed, as in Linux.
+const MOST_LINKS: usize = 40;
+
+/// Determines how to write to a path. Only links that belong to this user or to root are followed.
+fn kind(path: &Path) -> io::Result<Kind> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let folder = path.parent().unwrap_or(&path);
+        let is_special = |folder: &Path| folder.starts_with("/dev") || folder.starts_with("/proc");
+        if is_special(folder) && !folder.starts_with("/dev/shm") {
+            return Ok(Kind::Device);
+        }
+        let Ok(found) = fs::symlink_metadata(&path) else {
+            return Ok(Kind::Replaceable);
+        };
+        if found.is_symlink() && is_trusted(&found) {
+            path = folder.join(fs::read_link(&path)?);
+            continue;
+        }
+        if found.is_file() || found.is_dir() || found.is_symlink() {
+            return Ok(Kind::Replaceable);
+        }
+        if is_trusted(&found) {
+            return Ok(Kind::Device);
+        }
+        let problem = "it is a device or a pipe of another user";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
+    }
+    Ok(Kind::Replaceable)
+}
+
+/// A temporary file that replaces another file when it is complete. Only its owner can read it.
+pub(crate) struct NewFile {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// Creates an empty file in the folder of `path`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a file cannot be created there.
+    pub(crate) fn beside(path: &Path) -> io::Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let start: String = name.chars().take(NAME_CHARACTERS).collect();
+        let prefix = format!(".{start}.");
+        remove_left_behind(folder, &prefix);
+        // tempfile chooses a random name, creates the file with O_EXCL and mode 0600, and removes it on drop.
+        let file = tempfile::Builder::new()
+            .prefix(&prefix)
+            .suffix(SUFFIX)
+            .tempfile_in(folder)?;
+        // The lock shows other processes that this one is still running. Without a lock, they keep the file
+        // for a day.
+        let _ = file.as_file().try_lock();
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+        })
+    }
+
+    pub(crate) fn file(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    /// Waits until the contents are on the disk, and then renames the file.
+    ///
+    /// # Errors
+    /// Returns an error if the disk is full or the file cannot be renamed. The file at the path is then unchanged.
+    pub(crate) fn replace(self) -> io::Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist(self.path)?;
+        Ok(())
+    }
+}
+
+/// How many characters of the file's name the temporary file's name contains. Names are limited to 255 bytes.
+const NAME_CHARACTERS: usize = 50;
+
+/// The suffix of the names of temporary files.
+const SUFFIX: &str = ".sessiontut-new";
+
+/// The minimum age of a temporary file that may have been left behind. A process locks its temporary file
+/// directly after creating it.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Removes temporary files that were left behind by processes that were killed.
+fn remove_left_behind(folder: &Path, prefix: &str) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(prefix) && name.ends_with(SUFFIX) && is_left_behind(&entry.path()) {
+            // If the file cannot be removed, the next write tries again.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_left_behind(path: &Path) -> bool {
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return false;
+    };
+    let age = found.modified().ok().and_then(|modified| modified.elapsed().ok());
+    let is_old = age.is_some_and(|age| age > FRESH);
+    let is_locked = || File::open(path).is_ok_and(|file| file.try_lock().is_err());
+    found.is_file() && is_trusted(&found) && is_old && !is_locked()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_file_is_replaced_and_a_link_to_a_device_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [link, device, target] = ["link", "device", "target"].map(|name| folder.path().join(name));
+        fs::write(&target, b"kept").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+        write(&link, b"new").unwrap();
+        write(&device, b"new").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"kept");
+        assert_eq!(fs::read(&link).unwrap(), b"new");
+        assert!(!link.is_symlink() && device.is_symlink());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn standard_output_and_pipes_are_written_and_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let [link, file, pipe] = ["link", "file", "pipe"].map(|name| folder.path().join(name));
+        std::os::unix::fs::symlink("/dev/stdout", &link).unwrap();
+        fs::write(&file, "before ").unwrap();
+        for path in [Path::new("/dev/stdout"), Path::new("/dev/fd/1"), &link] {
+            assert_eq!(kind(path).unwrap(), Kind::Device, "{path:?}");
+        }
+        // This descriptor is like the one that `> file` creates.
+        let open = OpenOptions::new().append(true).open(&file).unwrap();
+        let descriptor = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&open));
+        write(Path::new(&descriptor), b"after").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"before after");
+
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read(pipe).unwrap()
+        });
+        write(&pipe, b"new").unwrap();
+        assert_eq!(reader.join().unwrap(), b"new");
+        assert!(!fs::symlink_metadata(&pipe).unwrap().is_file());
+    }
+
+    #[test]
+    fn the_temporary_file_of_a_killed_process_is_removed_and_that_of_another_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jar.json");
+        let mut running = NewFile::beside(&path).unwrap();
+        running.file().write_all(b"running").unwrap();
+        let old = std::time::SystemTime::now() - Duration::from_secs(60);
+        running.file().set_modified(old).unwrap();
+        let [killed, other] = [".jar.json.aaaaaa", ".other.json.aaaaaa"].map(|name| {
+            let path = folder.path().join(format!("{name}{SUFFIX}"));
+            File::create(&path).unwrap().set_modified(old).unwrap();
+            path
+        });
+        write(&path, b"new").unwrap();
+        assert!(!killed.exists() && other.exists());
+        running.replace().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"running");
+    }
+
+    #[test]
+    fn a_file_is_written_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jar.json");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(write(&folder.path().join("missing/jar.json"), b"x").is_err());
+    }
+}

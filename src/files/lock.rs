@@ -1,0 +1,52 @@
+//! Locks, which processes hold on files beside those that they change.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::check_regular;
+
+/// Opens a lock file that only its owner can read. Creates the file if it does not exist.
+///
+/// # Errors
+/// Returns an error if it cannot be opened or created.
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    match check_regular(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// How long to wait while another process holds the lock of a small file.
+const TURN: Duration = Duration::from_secs(2);
+
+/// How often to try again to take the lock.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// Waits for an exclusive lock on this file. The lock is released when the returned file is dropped.
+///
+/// # Errors
+///
+/// Returns an error if the lock file beside it cannot be opened or locked, or if another process holds the
+/// lock for 2 s.
+pub(crate) fn turn(path: &Path) -> io::Result<File> {
+    let lock = open_lock(&path.with_extension("lock"))?;
+    let until = Instant::now() + TURN;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(RETRY),
+            Err(TryLockError::WouldBlock) => {
+                let text = format!("another process holds the lock on {}", path.display());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+        }
+    }
+}

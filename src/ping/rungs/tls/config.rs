@@ -1,0 +1,97 @@
+//! The configuration of TLS connections: the trusted CAs, and the client certificate.
+
+use std::sync::Arc;
+
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, SignatureScheme};
+
+use super::certificate;
+use super::pem_file::{certificates, open, pem_error, shown};
+use super::trusted_cas::Trusted;
+use super::verify::{SeenTls, Verifier};
+use crate::clock::unix_now;
+use crate::redis_url::Trust;
+
+/// Returns the TLS configuration of all connections. It trusts the system's CAs (or those in `SSL_CERT_FILE`)
+/// and those in `--ca`.
+///
+/// # Errors
+///
+/// Returns a message if the file in `--ca`, `--cert` or `--key` cannot be used.
+pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, String> {
+    recording_config(trust, &Arc::default())
+}
+
+/// Returns a client configuration that also records what the server sends.
+pub(super) fn recording_config(trust: &Trust, seen: &Arc<SeenTls>) -> Result<ClientConfig, String> {
+    let provider = Arc::new(ring::default_provider());
+    let client = match (&trust.cert, &trust.key) {
+        (Some(cert), Some(path)) => {
+            let key = open(path)
+                .and_then(PrivateKeyDer::from_pem_reader)
+                .map_err(|error| format!("--key {}: {}", shown(path), pem_error("private key", &error)))?;
+            let certified = CertifiedKey::from_der(certificates("--cert", cert)?, key, &provider)
+                .map_err(|error| format!("--cert and --key do not match: {error}"))?;
+            Some(Arc::new(certified))
+        }
+        _ => None,
+    };
+    seen.update(|seen| {
+        let certificate = client.as_ref().and_then(|client| client.cert.first());
+        seen.client_certificate = certificate.and_then(|der| certificate::read(der, unix_now()));
+    });
+    let trusted = Trusted::load(trust)?;
+    seen.update(|seen| seen.trusted = trusted.summary.clone());
+    let verifier = Verifier {
+        trusted: Some(trusted),
+        accepts_all: trust.is_insecure,
+        seen: seen.clone(),
+        algorithms: provider.signature_verification_algorithms,
+    };
+    with_verifier(verifier, client)
+}
+
+/// Returns a configuration that accepts any certificate. It is used to find out whether a server speaks TLS.
+pub(super) fn unverified_config(seen: &Arc<SeenTls>) -> Result<ClientConfig, String> {
+    let verifier = Verifier {
+        trusted: None,
+        accepts_all: true,
+        seen: seen.clone(),
+        algorithms: ring::default_provider().signature_verification_algorithms,
+    };
+    with_verifier(verifier, None)
+}
+
+fn with_verifier(verifier: Verifier, client: Option<Arc<CertifiedKey>>) -> Result<ClientConfig, String> {
+    let seen = verifier.seen.clone();
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions();
+    Ok(builder
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_cert_resolver(Arc::new(ClientCertificate { client, seen })))
+}
+
+/// Sends the certificate in `--cert` if the server requests one, and records the request.
+#[derive(Debug)]
+struct ClientCertificate {
+    client: Option<Arc<CertifiedKey>>,
+    seen: Arc<SeenTls>,
+}
+
+impl ResolvesClientCert for ClientCertificate {
+    fn resolve(&self, issuers: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.seen
+            .update(|seen| seen.client_certificate_request = Some(certificate::read_names(issuers)));
+        self.client.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.client.is_some()
+    }
+}

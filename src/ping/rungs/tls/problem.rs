@@ -1,0 +1,100 @@
+//! Determines what is wrong with a certificate that webpki has rejected.
+
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, Error};
+
+use super::certificate::NamePath;
+use crate::ping::observation::{CertificateProblem, PeerCertificate};
+use crate::sanitize;
+
+/// Determines what is wrong with a certificate that webpki has rejected.
+pub(super) fn problem(
+    error: &Error,
+    path: &NamePath,
+    own: Option<&PeerCertificate>,
+    name: &ServerName<'_>,
+) -> CertificateProblem {
+    use CertificateError as Fault;
+    let Error::InvalidCertificate(fault) = error else {
+        return CertificateProblem::Invalid(plain(error));
+    };
+    match fault {
+        Fault::Expired | Fault::ExpiredContext { .. } => return CertificateProblem::Expired,
+        Fault::NotValidYet | Fault::NotValidYetContext { .. } => return CertificateProblem::NotValidYet,
+        Fault::NotValidForName | Fault::NotValidForNameContext { .. } => {
+            return match own {
+                Some(own) if names_only_in_subject(own, name) => CertificateProblem::Unsupported(
+                    "the certificate has no subjectAltName; its name is only the subject's common name"
+                        .into(),
+                ),
+                _ => CertificateProblem::OtherName,
+            };
+        }
+        Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => {
+            return CertificateProblem::Invalid(
+                "the certificate's extendedKeyUsage does not include serverAuth".into(),
+            );
+        }
+        _ => {}
+    }
+    if !path.is_trusted {
+        // A self-signed certificate only needs to be trusted, whatever else is unusual about it.
+        let is_signed_by_another = own.is_some_and(|own| !own.is_self_signed);
+        return match fault {
+            Fault::BadSignature if is_signed_by_another => CertificateProblem::WrongSignature,
+            _ => CertificateProblem::UnknownIssuer,
+        };
+    }
+    match (&path.unsupported, fault) {
+        (Some(what), _) => CertificateProblem::Unsupported(what.clone()),
+        (None, Fault::UnknownIssuer | Fault::BadSignature) => CertificateProblem::WrongSignature,
+        (None, Fault::BadEncoding) => CertificateProblem::Unsupported(
+            "a certificate in the chain is not encoded as strictly as X.509 requires".into(),
+        ),
+        (None, Fault::Other(reason)) if reason.to_string().contains("CaUsedAsEndEntity") => {
+            CertificateProblem::Unsupported(
+                "the server's certificate is a CA certificate (basicConstraints CA:TRUE)".into(),
+            )
+        }
+        (
+            None,
+            Fault::UnsupportedSignatureAlgorithmContext { .. }
+            | Fault::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) => CertificateProblem::Unsupported(
+            "a certificate in the chain has a signature with an unsupported algorithm".into(),
+        ),
+        (None, other) => CertificateProblem::Invalid(plain(other)),
+    }
+}
+
+/// Whether the name is only in the subject's common names, where old clients look for it (RFC 2818, 3.1).
+fn names_only_in_subject(own: &PeerCertificate, name: &ServerName<'_>) -> bool {
+    let ServerName::DnsName(name) = name else {
+        return false;
+    };
+    let name = name.as_ref();
+    let is_match = |common: &String| match common.strip_prefix("*.") {
+        Some(parent) => name
+            .split_once('.')
+            .is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(parent)),
+        None => common.eq_ignore_ascii_case(name),
+    };
+    own.names.is_empty() && own.common_names.iter().any(is_match)
+}
+
+/// Returns the library's message. Splits a name such as `UnhandledCriticalExtension` into words.
+fn plain(error: &impl ToString) -> String {
+    let text = error.to_string();
+    let text = sanitize::line(&text);
+    if text.contains(' ') {
+        return text.into_owned();
+    }
+    let mut words = String::new();
+    for letter in text.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
+}

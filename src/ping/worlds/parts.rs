@@ -1,0 +1,306 @@
+//! The parts of a random world. The first variant of each part is the healthy one.
+//!
+//! All variants have different names, so that a failing world can be printed as code; see
+//! [`super::found_before`].
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// Declares an enum whose first variant is healthy, and a strategy that generates it and mostly returns the
+/// first variant.
+macro_rules! parts {
+    ($($(#[$about:meta])+ $part:ident { $healthy:ident, $($(#[$note:meta])* $broken:ident,)+ })+) => {
+        $(
+            $(#[$about])+
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            #[allow(clippy::enum_variant_names, reason = "worlds print themselves without the names of the enums")]
+            pub(super) enum $part { $healthy, $($(#[$note])* $broken,)+ }
+
+            impl $part {
+                pub(super) const HEALTHY: Self = Self::$healthy;
+
+                /// Returns the strategy. `weight` is how many times as often the part is healthy as not.
+                #[allow(dead_code, reason = "the scheme is chosen together with the port")]
+                pub(super) fn any(weight: u32) -> impl Strategy<Value = Self> {
+                    prop_oneof![
+                        weight => Just(Self::$healthy),
+                        1 => select(&[$(Self::$broken),+][..]),
+                    ]
+                }
+            }
+        )+
+    };
+}
+
+parts! {
+    /// The host in the URL. Lookups and connection attempts are simulated for all hosts except `Here`.
+    Host {
+        Here,
+        Elsewhere,
+        ByAddress,
+        ElastiCache,
+        Azure,
+        Container,
+    }
+
+    /// How the name servers respond to the host name.
+    Name {
+        Resolves,
+        NxDomain,
+        DanglingAlias,
+        NoRecords,
+        ServFail,
+        Nonsense,
+        NameServerSilent,
+        NameServerUnreachable,
+        NameServersDisagree,
+        /// One of two name servers does not respond.
+        ResolvesSlowly,
+        /// A search domain completes the name.
+        ResolvesCompleted,
+    }
+
+    /// What happens to attempts to connect to the host's address.
+    Path {
+        Open,
+        Closed,
+        Dropped,
+        DroppedAfterOneSyn,
+        StuckInThisHost,
+        FirewallRejects,
+        ThisHostRejects,
+        HostUnreachable,
+        NoRoute,
+        NoNeighbour,
+        NoLocalPort,
+        /// The path works, but the first SYN is lost.
+        OpenLosesPackets,
+        /// The path works, but each round trip takes long.
+        OpenFarAway,
+    }
+
+    /// Where `ping` runs.
+    From {
+        Anywhere,
+        InItsNetwork,
+        OnEc2,
+    }
+
+    /// The scheme of the URL.
+    Scheme {
+        PlainUrl,
+        TlsUrl,
+    }
+
+    /// The protocol that the port speaks.
+    Port {
+        PlainPort,
+        TlsPort,
+        /// The port speaks TLS, and its certificate expires soon.
+        TlsExpiresSoon,
+        /// The port speaks TLS, and does not reply to anything else.
+        TlsIgnoresPlain,
+        TlsUntrusted,
+        TlsWrongName,
+        TlsExpired,
+        TlsNotYetValid,
+        TlsExpiredWrongName,
+        TlsUntrustedExpired,
+        TlsWantsClientCertificate,
+        TlsTooOld,
+        TlsNeedsServerName,
+        TlsSilent,
+        TlsCloses,
+        /// The server begins the handshake, but sends nothing more.
+        TlsStallsMidway,
+        TlsClosesMidway,
+    }
+
+    /// How connections are accepted.
+    Door {
+        Redis,
+        ClosesAtOnce,
+        ResetsAtOnce,
+        NeverReplies,
+        /// The server sends FIN at once, but still reads.
+        HalfCloses,
+        /// The server closes the connection without a reply, but only after a while.
+        ClosesLate,
+        /// The server closes all connections except the first.
+        OneConnectionOnly,
+        MaxClients,
+        Protected,
+        Allowlist,
+        ExpectsProxyHeader,
+        SendsProxyHeader,
+        Http,
+        /// The server reports a timeout without any request, as a load balancer does.
+        HttpUnasked,
+        Ssh,
+        Smtp,
+        /// The server sends its banner late.
+        SmtpLate,
+        Mysql,
+        Memcached,
+        EchoService,
+        Binary,
+    }
+
+    /// The login in the URL, and whether the server accepts it.
+    Login {
+        NoLogin,
+        Password,
+        UserAndPassword,
+        PasswordMissing,
+        UserWithoutPassword,
+        WrongPassword,
+        WrongUser,
+        PasswordNotNeeded,
+        UserNotNeeded,
+    }
+
+    /// What the user is not allowed to do.
+    Acl {
+        AllAllowed,
+        PingForbidden,
+        ReadForbidden,
+        OtherKeysOnly,
+        InfoForbidden,
+        EchoForbidden,
+        TutorialOnly,
+        WritesForbidden,
+        HsetForbidden,
+        HincrbyForbidden,
+        ExpireForbidden,
+        DelForbidden,
+        MultiForbidden,
+        ExecForbidden,
+        SelectForbidden,
+        AllForbidden,
+    }
+
+    /// The state of the server.
+    State {
+        Serving,
+        Loading,
+        Busy,
+        Misconf,
+        MasterDown,
+        NoReplicas,
+        OutOfMemory,
+        /// Writes are paused by CLIENT PAUSE WRITE.
+        WritesPaused,
+        QuotaUsedUp,
+        ReadsRefused,
+    }
+
+    /// Another program between `ping` and Redis.
+    Proxy {
+        Direct,
+        /// The proxy replies to PING, and to everything else with an error.
+        NoBackendError,
+        NoBackendCloses,
+        NoBackendSilent,
+        NoBackendHttp,
+        /// The proxy accepts the password and replies to PING, but has no password for Redis.
+        NoBackendLogin,
+        /// Like `NoBackendLogin`, but the proxy forwards PING.
+        NoBackendLoginAtPing,
+        /// A reply to an earlier request arrives first.
+        LateReply,
+        /// The reply to ECHO contains the value of another client.
+        OtherReply,
+    }
+
+    /// The command at which the connection ends or no longer gets replies.
+    CutAt {
+        Nowhere,
+        AtAuth,
+        AtPing,
+        AtSelect,
+        AtRead,
+        AtEcho,
+        AtHello,
+        AtRole,
+        AtInfo,
+    }
+
+    /// How the connection fails.
+    CutBy {
+        Silence,
+        Close,
+        Reset,
+        HalfReply,
+    }
+
+    /// The connections on which the failure happens.
+    CutOn {
+        EveryConnection,
+        FirstConnection,
+    }
+
+    /// What the server does not support.
+    Lacks {
+        Nothing,
+        LacksPing,
+        LacksHello,
+        LacksInfo,
+        LacksInfoAndHello,
+        LacksRead,
+        LacksEcho,
+        LacksConfig,
+        LacksMulti,
+        /// The server is Redis 5, which has neither HELLO nor users.
+        IsRedis5,
+    }
+
+    /// The role of the server.
+    Role {
+        Primary,
+        Replica,
+        /// The replica has lost its primary, but serves stale data.
+        StaleReplica,
+        Sentinel,
+        ClusterNode,
+        ClusterDown,
+        /// The cluster continues to work without some slots.
+        ClusterWithHoles,
+        /// One node of the cluster cannot be reached.
+        ClusterNodeMissing,
+        /// The nodes announce addresses that work only inside their own network.
+        ClusterUnreachable,
+    }
+
+    /// The database in the URL.
+    Db {
+        DbZero,
+        DbThree,
+        DbTooHigh,
+    }
+
+    /// Facts for which there should be a warning.
+    Extra {
+        NothingElse,
+        IdleLimit,
+        NearlyAllClients,
+        EvictsAllKeys,
+        NearlyFull,
+    }
+
+    /// How fast the replies arrive.
+    Speed {
+        Fast,
+        Slow,
+        OneLate,
+        /// The first reply on each connection takes longer than experiments wait.
+        SlowStart,
+        /// All replies together take about as long as the timeout.
+        Crawling,
+    }
+}
+
+impl Path {
+    pub(super) fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::OpenLosesPackets | Self::OpenFarAway)
+    }
+}
