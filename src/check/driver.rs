@@ -8,10 +8,12 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use url::Url;
 
-use super::browser::{Cause, Site, Visitor};
-use super::page::{Form, Page};
+use super::browser::{Cause, Visitor};
+use super::form::Form;
+use super::page::Page;
 use super::progress::Progress;
 use super::settings::{AppPages, Settings};
+use super::site::Site;
 use crate::signals;
 
 /// The cookie of the tutorial's app.

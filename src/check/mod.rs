@@ -10,17 +10,22 @@ mod checks;
 #[doc(hidden)]
 pub mod driver;
 mod exchange;
+mod form;
 pub(crate) mod grader;
+mod html;
+mod judged;
 mod page;
 pub(crate) mod progress;
 pub(crate) mod proxy;
 mod redis_command;
 pub(crate) mod report;
 pub(crate) mod settings;
+pub(crate) mod site;
 
 use checks::CHECKS;
 pub(crate) use checks::Kind;
-use grader::{Grader, NotHeld, not_judged, shown_keys};
+use grader::Grader;
+use judged::{NotHeld, not_judged, shown_keys};
 use proxy::Proxy;
 use redis_command::Key;
 use report::{CheckResult, Outcome};

@@ -1,9 +1,10 @@
-//! The contents of a page: its text without tags, the names and numbers in it, and its forms.
+//! A response, and the names, numbers and forms in it.
 
-use regex_lite::Regex;
 use serde_json::Value;
 use url::Url;
 
+use super::form::{Form, forms};
+use super::html;
 use super::settings::AppPages;
 
 /// The maximum number of characters of a page that a report shows.
@@ -37,7 +38,7 @@ impl Page {
         if self.is_json() {
             self.body.clone()
         } else {
-            html_text(&self.body)
+            html::text(&self.body)
         }
     }
 
@@ -79,54 +80,16 @@ impl Page {
 
     /// Returns the form that has a field with this name.
     pub(crate) fn form_with(&self, field: &str) -> Option<Form> {
-        self.forms()
+        forms(&self.body, &self.url)
             .into_iter()
             .find(|form| form.fields.iter().any(|(name, _)| name == field))
     }
 
     /// Returns the form that is sent to this path with POST.
     pub(crate) fn form_posting_to(&self, path: &str) -> Option<Form> {
-        self.forms()
+        forms(&self.body, &self.url)
             .into_iter()
             .find(|form| form.is_post && form.action.path() == path)
-    }
-
-    fn forms(&self) -> Vec<Form> {
-        let tags = Regex::new(r#"(?is)<(/?)(form|input)\b((?:[^>"']|"[^"]*"|'[^']*')*)>"#);
-        let tags = tags.expect("the pattern is valid");
-        let mut forms: Vec<Form> = Vec::new();
-        let mut is_open = false;
-        for tag in tags.captures_iter(&self.body) {
-            let attribute = |name: &str| attribute(&tag[3], name);
-            match (tag[2].to_ascii_lowercase().as_str(), &tag[1]) {
-                ("form", "/") => is_open = false,
-                ("form", _) => {
-                    is_open = true;
-                    let action = attribute("action").filter(|action| !action.is_empty());
-                    forms.push(Form {
-                        action: action
-                            .and_then(|action| self.url.join(&action).ok())
-                            .unwrap_or(self.url.clone()),
-                        is_post: attribute("method")
-                            .is_some_and(|method| method.eq_ignore_ascii_case("post")),
-                        fields: Vec::new(),
-                    });
-                }
-                (_, "") if is_open => {
-                    let kind = attribute("type").unwrap_or_default().to_ascii_lowercase();
-                    if let (Some(form), Some(name)) = (forms.last_mut(), attribute("name"))
-                        && !matches!(
-                            kind.as_str(),
-                            "submit" | "button" | "image" | "reset" | "checkbox" | "radio"
-                        )
-                    {
-                        form.fields.push((name, attribute("value").unwrap_or_default()));
-                    }
-                }
-                _ => {}
-            }
-        }
-        forms
     }
 
     /// Whether a GET request may have received this response because the path accepts only POST. Many
@@ -144,66 +107,6 @@ impl Page {
             None => format!("{} {text}", self.status),
         }
     }
-}
-
-/// A form with its fields, including hidden ones such as CSRF tokens.
-#[derive(Clone, Debug)]
-pub(crate) struct Form {
-    pub(crate) action: Url,
-    pub(crate) is_post: bool,
-    pub(crate) fields: Vec<(String, String)>,
-}
-
-fn attribute(tag: &str, name: &str) -> Option<String> {
-    let pattern = format!(r#"(?is)(?:^|\s){name}\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"#);
-    let found = Regex::new(&pattern).ok()?.captures(tag)?;
-    let value = (1..=3).find_map(|group| found.get(group))?;
-    Some(decoded(value.as_str()))
-}
-
-/// Returns the text of an HTML page. Scripts, styles and comments are left out, and white space separates
-/// blocks.
-fn html_text(html: &str) -> String {
-    let hidden =
-        Regex::new(r"(?is)<script\b.*?</script\s*>|<style\b.*?</style\s*>|<!--.*?-->|<title\b.*?</title\s*>");
-    let inline = Regex::new(
-        r"(?i)</?(?:a|abbr|b|bdi|bdo|code|em|i|kbd|mark|q|s|small|span|strong|u|var|wbr)(?:\s[^>]*)?>",
-    );
-    let tag = Regex::new(r"(?s)</?[a-zA-Z!][^>]*>");
-    let [hidden, inline, tag] = [hidden, inline, tag].map(|pattern| pattern.expect("the pattern is valid"));
-    let text = hidden.replace_all(html, " ");
-    let text = inline.replace_all(&text, "");
-    decoded(&tag.replace_all(&text, "\n"))
-}
-
-/// Decodes the entities that templates write when they escape text.
-fn decoded(text: &str) -> String {
-    let entity = Regex::new(r"(?i)&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(lt|gt|amp|quot|apos|nbsp));");
-    let entity = entity.expect("the pattern is valid");
-    let replaced = entity.replace_all(text, |found: &regex_lite::Captures<'_>| {
-        let number = match (found.get(1), found.get(2)) {
-            (Some(decimal), _) => decimal.as_str().parse().ok(),
-            (_, Some(hex)) => u32::from_str_radix(hex.as_str(), 16).ok(),
-            _ => None,
-        };
-        match found
-            .get(3)
-            .map(|name| name.as_str().to_ascii_lowercase())
-            .as_deref()
-        {
-            Some("lt") => "<".to_owned(),
-            Some("gt") => ">".to_owned(),
-            Some("amp") => "&".to_owned(),
-            Some("quot") => "\"".to_owned(),
-            Some("apos") => "'".to_owned(),
-            Some(_) => " ".to_owned(),
-            None => number
-                .and_then(char::from_u32)
-                .unwrap_or(char::REPLACEMENT_CHARACTER)
-                .to_string(),
-        }
-    });
-    replaced.into_owned()
 }
 
 /// Replaces each run of white space with one space.
@@ -258,18 +161,5 @@ mod tests {
         assert!(!bytes.shows_user("ada", &pages));
         let logged_out = page("text/html", "<p>You are not logged in</p>");
         assert!(!logged_out.is_logged_in(&pages));
-    }
-
-    #[test]
-    fn hidden_fields_belong_to_their_form() {
-        let body = r#"<form action="/search"><input name="q"></form>
-            <form method="post"><input type=hidden name='csrf' value="a&amp;b"><input name="username"><input type="submit" name="go"></form>"#;
-        let form = page("text/html", body).form_with("username").unwrap();
-        assert!(form.is_post);
-        assert_eq!(form.action.path(), "/login");
-        assert_eq!(
-            form.fields,
-            [("csrf".into(), "a&b".into()), ("username".into(), String::new())]
-        );
     }
 }

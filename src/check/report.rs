@@ -7,7 +7,7 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use super::checks::{Check, Kind};
-use super::grader::Failure;
+use super::judged::Failure;
 use crate::sanitize;
 
 /// A check and its result.

@@ -9,7 +9,8 @@ mod waits;
 use std::future::Future;
 use std::pin::Pin;
 
-use super::grader::{Grader, Judged};
+use super::grader::Grader;
+use super::judged::Judged;
 
 pub(crate) use stage4::outage::Silence;
 pub(crate) use waits::Waits;

@@ -4,7 +4,8 @@ use url::Url;
 
 use crate::check::browser::Cause;
 use crate::check::exchange::Exchange;
-use crate::check::grader::{Grader, Judged, LoggedIn, NotHeld, fails, not_judged};
+use crate::check::grader::{Grader, LoggedIn};
+use crate::check::judged::{Judged, NotHeld, fails, not_judged};
 use crate::check::page::Page;
 
 /// Why a page does not show a name that Redis has returned.

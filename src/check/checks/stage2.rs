@@ -9,7 +9,8 @@ use redis::Value;
 use super::stage1::log_out;
 use crate::check::browser::PATIENCE;
 use crate::check::exchange::Exchange;
-use crate::check::grader::{Grader, Judged, fails, not_judged, shown_keys};
+use crate::check::grader::Grader;
+use crate::check::judged::{Judged, fails, not_judged, shown_keys};
 use crate::check::redis_command::Key;
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 

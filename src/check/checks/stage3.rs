@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::check::browser::Cause;
 use crate::check::exchange::Exchange;
-use crate::check::grader::{Grader, Judged, LoggedIn, NotHeld, fails, not_judged, shown_keys};
+use crate::check::grader::{Grader, LoggedIn};
+use crate::check::judged::{Judged, NotHeld, fails, not_judged, shown_keys};
 use crate::check::redis_command::{Key, SeenCommand};
 
 /// The connection is cut after the first command of a request, after the second, and so on, up to this

@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use crate::check::exchange::Exchange;
-use crate::check::grader::{Grader, Judged, NotHeld, fails, not_judged};
+use crate::check::grader::Grader;
+use crate::check::judged::{Judged, NotHeld, fails, not_judged};
 
 /// How much the app's TTL may differ from `--ttl`.
 const TOLERANCE: Duration = Duration::from_millis(1500);

@@ -12,7 +12,7 @@ use url::Url;
 use super::{CheckArgs, output};
 use crate::check;
 use crate::check::app::{App, AppError, StartCommand, answers, other_loopback};
-use crate::check::browser::Site;
+use crate::check::site::Site;
 use crate::check::grader::Grader;
 use crate::check::progress::Progress;
 use crate::check::proxy::Proxy;

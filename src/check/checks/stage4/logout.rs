@@ -2,7 +2,8 @@
 
 use super::super::stage1::log_out;
 use crate::check::browser::Cause;
-use crate::check::grader::{Grader, Judged, fails};
+use crate::check::grader::Grader;
+use crate::check::judged::{Judged, fails};
 pub(crate) async fn logout_ends_the_session(grader: &mut Grader) -> Judged {
     let mut user = grader.logged_in().await?;
     grader.visit(&mut user).await?;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::check::browser::Cause;
 use crate::check::exchange::Exchange;
-use crate::check::grader::{Grader, Judged, NotHeld, RECOVER_WITHIN, RETRY, fails, shown_keys};
+use crate::check::grader::{Grader, RECOVER_WITHIN, RETRY};
+use crate::check::judged::{Judged, NotHeld, fails, shown_keys};
 use crate::check::redis_command::Key;
 use crate::deadline::Deadline;
 

@@ -7,7 +7,8 @@ use tokio::time::timeout;
 
 use super::super::stage1::log_out;
 use crate::check::exchange::Exchange;
-use crate::check::grader::{Grader, Judged, NotHeld, fails, not_judged, shown_keys};
+use crate::check::grader::Grader;
+use crate::check::judged::{Judged, NotHeld, fails, not_judged, shown_keys};
 use crate::check::proxy::HoldPoint;
 use crate::check::redis_command::{Effect, Key};
 

@@ -3,7 +3,8 @@
 use super::super::stage3::refreshes;
 use crate::check::browser::Visitor;
 use crate::check::exchange::Exchange;
-use crate::check::grader::{Grader, Judged, fails, shown_keys};
+use crate::check::grader::Grader;
+use crate::check::judged::{Judged, fails, shown_keys};
 use crate::check::redis_command::{Effect, Key};
 /// Visits the home page, and checks that this creates no key.
 pub(super) async fn creates_no_key(grader: &mut Grader, did: &str, visitor: &mut Visitor) -> Judged {

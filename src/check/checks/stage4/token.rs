@@ -6,7 +6,8 @@ use percent_encoding::percent_decode_str;
 
 use super::super::stage1::changed;
 use super::store::creates_no_key;
-use crate::check::grader::{Grader, Judged, LoggedIn, fails, not_judged};
+use crate::check::grader::{Grader, LoggedIn};
+use crate::check::judged::{Judged, fails, not_judged};
 use crate::random;
 
 /// The minimum number of random bits in a token.

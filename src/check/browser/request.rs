@@ -1,0 +1,166 @@
+//! Sends one request as a browser does, with its headers and cookies, and reads the response.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use hyper::body::Incoming;
+use hyper::header::{COOKIE, HeaderValue, SET_COOKIE};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use url::{Position, Url};
+
+use super::{PATIENCE, Visitor};
+use crate::check::page::Page;
+use crate::check::proxy::Proxy;
+use crate::deadline::Deadline;
+use crate::redis_client::Stream;
+
+/// The maximum number of bytes of a page that are read.
+const LARGEST_PAGE: usize = 4 * 1024 * 1024;
+/// The address of the other site for [`Cause::OtherSite`].
+const OTHER_SITE: &str = "https://example.com";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// What caused a request. This determines the headers that a browser adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A link or form on the app's own pages.
+    OwnPage,
+    /// A link or form on another site.
+    OtherSite,
+    /// The browser loads the page in advance.
+    Prefetch,
+}
+
+impl Visitor {
+    pub(super) async fn request(
+        &mut self,
+        method: &Method,
+        url: &Url,
+        body: Option<&str>,
+        cause: Cause,
+    ) -> Result<Page, String> {
+        let deadline = Deadline::after(PATIENCE);
+        let site = Arc::clone(&self.site);
+        let what = format!(
+            "waiting for the response to {method} {}; giving up",
+            &url[Position::BeforePath..]
+        );
+        let answer = deadline.bound(self.answer(method, url, body, cause));
+        let answer = site.progress.during(&what, || deadline.left(), answer).await;
+        let answer = answer.unwrap_or_else(|_| Err(format!("no response within {} s", PATIENCE.as_secs())));
+        // While Redis does not reply, an app may wait for it.
+        if answer.is_ok() || site.proxy.as_ref().is_none_or(Proxy::is_forwarding) {
+            site.answered.count(answer.is_ok());
+        }
+        answer
+    }
+
+    async fn answer(
+        &mut self,
+        method: &Method,
+        url: &Url,
+        body: Option<&str>,
+        cause: Cause,
+    ) -> Result<Page, String> {
+        let stream = self.connect(url).await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(text)?;
+        // Ends when `sender` is dropped.
+        tokio::spawn(connection);
+        let request = self.with_headers(method, url, body, cause)?;
+        let response = sender.send_request(request).await.map_err(text)?;
+        self.read(response, url).await
+    }
+
+    async fn connect(&self, url: &Url) -> Result<Stream, String> {
+        let stream = TcpStream::connect(self.site.address).await.map_err(text)?;
+        let Some(tls) = &self.site.tls else {
+            return Ok(Stream::Tcp(stream));
+        };
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let name = ServerName::try_from(host.to_owned()).map_err(text)?;
+        let encrypted = tls.connect(name, stream).await.map_err(text)?;
+        Ok(Stream::Tls(Box::new(encrypted)))
+    }
+
+    fn with_headers(
+        &self,
+        method: &Method,
+        url: &Url,
+        body: Option<&str>,
+        cause: Cause,
+    ) -> Result<Request<Body>, String> {
+        let own_origin = url.origin().ascii_serialization();
+        let (sec_fetch_site, origin) = match cause {
+            Cause::OtherSite => ("cross-site", OTHER_SITE),
+            Cause::OwnPage | Cause::Prefetch => ("same-origin", own_origin.as_str()),
+        };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(&url[Position::BeforePath..Position::AfterQuery])
+            .header("host", own_origin.split_once("://").map_or("", |(_, host)| host))
+            .header("user-agent", "Mozilla/5.0 (sessiontut check)")
+            .header(
+                "accept",
+                "text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8",
+            )
+            .header("connection", "close")
+            .header("sec-fetch-mode", "navigate")
+            .header("sec-fetch-dest", "document")
+            .header("sec-fetch-site", sec_fetch_site);
+        request = match cause {
+            Cause::OwnPage => request
+                .header("sec-fetch-user", "?1")
+                .header("referer", url.as_str()),
+            Cause::OtherSite => request.header("referer", format!("{OTHER_SITE}/")),
+            Cause::Prefetch => request
+                .header("sec-purpose", "prefetch")
+                .header("purpose", "prefetch"),
+        };
+        let cookies: Vec<String> = self
+            .jar
+            .get_request_values(url)
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if !cookies.is_empty() {
+            request = request.header(COOKIE, cookies.join("; "));
+        }
+        let request = match body {
+            Some(body) => request
+                .header("content-type", FORM)
+                .header("origin", origin)
+                .body(Body::from(body.to_owned())),
+            None => request.body(Body::empty()),
+        };
+        request.map_err(text)
+    }
+
+    /// Stores the cookies of a response, and reads its body.
+    async fn read(&mut self, response: Response<Incoming>, url: &Url) -> Result<Page, String> {
+        let (head, body) = response.into_parts();
+        let text_of = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        for value in head.headers.get_all(SET_COOKIE) {
+            // A browser ignores an invalid cookie.
+            let _ = self.jar.parse(&text_of(value), url);
+        }
+        let body = to_bytes(Body::new(body), LARGEST_PAGE).await.map_err(text)?;
+        Ok(Page {
+            status: head.status.as_u16(),
+            url: url.clone(),
+            headers: head
+                .headers
+                .iter()
+                .map(|(name, value)| (name.to_string(), text_of(value)))
+                .collect(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+        })
+    }
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}

@@ -1,0 +1,196 @@
+//! Notices if the app has crashed, does not respond, or does not recover after an outage of Redis, and starts it again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Grader;
+use crate::check::app::{App, answers};
+use crate::check::browser::PATIENCE;
+use crate::check::judged::{Judged, NotHeld, fails, not_judged};
+use crate::deadline::Deadline;
+
+/// How long a process may take to end after a crash.
+const CRASH_WITHIN: Duration = Duration::from_millis(500);
+/// How long an app may take to listen again, for example because a tool starts it again.
+const BACK_WITHIN: Duration = Duration::from_secs(3);
+/// After this many checks without a response, the app is not visited any more.
+const MOST_HUNG: usize = 3;
+/// How long the app may take to recover when Redis is back.
+pub(crate) const RECOVER_WITHIN: Duration = Duration::from_secs(10);
+/// How often a login is tried while the app does not work yet.
+pub(crate) const RETRY: Duration = Duration::from_millis(250);
+/// How often the process or its port is polled.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// The app has crashed, or does not answer any more.
+#[derive(Clone, Debug)]
+pub(crate) struct Loss {
+    /// What happened, without a full stop.
+    pub(crate) what: String,
+    /// The last lines of the app's output, if this program has started it.
+    pub(crate) output: Vec<String>,
+}
+
+impl Loss {
+    /// Returns the result of a check during which the app was lost.
+    pub(crate) fn blamed(&self, judged: Judged) -> Judged {
+        let failed = match judged {
+            Err(NotHeld::Fails(_)) => judged,
+            _ => fails("the requests of this check", "the app keeps running", "", &[]),
+        };
+        failed.map_err(|not_held| match not_held {
+            NotHeld::Fails(mut failure) => {
+                failure.got.clone_from(&self.what);
+                failure.output.clone_from(&self.output);
+                NotHeld::Fails(failure)
+            }
+            other => other,
+        })
+    }
+}
+
+impl Grader {
+    /// Starts the app again, as its owner would after a crash.
+    ///
+    /// # Errors
+    /// Returns a message if it does not start, or if this program has not started it.
+    pub(crate) async fn restart(&mut self) -> Result<(), String> {
+        match &mut self.app {
+            None => Err("the app was not started by this program".to_owned()),
+            Some(app) => app
+                .restart_after_kill(&self.site.progress)
+                .await
+                .map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Finds out whether the app has crashed or stopped answering. Starts it again if possible; otherwise,
+    /// `gone` is set.
+    pub(crate) async fn loss(&mut self) -> Option<Loss> {
+        if self.gone.is_some() {
+            return None;
+        }
+        let is_unanswered = self.site.answered.take_unanswered() > 0;
+        let mut ended = self.app.as_mut().and_then(App::ended);
+        let deadline = Deadline::after(CRASH_WITHIN);
+        while is_unanswered && ended.is_none() && self.app.is_some() && !deadline.is_over() {
+            tokio::time::sleep(LOOK).await;
+            ended = self.app.as_mut().and_then(App::ended);
+        }
+        let address = self.site.address;
+        let loss = match ended {
+            Some(ended) => Loss {
+                what: ended.to_string(),
+                output: ended.tail,
+            },
+            None if !is_unanswered => return None,
+            None => {
+                let deadline = Deadline::after(BACK_WITHIN);
+                let back = async {
+                    while !answers(address) && !deadline.is_over() {
+                        tokio::time::sleep(LOOK).await;
+                    }
+                };
+                let what = "waiting until the app listens again; giving up";
+                self.site.progress.during(what, || deadline.left(), back).await;
+                if answers(address) {
+                    self.note_hung();
+                    return None;
+                }
+                Loss {
+                    what: format!(
+                        "the app does not listen on port {} any more: it has probably crashed",
+                        address.port()
+                    ),
+                    output: self.app.as_ref().map(App::output_tail).unwrap_or_default(),
+                }
+            }
+        };
+        if let Err(why) = self.restart().await {
+            self.gone = Some(match self.app {
+                Some(_) => format!("{}, and did not start again: {why}", loss.what),
+                None => loss.what.clone(),
+            });
+        }
+        Some(loss)
+    }
+
+    /// The app listens, but has not answered a request.
+    fn note_hung(&mut self) {
+        self.hung += 1;
+        let seconds = PATIENCE.as_secs();
+        if !self.site.answered.has_any() {
+            self.gone = Some(format!(
+                "the app accepts connections, but does not respond within {seconds} s"
+            ));
+        } else if self.hung >= MOST_HUNG {
+            self.gone = Some(format!(
+                "during {MOST_HUNG} checks, the app did not respond within {seconds} s, so it is not visited any more"
+            ));
+        }
+    }
+
+    /// Notes a crash of the app while Redis was disturbed. Returns whether there was one.
+    pub(crate) async fn note_crash(&mut self) -> bool {
+        let loss = self.loss().await;
+        let has_crashed = loss.is_some();
+        self.outage = self.outage.take().or(loss);
+        has_crashed
+    }
+
+    /// Waits until the app works again after the connection to Redis was cut. Notes it if the app does not,
+    /// for the check `recovers-without-a-restart`, and starts the app again.
+    ///
+    /// # Errors
+    /// If that check is not run, the current one fails.
+    pub(crate) async fn works_again(&mut self) -> Judged {
+        if let Some(why) = &self.gone {
+            return Err(not_judged(why.as_str()));
+        }
+        let wait = match self.outage {
+            Some(_) => Duration::ZERO,
+            None => RECOVER_WITHIN,
+        };
+        let is_lost = self.note_crash().await || !self.recovers_within(wait).await;
+        if !is_lost {
+            return Ok(());
+        }
+        let seconds = RECOVER_WITHIN.as_secs();
+        let loss = self.outage.get_or_insert_with(|| Loss {
+            what: format!("logins still fail {seconds} s after the connection to Redis was cut"),
+            output: Vec::new(),
+        });
+        match self.site.settings.stage {
+            4 => Ok(()),
+            _ => loss.blamed(fails(
+                "the connection to Redis was cut",
+                "the app keeps running, and connects again",
+                "",
+                &[],
+            )),
+        }
+    }
+
+    /// Logs in until a login works. Starts the app again if none does.
+    async fn recovers_within(&mut self, wait: Duration) -> bool {
+        let deadline = Deadline::after(wait);
+        let progress = Arc::clone(&self.site.progress);
+        let recovery = async {
+            loop {
+                let is_back = self.logged_in().await.is_ok();
+                if is_back || deadline.is_over() {
+                    return is_back;
+                }
+                deadline.sleep(RETRY).await;
+            }
+        };
+        let what = "waiting until the app works again; giving up";
+        let is_back = progress.during(what, || deadline.left(), recovery).await;
+        if !is_back && let Err(why) = self.restart().await {
+            self.gone = Some(format!(
+                "the app does not work after the connection to Redis was cut, and {why}"
+            ));
+        }
+        is_back
+    }
+}

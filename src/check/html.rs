@@ -1,0 +1,104 @@
+//! Reads HTML with a few patterns, which are enough for the visible text and for the fields of forms.
+
+use std::sync::LazyLock;
+
+use regex_lite::{Captures, Regex};
+
+/// A tag of a form or field.
+pub(super) struct FormTag {
+    pub(super) kind: TagKind,
+    /// The attributes that have values, in the order of the tag.
+    attributes: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TagKind {
+    FormStart,
+    FormEnd,
+    Input,
+}
+
+impl FormTag {
+    /// Returns the value of an attribute.
+    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+        let mut attributes = self.attributes.iter();
+        let found = attributes.find(|(found, _)| found.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// Returns the tags of forms and fields, in the order of the page.
+pub(super) fn form_tags(html: &str) -> Vec<FormTag> {
+    static TAG: LazyLock<Regex> =
+        LazyLock::new(|| regex(r#"(?is)<(/?)(form|input)\b((?:[^>"']|"[^"]*"|'[^']*')*)>"#));
+    let tags = TAG.captures_iter(html).filter_map(|tag| {
+        let kind = match (tag[2].to_ascii_lowercase().as_str(), &tag[1]) {
+            ("form", "") => TagKind::FormStart,
+            ("form", _) => TagKind::FormEnd,
+            (_, "") => TagKind::Input,
+            _ => return None,
+        };
+        let attributes = attributes(&tag[3]);
+        Some(FormTag { kind, attributes })
+    });
+    tags.collect()
+}
+
+fn attributes(tag: &str) -> Vec<(String, String)> {
+    static ATTRIBUTE: LazyLock<Regex> =
+        LazyLock::new(|| regex(r#"(?s)([^\s"'>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?"#));
+    let found = ATTRIBUTE.captures_iter(tag).filter_map(|attribute| {
+        let value = (2..=4).find_map(|group| attribute.get(group))?;
+        Some((attribute[1].to_owned(), decoded(value.as_str())))
+    });
+    found.collect()
+}
+
+/// Returns the text that a visitor sees. Scripts, styles, comments and the title are left out, and line breaks separate
+/// blocks.
+pub(super) fn text(html: &str) -> String {
+    static HIDDEN: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"(?is)<script\b.*?</script\s*>|<style\b.*?</style\s*>|<!--.*?-->|<title\b.*?</title\s*>")
+    });
+    static INLINE: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r"(?i)</?(?:a|abbr|b|bdi|bdo|code|em|i|kbd|mark|q|s|small|span|strong|u|var|wbr)(?:\s[^>]*)?>")
+    });
+    static TAG: LazyLock<Regex> = LazyLock::new(|| regex(r"(?s)</?[a-zA-Z!][^>]*>"));
+    let text = HIDDEN.replace_all(html, " ");
+    let text = INLINE.replace_all(&text, "");
+    decoded(&TAG.replace_all(&text, "\n"))
+}
+
+/// Decodes the entities that templates write when they escape text.
+fn decoded(text: &str) -> String {
+    static ENTITY: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"(?i)&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(lt|gt|amp|quot|apos|nbsp));"));
+    let replaced = ENTITY.replace_all(text, |found: &Captures<'_>| {
+        let number = match (found.get(1), found.get(2)) {
+            (Some(decimal), _) => decimal.as_str().parse().ok(),
+            (_, Some(hex)) => u32::from_str_radix(hex.as_str(), 16).ok(),
+            _ => None,
+        };
+        match found
+            .get(3)
+            .map(|name| name.as_str().to_ascii_lowercase())
+            .as_deref()
+        {
+            Some("lt") => "<".to_owned(),
+            Some("gt") => ">".to_owned(),
+            Some("amp") => "&".to_owned(),
+            Some("quot") => "\"".to_owned(),
+            Some("apos") => "'".to_owned(),
+            Some(_) => " ".to_owned(),
+            None => number
+                .and_then(char::from_u32)
+                .unwrap_or(char::REPLACEMENT_CHARACTER)
+                .to_string(),
+        }
+    });
+    replaced.into_owned()
+}
+
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("the pattern is valid")
+}

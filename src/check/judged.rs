@@ -1,0 +1,83 @@
+//! The result of a check, with the evidence if it fails.
+
+use std::collections::HashSet;
+
+use super::exchange::Exchange;
+use super::redis_command::Key;
+
+/// The result of a check: `Ok` if it passes, otherwise the reason.
+pub(crate) type Judged = Result<(), NotHeld>;
+
+/// Why a check does not pass.
+#[derive(Debug)]
+pub(crate) enum NotHeld {
+    Fails(Box<Failure>),
+    /// The check could not be judged, for this reason.
+    NotJudged(String),
+}
+
+/// The evidence that a check fails.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) did: String,
+    pub(crate) expected: String,
+    pub(crate) got: String,
+    /// The reason, if a more specific one than that of the check is known.
+    pub(crate) why: Option<&'static str>,
+    /// The requests and their responses, one per line.
+    pub(crate) http: Vec<String>,
+    /// The Redis commands and their replies, one per line.
+    pub(crate) redis: Vec<String>,
+    /// The last lines of the app's output, if it has crashed.
+    pub(crate) output: Vec<String>,
+}
+
+/// Returns the result of a check that fails.
+pub(crate) fn fails(
+    did: impl Into<String>,
+    expected: impl Into<String>,
+    got: impl Into<String>,
+    exchanges: &[&Exchange],
+) -> Judged {
+    Err(NotHeld::Fails(Box::new(Failure {
+        did: did.into(),
+        expected: expected.into(),
+        got: got.into(),
+        why: None,
+        http: exchanges
+            .iter()
+            .flat_map(|exchange| exchange.http_lines())
+            .collect(),
+        redis: exchanges
+            .iter()
+            .flat_map(|exchange| exchange.redis_lines())
+            .collect(),
+        output: Vec::new(),
+    })))
+}
+
+/// Returns the result of a check that cannot be judged.
+pub(crate) fn not_judged(why: impl Into<String>) -> NotHeld {
+    NotHeld::NotJudged(why.into())
+}
+
+/// Returns the keys as text, each once, for a report.
+pub(crate) fn shown_keys(keys: &[Key]) -> String {
+    let mut known = HashSet::new();
+    let keys = keys.iter().filter(|key| known.insert(*key));
+    let keys: Vec<String> = keys
+        .map(|key| String::from_utf8_lossy(key).into_owned())
+        .collect();
+    keys.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_lists_each_key_once() {
+        let keys = ["b", "a", "b"].map(|key| key.as_bytes().to_vec());
+        assert_eq!(shown_keys(&keys), "b, a");
+    }
+}
