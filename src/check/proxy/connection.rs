@@ -9,8 +9,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 
-use super::super::redis_command::{Effect, Key, SeenCommand};
-use super::{Handle, Mode, Shared};
+use super::disturbance::Mode;
+use super::{Handle, Shared};
+use crate::check::redis_command::{Effect, Key, SeenCommand};
 use crate::practice::{RequestLimits, RequestReader};
 use crate::redis_client::{Limits, Stream, measure};
 

@@ -1,0 +1,195 @@
+//! What a check can do to the commands: delay them, leave them unanswered, or cut the connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::{Proxy, State};
+use crate::check::redis_command::SeenCommand;
+
+/// What the proxy does with commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Forward,
+    /// Accepts commands, but neither forwards them nor replies.
+    Silent,
+    /// Closes every connection.
+    Down,
+}
+
+/// Where the proxy delays a request until it is released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HoldPoint {
+    /// The commands of this round trip (counted from 0), and all later commands of the connection, are not
+    /// sent to Redis yet.
+    Before(usize),
+    /// The replies of this round trip (counted from 0), and all later replies of the connection, are not sent
+    /// to the app yet.
+    Replies(usize),
+}
+
+/// A request that the proxy delays, or that it will delay as soon as the request arrives.
+#[derive(Debug)]
+pub(super) struct Hold {
+    point: HoldPoint,
+    /// The round trips with data commands since this delay was requested, each as connection and number.
+    round_trips: Vec<(u64, u64)>,
+    /// The connection whose request is delayed, if the request has arrived.
+    connection: Option<u64>,
+    reached: Arc<Notify>,
+}
+
+impl Proxy {
+    /// Delays the next request at this point until it is released.
+    pub(crate) fn hold(&self, point: HoldPoint) {
+        self.shared.state().hold = Some(Hold {
+            point,
+            round_trips: Vec::new(),
+            connection: None,
+            reached: Arc::default(),
+        });
+    }
+
+    /// Waits until a request has reached the point at which it is delayed.
+    pub(crate) async fn held(&self) {
+        let reached = self
+            .shared
+            .state()
+            .hold
+            .as_ref()
+            .map(|hold| Arc::clone(&hold.reached));
+        if let Some(reached) = reached {
+            reached.notified().await;
+        }
+    }
+
+    /// Whether further commands are waiting on the same connection behind the delayed request.
+    pub(crate) fn others_wait_behind_the_hold(&self, mark: usize) -> bool {
+        let state = self.shared.state();
+        let held = state.hold.as_ref().and_then(|hold| hold.connection);
+        let Some(connection) = held else { return false };
+        let on_it = state.log[mark..]
+            .iter()
+            .filter(|command| command.connection == connection);
+        on_it.filter(|command| command.reply.is_none()).count() > 0
+    }
+
+    /// Releases the delayed request.
+    pub(crate) fn release(&self) {
+        self.shared.state().hold = None;
+        self.shared.notify();
+    }
+
+    /// Delays every reply.
+    pub(crate) fn delay(&self, delay: Duration) {
+        self.shared.state().delay = delay;
+    }
+
+    /// Cuts the app's connection after this many further data commands. Their replies may be lost.
+    pub(crate) fn cut_after(&self, commands: usize) {
+        self.shared.state().cut_after = Some(commands);
+    }
+
+    /// Cancels [`Self::cut_after`]. Returns whether a connection has been cut.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.shared.state().cut_after.take().is_none()
+    }
+
+    /// Whether commands reach Redis.
+    pub(crate) fn is_forwarding(&self) -> bool {
+        self.shared.state().mode == Mode::Forward
+    }
+
+    /// Stops replying.
+    pub(crate) fn be_silent(&self) {
+        self.shared.state().mode = Mode::Silent;
+    }
+
+    /// Closes all connections, and from now on every new one.
+    pub(crate) fn go_down(&self) {
+        let mut state = self.shared.state();
+        state.mode = Mode::Down;
+        state.cut_all();
+    }
+
+    /// Starts replying again. Connections with unanswered commands are closed, as after a restart of Redis.
+    pub(crate) fn come_back(&self) {
+        let mut state = self.shared.state();
+        state.mode = Mode::Forward;
+        for connection in state
+            .connections
+            .values()
+            .filter(|connection| connection.pending > 0)
+        {
+            connection.cut.notify_one();
+        }
+        drop(state);
+        self.shared.notify();
+    }
+}
+
+impl State {
+    /// Whether this command must not reach Redis yet.
+    pub(super) fn holds_before(&mut self, index: usize) -> bool {
+        self.holds(index, |point| match point {
+            HoldPoint::Before(number) => Some(number),
+            HoldPoint::Replies(_) => None,
+        })
+    }
+
+    /// Whether the reply to this command must not reach the app yet.
+    pub(super) fn holds_reply(&mut self, index: usize) -> bool {
+        self.holds(index, |point| match point {
+            HoldPoint::Before(_) => None,
+            HoldPoint::Replies(number) => Some(number),
+        })
+    }
+
+    /// Counts the command for [`Proxy::cut_after`]. Returns whether the connection must be cut now.
+    pub(super) fn cuts_after(&mut self, index: usize) -> bool {
+        let command = &self.log[index];
+        if !command.has_effect() || self.is_idle(command) {
+            return false;
+        }
+        match &mut self.cut_after {
+            Some(1) => {
+                self.cut_after = None;
+                true
+            }
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn holds(&mut self, index: usize, number: impl Fn(HoldPoint) -> Option<usize>) -> bool {
+        let command = &self.log[index];
+        let is_of_request = command.uses_data() && !self.is_idle(command);
+        let Some(hold) = &mut self.hold else { return false };
+        let Some(number) = number(hold.point) else {
+            return false;
+        };
+        if hold.connection.is_none() && is_of_request && hold.number_of(command) == number {
+            hold.connection = Some(command.connection);
+            hold.reached.notify_one();
+        }
+        hold.connection == Some(command.connection)
+    }
+}
+
+impl Hold {
+    /// Returns the number of the command's round trip, counted from when the delay was requested.
+    fn number_of(&mut self, command: &SeenCommand) -> usize {
+        let round_trip = (command.connection, command.round_trip);
+        match self.round_trips.iter().position(|known| *known == round_trip) {
+            Some(number) => number,
+            None => {
+                self.round_trips.push(round_trip);
+                self.round_trips.len() - 1
+            }
+        }
+    }
+}
