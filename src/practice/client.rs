@@ -11,9 +11,10 @@ use tokio::sync::Notify;
 use super::command::CommandError;
 use super::commands::command_table::CommandInfo;
 use super::reply::{Protocol, Reply};
-use super::request::{KEPT_BUFFER, Words};
+use super::request::KEPT_BUFFER;
 use super::state::{ServerLimits, ServerState};
 use super::store::{ChangeFlag, WatchedKey};
+use super::words::Words;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionState {

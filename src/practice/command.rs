@@ -7,10 +7,10 @@ use super::client::ConnectedClient;
 use super::commands::arguments::matches;
 use super::commands::command_table::CommandInfo;
 use super::reply::{Reply, Size};
-use super::request::integer;
 use super::state::ServerState;
 use super::store::{KeyEntry, Moment};
 use super::value::{Collection, Value};
+use super::words::integer;
 
 /// After how many parts of a reply the clock is checked.
 const PARTS_PER_LOOK: usize = 256;

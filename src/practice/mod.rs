@@ -9,6 +9,7 @@
 //! thread. Its replies are identical to those of Redis 7.0: `tests/practice_differential.rs` compares every
 //! byte.
 
+mod admission;
 mod attach;
 mod client;
 mod command;
@@ -19,18 +20,21 @@ mod dict;
 mod packed;
 mod reply;
 mod request;
+mod saver;
 mod server;
 mod simulated_fault;
 mod snapshot;
 mod state;
 mod store;
 mod value;
+mod words;
 
+pub(crate) use admission::raise_file_limit;
 pub(crate) use attach::PracticeRedis;
 pub(crate) use commands::{SERVER_NAME, command_table};
 pub(crate) use data_file::start_standalone;
-pub(crate) use request::{RequestLimits, RequestReader, read_requests, split};
-pub(crate) use server::raise_file_limit;
+pub(crate) use request::{RequestLimits, RequestReader, read_requests};
 pub use server::{Server, ServerOptions};
 pub use simulated_fault::SimulatedFault;
 pub use state::ServerLimits;
+pub(crate) use words::split;

@@ -10,15 +10,17 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
-use super::client::{ConnectedClient, ConnectionState};
+use super::admission::accept;
+use super::client::ConnectedClient;
+use super::saver::Saver;
 use super::simulated_fault::SimulatedFault;
+use super::snapshot;
 use super::state::{ServerLimits, ServerState, SharedState, Statistics};
 use super::store::{Store, wall_clock};
-use super::{connection, snapshot};
 use crate::random;
 use crate::redis_url::{Address, Origin, Target};
 use crate::secret::Secret;
@@ -54,19 +56,8 @@ impl Default for ServerOptions {
 
 /// How often the server removes expired keys, and checks whether to save the data.
 const HEARTBEAT: Duration = Duration::from_millis(100);
-/// How long a change may remain unsaved. A crash loses at most the changes made during this time.
-const SAVE_EVERY: Duration = Duration::from_secs(1);
-/// The reciprocal of the largest fraction of time for which saving may block the clients (1/20).
-const SHARE_OF_SAVES: u32 = 20;
 /// The client name of the connection that each attached process keeps open.
 pub(super) const ATTACHED: &str = "sessiontut-attached";
-/// The minimum time that a client has to log in, even if others are waiting for a place.
-const LEAST_TIME: Duration = Duration::from_secs(2);
-/// How long a client may take to log in if no place was free when it connected.
-const AT_ONCE: Duration = Duration::from_millis(15);
-/// The factor by which clients that have not logged in may exceed their limit. The additional ones must log
-/// in at once.
-const HURRIED: usize = 4;
 /// How often a server that is shutting down checks whether processes are still attached.
 const RECOUNT: Duration = Duration::from_millis(10);
 /// The maximum number of connections that may wait to be accepted.
@@ -174,19 +165,6 @@ impl Drop for Server {
     }
 }
 
-/// Raises this process's limit of open files to the maximum that the user is allowed, so that more clients
-/// can connect.
-pub(crate) fn raise_file_limit() {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, getrlimit, setrlimit};
-        let mut limit = getrlimit(Resource::Nofile);
-        limit.current = limit.maximum;
-        // If this fails, clients over the limit have to wait until others disconnect.
-        let _ = setrlimit(Resource::Nofile, limit);
-    }
-}
-
 /// Returns the target for a practice Redis at this address.
 pub(super) fn target(address: SocketAddr, password: Option<Secret>) -> Target {
     let (host, port) = (address.ip().to_string(), address.port());
@@ -268,69 +246,6 @@ async fn all_detached(state: &SharedState) {
     }
 }
 
-async fn accept(listener: &TcpListener, state: &SharedState) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => admit(stream, peer, state),
-            // Either no file descriptors are left, or the client has already disconnected.
-            Err(_) if drop_oldest_stranger(&mut state.borrow_mut(), AT_ONCE) => {
-                tokio::task::yield_now().await;
-            }
-            Err(_) => tokio::time::sleep(HEARTBEAT).await,
-        }
-    }
-}
-
-fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
-    let Ok(local) = stream.local_addr() else {
-        return;
-    };
-    // Replies are small, and a client waits for each of them. Without this option, replies only arrive later.
-    let _ = stream.set_nodelay(true);
-    let mut server = state.borrow_mut();
-    server.statistics.connections += 1;
-    let time_to_log_in = match server.password {
-        Some(_) => time_to_log_in(&mut server),
-        None => (server.clients.len() < server.limits.clients).then_some(server.limits.login),
-    };
-    let Some(time_to_log_in) = time_to_log_in else {
-        server.statistics.rejected += 1;
-        // The send buffer of a new connection is empty, so the line fits.
-        let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
-        return;
-    };
-    let client = ConnectedClient::enter(&mut server, peer, local);
-    client.time_to_log_in.set(time_to_log_in);
-    tokio::task::spawn_local(connection::serve(stream, client, Rc::clone(state)));
-}
-
-/// Returns how long a new client may take to log in, or `None` if too many others are connecting.
-///
-/// This ensures that there is always room for clients that know the password. If all places are taken, the
-/// oldest client that has not logged in loses its place. If even the oldest has only just connected, as in a
-/// flood of connections, the new client must send its password at once.
-fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
-    let limits = server.limits;
-    if server.strangers.len() < limits.strangers || drop_oldest_stranger(server, LEAST_TIME) {
-        Some(limits.login)
-    } else {
-        (server.strangers.len() < limits.strangers * HURRIED).then_some(AT_ONCE)
-    }
-}
-
-/// Disconnects the client that has had the longest time to log in. Returns false if even this client has had
-/// less time than `least_time`.
-fn drop_oldest_stranger(server: &mut ServerState, least_time: Duration) -> bool {
-    let oldest = server.strangers.first();
-    let oldest = oldest.filter(|(since, _)| since.elapsed() > least_time);
-    let Some(oldest) = oldest.and_then(|(_, id)| server.clients.get(id)).map(Rc::clone) else {
-        return false;
-    };
-    oldest.end(ConnectionState::Dead);
-    server.remove_client(&oldest);
-    true
-}
-
 async fn expire_and_save(state: &SharedState, saver: &mut Saver) {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
@@ -338,63 +253,5 @@ async fn expire_and_save(state: &SharedState, saver: &mut Saver) {
             tokio::task::yield_now().await;
         }
         saver.save_if_due(&mut state.borrow_mut().store);
-    }
-}
-
-/// Saves the data after changes.
-struct Saver {
-    file: Option<PathBuf>,
-    /// The value of the store's change counter at the last save.
-    saved: u64,
-    last_save: Instant,
-    /// How long the last save blocked the clients.
-    took: Duration,
-    /// The thread that writes the last snapshot to the disk.
-    writer: Option<JoinHandle<io::Result<()>>>,
-}
-
-impl Saver {
-    fn new(file: Option<PathBuf>, store: &Store) -> Self {
-        Self {
-            file,
-            saved: store.changes,
-            last_save: Instant::now(),
-            took: Duration::ZERO,
-            writer: None,
-        }
-    }
-
-    /// Saves the data in the background, so that clients do not wait for the disk.
-    fn save_if_due(&mut self, store: &mut Store) {
-        let pause = SAVE_EVERY.max(self.took * SHARE_OF_SAVES);
-        let is_writing = self.writer.as_ref().is_some_and(|writer| !writer.is_finished());
-        let Some(file) = &self.file else {
-            return;
-        };
-        if is_writing || self.last_save.elapsed() < pause || store.changes == self.saved {
-            return;
-        }
-        self.writer = None;
-        let began = Instant::now();
-        // If the disk is full, a later save may succeed. Only the final save reports errors.
-        if let Ok(snapshot) = snapshot::write(file, store) {
-            self.saved = store.changes;
-            self.writer = std::thread::Builder::new().spawn(move || snapshot.finish()).ok();
-        }
-        self.took = began.elapsed();
-        self.last_save = Instant::now();
-    }
-
-    /// Saves everything that has changed since the last save.
-    fn finish(mut self, store: &mut Store) -> io::Result<()> {
-        let written = match self.writer.take().map(JoinHandle::join) {
-            Some(Ok(Ok(()))) | None => true,
-            Some(_) => false,
-        };
-        store.advance(wall_clock());
-        match &self.file {
-            Some(file) if !written || store.changes != self.saved => snapshot::write(file, store)?.finish(),
-            _ => Ok(()),
-        }
     }
 }

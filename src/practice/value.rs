@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::dict::Dict;
 use super::packed::Packed;
-use super::request::integer;
+use super::words::integer;
 use crate::random;
 
 /// The default of `hash-max-listpack-entries`.

@@ -1,7 +1,7 @@
 //! Arguments that several commands share: options, floating-point numbers, SCAN options and glob patterns.
 
 use crate::practice::command::{CommandError, Invocation, NOT_AN_INTEGER, SYNTAX};
-use crate::practice::request::integer;
+use crate::practice::words::integer;
 
 /// Whether a word is this option. Case is ignored.
 pub(super) fn is(word: &[u8], option: &str) -> bool {

@@ -5,8 +5,8 @@ use crate::practice::command::{
     CommandError, CommandResult, Invocation, NOT_A_FLOAT, OVERFLOW, SYNTAX, wrong_arity,
 };
 use crate::practice::reply::Reply;
-use crate::practice::request::integer;
 use crate::practice::value::{Collection, Pair, Value};
+use crate::practice::words::integer;
 use crate::random;
 
 /// The maximum number of fields that HRANDFIELD returns when it may return a field more than once.

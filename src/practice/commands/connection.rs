@@ -9,9 +9,9 @@ use super::server::VERSION;
 use crate::practice::client::{ConnectedClient, ConnectionState, Kept};
 use crate::practice::command::{CommandError, CommandResult, Invocation, SYNTAX, wrong_arity};
 use crate::practice::reply::{Protocol, Reply};
-use crate::practice::request::integer;
 use crate::practice::state::ServerState;
 use crate::practice::store::DATABASES;
+use crate::practice::words::integer;
 
 pub(super) fn ping(call: &mut Invocation<'_>) -> CommandResult {
     if call.words.len() > 2 {

@@ -21,9 +21,9 @@ use self::command_table::{CommandInfo, PRACTICE, find};
 use super::client::{ConnectedClient, ConnectionState, Kept};
 use super::command::{CommandError, CommandResult, Invocation, OUT_OF_MEMORY, SYNTAX, wrong_arity};
 use super::reply::{Protocol, Reply};
-use super::request::{Words, memory_of_word};
 use super::state::ServerState;
 use super::store::wall_clock;
+use super::words::{Words, memory_of_word};
 
 /// The memory of a queued command without its words: its entry in the queue, which grows by doubling, and the
 /// allocation for its list of words.

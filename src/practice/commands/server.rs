@@ -8,9 +8,9 @@ use super::command_table::{CommandInfo, PRACTICE, find_name};
 use crate::practice::client::Pause;
 use crate::practice::command::{CommandResult, Invocation, SYNTAX};
 use crate::practice::reply::Reply;
-use crate::practice::request::integer;
 use crate::practice::state::ServerState;
 use crate::practice::store::DATABASES;
+use crate::practice::words::integer;
 
 /// The version of Redis that this server imitates.
 pub(super) const VERSION: &str = "7.0.15";

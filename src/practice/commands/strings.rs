@@ -6,9 +6,9 @@ use crate::practice::command::{
     CommandError, CommandResult, Invocation, NOT_A_FLOAT, NOT_AN_INTEGER, OVERFLOW, SYNTAX, wrong_arity,
 };
 use crate::practice::reply::Reply;
-use crate::practice::request::integer;
 use crate::practice::store::Moment;
 use crate::practice::value::Value;
+use crate::practice::words::integer;
 
 impl Invocation<'_> {
     /// Reads a string, and counts the lookup as a hit or a miss.

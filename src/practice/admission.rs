@@ -1,0 +1,98 @@
+//! Decides which clients may connect, and how much time they have to log in.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use super::client::{ConnectedClient, ConnectionState};
+use super::connection;
+use super::state::{ServerState, SharedState};
+
+/// The minimum time that a client has to log in, even if others are waiting for a place.
+const LEAST_TIME: Duration = Duration::from_secs(2);
+/// How long a client may take to log in if no place was free when it connected.
+const AT_ONCE: Duration = Duration::from_millis(15);
+/// The factor by which clients that have not logged in may exceed their limit. The additional ones must log
+/// in at once.
+const HURRIED: usize = 4;
+/// How long to wait if no file descriptor is left, and no client can be disconnected.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts connections until the future is dropped.
+pub(super) async fn accept(listener: &TcpListener, state: &SharedState) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => admit(stream, peer, state),
+            // Either no file descriptors are left, or the client has already disconnected.
+            Err(_) if drop_oldest_stranger(&mut state.borrow_mut(), AT_ONCE) => {
+                tokio::task::yield_now().await;
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
+    let Ok(local) = stream.local_addr() else {
+        return;
+    };
+    // Replies are small, and a client waits for each of them. Without this option, replies only arrive later.
+    let _ = stream.set_nodelay(true);
+    let mut server = state.borrow_mut();
+    server.statistics.connections += 1;
+    let time_to_log_in = match server.password {
+        Some(_) => time_to_log_in(&mut server),
+        None => (server.clients.len() < server.limits.clients).then_some(server.limits.login),
+    };
+    let Some(time_to_log_in) = time_to_log_in else {
+        server.statistics.rejected += 1;
+        // The send buffer of a new connection is empty, so the line fits.
+        let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
+        return;
+    };
+    let client = ConnectedClient::enter(&mut server, peer, local);
+    client.time_to_log_in.set(time_to_log_in);
+    tokio::task::spawn_local(connection::serve(stream, client, Rc::clone(state)));
+}
+
+/// Returns how long a new client may take to log in, or `None` if too many others are connecting.
+///
+/// This ensures that there is always room for clients that know the password. If all places are taken, the
+/// oldest client that has not logged in loses its place. If even the oldest has only just connected, as in a
+/// flood of connections, the new client must send its password at once.
+fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
+    let limits = server.limits;
+    if server.strangers.len() < limits.strangers || drop_oldest_stranger(server, LEAST_TIME) {
+        Some(limits.login)
+    } else {
+        (server.strangers.len() < limits.strangers * HURRIED).then_some(AT_ONCE)
+    }
+}
+
+/// Disconnects the client that has had the longest time to log in. Returns false if even this client has had
+/// less time than `least_time`.
+fn drop_oldest_stranger(server: &mut ServerState, least_time: Duration) -> bool {
+    let oldest = server.strangers.first();
+    let oldest = oldest.filter(|(since, _)| since.elapsed() > least_time);
+    let Some(oldest) = oldest.and_then(|(_, id)| server.clients.get(id)).map(Rc::clone) else {
+        return false;
+    };
+    oldest.end(ConnectionState::Dead);
+    server.remove_client(&oldest);
+    true
+}
+
+/// Raises this process's limit of open files to the maximum that the user is allowed, so that more clients
+/// can connect.
+pub(crate) fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        // If this fails, clients over the limit have to wait until others disconnect.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}

@@ -1,0 +1,72 @@
+//! Saves the data to the disk after changes, without blocking the clients for long.
+
+use std::io;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::snapshot;
+use super::store::{Store, wall_clock};
+
+/// How long a change may remain unsaved. A crash loses at most the changes made during this time.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// The reciprocal of the largest fraction of time for which saving may block the clients (1/20).
+const SHARE_OF_SAVES: u32 = 20;
+
+/// Saves the data after changes.
+pub(super) struct Saver {
+    file: Option<PathBuf>,
+    /// The value of the store's change counter at the last save.
+    saved: u64,
+    last_save: Instant,
+    /// How long the last save blocked the clients.
+    took: Duration,
+    /// The thread that writes the last snapshot to the disk.
+    writer: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Saver {
+    pub(super) fn new(file: Option<PathBuf>, store: &Store) -> Self {
+        Self {
+            file,
+            saved: store.changes,
+            last_save: Instant::now(),
+            took: Duration::ZERO,
+            writer: None,
+        }
+    }
+
+    /// Saves the data in the background, so that clients do not wait for the disk.
+    pub(super) fn save_if_due(&mut self, store: &mut Store) {
+        let pause = SAVE_EVERY.max(self.took * SHARE_OF_SAVES);
+        let is_writing = self.writer.as_ref().is_some_and(|writer| !writer.is_finished());
+        let Some(file) = &self.file else {
+            return;
+        };
+        if is_writing || self.last_save.elapsed() < pause || store.changes == self.saved {
+            return;
+        }
+        self.writer = None;
+        let began = Instant::now();
+        // If the disk is full, a later save may succeed. Only the final save reports errors.
+        if let Ok(snapshot) = snapshot::write(file, store) {
+            self.saved = store.changes;
+            self.writer = std::thread::Builder::new().spawn(move || snapshot.finish()).ok();
+        }
+        self.took = began.elapsed();
+        self.last_save = Instant::now();
+    }
+
+    /// Saves everything that has changed since the last save.
+    pub(super) fn finish(mut self, store: &mut Store) -> io::Result<()> {
+        let written = match self.writer.take().map(JoinHandle::join) {
+            Some(Ok(Ok(()))) | None => true,
+            Some(_) => false,
+        };
+        store.advance(wall_clock());
+        match &self.file {
+            Some(file) if !written || store.changes != self.saved => snapshot::write(file, store)?.finish(),
+            _ => Ok(()),
+        }
+    }
+}
