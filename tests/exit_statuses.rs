@@ -66,6 +66,12 @@ fn a_healthy_server_is_0_with_its_version_role_and_round_trip_times() {
 }
 
 #[test]
+fn the_practice_redis_causes_no_warning() {
+    let finished = Home::new().sessiontut(["ping", "--json"]).run().expect(0);
+    assert_eq!(finished.json()["warnings"], json!([]));
+}
+
+#[test]
 fn an_invalid_url_is_2() {
     fails_with("http://127.0.0.1:6379", "url.scheme", 2);
     fails_with("redis://127.0.0.1:port", "url.invalid", 2);

@@ -314,6 +314,8 @@ fn reply() -> impl Strategy<Value = Vec<u8>> {
         "loading",
         "master_link_status",
         "maxclients",
+        "connected_clients",
+        "min_slaves_good_slaves",
     ]);
     let info = proptest::collection::vec((names, hostile()), 0..6).prop_map(move |fields| {
         let lines: Vec<String> = fields

@@ -154,7 +154,7 @@ impl Answer {
         unescaped(&text)
     }
 
-    /// Panics unless the page contains this text.
+    /// Panics unless the visible text of the page, without tags, contains this text. For HTML, use `body`.
     #[track_caller]
     pub fn says(self, wanted: &str) -> Self {
         assert!(
