@@ -40,14 +40,14 @@ pub fn signing_key() -> Outcome<Key> {
 // endregion settings
 
 // region connect
-/// Opens a connection that reconnects when the next command is sent. No
-/// command is sent twice.
+/// Opens a connection. If it breaks, the next command opens a new one.
+/// No command is sent twice.
 pub async fn connect() -> Outcome<ConnectionManager> {
     let url = env::var("REDIS_URL").map_err(|_| "REDIS_URL is not set")?;
     let config = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(TIMEOUT))
         .set_response_timeout(Some(TIMEOUT))
-        // By default, a command waits while six attempts to connect fail.
+        // By default, a command fails only after six connection attempts.
         .set_number_of_retries(0);
     let client = redis::Client::open(url)?;
     Ok(client.get_connection_manager_with_config(config).await?)

@@ -56,7 +56,7 @@ pub(crate) enum AppError {
         words: Vec<String>,
         error: io::Error,
     },
-    #[error("{ended} before its port {port} answered; its output is in {output}")]
+    #[error("{ended} before it listened on port {port}; its output is in {output}")]
     Ended { ended: Ended, port: u16, output: String },
     #[error(
         "the app does not listen on port {port}: gave up after {seconds} s; make the app listen on the port in PORT, or \

@@ -100,7 +100,7 @@ fn span_to_wait_for(text: &str) -> Result<Duration, String> {
         span if span <= LONGEST_WAIT => Ok(span),
         _ => Err(
             "expected at most 5m, because check waits this long; for the check, start the app with a short maximum \
-             lifetime, for example 20 s, and pass the same span"
+             lifetime, for example 20 s, and pass the same value"
                 .into(),
         ),
     }

@@ -19,7 +19,7 @@ fn unknown(code: &str) -> String {
         .max_by(|one, other| strsim::jaro(one, code).total_cmp(&strsim::jaro(other, code)));
     let meant = closest.filter(|other| strsim::jaro(other, code) > 0.8);
     match meant {
-        Some(other) => format!("there is no code {code}; did you mean {other}?"),
-        None => format!("there is no code {code}; `sessiontut ping --codes` lists all codes"),
+        Some(other) => format!("unknown code {code}; did you mean {other}?"),
+        None => format!("unknown code {code}; `sessiontut ping --codes` lists all codes"),
     }
 }

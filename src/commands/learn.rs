@@ -222,8 +222,8 @@ const NEXT: &[&str] = &[
     "`sessiontut learn --cheat-sheet` prints these rules and all commands",
     "`sessiontut serve` shows the app, and its complete code on the page /source",
     "`sessiontut login ada`, `visits`, `expire`, `session` and `logout` each run one operation from your shell",
-    "`sessiontut drill` lets you practise diagnosis; `sessiontut learn LESSON` repeats a lesson, and `sessiontut learn \
-     --reset all` starts the course again",
+    "`sessiontut drill` lets you practise finding out why a Redis connection fails; `sessiontut learn LESSON` repeats \
+     a lesson, and `sessiontut learn --reset all` starts the course again",
 ];
 
 fn tell_what_is_next() {

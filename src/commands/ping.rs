@@ -41,7 +41,7 @@ pub struct PingArgs {
     /// Overall time limit in seconds (fractions allowed)
     #[arg(long, value_name = "SECONDS", default_value = "5", allow_negative_numbers = true, value_parser = timeout)]
     pub timeout: Duration,
-    /// Also test writing: run HSET, HINCRBY, EXPIRE, HGETALL and DEL on a temporary key, in one MULTI
+    /// Also test writing: run HSET, HINCRBY, EXPIRE, HGETALL and DEL on a temporary key, in one MULTI transaction
     #[arg(long)]
     pub write_check: bool,
     /// Use IPv4 addresses only

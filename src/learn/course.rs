@@ -154,7 +154,7 @@ impl Course<'_> {
         let (right, quizzes) = (sum(|lesson| lesson.right_at_once), sum(|lesson| lesson.quizzes));
         let mut text = format!("all lessons are done, in {minutes} min");
         if quizzes > 0 {
-            text.push_str(&format!("; {right} of {quizzes} quizzes right at the first try"));
+            text.push_str(&format!("; {right} of {quizzes} quizzes right on the first try"));
         }
         self.say(Mark::Success, &text);
         self.learner.show(&CourseEvent::Prose(recap()));
@@ -189,7 +189,7 @@ impl Course<'_> {
         self.state.keys_ready = false;
         self.learner.show(&CourseEvent::Lesson {
             lesson: &lesson,
-            of: self.lessons.list.len(),
+            position: (index + 1, self.lessons.list.len()),
             step,
         });
         self.prepare(Place {

@@ -103,7 +103,8 @@ pub(crate) enum CourseEvent<'a> {
     /// A lesson starts, or continues at a later step.
     Lesson {
         lesson: &'a Lesson,
-        of: usize,
+        /// Which lesson of the course this is, counted from 1, and how many there are.
+        position: (usize, usize),
         step: usize,
     },
     Step {

@@ -134,7 +134,7 @@ impl Snapshot {
 }
 
 impl Hash {
-    /// Compares the hash with the present reply to HGETALL. Fields in `named` may have changed.
+    /// Compares the hash with the current reply to HGETALL. A change to a field in `named` is allowed.
     fn damage(&self, reply: Value, named: &BTreeSet<&[u8]>) -> Option<Damage> {
         let Value::Array(reply) = reply else {
             return Some(Damage::OtherType);

@@ -135,7 +135,7 @@ fn split_scheme(text: &str) -> Result<(String, &str), UrlError> {
     // The message does not repeat the scheme, because it may be part of a password.
     Err(error(
         UrlErrorKind::Scheme,
-        "the scheme is not one of Redis: use redis:// (plain), rediss:// (TLS) or unix:// (socket)",
+        "this is not a Redis scheme: use redis:// (plain), rediss:// (TLS) or unix:// (socket)",
     ))
 }
 

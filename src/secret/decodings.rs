@@ -66,7 +66,7 @@ fn from_base64(run: &[Decoded]) -> Option<Vec<Decoded>> {
     Some(from_bytes(places))
 }
 
-/// Decodes every sequence of bytes in hexadecimal with this separator.
+/// Decodes every sequence of hexadecimal bytes that have `separator` between them.
 fn from_hex(layer: &[Decoded], separator: &str, decodings: &mut Vec<Vec<Decoded>>) {
     let byte = |at: usize| {
         let digit = |at: usize| {

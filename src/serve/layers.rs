@@ -94,7 +94,7 @@ pub(crate) struct LogEntry {
     pub status: u16,
     /// The size of the response's body in bytes, or `None` for an event stream.
     pub bytes: Option<u64>,
-    /// The time from when the head of the request had arrived to when the head of the response was ready.
+    /// The time between the arrival of the request's head and the moment when the response's head was ready.
     pub took: Duration,
 }
 

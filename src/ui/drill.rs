@@ -64,7 +64,7 @@ pub(crate) fn hint(fault: &DrillFault, drill: &Drill) {
         .map(|path| format!(" --ca {}", path.display()))
         .unwrap_or_default();
     told(&format!(
-        "Hint: the evidence is in the layer {layer}; `sessiontut ping {}{ca}` runs every check, one per layer.",
+        "Hint: the evidence is in the {layer} layer; `sessiontut ping {}{ca}` runs every check, one per layer.",
         drill.url()
     ));
     answer("");
@@ -93,7 +93,7 @@ pub(crate) fn solution(fault: &DrillFault, score: &Score) {
         sentence(fault.evidence)
     ));
     answer(&format!(
-        "identified so far, at the first try: {} of {}",
+        "identified on the first try so far: {} of {}",
         score.named(),
         FAULTS.len()
     ));

@@ -78,7 +78,7 @@ pub(crate) static CHECKS: &[Check] = &[
     check(1, Must, "logout-logs-out", "After the logout, the user must be logged out",
         "Other people may use the same browser later.",
         "cookie-session#in-your-framework", |grader| Box::pin(stage1::logout_logs_out(grader))),
-    check(1, Must, "bad-cookies-are-ignored", "A user with a changed, truncated or foreign cookie must count as \
+    check(1, Must, "bad-cookies-are-ignored", "A user with a changed, truncated or made-up cookie must count as \
                                                logged out",
         "Visitors can change their cookies. If the app trusts a changed cookie, anyone can log in as any user.",
         "cookie-session#why-the-cookie-is-signed", |grader| Box::pin(stage1::bad_cookies_are_ignored(grader))),
@@ -134,8 +134,8 @@ pub(crate) static CHECKS: &[Check] = &[
     check(3, Must, "keys-have-a-ttl", "After each request, every key that the app has created must have a TTL",
         "Redis keeps a key without a TTL forever, so memory fills up.",
         "expire#a-key-without-a-ttl", |grader| Box::pin(stage3::keys_have_a_ttl(grader))),
-    check(3, Must, "no-moment-without-a-ttl", "A key must never exist without a TTL, not even briefly: both commands \
-                                               must take effect together",
+    check(3, Must, "no-moment-without-a-ttl", "A key must never exist without a TTL, not even briefly: \
+         the command that creates it and the one that sets its TTL must take effect together",
         "EXPIRE before the first write does nothing, because the key does not exist yet. After the first write, a \
          separate EXPIRE is never sent if the app crashes or the connection breaks. MULTI or a script runs both \
          commands or neither.",
@@ -152,7 +152,7 @@ pub(crate) static CHECKS: &[Check] = &[
         "expire#run-both-commands-together", |grader| Box::pin(stage3::ttl_in_the_same_round_trip(grader))),
 
     check(4, Must, "cookie-reveals-nothing", "The cookie must not contain the name, must differ at each login, and \
-                                              must have at least 128 bits",
+                                              must contain at least 128 random bits",
         "A token that can be guessed or computed lets others take over the session.",
         "session-store#why-a-name-is-not-enough", |grader| Box::pin(stage4::token::cookie_reveals_nothing(grader))),
     check(4, Must, "brought-token-is-not-adopted", "The app must not adopt a token that the client chose",
@@ -169,13 +169,13 @@ pub(crate) static CHECKS: &[Check] = &[
                                                     bring the session back",
         "A slow request can write after the logout. If the request creates the key again, the session continues.",
         "session-store#a-token-must-stay-invalid-after-the-logout", |grader| Box::pin(stage4::race::held_request_revives_nothing(grader))),
-    check(4, Must, "made-up-token-leaves-no-key", "A made-up token must not leave a key",
+    check(4, Must, "made-up-token-leaves-no-key", "A request with a made-up token must not leave a key behind",
         "Otherwise, an attacker can fill the memory of Redis, or choose the token of a session.",
         "session-store#a-token-must-stay-invalid-after-the-logout", |grader| Box::pin(stage4::token::made_up_token_leaves_no_key(grader))),
     check(4, Must, "visit-without-cookie-creates-no-key", "A visit without a cookie must not create a key",
         "Bots and health checks send no cookie, so every one of their requests would create a session.",
         "session-store#the-store-in-your-framework", |grader| Box::pin(stage4::store::visit_without_cookie_creates_no_key(grader))),
-    check(4, Must, "any-access-refreshes-the-ttl", "Any access must refresh the TTL",
+    check(4, Must, "any-access-refreshes-the-ttl", "Each visit must refresh the TTL of the session",
         "The TTL is an idle limit, so every visit must reset it.",
         "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage4::store::any_access_refreshes_the_ttl(grader))),
     check(4, Must, "active-visitor-stays-logged-in", "An active visitor must stay logged in beyond the TTL",

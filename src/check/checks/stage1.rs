@@ -210,9 +210,9 @@ pub(super) async fn bad_cookies_are_ignored(grader: &mut Grader) -> Judged {
         for (kind, bad) in [
             ("changed", changed(&value)),
             ("truncated", value[..value.len() / 2].to_owned()),
-            ("foreign", user.name.clone()),
-            ("foreign", other.clone()),
-            ("foreign", "j:{\"username\":\"ada\"}".to_owned()),
+            ("made-up", user.name.clone()),
+            ("made-up", other.clone()),
+            ("made-up", "j:{\"username\":\"ada\"}".to_owned()),
         ] {
             let mut visitor = user.visitor.with_cookie(&cookie, Some(&bad));
             let home = visitor.home().await;

@@ -139,11 +139,11 @@ pub(super) async fn count_restarts_after_the_ttl(grader: &mut Grader) -> Judged 
         return Ok(());
     }
     let all: Vec<&Exchange> = exchanges.iter().collect();
-    let did = format!(
-        "visits up to {}, then no visit for more than {} s",
-        before.unwrap_or(0),
-        ttl.as_secs()
+    let visits = before.map_or_else(
+        || "a visit".to_owned(),
+        |count| format!("visits until the page showed {count}"),
     );
+    let did = format!("{visits}, then no visit for more than {} s", ttl.as_secs());
     let got = found.map_or_else(|| "no number".to_owned(), |found| format!("Visits: {found}"));
     fails(did, "Visits: 1", got, &all)
 }
@@ -185,7 +185,8 @@ pub(super) async fn session_ends_after_the_ttl(grader: &mut Grader) -> Judged {
 pub(super) async fn session_has_a_maximum_lifetime(grader: &mut Grader) -> Judged {
     let Some(max_age) = grader.settings().max_age else {
         return Err(not_judged(
-            "start the app with a short maximum lifetime, for example 20 s, and add --max-age SPAN with the same span",
+            "start the app with a short maximum lifetime, for example 20 s, and pass the same value to check \
+             (--max-age 20s)",
         ));
     };
     let mut user = grader.logged_in().await?;

@@ -183,7 +183,7 @@ async fn app(
         return Ok((Some(app), address));
     }
     if let Some(url) = redis_url {
-        ui::note("start the app with:");
+        ui::note("set these variables, then start the app:");
         ui::whole_note(&format!(
             "  export REDIS_URL={url} SECRET_KEY=$(openssl rand -hex 32) PORT={}",
             address.port()

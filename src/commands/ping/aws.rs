@@ -36,7 +36,7 @@ pub struct AwsArgs {
     /// Print a script that makes the same queries in AWS CloudShell
     #[arg(long, conflicts_with = "aws_documents")]
     pub aws_commands: bool,
-    /// Find the rule or route in the output of that script (`-`: standard input), or in a directory of saved AWS
+    /// Find the rule or route in the output of the --aws-commands script (`-`: standard input), or in a directory of saved AWS
     /// replies
     #[arg(long, value_name = "FILE|DIR|-", conflicts_with = "watch")]
     pub aws_documents: Option<PathBuf>,

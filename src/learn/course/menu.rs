@@ -44,7 +44,7 @@ impl Course<'_> {
         let lane = if self.state.fast_lane {
             "all text"
         } else {
-            "only tasks"
+            "tasks only"
         };
         let offers = [
             (true, first),
@@ -235,7 +235,7 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Lessons(&standings));
         let word = self
             .learner
-            .type_line("go to lesson (number, name or part of a word; Enter: stay here)")?;
+            .type_line("go to lesson (number, name or part of the title; Enter: stay here)")?;
         if word.trim().is_empty() {
             return Ok(());
         }

@@ -99,7 +99,7 @@ causes! {
     DnsServerFailure "dns.server_failure" Dns "the name server replies, but does not resolve the host name"
         => dns::server_failure;
     DnsSlow "dns.slow" Ok "the host name lookup is slow" => dns::slow;
-    DnsSearch "dns.search" Ok "a search domain completed the host name" => dns::completed;
+    DnsSearch "dns.search" Ok "the resolver appended a search domain to the host name" => dns::completed;
     DnsPartial "dns.partial" Ok "some addresses of the host name do not work" => dns::partial;
 
     // The connection

@@ -66,7 +66,7 @@ pub(super) fn form() -> Fixes {
 pub(super) fn encoding() -> Fixes {
     advise(
         "encode",
-        "percent-encode the user name and the password. The following command reads a text without showing it, and \
+        "percent-encode the user name and the password. The following command asks for the text without showing it, and \
          prints the encoded form",
     )
     .command("python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'")

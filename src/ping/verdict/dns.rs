@@ -226,8 +226,7 @@ pub(super) fn completed(target: &Target, seen: &Observations) -> Option<(Cause, 
     Some((
         Cause::DnsSearch,
         format!(
-            "{host} is looked up as {name}, because line {number} of /etc/resolv.conf ({line}) completes the \
-                 name"
+            "{host} is looked up as {name}, because of the search domain in line {number} of /etc/resolv.conf ({line})"
         ),
     ))
 }

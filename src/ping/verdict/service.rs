@@ -222,7 +222,7 @@ fn momentary(first: &Exchange, seen: &Observations) -> Finding {
         .facts(seen.packets.map(describe_packets))
 }
 
-/// Returns the finding about a request after PING that got no reply.
+/// Returns the finding about a request that got no reply, although the PING before it got one.
 pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
     let round_trip = median(&seen.ping.round_trips);
     let reason = NoReply::of(seen.requests.took, round_trip, seen.packets);

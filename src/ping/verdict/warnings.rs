@@ -138,7 +138,7 @@ fn replica(seen: &Observations) -> Option<Found> {
                  resynchronisation"
             )
         } else {
-            format!("the server is a read-only replica{primary}, so the tutorial's writes fail")
+            format!("the server is a read-only replica{primary}, so all writes to it fail")
         };
         (Cause::RoleReplica, summary)
     })

@@ -292,7 +292,7 @@ parts! {
         Fast,
         Slow,
         OneLate,
-        /// The first reply on each connection takes longer than experiments wait.
+        /// On each connection, the first reply arrives after the experiments have stopped waiting.
         SlowStart,
         /// All replies together take about as long as the timeout.
         Crawling,

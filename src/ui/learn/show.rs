@@ -25,7 +25,11 @@ impl TerminalLearner {
     /// Shows what happens in the course.
     pub(super) fn event(&mut self, event: &CourseEvent<'_>) {
         match event {
-            CourseEvent::Lesson { lesson, of, step } => self.lesson(lesson, *of, *step),
+            CourseEvent::Lesson {
+                lesson,
+                position,
+                step,
+            } => self.lesson(lesson, *position, *step),
             CourseEvent::Step { lesson, step } => self.step(lesson, *step),
             CourseEvent::Prose(text) => self.block(markdown::lines(text, self.screen.width())),
             CourseEvent::Code { tabs, shown } => self.code(tabs, *shown),
@@ -83,9 +87,9 @@ impl TerminalLearner {
         }
     }
 
-    fn lesson(&mut self, lesson: &Lesson, of: usize, step: usize) {
+    fn lesson(&mut self, lesson: &Lesson, (nth, of): (usize, usize), step: usize) {
         self.screen.gap();
-        let title = format!("Lesson {} of {of}: {}", lesson.number, lesson.title);
+        let title = format!("Lesson {}: {} ({nth} of {of})", lesson.number, lesson.title);
         let title = markdown::wrapped(&title, self.screen.width());
         self.screen
             .put_all(title.into_iter().map(|line| line.bold().underline().to_string()));

@@ -14,8 +14,9 @@ use crate::deadline::Deadline;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The connection is cut after the first command of a login, after the second, and so on, up to this number.
 const MOST_CUTS: usize = 8;
-/// How often a user whose visit was cut visits the app again until a visit is counted, and how long to wait in between.
+/// How many times a user whose visit was cut visits the app again, until a visit is counted.
 const MOST_ATTEMPTS: usize = 6;
+/// The pause between two of these attempts.
 const RECONNECT: Duration = Duration::from_millis(200);
 
 /// What the app did while Redis did not reply.

@@ -89,9 +89,9 @@ fn refused_elsewhere(at: &FixContext) -> Fixes {
     advise(
         "server",
         format!(
-            "on the server, check which address and port Redis is listening on. If the address is 127.0.0.1, extend \
-             `bind` in redis.conf. If the port is not {port}, correct the URL. If Redis is not listening at all, \
-             start it"
+            "on the server, check which address and port Redis is listening on. If the address is 127.0.0.1, add \
+             an address that clients can reach to `bind` in redis.conf. If the port is not {port}, correct the URL. \
+             If Redis is not listening at all, start it"
         ),
     )
     .command("sudo ss -ltnp")
