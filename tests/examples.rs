@@ -13,7 +13,7 @@ use std::process::Command;
 
 use support::drive::drive;
 use support::ports::free_port;
-use support::process::{Process, required};
+use support::process::{Process, port_in, required};
 use support::{App, RedisServer, tools};
 use tempfile::TempDir;
 
@@ -109,12 +109,4 @@ fn passes(program: &dyn Fn(u8) -> Command) {
         let port = port_in(&log).unwrap();
         drive(stage, port, &mut redis);
     }
-}
-
-/// Returns the port of the address that an app has printed.
-fn port_in(log: &Path) -> Option<u16> {
-    let said = fs::read_to_string(log).ok()?;
-    let (_, rest) = said.split_once("http://127.0.0.1:")?;
-    let end = rest.find(|sign: char| !sign.is_ascii_digit())?;
-    rest[..end].parse().ok()
 }

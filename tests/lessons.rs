@@ -5,11 +5,9 @@
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use regex_lite::Regex;
 use support::{Home, RedisServer, valkey};
 use tempfile::TempDir;
 
@@ -137,69 +135,6 @@ fn fences() -> Vec<(String, String, String)> {
         }
     }
     fences
-}
-
-/// Returns the names that a JavaScript file or snippet imports or defines for the whole file.
-fn names_in_javascript(source: &str) -> BTreeSet<String> {
-    let definition = r"(?m)^(?:export )?(?:async )?(?:function|class|const) (\w+)";
-    let list = r"(?m)^(?:import|const) (?:\w+, )?\{([^}]*)\}";
-    let single = r"(?m)^import (\w+)";
-    let mut names = BTreeSet::new();
-    for pattern in [definition, single] {
-        let pattern = Regex::new(pattern).unwrap();
-        names.extend(pattern.captures_iter(source).map(|found| found[1].to_owned()));
-    }
-    for found in Regex::new(list).unwrap().captures_iter(source) {
-        let items = found[1].split(',').map(str::trim).filter(|item| !item.is_empty());
-        // `name as other` and `name = default`.
-        let name = |item: &str| {
-            let item = item.split(" = ").next().unwrap_or_default();
-            item.rsplit(' ').next().unwrap_or_default().to_owned()
-        };
-        names.extend(items.map(name));
-    }
-    names
-}
-
-#[test]
-fn every_helper_in_javascript_is_defined_or_explained_before_its_use() {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/express");
-    let mut helpers = BTreeSet::new();
-    for entry in fs::read_dir(examples).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|kind| kind == "js") {
-            helpers.extend(names_in_javascript(&fs::read_to_string(path).unwrap()));
-        }
-    }
-    let mut lessons: Vec<PathBuf> = fs::read_dir(folder())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    lessons.sort();
-    let (mut taught, mut missing) = (BTreeSet::new(), Vec::new());
-    for lesson in lessons {
-        let text = fs::read_to_string(&lesson).unwrap();
-        // Splitting at ``` yields text and fences alternately.
-        let parts: Vec<&str> = text.split("\n```").collect();
-        let snippets = || parts.iter().filter(|part| part.starts_with("javascript"));
-        let quoted = Regex::new(r"`(\w+)(?:\(\))?`").unwrap();
-        for part in parts.iter().step_by(2) {
-            taught.extend(quoted.captures_iter(part).map(|found| found[1].to_owned()));
-        }
-        for snippet in snippets() {
-            taught.extend(names_in_javascript(snippet));
-        }
-        for snippet in snippets() {
-            for helper in helpers.difference(&taught) {
-                let used = Regex::new(&format!(r"(?m)(?:^|[^.\w'/]){helper}\b[^:']")).unwrap();
-                if used.is_match(snippet) {
-                    let file = lesson.file_name().unwrap().to_string_lossy();
-                    missing.push(format!("{file}: {helper}"));
-                }
-            }
-        }
-    }
-    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

@@ -116,3 +116,11 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
         .map(|folder| folder.join(program))
         .find(|candidate| candidate.is_file())
 }
+
+/// Returns the port of the address that an app has printed.
+pub fn port_in(log: &Path) -> Option<u16> {
+    let output = fs::read_to_string(log).ok()?;
+    let (_, rest) = output.split_once("http://127.0.0.1:")?;
+    let end = rest.find(|sign: char| !sign.is_ascii_digit())?;
+    rest[..end].parse().ok()
+}

@@ -1,0 +1,6 @@
+const app = newApp();
+const redis = await connect();
+
+// lessons: 1 session, 3 visits, 4 visits
+
+serve(app);
