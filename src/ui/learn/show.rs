@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use colored::Colorize as _;
-use dialoguer::console::truncate_str;
+use dialoguer::console::{measure_text_width, truncate_str};
 
 use super::diagram;
 use super::keys::sign;
@@ -156,8 +156,14 @@ impl TerminalLearner {
                     }
                 })
                 .collect();
-            self.screen
-                .put(&format!("  {}  {}", names.join(" "), "l next language".dimmed()));
+            let (names, key) = (format!("  {}", names.join(" ")), "l next language");
+            let width = measure_text_width(&names) + 2 + key.len();
+            if width <= self.screen.width() {
+                self.screen.put(&format!("{names}  {}", key.dimmed()));
+            } else {
+                self.screen.put(&names);
+                self.screen.put(&format!("  {}", key.dimmed()));
+            }
         }
         let lines = highlight::lines(&sanitize::lines(&tab.text), &tab.language);
         self.block(lines.into_iter().map(|line| format!("  {line}")).collect());
