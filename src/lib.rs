@@ -47,7 +47,8 @@ pub use cli::Cli;
 pub use commands::{Error, parse, report_for, run};
 pub use exit::Exit;
 pub use learn::is_valid_lesson;
-pub use redis_client::connect::{RedisConnection, Unreachable, open};
+pub use redis_client::RedisConnection;
+pub use redis_client::connect::{Unreachable, open};
 
 #[doc(hidden)]
 pub use check::driver;

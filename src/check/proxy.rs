@@ -21,8 +21,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::redis_command::{Key, SeenCommand};
-use crate::redis_client::Stream;
-use crate::redis_client::connect::RedisConnection;
+use crate::redis_client::{RedisConnection, Stream};
 use crate::redis_url::{Target, Trust};
 pub(crate) use disturbance::HoldPoint;
 use disturbance::{Hold, Mode};

@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::session::endpoint;
-use crate::redis_client::connect::RedisConnection;
+use crate::redis_client::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::redis_url::{Origin, Target};
 use crate::session::jar::Jar;

@@ -17,8 +17,8 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use redis::{Cmd, RedisResult, Value};
 
-use super::connect::{SingleConnection, share};
 use super::error_replies::ErrorReply;
+use super::single::{SingleConnection, share};
 use super::stream::Stream;
 use crate::deadline::Deadline;
 use crate::redis_url::{Address, Target, Trust};

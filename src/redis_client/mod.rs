@@ -1,6 +1,7 @@
 //! All connections to Redis.
 //!
-//! - [`connect`] runs the checks of `ping`, and then uses the connection type of the `redis` crate, with [`limited`] replies.
+//! - [`connect`] runs the checks of `ping`, and continues to use their connection as a [`connection`].
+//! - [`single`] uses the connection type of the `redis` crate, with [`limited`] replies.
 //! - [`cluster`] uses one such connection per node of a cluster.
 //! - [`probe`] is the connection that the checks themselves use: one command at a time, with the received bytes as evidence.
 //! - [`recorded`] notes round trips, and [`show`] prints them as redis-cli does.
@@ -8,6 +9,7 @@
 
 mod cluster;
 pub(crate) mod connect;
+mod connection;
 pub(crate) mod error_replies;
 pub(crate) mod fault;
 mod framing;
@@ -16,9 +18,11 @@ mod probe;
 mod recorded;
 pub(crate) mod refusal;
 mod show;
+mod single;
 mod stream;
 
 pub(crate) use cluster::open_stream;
+pub use connection::RedisConnection;
 pub(crate) use framing::read_replies;
 pub use framing::{Limits, measure};
 pub(crate) use limited::REPLY_TOO_LARGE;

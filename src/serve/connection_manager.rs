@@ -13,7 +13,7 @@ use futures_util::future::{BoxFuture, Either, Shared, select};
 use redis::RedisError;
 
 use crate::deadline::Deadline;
-use crate::redis_client::connect::RedisConnection;
+use crate::redis_client::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::session::Clock;
 

@@ -11,7 +11,7 @@ use redis::{AsyncCommands, RedisResult};
 
 use super::connection_manager::ConnectionManager;
 use crate::deadline::Deadline;
-use crate::redis_client::connect::RedisConnection;
+use crate::redis_client::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::session::KEY_PREFIX;
 use crate::session::store::Fields;

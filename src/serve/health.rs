@@ -12,7 +12,7 @@ use super::counter;
 use super::sessions::Sessions;
 use super::stage::AppStage;
 use crate::deadline::Deadline;
-use crate::redis_client::connect::RedisConnection;
+use crate::redis_client::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::session::{KEY_PREFIX, Token};
 

@@ -19,7 +19,7 @@ use super::connection_manager::ConnectionManager;
 use super::sessions::Sessions;
 use super::{AppStage, OnEvent, ServerEvent};
 use crate::deadline::Deadline;
-use crate::redis_client::connect::RedisConnection;
+use crate::redis_client::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::session::KEY_PREFIX;
 use crate::session::store::Fields;

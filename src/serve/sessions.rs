@@ -14,7 +14,7 @@ use super::pages::{CookieView, HashView, Visit};
 use super::stage::AppStage;
 use crate::deadline::Deadline;
 use crate::redis_client::Recorded;
-use crate::redis_client::connect::RedisConnection;
+use crate::redis_client::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::session::store::{Fields, SessionStore};
 use crate::session::{CookieError, SigningKey, Token};

@@ -4,7 +4,7 @@
 use redis::{RedisError, Value, cmd};
 
 use super::KEY_PREFIX;
-use crate::redis_client::connect::RedisConnection;
+use crate::redis_client::RedisConnection;
 
 /// If a Redis server contains more keys than this, all of them are counted, including this program's own.
 const FEW: u64 = 10_000;

@@ -5,8 +5,8 @@ use redis::{Arg, Cmd, Pipeline, RedisResult, Value, pipe};
 
 use super::node::Node;
 use super::slot_map::slot_of;
-use crate::redis_client::connect::SingleConnection;
 use crate::redis_client::error_text;
+use crate::redis_client::single::SingleConnection;
 
 /// A command, or several commands for the same key.
 #[derive(Clone)]

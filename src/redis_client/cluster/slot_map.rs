@@ -5,7 +5,7 @@ use redis::{ErrorKind, RedisError, RedisResult, Value, cmd};
 
 use super::node::Node;
 use crate::ping::observation::SLOTS;
-use crate::redis_client::connect::SingleConnection;
+use crate::redis_client::single::SingleConnection;
 
 /// Which node serves which slot.
 pub(super) struct SlotMap {

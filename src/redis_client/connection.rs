@@ -1,0 +1,216 @@
+//! The connection that everything except `ping` uses: to one server, or to a cluster.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::aio::ConnectionLike;
+use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
+
+use super::cluster::{Cluster, Request, slot_of};
+use super::single::SingleConnection;
+use crate::deadline::Deadline;
+use crate::ping::causes::FixContext;
+use crate::ping::observation::Observations;
+use crate::redis_url::Target;
+use crate::session::Clock;
+
+/// Time limit for the server to report its time.
+const TIME_WITHIN: Duration = Duration::from_millis(300);
+
+/// How old the server's reported time may be before it is requested again.
+const TIME_EVERY: Duration = Duration::from_secs(60);
+
+/// A connection that several requests can use at the same time. All clones use the same connection.
+#[derive(Clone)]
+pub struct RedisConnection {
+    kind: SingleOrCluster,
+    /// The target, and what the checks have observed there.
+    checked: Arc<(Target, Observations)>,
+    clock: Arc<Mutex<ReadClock>>,
+}
+
+/// The server's clock, and when the server was last asked for its time.
+struct ReadClock {
+    clock: Clock,
+    read: Instant,
+}
+
+#[derive(Clone)]
+pub(super) enum SingleOrCluster {
+    Single(SingleConnection),
+    Cluster(Cluster),
+}
+
+impl RedisConnection {
+    pub(super) fn new(kind: SingleOrCluster, target: &Target, seen: Observations) -> Self {
+        let clock = ReadClock {
+            clock: Clock::default(),
+            read: Instant::now(),
+        };
+        Self {
+            kind,
+            checked: Arc::new((target.clone(), seen)),
+            clock: Arc::new(Mutex::new(clock)),
+        }
+    }
+
+    /// Returns the server's clock, or the local clock before the first [`Self::read_clock`]. Once a minute,
+    /// the server's time is requested again, together with other commands.
+    pub fn clock(&self) -> Clock {
+        let mut known = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.read.elapsed() >= TIME_EVERY {
+            known.read = Instant::now();
+            let mut connection = self.clone();
+            tokio::spawn(async move { connection.read_clock().await });
+        }
+        known.clock
+    }
+
+    /// Asks the server for its time. If the user has no permission for TIME, the local clock stays in use.
+    pub async fn read_clock(&mut self) {
+        // In a cluster, all instances must ask the same node.
+        let time = redis::cmd("TIME");
+        let reply = Deadline::after(TIME_WITHIN)
+            .bound(self.reply_from(&time, b""))
+            .await;
+        let Ok(Ok(Value::Array(parts))) = reply else {
+            return;
+        };
+        if let Some(Value::BulkString(seconds)) = parts.first()
+            && let Some(seconds) = std::str::from_utf8(seconds)
+                .ok()
+                .and_then(|text| text.parse().ok())
+        {
+            let mut known = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+            known.clock = Clock::of_redis(seconds);
+        }
+    }
+
+    /// Sends one command, and returns its reply. An error reply is returned as a value, not as an error.
+    pub(crate) async fn reply(&mut self, command: &Cmd) -> RedisResult<Value> {
+        as_value(self.req_packed_command(command).await)
+    }
+
+    /// Like [`Self::reply`], but sends the command to the cluster node that serves `key`. This is needed for
+    /// commands without a key, such as MULTI and EXEC.
+    pub(crate) async fn reply_from(&mut self, command: &Cmd, key: &[u8]) -> RedisResult<Value> {
+        match &self.kind {
+            SingleOrCluster::Single(_) => self.reply(command).await,
+            SingleOrCluster::Cluster(cluster) => {
+                let request = Request::One(command.clone());
+                as_value(only(cluster.run(request, Some(slot_of(key))).await))
+            }
+        }
+    }
+
+    /// Like [`Self::reply`], but sends the command to every primary of a cluster.
+    pub(crate) async fn replies_of_all(&mut self, command: &Cmd) -> RedisResult<Vec<Value>> {
+        match &self.kind {
+            SingleOrCluster::Single(_) => Ok(vec![self.reply(command).await?]),
+            SingleOrCluster::Cluster(cluster) => cluster.run_everywhere(command).await,
+        }
+    }
+
+    /// Returns the primaries of a cluster. If some slots have no primary, the list also contains `None`. For
+    /// a single server, the list is empty.
+    pub(crate) fn primaries(&self) -> Vec<Option<String>> {
+        match &self.kind {
+            SingleOrCluster::Single(_) => Vec::new(),
+            SingleOrCluster::Cluster(cluster) => cluster.primaries(),
+        }
+    }
+
+    /// Returns the primary of a cluster that serves a key.
+    pub(crate) fn primary_of(&self, key: &str) -> Option<String> {
+        match &self.kind {
+            SingleOrCluster::Single(_) => None,
+            SingleOrCluster::Cluster(cluster) => cluster.primary_of(key.as_bytes()),
+        }
+    }
+
+    /// Tries again to reach the known nodes of a cluster. The node in the URL may no longer exist.
+    pub(crate) async fn recover(&self) -> bool {
+        match &self.kind {
+            SingleOrCluster::Single(_) => false,
+            SingleOrCluster::Cluster(cluster) => cluster.recover().await,
+        }
+    }
+
+    /// Whether this and `other` are clones of the same connection.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.checked, &other.checked)
+    }
+
+    /// Returns the context on which the advice about this Redis server depends.
+    pub(crate) fn fix_context(&self) -> FixContext<'_> {
+        let (target, seen) = &*self.checked;
+        FixContext::of(target, seen)
+    }
+
+    /// Whether this is a cluster.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self.kind, SingleOrCluster::Cluster(_))
+    }
+
+    /// Whether there is a connection to the node that serves `key`.
+    pub(crate) fn is_connected(&self, key: &[u8]) -> bool {
+        match &self.kind {
+            SingleOrCluster::Single(single) => !single.is_closed(),
+            SingleOrCluster::Cluster(cluster) => cluster.is_connected(key),
+        }
+    }
+
+    /// Whether the connection is closed, so that no more commands can be sent.
+    pub(crate) fn is_closed(&self) -> bool {
+        match &self.kind {
+            SingleOrCluster::Single(single) => single.is_closed(),
+            SingleOrCluster::Cluster(cluster) => cluster.is_lost(),
+        }
+    }
+}
+
+fn only(replies: RedisResult<Vec<Value>>) -> RedisResult<Value> {
+    Ok(replies?.pop().unwrap_or(Value::Nil))
+}
+
+/// Converts errors that contain an error reply to values, because the crate returns some error replies as errors.
+fn as_value(reply: RedisResult<Value>) -> RedisResult<Value> {
+    let error = match reply {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    match error.clone().into_server_errors().as_deref() {
+        Some([(_, reply), ..]) => Ok(Value::ServerError(reply.clone())),
+        _ => Err(error),
+    }
+}
+
+impl ConnectionLike for RedisConnection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match &mut self.kind {
+            SingleOrCluster::Single(single) => single.req_packed_command(command),
+            SingleOrCluster::Cluster(cluster) => {
+                Box::pin(async { only(cluster.run(Request::One(command.clone()), None).await) })
+            }
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match &mut self.kind {
+            SingleOrCluster::Single(single) => single.req_packed_commands(pipeline, offset, count),
+            SingleOrCluster::Cluster(cluster) => {
+                let request = Request::Several(pipeline.clone(), offset, count);
+                Box::pin(async { cluster.run(request, None).await })
+            }
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        0
+    }
+}
