@@ -1,6 +1,8 @@
 //! Renders Markdown for a terminal, with tables, lists and code, wrapped to a width. Without colours, the result is
 //! plain text.
 
+mod table;
+
 use colored::{Color, ColoredString, Style, Styles};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
 use unicode_width::UnicodeWidthStr as _;
@@ -8,6 +10,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{highlight, window};
 use crate::learn::MARKDOWN;
 use crate::sanitize;
+use table::{Table, table_lines};
 
 /// Returns the lines of a Markdown text. They are at most `width` columns wide, except for long words and code.
 #[must_use]
@@ -41,9 +44,6 @@ struct Margin {
 
 /// A piece of text in one style.
 type Span = ColoredString;
-
-/// The rows of cells. The first row contains the column names.
-type Table = Vec<Vec<Vec<Span>>>;
 
 #[derive(Default)]
 struct Page {
@@ -283,10 +283,6 @@ impl Page {
     }
 }
 
-fn plain_width(spans: &[Span]) -> usize {
-    spans.iter().map(|span| span.input.width()).sum()
-}
-
 /// Wraps text between words. Each word is coloured separately, so that no colour continues after the end of a
 /// line.
 fn wrap(spans: &[Span], width: usize) -> Vec<String> {
@@ -303,51 +299,6 @@ fn wrap(spans: &[Span], width: usize) -> Vec<String> {
         }
     }
     window::wrapped(&text, "", "", width)
-}
-
-/// Renders a table: in columns if they fit, otherwise row by row.
-fn table_lines(table: &Table, width: usize) -> Vec<String> {
-    let mut widths = Vec::new();
-    for row in table {
-        widths.resize(widths.len().max(row.len()), 0);
-        for (widest, cell) in widths.iter_mut().zip(row) {
-            *widest = plain_width(cell).max(*widest);
-        }
-    }
-    if widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1) > width {
-        return cards(table, width);
-    }
-    let mut lines = Vec::new();
-    for row in table {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.extend(cell.iter().map(ToString::to_string));
-            line.push_str(&" ".repeat(width - plain_width(cell) + 2));
-        }
-        lines.push(line.trim_end().to_owned());
-    }
-    let rules: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
-    lines.insert(1.min(lines.len()), rules.join("  "));
-    lines
-}
-
-/// Renders each row as a list of column names and values.
-fn cards(table: &Table, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    for row in table.iter().skip(1) {
-        if !lines.is_empty() {
-            lines.push(String::new());
-        }
-        for (name, cell) in table[0].iter().zip(row) {
-            let mut spans = name.clone();
-            if plain_width(name) > 0 {
-                spans.push(": ".into());
-            }
-            spans.extend(cell.iter().cloned());
-            lines.extend(wrap(&spans, width));
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
