@@ -2,23 +2,20 @@
 
 mod address;
 mod sentinel;
-
-use std::path::PathBuf;
+mod socket;
+mod surroundings;
 
 use percent_encoding::percent_decode_str;
 
 use self::address::parse_address;
 use self::sentinel::parse_sentinel;
-use super::error::{error, invalid, invisible, unencoded};
+use self::socket::parse_unix;
+use super::error::{error, invalid, unencoded};
 use super::pasted;
-use super::{Address, SCHEMES, SENTINEL_SCHEMES, Target, UrlError, UrlErrorKind, UrlWarning};
+use super::{SCHEMES, SENTINEL_SCHEMES, Target, UrlError, UrlErrorKind, UrlWarning};
 use crate::secret::Secret;
 
 pub(crate) use address::is_host;
-
-/// The maximum length of a unix socket's path (`unix(7)`: 108 bytes including the final zero; other systems:
-/// 104).
-const LONGEST_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// Parses a URL. If the URL is invalid, the error also suggests what was probably meant.
 pub(super) fn parse(text: &str) -> Result<Target, UrlError> {
@@ -30,7 +27,7 @@ pub(super) fn parse(text: &str) -> Result<Target, UrlError> {
 
 /// Parses a URL without trying to guess what was meant.
 pub(super) fn strict(text: &str) -> Result<Target, UrlError> {
-    check_surroundings(text)?;
+    surroundings::check(text)?;
     let (scheme, rest) = split_scheme(text)?;
     if matches!(scheme.as_str(), "unix" | "redis+unix") {
         return parse_unix(rest);
@@ -49,66 +46,6 @@ pub(super) fn strict(text: &str) -> Result<Target, UrlError> {
         warnings,
         ..Target::new(parse_address(parts.authority)?)
     })
-}
-
-/// Rejects text before, after or inside the URL that comes from a shell or a file.
-fn check_surroundings(text: &str) -> Result<(), UrlError> {
-    let trimmed = text.trim();
-    if trimmed.is_empty() {
-        return Err(invalid(
-            "the URL is empty; expected redis://HOST:6379/0 (check that the variable that should contain the URL is \
-             set)",
-        ));
-    }
-    if trimmed.starts_with(['"', '\'', '`', '\u{201c}', '<']) {
-        return Err(invalid(
-            "the URL is in quotes, which must not be part of the value",
-        ));
-    }
-    if trimmed.len() < text.len() {
-        return Err(invalid(blanks_around(text)));
-    }
-    let is_blank = |character: char| character.is_whitespace() || character.is_control();
-    match text.find(is_blank) {
-        Some(at) => {
-            let is_in_login = text.contains("://") && text[at..].contains('@') && text.find("://") < Some(at);
-            Err(match text[at..].chars().next() {
-                Some(blank) if is_in_login => unencoded(blank),
-                Some(blank) => {
-                    let name = invisible(blank).map_or_else(
-                        || format!("control character (U+{:04X})", u32::from(blank)),
-                        |(name, _)| name.to_owned(),
-                    );
-                    invalid(format!("the URL contains a {name}"))
-                }
-                None => invalid("the URL contains a space or a control character"),
-            })
-        }
-        None => Ok(()),
-    }
-}
-
-/// Describes the blanks before and after the URL.
-fn blanks_around(text: &str) -> String {
-    let name = |character: Option<char>| character.and_then(invisible).map(|(name, _)| name);
-    let source = |name: &str| match name {
-        "newline" => ", as echo adds it",
-        "carriage return" => ", as at the end of a line of a file from Windows",
-        _ => "",
-    };
-    match (name(text.chars().next()), name(text.chars().last())) {
-        // Lines in a Windows file end with a carriage return and a newline.
-        (None, Some(_)) if text.ends_with("\r\n") => {
-            format!(
-                "the URL ends in a carriage return and a newline{}",
-                source("carriage return")
-            )
-        }
-        (None, Some(last)) => format!("the URL ends in a {last}{}", source(last)),
-        (Some(first), None) => format!("the URL begins with a {first}"),
-        (Some(first), Some(last)) => format!("the URL begins with a {first}, and ends in a {last}"),
-        (None, None) => "there is a blank before or after the URL".to_owned(),
-    }
 }
 
 /// Returns the scheme in lower case, and the text after `://`.
@@ -137,45 +74,6 @@ fn split_scheme(text: &str) -> Result<(String, &str), UrlError> {
         UrlErrorKind::Scheme,
         "this is not a Redis scheme: use redis:// (plain), rediss:// (TLS) or unix:// (socket)",
     ))
-}
-
-/// Parses `unix://[login@]/path/to/socket[?db=N]`. All clients accept this form of the database number.
-fn parse_unix(rest: &str) -> Result<Target, UrlError> {
-    // If the text starts with the path, an @ is part of the path. Otherwise, the @ ends the login.
-    let (login, place) = match rest.rsplit_once('@') {
-        Some((login, place)) if !rest.starts_with('/') => (Some(login), place),
-        _ => (None, rest),
-    };
-    if let Some(culprit) = login.and_then(|login| login.chars().find(|one| matches!(one, '/' | '?' | '#'))) {
-        return Err(unencoded(culprit));
-    }
-    let (path, query) = place.split_once('?').unwrap_or((place, ""));
-    let path = decode(path)?;
-    if path.len() > LONGEST_SOCKET_PATH {
-        let message = format!("the path of the socket is longer than {LONGEST_SOCKET_PATH} bytes");
-        return Err(invalid(&message));
-    }
-    if path.trim_matches('/').is_empty() {
-        let message = "the URL has no socket path: put it after unix://, as in unix:///run/redis/redis.sock";
-        return Err(invalid(message));
-    }
-    let parts = Parts {
-        login,
-        authority: "",
-        path: "",
-        query,
-        fragment: "",
-    };
-    let (user, password) = parse_login(login)?;
-    let db = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "db");
-    let db = db.map_or(Ok(0), |(_, value)| value.parse());
-    Ok(Target {
-        warnings: warnings(&parts, user.as_deref(), password.as_ref(), &["db"]),
-        user,
-        password,
-        db: db.map_err(|_| invalid("db must be a database number, as in ?db=0"))?,
-        ..Target::new(Address::Unix(PathBuf::from(path)))
-    })
 }
 
 /// The parts of `[login@]authority[/path][?query]`, before decoding.

@@ -7,6 +7,7 @@
 mod command_line;
 mod not_filled_in;
 mod schemes;
+mod setting_names;
 mod settings;
 mod typos;
 

@@ -5,83 +5,13 @@ use super::super::error::invalid;
 use super::super::hosting::Hosting;
 use super::super::intended::IntendedUrl;
 use super::super::parse::is_host;
+use super::setting_names::{Role, role};
 use super::{Meaning, is_full_host, meaning_of};
 use crate::secret::Secret;
-
-/// The names of settings, and what each setting sets. A name is the last words of the full name, in lower
-/// case, with dots between the words.
-const NAMES: &[(&str, Role)] = &[
-    ("sentinel.master", Role::Primary),
-    ("sentinel.service.name", Role::Primary),
-    ("servicename", Role::Primary),
-    ("service.name", Role::Primary),
-    ("sentinel.password", Role::Other),
-    ("sentinel.username", Role::Other),
-    ("sentinel.nodes", Role::Hosts),
-    ("cluster.nodes", Role::Hosts),
-    ("nodes", Role::Hosts),
-    ("hosts", Role::Hosts),
-    ("connection.string", Role::Url),
-    ("connectionstring", Role::Url),
-    ("url", Role::Url),
-    ("uri", Role::Url),
-    ("dsn", Role::Url),
-    ("host", Role::Host),
-    // Railway and the examples of Google Cloud write these as a single word.
-    ("redishost", Role::Host),
-    ("redisport", Role::Port),
-    ("redisuser", Role::User),
-    ("redispassword", Role::Password),
-    ("redisssl", Role::Tls),
-    ("redistls", Role::Tls),
-    ("redisdb", Role::Db),
-    ("hostname", Role::Host),
-    ("host.name", Role::Host),
-    ("endpoint", Role::Host),
-    ("server", Role::Host),
-    ("addr", Role::Host),
-    ("address", Role::Host),
-    ("port", Role::Port),
-    ("username", Role::User),
-    ("user", Role::User),
-    ("password", Role::Password),
-    ("pass", Role::Password),
-    ("rediscli.auth", Role::Password),
-    ("requirepass", Role::Password),
-    ("auth.token", Role::Password),
-    ("ssl.bundle", Role::TlsBundle),
-    ("ssl.enabled", Role::Tls),
-    ("tls.enabled", Role::Tls),
-    ("ssl", Role::Tls),
-    ("tls", Role::Tls),
-    ("use.ssl", Role::Tls),
-    ("use.tls", Role::Tls),
-    ("scheme", Role::Tls),
-    ("defaultdatabase", Role::Db),
-    ("database", Role::Db),
-    ("db", Role::Db),
-];
 
 /// The default port of StackExchange.Redis with `ssl=true`
 /// (<https://github.com/StackExchange/StackExchange.Redis/blob/main/src/StackExchange.Redis/ConfigurationOptions.cs>).
 const STACKEXCHANGE_TLS_PORT: u16 = 6380;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Url,
-    Host,
-    Hosts,
-    Port,
-    User,
-    Password,
-    Tls,
-    /// The name of a TLS bundle in Spring. Any name enables TLS.
-    TlsBundle,
-    Db,
-    /// The name of the primary that the Sentinels monitor.
-    Primary,
-    Other,
-}
 
 /// Recognises `REDIS_URL=redis://…`, `export REDIS_URL="…"`, `REDIS_URL: …` and `-e REDIS_URL=…`.
 pub(super) fn read_assignment(text: &str) -> Option<Meaning> {
@@ -382,16 +312,6 @@ fn split_setting(item: &str) -> Option<(String, &str)> {
         .or_else(|| rest.strip_prefix(':').filter(|rest| rest.starts_with('"')))?;
     let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     is_name.then(|| (name.to_ascii_lowercase().replace(['_', '-'], "."), value.trim()))
-}
-
-fn role(name: &str) -> Option<Role> {
-    NAMES
-        .iter()
-        .find(|(end, _)| {
-            name.strip_suffix(end)
-                .is_some_and(|before| before.is_empty() || before.ends_with('.'))
-        })
-        .map(|(_, role)| *role)
 }
 
 fn unquoted(value: &str) -> &str {

@@ -1,0 +1,64 @@
+//! Rejects text before, after or inside a URL that comes from a shell or a file.
+
+use crate::redis_url::UrlError;
+use crate::redis_url::error::{invalid, invisible, unencoded};
+
+/// Returns an error if the URL is in quotes, or contains blanks or control characters.
+pub(super) fn check(text: &str) -> Result<(), UrlError> {
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        return Err(invalid(
+            "the URL is empty; expected redis://HOST:6379/0 (check that the variable that should contain the URL is \
+             set)",
+        ));
+    }
+    if trimmed.starts_with(['"', '\'', '`', '\u{201c}', '<']) {
+        return Err(invalid(
+            "the URL is in quotes, which must not be part of the value",
+        ));
+    }
+    if trimmed.len() < text.len() {
+        return Err(invalid(blanks_around(text)));
+    }
+    let is_blank = |character: char| character.is_whitespace() || character.is_control();
+    match text.find(is_blank) {
+        Some(at) => {
+            let is_in_login = text.contains("://") && text[at..].contains('@') && text.find("://") < Some(at);
+            Err(match text[at..].chars().next() {
+                Some(blank) if is_in_login => unencoded(blank),
+                Some(blank) => {
+                    let name = invisible(blank).map_or_else(
+                        || format!("control character (U+{:04X})", u32::from(blank)),
+                        |(name, _)| name.to_owned(),
+                    );
+                    invalid(format!("the URL contains a {name}"))
+                }
+                None => invalid("the URL contains a space or a control character"),
+            })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Describes the blanks before and after the URL.
+fn blanks_around(text: &str) -> String {
+    let name = |character: Option<char>| character.and_then(invisible).map(|(name, _)| name);
+    let source = |name: &str| match name {
+        "newline" => ", as echo adds it",
+        "carriage return" => ", as at the end of a line of a file from Windows",
+        _ => "",
+    };
+    match (name(text.chars().next()), name(text.chars().last())) {
+        // Lines in a Windows file end with a carriage return and a newline.
+        (None, Some(_)) if text.ends_with("\r\n") => {
+            format!(
+                "the URL ends in a carriage return and a newline{}",
+                source("carriage return")
+            )
+        }
+        (None, Some(last)) => format!("the URL ends in a {last}{}", source(last)),
+        (Some(first), None) => format!("the URL begins with a {first}"),
+        (Some(first), Some(last)) => format!("the URL begins with a {first}, and ends in a {last}"),
+        (None, None) => "there is a blank before or after the URL".to_owned(),
+    }
+}
