@@ -1,9 +1,12 @@
 //! The types of a verdict, and a description of the packets that were sent.
 
 pub(in crate::ping) use crate::clock::{age, seconds};
+use rustls::AlertDescription;
+
 use crate::exit::Exit;
 use crate::os::PacketCounts;
 use crate::ping::causes::{Cause, Fix, FixContext};
+use crate::ping::observation::PacketSizes;
 use crate::sanitize;
 
 /// The result of a run: one cause, or none if Redis works.
@@ -146,5 +149,37 @@ pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
             out_of_order: 1.., ..
         } => "later packets arrived, but an earlier, larger packet was lost on the way".into(),
         _ => "every packet was acknowledged, so the packets arrive, but no reply comes".into(),
+    }
+}
+
+/// Describes which packet sizes get through.
+pub(super) fn packet_sizes(sizes: PacketSizes) -> String {
+    format!(
+        "on other connections, packets of up to {} bytes got through, but packets of {} bytes did not",
+        sizes.passed, sizes.lost
+    )
+}
+
+/// A warning, as the cause and a summary.
+pub(super) type Found = (Cause, String);
+
+/// Returns the name of an alert as in RFC 8446, 6.
+pub(super) fn alert_name(alert: AlertDescription) -> String {
+    use AlertDescription as Alert;
+    match alert {
+        // rustls spells these names differently.
+        Alert::UnknownCA => "unknown_ca".into(),
+        Alert::UnrecognisedName => "unrecognized_name".into(),
+        Alert::Unknown(number) => format!("number {number}"),
+        alert => {
+            let mut name = String::new();
+            for letter in format!("{alert:?}").chars() {
+                if letter.is_ascii_uppercase() && !name.is_empty() {
+                    name.push('_');
+                }
+                name.push(letter.to_ascii_lowercase());
+            }
+            name
+        }
     }
 }

@@ -3,8 +3,13 @@
 pub(crate) mod aws;
 mod credentials;
 mod dns;
+mod error_reply;
 mod finding;
+mod hints;
 mod idle;
+mod latency;
+mod no_reply;
+mod other_protocol;
 mod ping;
 mod reply;
 mod role;
@@ -27,8 +32,8 @@ pub(in crate::ping) use credentials::is_iam_token;
 pub use finding::Verdict;
 pub(in crate::ping) use finding::seconds;
 pub(crate) use finding::{Certainty, Finding};
+pub(crate) use latency::{SlowPart, is_uneven, median};
 pub(in crate::ping) use tcp::{is_from_here, listener_of_the_connection};
-pub(crate) use warnings::{SlowPart, is_uneven, median};
 
 /// Returns the cause that explains the observations, or none if Redis works, and the warnings.
 #[must_use]
@@ -61,7 +66,7 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
         }
         finding
             .facts(tcp::describe_listener(seen))
-            .facts(warnings::hints(target, cause))
+            .facts(hints::all(target, cause))
             .facts(sentinel::facts(seen))
             .fixed(&context)
     });

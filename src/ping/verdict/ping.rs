@@ -1,7 +1,10 @@
 //! The verdict on the responses to AUTH, PING and SELECT.
 
+use super::error_reply::error_reply;
 use super::finding::{Finding, replied};
-use super::reply::{BEHIND_PROXY, error_reply, not_redis, unusable};
+use super::no_reply::BEHIND_PROXY;
+use super::other_protocol::not_redis;
+use super::reply::unusable;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Experiment, Observations};
 use crate::ping::response::Response;

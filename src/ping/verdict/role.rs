@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use redis::Value;
 
+use super::error_reply::{error_reply, no_permission, state_facts};
 use super::finding::{Finding, describe_packets, replied, seconds};
-use super::reply::{error_reply, no_permission, state_facts, unexpected_reply, unusable};
+use super::latency::median;
+use super::other_protocol::unexpected_reply;
+use super::reply::unusable;
 use super::sentinel;
 use super::service::{fell_silent, reply_to_ping};
-use super::warnings::median;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Observations, WriteTest};
 use crate::ping::response::{ABORTED, Response};

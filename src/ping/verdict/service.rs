@@ -1,10 +1,11 @@
 //! The verdict on a server that replies to PING. It must also reply to other requests, in the right order,
 //! and to large packets.
 
-use super::finding::{Finding, describe_packets, replied};
+use super::error_reply::error_reply;
+use super::finding::{Finding, Found, describe_packets, packet_sizes, replied};
+use super::latency::median;
+use super::no_reply::{NoReply, ONLY_THIS_CONNECTION, ended, far_away, on_the_second_connection};
 use super::ping::no_login_behind_proxy;
-use super::reply::{NoReply, ONLY_THIS_CONNECTION, ended, error_reply, far_away, on_the_second_connection};
-use super::warnings::{Found, median};
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Echo, Exchange, Observations, PacketSizes, ServerInfo, WriteTest};
 use crate::ping::response::{Response, error_without};
@@ -264,14 +265,6 @@ fn mtu(sizes: PacketSizes, seen: &Observations) -> Finding {
         ))
         .fact(packet_sizes(PacketSizes { passed, lost }))
         .facts(seen.packets.map(describe_packets))
-}
-
-/// Describes which packet sizes get through.
-pub(super) fn packet_sizes(sizes: PacketSizes) -> String {
-    format!(
-        "on other connections, packets of up to {} bytes got through, but packets of {} bytes did not",
-        sizes.passed, sizes.lost
-    )
 }
 
 /// Returns a warning about a service that closes the connection at a command that every Redis supports, or

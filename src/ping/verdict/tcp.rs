@@ -1,18 +1,27 @@
 //! The verdict on the connection attempts.
 
+mod attempt;
+mod limits;
+mod listener;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::dns;
-use super::finding::{Finding, seconds};
+use super::finding::Finding;
 use crate::os::Icmp;
-use crate::ping::FILES_NEEDED;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, Observations};
-use crate::ping::this_host::{LocalListener, LocalPorts, Nearness};
+use crate::ping::this_host::Nearness;
 use crate::redis_url::Target;
 use crate::redis_url::hosting::Hosting;
-use crate::sanitize;
+use limits::{few_ports, local_ports, open_files};
+use listener::{local_listener, refusal};
+
+pub(super) use attempt::describe;
+pub(super) use limits::judge_open_files;
+pub(super) use listener::describe_listener;
+pub(in crate::ping) use listener::listener_of_the_connection;
 
 /// After this time, the kernel has sent the second SYN: it retransmits the first after one second (RFC 6298,
 /// 2).
@@ -153,92 +162,6 @@ fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
     }
 }
 
-/// Describes what a listener on this host shows about a failed attempt to connect to it.
-fn local_listener(seen: &Observations, dial: &Dial) -> Option<String> {
-    let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
-    let Endpoint::Ip(to) = &dial.to else { return None };
-    let listener = listeners.iter().find(|listener| listener.covers(to.ip()));
-    let is_timeout = matches!(dial.result, DialResult::Timeout { .. });
-    Some(match listener {
-        None if is_timeout => {
-            "no process is listening, yet no RST came, so this host's firewall is dropping the packets".into()
-        }
-        None => return None,
-        Some(LocalListener { waiting: 0, .. }) if is_timeout => {
-            "a server is listening and its accept queue is empty, so this host's firewall is dropping the packets".into()
-        }
-        Some(listener) if is_timeout => {
-            let count = listener.waiting;
-            format!("the server's accept queue is full (waiting connections: {count})")
-        }
-        Some(listener) => {
-            let name = process_name(listener);
-            let conclusion = match dial.result {
-                DialResult::Refused => ", but it has only just started, or this host's firewall sent the RST",
-                _ => "",
-            };
-            format!("{name} is listening on {}{conclusion}", dial.to)
-        }
-    })
-}
-
-fn process_name(listener: &LocalListener) -> &str {
-    listener.process.as_deref().unwrap_or("a process")
-}
-
-/// Describes why a connection was refused. The reason is known only if the server is on this host.
-fn refusal(seen: &Observations, to: &Endpoint) -> String {
-    let Endpoint::Ip(address) = to else {
-        return format!("no process is listening on the socket {to}");
-    };
-    let listeners = seen
-        .this_host
-        .as_ref()
-        .and_then(|this_host| this_host.listeners.as_ref());
-    let (ip, port) = (address.ip(), address.port());
-    match listeners.map(Vec::as_slice) {
-        Some([]) => format!("no process on this host is listening on port {port} ({ip} is this host itself)"),
-        Some(all) if !all.iter().any(|listener| listener.covers(ip)) => {
-            let others: Vec<_> = all
-                .iter()
-                .map(|other| format!("{} is listening on {}", process_name(other), other.address))
-                .collect();
-            format!(
-                "no process is listening on {to}, but on the same port, {}",
-                others.join(" and ")
-            )
-        }
-        _ => format!("{to} refuses connections: the port is closed, or a firewall rejects them"),
-    }
-}
-
-/// Describes the process on this host that accepted the connection. It may be a tunnel or a proxy, rather
-/// than the server.
-pub(super) fn describe_listener(seen: &Observations) -> Option<String> {
-    let listener = listener_of_the_connection(seen)?;
-    let port = seen.tcp.connected()?.to.ip()?.port();
-    let Some(name) = listener.process.as_deref() else {
-        return Some(
-            "the connection leads to this host itself; `sudo ss -ltnp` shows which process is listening on the port"
-                .into(),
-        );
-    };
-    Some(match listener.forwarder() {
-        Some(forwarder) => format!(
-            "on this host, the process listening on port {port} is {name} ({forwarder}); the fault may be behind it"
-        ),
-        None => format!("on this host, the process listening on port {port} is {name}"),
-    })
-}
-
-/// Returns the listener that accepted the connection, if it is on this host.
-pub(in crate::ping) fn listener_of_the_connection(seen: &Observations) -> Option<&LocalListener> {
-    let dial = seen.tcp.connected()?;
-    let Endpoint::Ip(to) = &dial.to else { return None };
-    let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
-    listeners.iter().find(|listener| listener.covers(to.ip()))
-}
-
 /// Returns a note if only some hosts can reach the address.
 fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
     let Endpoint::Ip(address) = &dial.to else {
@@ -312,57 +235,6 @@ fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<S
     facts
 }
 
-/// Describes how this host's local ports are used, if none is free.
-fn local_ports(seen: &Observations, dial: &Dial) -> Option<String> {
-    let ports = seen.this_host.as_ref()?.local_ports?;
-    let LocalPorts {
-        first,
-        last,
-        open,
-        time_wait,
-    } = ports;
-    let count = u32::from(last).saturating_sub(first.into()) + 1;
-    (dial.result == DialResult::NoLocalPort).then(|| {
-        format!(
-            "net.ipv4.ip_local_port_range is {first} to {last} ({count} {}); connections to this address: {open} \
-             open, {time_wait} in TIME_WAIT",
-            if count == 1 { "port" } else { "ports" }
-        )
-    })
-}
-
-/// Returns a note if the range of local ports is much smaller than usual, and therefore the problem.
-fn few_ports(seen: &Observations) -> Option<String> {
-    const FEW: u16 = 1000;
-    let LocalPorts { first, last, .. } = seen.this_host.as_ref()?.local_ports?;
-    let count = last.saturating_sub(first).saturating_add(1);
-    let noun = if count == 1 { "port" } else { "ports" };
-    (count < FEW).then(|| format!(", because it is allowed to use only {count} {noun} ({first} to {last})"))
-}
-
-fn open_files(seen: &Observations) -> Option<String> {
-    let limit = seen.open_file_limit?;
-    Some(format!(
-        "this process can have at most {limit} files open (ulimit -n)"
-    ))
-}
-
-/// Returns the finding about a run that could not open enough files to look up the name, or even to start.
-pub(super) fn judge_open_files(seen: &Observations) -> Option<Finding> {
-    let limit = open_files(seen).filter(|_| seen.tcp.dials.is_empty())?;
-    let finding = Finding::proved(Cause::LocalOpenFiles).fact(limit);
-    Some(if seen.dns.is_some() {
-        finding.summary("this process cannot open any more files, so it cannot look up the host name")
-    } else {
-        finding
-            .summary("this process cannot open enough files to run the checks")
-            .fact(format!(
-                "the checks need about {FILES_NEEDED} more: for sockets, the name lookup, and certificates"
-            ))
-            .fact("no packet was sent")
-    })
-}
-
 /// Says whether the provider's TLS port accepts connections.
 fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     let service = Hosting::of(target.host()?)?.service;
@@ -412,67 +284,4 @@ fn never_left(dial: &Dial) -> bool {
 /// Whether the attempt timed out before the first SYN could be retransmitted.
 fn is_single_syn(dial: &Dial) -> bool {
     matches!(dial.result, DialResult::Timeout { syns: Some(1) }) && !never_left(dial)
-}
-
-/// Describes one connection attempt.
-pub(super) fn describe(dial: &Dial) -> String {
-    let to = &dial.to;
-    let is_socket = matches!(to, Endpoint::Named(_));
-    let took = seconds(dial.took);
-    let result = match &dial.result {
-        DialResult::Connected => format!("connected after {took}"),
-        DialResult::Refused if is_socket => "no process is listening".into(),
-        DialResult::NoSocket(found) => (*found).to_owned(),
-        DialResult::Refused => format!("refused with a TCP reset (RST) after {took}"),
-        DialResult::Prohibited(ErrorSource::ThisHost(error)) if is_socket => error.clone(),
-        DialResult::Prohibited(source) | DialResult::Unreachable(source) => describe_source(source),
-        DialResult::NoRoute => "the kernel has no route to this address, so no packet was sent".into(),
-        DialResult::TooManyFiles => "too many open files: no socket could be opened".into(),
-        DialResult::NoLocalPort => {
-            "no local port is free: the kernel reports \"cannot assign requested address\"".into()
-        }
-        DialResult::NoNeighbour => format!("no ARP/NDP reply on this network within {took}"),
-        DialResult::Timeout { .. } if is_socket => {
-            "the kernel cannot queue another connection for the server".into()
-        }
-        DialResult::Timeout { syns: Some(1) } => format!("1 SYN sent in {took}, no reply, no ICMP error"),
-        DialResult::Timeout { syns: Some(syns) } => {
-            format!("{syns} SYNs sent in {took}, no reply, no ICMP error")
-        }
-        DialResult::Timeout { syns: None } => format!("no reply within {took}"),
-        DialResult::Other(error) => sanitize::line(error).into_owned(),
-    };
-    format!("{to}: {result}")
-}
-
-fn describe_source(source: &ErrorSource) -> String {
-    match source {
-        ErrorSource::ThisHost(error) => format!("blocked by this host: {error}"),
-        ErrorSource::Icmp(icmp) => {
-            let from = icmp
-                .from
-                .map_or_else(|| "a host on the way".to_owned(), |from| from.to_string());
-            let version = if icmp.v6 { "ICMPv6" } else { "ICMP" };
-            let meaning = icmp_meaning(*icmp);
-            format!("{from} sent {version} {}/{}, {meaning}", icmp.kind, icmp.code)
-        }
-    }
-}
-
-fn icmp_meaning(icmp: Icmp) -> &'static str {
-    match (icmp.v6, icmp.kind, icmp.code) {
-        (false, 3, 0) => "network unreachable",
-        (false, 3, 1) => "host unreachable",
-        (false, 3, 2) => "protocol unreachable, which only a REJECT rule sends in reply to TCP",
-        (false, 3, 3) | (true, 1, 4) => "port unreachable, which only a REJECT rule sends in reply to TCP",
-        (false, 3, 9) => "network administratively prohibited",
-        (false, 3, 10) => "host administratively prohibited",
-        (false, 3, 13) | (true, 1, 1) => "communication administratively prohibited",
-        (true, 1, 0) => "no route to the destination",
-        (true, 1, 3) => "address unreachable",
-        (true, 1, 5) => "source address refused by policy",
-        (true, 1, 6) => "route rejected",
-        (false, 11, _) | (true, 3, _) => "time exceeded: routing loop",
-        _ => "destination unreachable",
-    }
 }

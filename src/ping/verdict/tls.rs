@@ -10,9 +10,9 @@ use rustls::AlertDescription;
 
 use self::certificate::{certificate, certificate_facts};
 use self::offers::nothing_in_common;
-use super::finding::{Finding, describe_packets, seconds};
-use super::reply::{NoReply, ONLY_THIS_CONNECTION, far_away, not_redis, unexpected_reply};
-use super::service::packet_sizes;
+use super::finding::{Finding, alert_name, describe_packets, packet_sizes, seconds};
+use super::no_reply::{NoReply, ONLY_THIS_CONNECTION, far_away};
+use super::other_protocol::{not_redis, unexpected_reply};
 use crate::ping::causes::Cause;
 use crate::ping::experiments::looks_like_tls;
 use crate::ping::observation::{CertificateProblem, Experiment, Handshake, Observations, TlsResult};
@@ -133,27 +133,6 @@ fn without_name(tls: &Handshake) -> Option<String> {
 
 fn is_address(name: &str) -> bool {
     name.parse::<IpAddr>().is_ok()
-}
-
-/// Returns the name of an alert as in RFC 8446, 6.
-pub(super) fn alert_name(alert: AlertDescription) -> String {
-    use AlertDescription as Alert;
-    match alert {
-        // rustls spells these names differently.
-        Alert::UnknownCA => "unknown_ca".into(),
-        Alert::UnrecognisedName => "unrecognized_name".into(),
-        Alert::Unknown(number) => format!("number {number}"),
-        alert => {
-            let mut name = String::new();
-            for letter in format!("{alert:?}").chars() {
-                if letter.is_ascii_uppercase() && !name.is_empty() {
-                    name.push('_');
-                }
-                name.push(letter.to_ascii_lowercase());
-            }
-            name
-        }
-    }
 }
 
 fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) -> Finding {

@@ -1,32 +1,19 @@
-//! Warnings about a connection that works, and hints from the URL about one that fails.
+//! Warnings about a connection that works.
 
-use std::time::Duration;
-
-use super::finding::{Warning, age, seconds};
-use super::service;
+use super::finding::{Found, Warning, age};
 use super::tcp::describe;
-use super::{dns, tcp};
-use crate::ping::causes::tcp::cluster_client_port;
+use super::{dns, latency, service, tcp};
 use crate::ping::causes::{Cause, FixContext};
 use crate::ping::observation::{Dial, DialResult, Endpoint, Observations, SLOTS, ServerInfo, WriteTest};
 use crate::ping::response::Response;
-use crate::redis_url::provider;
 use crate::redis_url::{Target, UrlWarning};
 use crate::sanitize;
 
-/// Above this median, round trips are reported as slow.
-const SLOW_MEDIAN: Duration = Duration::from_millis(20);
-/// A round trip is an outlier if it took longer than this, and more than [`OUTLIER_FACTOR`] times the median.
-const OUTLIER: Duration = Duration::from_millis(10);
-const OUTLIER_FACTOR: u32 = 5;
-/// If there are at least this many round trips, a single outlier is ignored.
-const MANY_ROUND_TRIPS: usize = 6;
 /// A certificate that has fewer seconds left than this (14 days) expires soon.
 const EXPIRES_SOON: i64 = 14 * 86_400;
+
 /// Above this percentage of maxmemory (whatever the eviction policy is) or of maxclients, there is a warning.
 const NEARLY_FULL: u64 = 90;
-
-pub(super) type Found = (Cause, String);
 
 /// Returns all warnings that follow from the URL and the observations.
 pub(super) fn all(target: &Target, seen: &Observations, context: &FixContext) -> Vec<Warning> {
@@ -49,8 +36,8 @@ pub(super) fn all(target: &Target, seen: &Observations, context: &FixContext) ->
         partial(&seen.server),
         unreachable_nodes(seen),
         service::limited(seen),
-        slow(seen),
-        uneven(seen),
+        latency::slow(seen),
+        latency::uneven(seen),
     ];
     url.chain(others.into_iter().flatten())
         .map(|(cause, summary)| Warning {
@@ -271,123 +258,4 @@ fn unreachable_nodes(seen: &Observations) -> Option<Found> {
         );
         (Cause::ClusterUnreachableNodes, summary)
     })
-}
-
-fn slow(seen: &Observations) -> Option<Found> {
-    let median = median(&seen.ping.round_trips);
-    (median > SLOW_MEDIAN).then(|| {
-        let blame = match SlowPart::of(seen) {
-            SlowPart::Network => "the delay is in the network",
-            SlowPart::Server => "the delay is in the server, or behind it if it is a proxy",
-            SlowPart::Loss | SlowPart::Unknown => {
-                return (
-                    Cause::LatencyHigh,
-                    format!("the median round trip takes {}", seconds(median)),
-                );
-            }
-        };
-        let connecting = seconds(seen.tcp.connect_time().unwrap_or_default());
-        let summary = format!(
-            "the median round trip takes {}, and connecting took {connecting}: {blame}",
-            seconds(median)
-        );
-        (Cause::LatencyHigh, summary)
-    })
-}
-
-fn uneven(seen: &Observations) -> Option<Found> {
-    let slowest = seen.ping.round_trips.iter().max()?;
-    is_uneven(&seen.ping.round_trips).then(|| {
-        let (slowest, median) = (seconds(*slowest), seconds(median(&seen.ping.round_trips)));
-        let summary = format!("the slowest round trip took {slowest}, but the median is {median}");
-        (Cause::LatencyJitter, summary)
-    })
-}
-
-/// What makes round trips slow. A connection attempt is answered by the server's kernel, whatever Redis is
-/// doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum SlowPart {
-    Network,
-    Server,
-    /// Packets that had to be retransmitted. They are reported by `path.loss`.
-    Loss,
-    #[default]
-    Unknown,
-}
-
-impl SlowPart {
-    pub(in crate::ping) fn of(seen: &Observations) -> Self {
-        let slow = match median(&seen.ping.round_trips) {
-            median if median > SLOW_MEDIAN => median,
-            _ => seen.ping.round_trips.iter().max().copied().unwrap_or_default(),
-        };
-        match seen.tcp.connect_time() {
-            _ if seen.retransmissions > 0 => Self::Loss,
-            // Through a tunnel, this host itself accepts the connection.
-            Some(_) if seen.tcp.leads_to_this_host() => Self::Unknown,
-            Some(connecting) if connecting > slow / 2 => Self::Network,
-            Some(_) => Self::Server,
-            None => Self::Unknown,
-        }
-    }
-}
-
-/// Whether the round trips contain too many outliers.
-#[must_use]
-pub(crate) fn is_uneven(round_trips: &[Duration]) -> bool {
-    let median = median(round_trips);
-    let outliers = round_trips
-        .iter()
-        .filter(|took| **took > OUTLIER && **took > median * OUTLIER_FACTOR)
-        .count();
-    outliers > usize::from(round_trips.len() >= MANY_ROUND_TRIPS)
-}
-
-/// Returns the median, or zero if there are no round trips.
-#[must_use]
-pub(crate) fn median(round_trips: &[Duration]) -> Duration {
-    let mut sorted = round_trips.to_vec();
-    sorted.sort();
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
-}
-
-/// Returns what the URL suggests about a failure. This is only additional evidence, never a cause.
-pub(super) fn hints(target: &Target, cause: Cause) -> Vec<String> {
-    let mut hints = Vec::new();
-    if let Some(endpoint) = target.host().and_then(provider::endpoint_hint) {
-        // If the cause is tls.required, it is known that the server speaks TLS, and not only suggested by its
-        // name.
-        let is_tls = target.tls || cause == Cause::TlsRequired;
-        hints.extend(endpoint.hints(is_tls, target.port()));
-    }
-    if cause != Cause::RoleSentinel {
-        hints.extend(target.port().and_then(port_hint));
-    }
-    if cause == Cause::AuthFailed {
-        hints.extend(super::credentials::facts(target));
-    }
-    if cause == Cause::AuthFailed && target.warnings.contains(&UrlWarning::EncodedTwice) {
-        hints.push(
-            "the decoded password still contains a percent escape, so it was probably encoded twice".into(),
-        );
-    }
-    if cause == Cause::AuthRequired && target.warnings.contains(&UrlWarning::UserWithoutPassword) {
-        hints.push(
-            "in redis://secret@host, \"secret\" is a user name; if it is the password, put a colon before it: \
-             redis://:secret@host".into(),
-        );
-    }
-    hints
-}
-
-/// Describes a port that Redis uses for something other than client connections.
-fn port_hint(port: u16) -> Option<String> {
-    if port == 26379 {
-        return Some("port 26379 usually belongs to a Sentinel, which stores no data".into());
-    }
-    let client_port = cluster_client_port(port)?;
-    Some(format!(
-        "port {port} is usually a cluster bus port; clients use port {client_port}"
-    ))
 }

@@ -2,9 +2,9 @@
 
 use rustls::AlertDescription;
 
-use super::alert_name;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Handshake, PeerCertificate};
+use crate::ping::verdict::finding::alert_name;
 use crate::ping::verdict::finding::{Finding, age};
 
 /// Returns the finding about a TLS alert that concerns the client's certificate, during or after the handshake.

@@ -2,10 +2,11 @@
 
 use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 
-use super::{alert_name, without_name};
+use super::without_name;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Handshake, WiderOffer};
 use crate::ping::verdict::finding::Finding;
+use crate::ping::verdict::finding::alert_name;
 
 /// Returns the finding about a handshake that the server or this host ended before a certificate was sent.
 pub(super) fn nothing_in_common(

@@ -1,0 +1,107 @@
+//! The verdict on error replies.
+
+use super::finding::{Finding, age};
+use super::other_protocol::QUOTED;
+use crate::ping::causes::Cause;
+use crate::ping::observation::{Observations, SLOTS, ServerInfo};
+use crate::ping::permissions::{Access, Missing};
+use crate::redis_client::error_replies::ErrorReply;
+use crate::sanitize;
+
+const ALL_SLOTS: u64 = SLOTS as u64;
+
+/// Returns the finding about an error reply.
+pub(super) fn error_reply(error: &str, command: &str, seen: &Observations) -> Finding {
+    match ErrorReply::of(error) {
+        Some(reply) if reply.cause == Cause::AuthNoPermission => no_permission(command, error, seen),
+        Some(reply) => Finding::proved(reply.cause)
+            .summary(reply.summary())
+            .replied(command, error)
+            .facts(state_facts(reply.cause, &seen.server)),
+        None => Finding::proved(Cause::ServerRefused)
+            .summary(format!(
+                "the server refuses {command}: \"{}\"",
+                sanitize::excerpt(error.as_bytes(), 120)
+            ))
+            .replied(command, error),
+    }
+}
+
+/// Returns the facts in INFO that are related to the cause.
+pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
+    let shown = |name: &str| Some(sanitize::excerpt(server.field(name)?.as_bytes(), QUOTED));
+    let percent = |part: u64, whole: u64| (whole > 0).then(|| part.saturating_mul(100) / whole);
+    let fact = match cause {
+        Cause::ServerLoading => shown("loading_loaded_perc").map(|percent| {
+            // At the beginning of loading, the estimate is wrong by orders of magnitude.
+            let is_early = percent.parse().is_ok_and(|percent: f64| percent < 5.0);
+            let left = server.number("loading_eta_seconds").filter(|_| !is_early);
+            let left = left.map_or_else(String::new, |left| format!(", and that loading the rest takes about {left} \
+                                                                     s"));
+            format!("INFO reports that {percent} % of the data is loaded{left}")
+        }),
+        Cause::RoleMasterDown | Cause::RoleReplica => server.primary().map(|(host, port)| {
+            let host = sanitize::excerpt(host.as_bytes(), QUOTED);
+            let since = server.number("master_link_down_since_seconds");
+            let since = match since.and_then(|since| i64::try_from(since).ok()) {
+                None => String::new(),
+                Some(..5) => ", which it lost just now".into(),
+                Some(since) => format!(", which it lost {} ago", age(since)),
+            };
+            format!("its primary is {host}:{port}{since}")
+        }),
+        Cause::ServerMisconf => {
+            let failed = |name: &str| server.field(name).is_some_and(|status| status != "ok");
+            let names = ["rdb_last_bgsave_status", "aof_last_write_status", "aof_last_bgrewrite_status"];
+            let names: Vec<&str> = names.into_iter().filter(|name| failed(name)).collect();
+            (!names.is_empty()).then(|| format!("INFO reports that saving failed ({})", names.join(", ")))
+        }
+        Cause::ServerOutOfMemory => server
+            .number("used_memory")
+            .zip(server.number("maxmemory"))
+            .and_then(|(used, most)| {
+                let policy = shown("maxmemory_policy").unwrap_or_default();
+                let percent = percent(used, most)?;
+                Some(format!("INFO reports that {percent} % of maxmemory is used, and that maxmemory-policy is {policy}"))
+            }),
+        Cause::ServerNoReplicas => shown("min_slaves_good_slaves").map(|count| format!("according to INFO, the \
+                                                                                        number of replicas in sync \
+                                                                                        is {count}")),
+        Cause::ClusterDown => server
+            .failing_slots()
+            .filter(|slots| *slots > 0)
+            .map(|slots| match slots {
+                ALL_SLOTS => "CLUSTER INFO reports that no slot is assigned to any node".into(),
+                slots => format!("CLUSTER INFO reports that {slots} of {SLOTS} slots have no node"),
+            }),
+        _ => None,
+    };
+    fact.into_iter().collect()
+}
+
+/// Returns the finding about a command that the user is not allowed to run.
+pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> Finding {
+    let missing = Missing::of(seen);
+    let finding = Finding::proved(Cause::AuthNoPermission).replied(command, error);
+    let who = if seen.is_logged_in() {
+        "the login works, but this user"
+    } else {
+        "the user"
+    };
+    if missing.keys == Access::Forbidden && missing.commands.is_empty() {
+        finding
+            .summary(format!(
+                "{who} is not allowed to use the tutorial's keys, which start with `sessiontut:`"
+            ))
+            .fact("the user's permissions for other keys were not checked")
+    } else if missing.commands.is_empty() {
+        finding.summary(format!("{who} is not allowed to run {command}"))
+    } else {
+        let commands = missing.commands.join(", ");
+        finding
+            .summary(format!("{who} is not allowed to run {commands}"))
+            .facts((missing.keys == Access::Forbidden).then(|| {
+                "the user is not allowed to use the tutorial's keys either (they start with `sessiontut:`)".into()
+            }))
+    }
+}

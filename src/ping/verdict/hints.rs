@@ -1,0 +1,47 @@
+//! Hints from the URL about a connection that fails.
+
+use super::credentials;
+use crate::ping::causes::Cause;
+use crate::ping::causes::tcp::cluster_client_port;
+use crate::redis_url::provider;
+use crate::redis_url::{Target, UrlWarning};
+
+/// Returns what the URL suggests about a failure. This is only additional evidence, never a cause.
+pub(super) fn all(target: &Target, cause: Cause) -> Vec<String> {
+    let mut hints = Vec::new();
+    if let Some(endpoint) = target.host().and_then(provider::endpoint_hint) {
+        // If the cause is tls.required, it is known that the server speaks TLS, and not only suggested by its
+        // name.
+        let is_tls = target.tls || cause == Cause::TlsRequired;
+        hints.extend(endpoint.hints(is_tls, target.port()));
+    }
+    if cause != Cause::RoleSentinel {
+        hints.extend(target.port().and_then(port_hint));
+    }
+    if cause == Cause::AuthFailed {
+        hints.extend(credentials::facts(target));
+    }
+    if cause == Cause::AuthFailed && target.warnings.contains(&UrlWarning::EncodedTwice) {
+        hints.push(
+            "the decoded password still contains a percent escape, so it was probably encoded twice".into(),
+        );
+    }
+    if cause == Cause::AuthRequired && target.warnings.contains(&UrlWarning::UserWithoutPassword) {
+        hints.push(
+            "in redis://secret@host, \"secret\" is a user name; if it is the password, put a colon before it: \
+             redis://:secret@host".into(),
+        );
+    }
+    hints
+}
+
+/// Describes a port that Redis uses for something other than client connections.
+fn port_hint(port: u16) -> Option<String> {
+    if port == 26379 {
+        return Some("port 26379 usually belongs to a Sentinel, which stores no data".into());
+    }
+    let client_port = cluster_client_port(port)?;
+    Some(format!(
+        "port {port} is usually a cluster bus port; clients use port {client_port}"
+    ))
+}

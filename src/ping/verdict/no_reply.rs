@@ -1,0 +1,234 @@
+//! The verdict on a connection that ends, or gets no reply, after a command.
+
+use std::time::Duration;
+
+use super::error_reply::error_reply;
+use super::finding::{Finding, alert_name, describe_packets, replied, seconds};
+use super::other_protocol::{QUOTED, not_redis, quote, unexpected_reply};
+use crate::os::PacketCounts;
+use crate::ping::causes::Cause;
+use crate::ping::observation::{Exchange, Experiment, Observations, TlsResult};
+use crate::ping::response::Response;
+use crate::ping::rungs::ping::is_unavailable;
+use crate::sanitize;
+
+/// A wait proves something only if it is longer than this number of round trips.
+const FEW_ROUND_TRIPS: u32 = 3;
+
+pub(super) fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Finding {
+    let second = seen.experiments.last_repeated();
+    // The RST on the first connection discarded what the server had sent. The second connection shows it.
+    if let Some(Exchange { command, response }) = second {
+        let when = format!("{command} on a second connection");
+        match response {
+            Response::NotResp(banner) => return not_redis(banner, "on a second connection"),
+            Response::Reply(_)
+                if let Some(error) = response.error().filter(|error| !is_unavailable(error)) =>
+            {
+                return error_on_second_connection(command, &error, seen);
+            }
+            Response::Reply(_) if response.is_granted() && !response.is_pong() => {
+                return unexpected_reply(response, &when);
+            }
+            _ => {}
+        }
+    }
+    let is_tls_untested = match &seen.experiments.other_protocol {
+        Some(Experiment::ClientHello { result, .. }) => *result == TlsResult::TimedOut,
+        Some(Experiment::NotConnected) => true,
+        _ => false,
+    };
+    let is_likely = is_tls_untested || seen.second_connection_works();
+    Finding::proved_if(!is_likely, Cause::ProtoClosed)
+        .summary(if seen.second_connection_works() {
+            format!("the connection was {how}, but {ONLY_THIS_CONNECTION}")
+        } else {
+            let reply = if received.is_empty() {
+                "any reply"
+            } else {
+                "a complete reply"
+            };
+            format!("the server accepted the connection, but {how} it without {reply}")
+        })
+        .fact(format!(
+            "TCP connected, but the connection was {how} after {command}"
+        ))
+        .facts(if !received.is_empty() {
+            Some(format!("before that, the server had sent {}", quote(received)))
+        } else if !seen.ping.round_trips.is_empty() {
+            Some("before that, PING had got PONG".to_owned())
+        } else if seen.is_logged_in() && command != "AUTH" {
+            Some("before that, AUTH had got OK; nothing else was received".to_owned())
+        } else {
+            None
+        })
+        .facts(on_the_second_connection(seen))
+        .facts(match &seen.experiments.other_protocol {
+            Some(Experiment::ClientHello {
+                result: TlsResult::Closed | TlsResult::NotTls,
+                ..
+            }) => Some(
+                "the port does not speak TLS either: a ClientHello on another connection got no TLS reply"
+                    .into(),
+            ),
+            _ => None,
+        })
+        .facts(is_tls_untested.then(|| {
+            "there was no time to test whether the server speaks TLS; try a longer --timeout".into()
+        }))
+}
+
+pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
+    // Another server behind the same address may have replied with an error, or this one may have replied
+    // later.
+    let second = seen.experiments.last_repeated();
+    if let Some(second) = second
+        && let Some(error) = second.response.error().filter(|error| !is_unavailable(error))
+    {
+        return error_on_second_connection(second.command, &error, seen)
+            .fact(format!("the first connection got no reply to {command}"));
+    }
+    let waited = if seen.auth.response.is_some() && seen.ping.response.is_none() {
+        seen.auth.took
+    } else {
+        seen.ping.took
+    };
+    let reason = NoReply::of(waited, seen.tcp.round_trip(), seen.packets);
+    let is_proved = reason == NoReply::SilentServer && !seen.second_connection_works();
+    let second = seen.experiments.stopped_again_at();
+    let summary = match reason.summary() {
+        _ if seen.second_connection_works() => {
+            format!("the connection got no reply, but {ONLY_THIS_CONNECTION}")
+        }
+        Some(summary) => summary.into(),
+        None if second.is_some() => {
+            "the server accepts connections but never replies; a second connection got no reply either".into()
+        }
+        None => Cause::ServerSilent.meaning().into(),
+    };
+    Finding::proved_if(is_proved, Cause::ServerSilent)
+        .summary(summary)
+        .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.tcp.round_trip())))
+        .fact(format!(
+            "TCP connected; {command} got no {}reply within {}",
+            if received.is_empty() { "" } else { "complete " },
+            seconds(waited)
+        ))
+        .facts((!received.is_empty()).then(|| format!("only this was received: {}", quote(received))))
+        .facts(on_the_second_connection(seen))
+        .facts(match &seen.experiments.other_protocol {
+            Some(Experiment::ClientHello { .. }) => {
+                Some("a TLS handshake on another connection got no reply either".into())
+            }
+            Some(Experiment::NotConnected) if seen.experiments.repeat.is_none() => {
+                Some("a second connection could not be made".into())
+            }
+            _ => None,
+        })
+        .facts(seen.packets.map(describe_packets))
+}
+
+/// Returns the finding about an error reply that ended a second connection.
+fn error_on_second_connection(command: &str, error: &str, seen: &Observations) -> Finding {
+    let when = format!("{command} on a second connection");
+    let login = seen
+        .experiments
+        .repeat
+        .as_ref()
+        .and_then(|repeat| repeat.response("AUTH"));
+    if error.starts_with("NOAUTH") && login.is_some_and(Response::is_ok) {
+        return Finding::proved(Cause::ProxyNoBackend)
+            .summary(BEHIND_PROXY)
+            .fact("AUTH on a second connection got OK")
+            .fact(replied(&when, error));
+    }
+    error_reply(error, &when, seen)
+}
+
+/// Describes how a second connection ended.
+pub(super) fn on_the_second_connection(seen: &Observations) -> Option<String> {
+    let repeat = seen.experiments.repeat.as_ref()?;
+    Some(match repeat.exchanges.last() {
+        None => "a second connection could not be made".into(),
+        Some(_) if seen.second_connection_works() => {
+            "the same requests got replies on a second connection".into()
+        }
+        Some(Exchange {
+            command,
+            response: Response::Closed(_),
+        }) => {
+            format!("a second connection was closed after {command} too")
+        }
+        Some(Exchange {
+            command,
+            response: Response::Reset(_),
+        }) => {
+            format!("a second connection was reset after {command} too")
+        }
+        Some(exchange) => format!("on a second connection, {}", ended(exchange)),
+    })
+}
+
+/// Describes the response to a request.
+pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
+    match response {
+        Response::Timeout(_) => format!("{command} got no reply"),
+        Response::Closed(_) => format!("the connection was closed after {command}"),
+        Response::Reset(_) => format!("the connection was reset after {command}"),
+        Response::NotResp(received) => format!("{command} got data that is not RESP: {}", quote(received)),
+        Response::Alert(alert) => format!("{command} got the TLS alert {}", alert_name(*alert)),
+        Response::Reply(_) => match response.error() {
+            Some(error) => format!("{command} got {}", sanitize::excerpt(error.as_bytes(), QUOTED)),
+            None => format!("{command} got a reply"),
+        },
+    }
+}
+
+/// Says that the fault affects only the first connection, because a second one works.
+pub(super) const ONLY_THIS_CONNECTION: &str =
+    "a second connection works; perhaps one of several servers is faulty, or the fault was brief";
+
+/// Says what is wrong if a server accepts a login and then requires one.
+pub(super) const BEHIND_PROXY: &str =
+    "a proxy accepts the password, but the Redis server behind it requires a login";
+
+/// Why no reply arrived on an open connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoReply {
+    /// The timeout is too short: a round trip may take as long.
+    ShortTimeout,
+    /// The request does not reach the server.
+    LostPackets,
+    /// The request reaches the server, but the server does not reply.
+    SilentServer,
+}
+
+impl NoReply {
+    /// Determines the reason. `connecting` is how long the TCP handshake took, which is one round trip.
+    pub(super) fn of(waited: Duration, connecting: Duration, packets: Option<PacketCounts>) -> Self {
+        if waited < connecting.saturating_mul(FEW_ROUND_TRIPS) {
+            Self::ShortTimeout
+        } else if packets.is_some_and(|packets| packets.unacknowledged > 0) {
+            Self::LostPackets
+        } else {
+            Self::SilentServer
+        }
+    }
+
+    /// Returns what is wrong, or `None` if the server is at fault.
+    pub(super) fn summary(self) -> Option<&'static str> {
+        match self {
+            Self::ShortTimeout => Some("no reply before the timeout"),
+            Self::LostPackets => Some("the server accepts the connection, but later packets to it are lost"),
+            Self::SilentServer => None,
+        }
+    }
+}
+
+/// Describes a long round trip.
+pub(super) fn far_away(connecting: Duration) -> String {
+    format!(
+        "connecting alone took {}, so the server may just be far away; try a longer --timeout",
+        seconds(connecting)
+    )
+}

@@ -1,0 +1,72 @@
+//! The verdict on data that Redis does not send.
+
+use redis::Value;
+
+use super::finding::Finding;
+use crate::ping::causes::Cause;
+use crate::ping::response::Response;
+use crate::sanitize;
+
+/// The maximum number of bytes of an unknown protocol that are quoted.
+pub(super) const QUOTED: usize = 60;
+
+/// Returns the finding about a RESP reply that Redis never sends to this command.
+pub(super) fn unexpected_reply(response: &Response, command: &str) -> Finding {
+    if response.is_ok() {
+        return Finding::likely(Cause::ProtoUnexpected).fact(format!("reply to {command}: OK"));
+    }
+    let shown = match response {
+        Response::Reply(Value::SimpleString(text)) => sanitize::excerpt(text.as_bytes(), QUOTED),
+        Response::Reply(value) => crate::redis_client::reply_lines(value)
+            .first()
+            .cloned()
+            .unwrap_or_default(),
+        _ => String::new(),
+    };
+    let shown = sanitize::excerpt(shown.as_bytes(), QUOTED);
+    another_server(format!("+{shown}").as_bytes()).fact(format!("reply to {command}: {shown}"))
+}
+
+/// Returns the finding about bytes that are not RESP.
+pub(super) fn not_redis(received: &[u8], when: &str) -> Finding {
+    another_server(received).fact(format!("received {when}: {}", quote(received)))
+}
+
+fn another_server(received: &[u8]) -> Finding {
+    let finding = Finding::proved(Cause::ProtoNotRedis);
+    match protocol(received) {
+        Some(name) => finding.summary(format!("the server is {name}, not Redis")),
+        None => finding,
+    }
+}
+
+/// Returns the protocol that the first bytes from the server belong to.
+fn protocol(received: &[u8]) -> Option<&'static str> {
+    let starts = |prefix: &[u8]| received.starts_with(prefix);
+    let text = String::from_utf8_lossy(&received[..received.len().min(512)]).to_lowercase();
+    Some(match () {
+        () if starts(b"HTTP/") || text.starts_with("<!doctype") || text.starts_with("<html") => {
+            "an HTTP server"
+        }
+        () if starts(b"SSH-") => "an SSH server",
+        () if starts(b"220") && text.contains("ftp") => "an FTP server",
+        () if starts(b"220") || starts(b"554 ") || starts(b"421 ") => "an SMTP server",
+        () if starts(b"* OK") || starts(b"* BYE") => "an IMAP server",
+        () if starts(b"+OK") => "a POP3 server",
+        () if starts(b"ERROR\r\n") || starts(b"CLIENT_ERROR") || starts(b"SERVER_ERROR") => {
+            "a memcached server"
+        }
+        () if starts(b"AMQP") => "an AMQP broker, such as RabbitMQ",
+        () if text.contains("mysql") || text.contains("mariadb") || received.get(3..5) == Some(b"\0\x0a") => {
+            "a MySQL or MariaDB server"
+        }
+        () if starts(b"INFO {") => "a NATS server",
+        () if starts(b"RFB ") => "a VNC server",
+        () if text.contains("postgres") || starts(b"E\0\0\0") => "a PostgreSQL server",
+        _ => return None,
+    })
+}
+
+pub(super) fn quote(received: &[u8]) -> String {
+    format!("\"{}\"", sanitize::excerpt(received, QUOTED).replace('"', "\\\""))
+}

@@ -1,0 +1,90 @@
+//! What is known about the process that listens on the port, if the server is on this host.
+
+use crate::ping::observation::{Dial, DialResult, Endpoint, Observations};
+use crate::ping::this_host::LocalListener;
+
+/// Describes the process on this host that accepted the connection. It may be a tunnel or a proxy, rather
+/// than the server.
+pub(in crate::ping::verdict) fn describe_listener(seen: &Observations) -> Option<String> {
+    let listener = listener_of_the_connection(seen)?;
+    let port = seen.tcp.connected()?.to.ip()?.port();
+    let Some(name) = listener.process.as_deref() else {
+        return Some(
+            "the connection leads to this host itself; `sudo ss -ltnp` shows which process is listening on the port"
+                .into(),
+        );
+    };
+    Some(match listener.forwarder() {
+        Some(forwarder) => format!(
+            "on this host, the process listening on port {port} is {name} ({forwarder}); the fault may be behind it"
+        ),
+        None => format!("on this host, the process listening on port {port} is {name}"),
+    })
+}
+
+/// Returns the listener that accepted the connection, if it is on this host.
+pub(in crate::ping) fn listener_of_the_connection(seen: &Observations) -> Option<&LocalListener> {
+    let dial = seen.tcp.connected()?;
+    let Endpoint::Ip(to) = &dial.to else { return None };
+    let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
+    listeners.iter().find(|listener| listener.covers(to.ip()))
+}
+
+/// Describes what a listener on this host shows about a failed attempt to connect to it.
+pub(super) fn local_listener(seen: &Observations, dial: &Dial) -> Option<String> {
+    let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
+    let Endpoint::Ip(to) = &dial.to else { return None };
+    let listener = listeners.iter().find(|listener| listener.covers(to.ip()));
+    let is_timeout = matches!(dial.result, DialResult::Timeout { .. });
+    Some(match listener {
+        None if is_timeout => {
+            "no process is listening, yet no RST came, so this host's firewall is dropping the packets".into()
+        }
+        None => return None,
+        Some(LocalListener { waiting: 0, .. }) if is_timeout => {
+            "a server is listening and its accept queue is empty, so this host's firewall is dropping the packets".into()
+        }
+        Some(listener) if is_timeout => {
+            let count = listener.waiting;
+            format!("the server's accept queue is full (waiting connections: {count})")
+        }
+        Some(listener) => {
+            let name = process_name(listener);
+            let conclusion = match dial.result {
+                DialResult::Refused => ", but it has only just started, or this host's firewall sent the RST",
+                _ => "",
+            };
+            format!("{name} is listening on {}{conclusion}", dial.to)
+        }
+    })
+}
+
+/// Describes why a connection was refused. The reason is known only if the server is on this host.
+pub(super) fn refusal(seen: &Observations, to: &Endpoint) -> String {
+    let Endpoint::Ip(address) = to else {
+        return format!("no process is listening on the socket {to}");
+    };
+    let listeners = seen
+        .this_host
+        .as_ref()
+        .and_then(|this_host| this_host.listeners.as_ref());
+    let (ip, port) = (address.ip(), address.port());
+    match listeners.map(Vec::as_slice) {
+        Some([]) => format!("no process on this host is listening on port {port} ({ip} is this host itself)"),
+        Some(all) if !all.iter().any(|listener| listener.covers(ip)) => {
+            let others: Vec<_> = all
+                .iter()
+                .map(|other| format!("{} is listening on {}", process_name(other), other.address))
+                .collect();
+            format!(
+                "no process is listening on {to}, but on the same port, {}",
+                others.join(" and ")
+            )
+        }
+        _ => format!("{to} refuses connections: the port is closed, or a firewall rejects them"),
+    }
+}
+
+fn process_name(listener: &LocalListener) -> &str {
+    listener.process.as_deref().unwrap_or("a process")
+}
