@@ -216,6 +216,18 @@ fn ctrl_c_ends_an_unattended_run_with_130_and_removes_the_keys() {
 }
 
 #[test]
+fn ctrl_c_while_an_app_is_graded_ends_an_unattended_run_with_130() {
+    let server = RedisServer::start();
+    let home = Home::new();
+    let program = home.sessiontut(["learn", "--yes", "9"]);
+    let mut running = program.redis(&server.url()).start();
+    running.wait_for_stdout("stage 1");
+    running.interrupt();
+    running.finish().expect(130);
+    assert!(server.keys().is_empty(), "{:?}", server.keys());
+}
+
+#[test]
 fn a_killed_run_leaves_no_key_without_a_ttl() {
     let lessons = lesson_with(
         "```redis\n> HSET sessiontut:user:ada visits 1\n(integer) 1\n```\n\n\

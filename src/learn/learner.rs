@@ -28,6 +28,11 @@ pub(crate) trait Learner {
     /// app in another way.
     fn start_command(&mut self) -> Result<String, Interrupted>;
 
+    /// Whether the course continues after Ctrl-C has ended a command that it runs.
+    fn continues_after_interrupt(&self) -> bool {
+        true
+    }
+
     /// Asks for a line of text.
     fn type_line(&mut self, question: &str) -> Result<String, Interrupted>;
 }

@@ -103,12 +103,14 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Ctrl-C during a command ends only that command, not the lesson.
+    /// Ctrl-C during a command ends only that command, not the lesson, except with `learn --yes`.
     pub(super) fn ignore_interrupt_of(&self, failure: &CommandFailure) {
         if failure.interrupted {
             let connection = &self.sandbox.connection;
             let _ = connection.sleep(SIGNAL_DELAY);
-            connection.stop().ignore_interrupt();
+            if self.learner.continues_after_interrupt() {
+                connection.stop().ignore_interrupt();
+            }
         }
     }
 

@@ -208,6 +208,10 @@ impl Learner for Robot {
     }
 
     /// Returns another name, because that is the only line for which a course asks the robot.
+    fn continues_after_interrupt(&self) -> bool {
+        false
+    }
+
     fn type_line(&mut self, _question: &str) -> Result<String, Interrupted> {
         self.name = format!("{FIRST_NAME}-{}", random::hexadecimal::<3>());
         note(&format!("the lessons run with the name {}", self.name));
