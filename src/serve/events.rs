@@ -53,6 +53,8 @@ struct SessionStream {
     sessions: Arc<Sessions>,
     visitor: Identity,
     ticks: Interval,
+    /// Cancelled when a newer stream takes this one's place.
+    replaced: CancellationToken,
     /// When the client disconnects, this is dropped, and the stream no longer counts.
     _place: DropGuard,
 }
@@ -84,22 +86,18 @@ impl Streams {
             visitor,
             ticks,
             _place: ended.clone().drop_guard(),
+            replaced: ended,
         };
         let reads = stream::unfold(Some(session), |session| async {
             let mut session = session?;
-            session.ticks.tick().await;
-            let (events, is_over) = session.read().await;
+            let (events, is_over) = session.next().await;
             Some((
                 iter(events).map(Ok::<_, Infallible>),
                 (!is_over).then_some(session),
             ))
         });
-        let text =
-            "This page is no longer updated, because too many newer ones are open; reload it to resume";
-        let replaced = iter([event("fault", text), event("end", "")]).map(Ok);
         let stopped = self.stop.clone().cancelled_owned();
-        let reads = reads.flatten().take_until(ended.cancelled_owned());
-        Sse::new(reads.chain(replaced).take_until(stopped)).into_response()
+        Sse::new(reads.flatten().take_until(stopped)).into_response()
     }
 
     /// Adds a stream of `session`. If there are too many streams, closes another one: the client with the
@@ -140,6 +138,24 @@ impl Streams {
 }
 
 impl SessionStream {
+    /// Waits until the session must be read again. Returns the events to send, and whether they are the last
+    /// ones.
+    async fn next(&mut self) -> (Vec<Event>, bool) {
+        let replaced = self.replaced.clone();
+        let read = async {
+            self.ticks.tick().await;
+            self.read().await
+        };
+        tokio::select! {
+            () = replaced.cancelled() => {
+                let text =
+                    "This page is no longer updated, because too many newer ones are open; reload it to resume";
+                (vec![event("fault", text), event("end", "")], true)
+            }
+            events = read => events,
+        }
+    }
+
     /// Reads the session. Returns the events to send, and whether they are the last ones.
     async fn read(&self) -> (Vec<Event>, bool) {
         let deadline = Deadline::after(READ_WITHIN);
