@@ -55,6 +55,8 @@ pub(super) async fn look(
 
 /// The maximum number of keys that stage 2 records for the clean-up.
 const MOST_CREATED: usize = 100_000;
+/// TTL of the hashes that are created when this number is reached.
+pub(super) const UNRECORDED_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 /// Time limit for deleting all recorded keys.
 const DELETE_WITHIN: Duration = Duration::from_secs(2);
 /// How many keys are deleted at the same time. The connection sends their commands together.
@@ -67,12 +69,15 @@ pub(super) struct CreatedKeys(Mutex<HashSet<String>>);
 
 impl CreatedKeys {
     /// Records the key if this is the first visit and the hash has no other fields. In this case, this
-    /// process has just created the hash.
-    pub(super) fn note(&self, key: &str, visits: i64, fields: &Fields) {
+    /// process has just created the hash. Returns `false` if there are too many keys to record this one.
+    pub(super) fn note(&self, key: &str, visits: i64, fields: &Fields) -> bool {
+        let is_new = visits == 1 && fields.len() == 1;
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if visits == 1 && fields.len() == 1 && keys.len() < MOST_CREATED {
+        let is_full = keys.len() >= MOST_CREATED && !keys.contains(key);
+        if is_new && !is_full {
             keys.insert(key.to_owned());
         }
+        !(is_new && is_full)
     }
 
     /// Removes and returns all recorded keys.

@@ -12,6 +12,8 @@ use super::counter::{self, CreatedKeys};
 use super::history::{Commands, History};
 use super::pages::{CookieView, HashView, Visit};
 use super::stage::AppStage;
+use redis::AsyncCommands;
+
 use crate::deadline::Deadline;
 use crate::redis_client::Recorded;
 use crate::redis_client::RedisConnection;
@@ -141,8 +143,9 @@ impl Sessions {
                 let (mut redis, key, created) = (Recorded::new(redis), key.clone(), self.created.clone());
                 to_the_end(async move {
                     let (visits, fields) = counter::visit(&mut redis, &key, ttl).await?;
-                    if ttl.is_none() {
-                        created.note(&key, visits, &fields);
+                    if ttl.is_none() && !created.note(&key, visits, &fields) {
+                        let ttl = counter::UNRECORDED_TTL.as_secs().cast_signed();
+                        let () = redis.expire(&key, ttl).await?;
                     }
                     Ok((visits, fields, redis.take()))
                 })
