@@ -17,10 +17,12 @@ use crate::redis_url::{Sentinels, Target, Trust, host_and_port, is_host};
 
 /// The share of the total time in which the Sentinels must report the primary.
 const SHARE: f64 = 0.6;
+/// How many Sentinels are asked at most. Each of them takes up to 10 ms of this process's time.
+const MOST_SENTINELS: usize = 64;
 /// The minimum time that must be left for a second login at a Sentinel.
 const SECOND_LOGIN: Duration = Duration::from_millis(50);
 
-/// Asks all Sentinels at once. Uses the first reply that contains the primary or, if there is none, the first
+/// Asks the Sentinels, all at once. Uses the first reply that contains the primary or, if there is none, the first
 /// reply.
 pub(super) async fn climb(
     target: &Target,
@@ -35,7 +37,7 @@ pub(super) async fn climb(
         write_check: WriteCheck::Skip,
         ..*options
     };
-    let mut asked: FuturesUnordered<_> = (0..sentinels.hosts.len())
+    let mut asked: FuturesUnordered<_> = (0..sentinels.hosts.len().min(MOST_SENTINELS))
         .map(|index| ask_one(target, sentinels, index, trust, &options_of_sentinel, until))
         .collect();
     let mut best: Option<Observations> = None;
