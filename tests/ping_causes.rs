@@ -6,13 +6,13 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde_json::Value;
 use support::golden::assert_golden_at;
-use support::{Authority, Certificate, Home, RedisServer, Stunnel};
+use support::{Authority, Certificate, Home, RedisServer, Stunnel, listener};
 
 fn ping(arguments: &[&str]) -> Value {
     let finished = Home::new()
@@ -20,18 +20,6 @@ fn ping(arguments: &[&str]) -> Value {
         .args(arguments)
         .run();
     finished.json()
-}
-
-/// Starts a server that calls `serve` for each connection. Returns its port.
-fn server(serve: fn(TcpStream)) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || serve(stream));
-        }
-    });
-    port
 }
 
 #[test]
@@ -62,7 +50,7 @@ fn a_client_only_certificate_from_a_trusted_ca_needs_reissuing() {
 
 #[test]
 fn a_server_that_replies_only_to_a_client_hello_is_not_redis() {
-    let port = server(|mut stream| {
+    let port = listener::serve(|mut stream, _| {
         let mut heard = [0; 512];
         if stream.read(&mut heard).is_ok_and(|length| length > 100) {
             stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
@@ -76,7 +64,7 @@ fn a_server_that_replies_only_to_a_client_hello_is_not_redis() {
 #[test]
 fn maxclients_is_reported_although_a_tls_proxy_lost_the_error_once() {
     static VISITS: AtomicUsize = AtomicUsize::new(0);
-    let port = server(|mut stream| {
+    let port = listener::serve(|mut stream, _| {
         let mut heard = [0; 512];
         if VISITS.fetch_add(1, Ordering::Relaxed) == 0 {
             let _ = stream.read(&mut heard);
@@ -122,7 +110,7 @@ fn a_host_without_any_root_ca_still_distinguishes_tls_from_plain_text() {
 
 #[test]
 fn a_server_that_answers_only_ping_is_not_ok() {
-    let port = server(|mut stream| {
+    let port = listener::serve(|mut stream, _| {
         let mut heard = [0; 512];
         while let Ok(length @ 1..) = stream.read(&mut heard) {
             if !heard[..length].windows(4).any(|word| word == b"PING") {
@@ -143,7 +131,7 @@ fn a_server_that_answers_only_ping_is_not_ok() {
 
 #[test]
 fn a_server_that_resets_every_connection_is_not_a_closed_port() {
-    let port = server(|stream| {
+    let port = listener::serve(|stream, _| {
         socket2::SockRef::from(&stream)
             .set_linger(Some(std::time::Duration::ZERO))
             .unwrap();
@@ -187,7 +175,7 @@ fn a_full_accept_queue_on_this_host_does_not_suggest_security_groups() {
 
 #[test]
 fn an_incomplete_handshake_is_stalled() {
-    let port = server(|mut stream| {
+    let port = listener::serve(|mut stream, _| {
         let mut heard = [0; 512];
         // These are only the first bytes of a ServerHello.
         if stream.read(&mut heard).is_ok_and(|length| length > 0) {
@@ -330,7 +318,7 @@ fn a_user_without_a_password_logs_in_by_name() {
 
 #[test]
 fn a_banner_that_begins_like_resp_is_recognised_at_once() {
-    let port = server(|mut stream| {
+    let port = listener::serve(|mut stream, _| {
         stream.write_all(b"_\0\0\0\n8.0.32-0ubuntu0.22.04.2\0").unwrap();
         while stream.read(&mut [0; 512]).is_ok_and(|length| length > 0) {}
     });
@@ -342,7 +330,7 @@ fn a_banner_that_begins_like_resp_is_recognised_at_once() {
 
 #[test]
 fn an_echo_server_is_neither_tls_nor_redis() {
-    let port = server(|mut stream| {
+    let port = listener::serve(|mut stream, _| {
         let mut heard = [0; 4096];
         while let Ok(length @ 1..) = stream.read(&mut heard) {
             if stream.write_all(&heard[..length]).is_err() {

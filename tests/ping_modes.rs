@@ -22,6 +22,11 @@ fn start(arguments: &[&str]) -> Running {
     Home::new().sessiontut(["ping"]).args(arguments).start()
 }
 
+fn watch_in_json(server: &RedisServer) -> Running {
+    let url = server.url();
+    start(&["--watch", "--json", "--interval", "0.05", "--timeout", "2", &url])
+}
+
 fn objects(output: &str) -> Vec<Value> {
     let whole = output.rsplit_once('\n').map_or("", |(whole, _)| whole);
     whole
@@ -89,15 +94,7 @@ fn a_watch_reports_a_server_that_stops_replying_and_continues() {
 #[test]
 fn a_watch_in_json_is_one_object_per_line_and_nothing_else() {
     let mut server = RedisServer::start();
-    let mut watch = start(&[
-        "--watch",
-        "--json",
-        "--interval",
-        "0.05",
-        "--timeout",
-        "2",
-        &server.url(),
-    ]);
+    let mut watch = watch_in_json(&server);
     watch.wait_for_stdout("\"probe\":3");
     server.kill();
     watch.wait_for_stdout("tcp.refused");
@@ -141,15 +138,7 @@ fn a_watch_in_json_is_one_object_per_line_and_nothing_else() {
 #[test]
 fn a_failover_on_an_open_connection_is_an_event_and_so_is_a_restart() {
     let mut server = RedisServer::start();
-    let mut watch = start(&[
-        "--watch",
-        "--json",
-        "--interval",
-        "0.05",
-        "--timeout",
-        "2",
-        &server.url(),
-    ]);
+    let mut watch = watch_in_json(&server);
     watch.wait_for_stdout("\"probe\":2");
     server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
     watch.wait_for_stdout("\"to\":\"slave\"");

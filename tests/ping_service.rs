@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 
 use serde_json::Value;
-use support::{Home, RedisServer};
+use support::{Home, RedisServer, listener};
 
 fn ping(url: &str) -> Value {
     let finished = Home::new()
@@ -46,14 +46,7 @@ fn reply(text: &str) -> Then {
 /// Starts a server that responds to each command with `answer(command, connection)`. Connections are numbered
 /// from 0. Returns the server's port.
 fn server(answer: fn(&[String], usize) -> Then) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for (number, stream) in listener.incoming().flatten().enumerate() {
-            thread::spawn(move || converse(&stream, |words| answer(words, number)));
-        }
-    });
-    port
+    listener::serve(move |stream, number| converse(&stream, |words| answer(words, number)))
 }
 
 fn converse(mut stream: &TcpStream, answer: impl Fn(&[String]) -> Then) {

@@ -10,10 +10,6 @@ use support::{App, Home, RedisServer, Visitor};
 
 const SECRET: &[(&str, &str)] = &[("SECRET_KEY", "correct horse battery staple")];
 
-fn app(server: &RedisServer, stage: &str) -> App {
-    App::start(&server.url(), &["--stage", stage])
-}
-
 /// Returns all keys except those that instances use to announce themselves.
 fn session_keys(server: &RedisServer) -> Vec<String> {
     let mut keys = server.keys();
@@ -26,7 +22,7 @@ fn session_keys(server: &RedisServer) -> Vec<String> {
 fn every_stage_logs_a_visitor_in_and_out() {
     let server = RedisServer::start();
     for stage in ["1", "2", "3", "4"] {
-        let app = app(&server, stage);
+        let app = App::at_stage(&server, stage);
         let mut visitor = app.visitor();
         visitor.get("/").expect(200).says("You are not logged in");
         let form = visitor.get("/login").expect(200);
@@ -88,7 +84,7 @@ fn the_cookie_has_the_same_attributes_when_it_is_set_and_deleted() {
 fn an_invalid_cookie_is_ignored() {
     let server = RedisServer::start();
     for stage in ["1", "2", "3", "4"] {
-        let app = app(&server, stage);
+        let app = App::at_stage(&server, stage);
         let cookie = app.logged_in("ada").cookie.unwrap();
         let mut changed: Vec<String> = (0..cookie.len())
             .map(|at| {
@@ -129,7 +125,7 @@ fn an_invalid_cookie_is_ignored() {
 #[test]
 fn other_cookies_of_the_host_are_ignored() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let cookie = app.logged_in("ada").cookie.unwrap();
     let line = format!("theme=d\u{e9}; xsession=1; session={cookie}; last=\"a;b\"");
     let page = app.visitor().ask("GET", "/", &[("Cookie", &line)], None);
@@ -139,7 +135,7 @@ fn other_cookies_of_the_host_are_ignored() {
 #[test]
 fn stage_one_does_not_use_redis() {
     let server = RedisServer::start();
-    let app = app(&server, "1");
+    let app = App::at_stage(&server, "1");
     app.logged_in("ada").get("/").expect(200).says("Logged in as ada");
     assert_eq!(server.keys(), Vec::<String>::new());
     drop(server);
@@ -151,7 +147,7 @@ fn stage_one_does_not_use_redis() {
 fn stage_two_counts_in_hashes_without_a_ttl_and_deletes_those_that_it_created() {
     let server = RedisServer::start();
     server.ask(&["HSET", "sessiontut:user:before", "visits", "7"]);
-    let app = app(&server, "2");
+    let app = App::at_stage(&server, "2");
     let mut ada = app.logged_in("ada");
     assert_eq!(ada.get("/").visits(), Some(1));
     assert_eq!(ada.get("/").visits(), Some(2));
@@ -183,7 +179,7 @@ fn stage_three_resets_the_ttl_of_the_hash_at_every_visit() {
 #[test]
 fn stage_four_stores_the_session_but_not_the_token_in_redis() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let mut ada = app.logged_in("Ada L.");
     ada.get("/");
     let cookie = ada.cookie.clone().unwrap();
@@ -220,7 +216,7 @@ fn a_session_of_stage_four_expires_and_is_not_recreated() {
 #[test]
 fn a_login_generates_a_new_token_and_ends_the_old_session() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let mut visitor = app.logged_in("ada");
     let old = visitor.cookie.clone().unwrap();
     visitor.log_in("bob").expect(303);
@@ -235,7 +231,7 @@ fn a_login_generates_a_new_token_and_ends_the_old_session() {
 #[test]
 fn two_browsers_of_one_user_have_two_sessions() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let (mut one, mut other) = (app.logged_in("ada"), app.logged_in("ada"));
     assert_eq!((one.get("/").visits(), one.get("/").visits()), (Some(1), Some(2)));
     assert_eq!(other.get("/").visits(), Some(1));
@@ -246,7 +242,7 @@ fn two_browsers_of_one_user_have_two_sessions() {
 #[test]
 fn a_logout_ends_the_session_on_the_server() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let mut ada = app.logged_in("ada");
     let cookie = ada.cookie.clone().unwrap();
     ada.get("/logout").expect(303);
@@ -276,7 +272,7 @@ fn a_session_ends_after_its_maximum_age_despite_visits() {
 #[test]
 fn an_invalid_name_is_refused_and_the_session_stays_valid() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let mut ada = app.logged_in("ada");
     let long = format!("username={}", "x".repeat(65));
     for body in [
@@ -305,7 +301,7 @@ fn an_invalid_name_is_refused_and_the_session_stays_valid() {
 #[test]
 fn a_head_request_counts_no_visit_and_ends_no_session() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let mut ada = app.logged_in("ada");
     let answer = ada.ask("HEAD", "/", &[], None);
     assert_eq!((answer.status, answer.header("set-cookie")), (200, None));
@@ -330,7 +326,7 @@ fn a_missing_or_short_secret_key_causes_a_one_line_warning() {
 #[test]
 fn a_port_in_use_is_a_one_line_error_and_exit_status_2() {
     let server = RedisServer::start();
-    let app = app(&server, "1");
+    let app = App::at_stage(&server, "1");
     let home = Home::new();
     let taken = home
         .run(["serve", "--listen", &format!("127.0.0.1:{}", app.port)])

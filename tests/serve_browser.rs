@@ -73,7 +73,7 @@ async fn logging_out_takes_the_cookie_and_the_key() {
     browser.click("form[action='/logout'] button").await;
     browser.wait_for_text("main", "You are not logged in").await;
     assert!(browser.client.get_named_cookie("session").await.is_err());
-    assert!(!server.keys().iter().any(|key| key.contains(":session:")));
+    assert_eq!(server.sessions(), Vec::<String>::new());
     browser.close().await;
 }
 
@@ -202,11 +202,7 @@ async fn the_keyboard_is_enough() {
 
 #[tokio::test]
 async fn an_open_page_shows_when_redis_fails_and_recovers() {
-    let mut server = RedisServer::with()
-        .line("appendonly yes")
-        // Without this setting, Redis may lose the last two seconds if the disk is busy.
-        .line("appendfsync always")
-        .start();
+    let mut server = RedisServer::with().durable().start();
     let app = App::start(&server.url(), &["--ttl", "600"]);
     let browser = Browser::start(Scripts::On).await;
     browser.log_in(app.port, "ada").await;
@@ -222,7 +218,7 @@ async fn an_open_page_shows_when_redis_fails_and_recovers() {
 async fn the_page_fits_in_light_and_dark_and_on_a_phone() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--ttl", "60"]);
-    let second = App::start(&server.url(), &["--stage", "3"]);
+    let second = App::at_stage(&server, "3");
     let browser = Browser::start(Scripts::On).await;
     browser.log_in(app.port, "Ada Lovelace").await;
     let link = format!("http://127.0.0.1:{}/", second.port);

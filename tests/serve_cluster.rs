@@ -40,7 +40,7 @@ fn a_session_is_served_while_its_slot_moves_and_afterwards() {
     let (from, to) = (&cluster.nodes[0], &cluster.nodes[1]);
     // Log in until the session is on the first node.
     let key = loop {
-        let key = from.keys().into_iter().find(|key| key.contains(":session:"));
+        let key = from.sessions().pop();
         if let Some(key) = key {
             break key;
         }
@@ -199,11 +199,10 @@ fn a_session_over_1_mb_fails_only_its_own_request_on_a_cluster_too() {
     let cluster = Cluster::start();
     let app = App::start(&cluster.url(), &["--ttl", "600"]);
     let mut eve = app.logged_in("eve");
-    let keys = |node: &RedisServer| node.keys().into_iter().find(|key| key.contains(":session:"));
     let (node, key) = cluster
         .nodes
         .iter()
-        .find_map(|node| Some((node, keys(node)?)))
+        .find_map(|node| Some((node, node.sessions().pop()?)))
         .unwrap();
     let mut ada = app.logged_in("ada");
     node.ask(&["HSET", &key, "big", &"x".repeat(1_100_000)]);

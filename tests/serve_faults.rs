@@ -58,11 +58,7 @@ fn expect_pages_without_redis(visitor: &Visitor) {
 
 #[test]
 fn a_stopped_server_gives_503_and_the_first_request_after_its_restart_succeeds() {
-    let mut server = RedisServer::with()
-        .line("appendonly yes")
-        // Without this setting, Redis may lose the last two seconds if the disk is busy.
-        .line("appendfsync always")
-        .start();
+    let mut server = RedisServer::with().durable().start();
     let app = app(&server);
     let mut ada = app.logged_in("ada");
     assert_eq!(ada.get("/").visits(), Some(1));
@@ -75,11 +71,7 @@ fn a_stopped_server_gives_503_and_the_first_request_after_its_restart_succeeds()
 
 #[test]
 fn a_closed_connection_is_replaced_before_a_command_is_sent() {
-    let mut server = RedisServer::with()
-        .line("appendonly yes")
-        // Without this setting, Redis may lose the last two seconds if the disk is busy.
-        .line("appendfsync always")
-        .start();
+    let mut server = RedisServer::with().durable().start();
     let app = app(&server);
     let mut ada = app.logged_in("ada");
     for round in 1..=5 {
@@ -207,12 +199,7 @@ fn a_login_that_cannot_delete_the_old_session_starts_no_new_one() {
     expect_503(ada.log_in("eve"));
     assert_eq!(ada.cookie, before);
     ada.get("/").expect(200).says("Logged in as ada");
-    let sessions = server
-        .keys()
-        .into_iter()
-        .filter(|key| key.contains(":session:"))
-        .count();
-    assert_eq!(sessions, 1);
+    assert_eq!(server.sessions().len(), 1);
 }
 
 #[test]
@@ -251,22 +238,9 @@ fn expect_each_visit_once(app: &App, proxy: &Proxy, server: &RedisServer) {
 
 /// Returns the visit counter of the only session in Redis.
 fn visits_in(server: &RedisServer) -> u64 {
-    let keys = server.keys();
-    let key = keys.iter().find(|key| key.starts_with("sessiontut:session:"));
-    let fields = server.hash(key.unwrap());
+    let fields = server.hash(&server.sessions()[0]);
     let visits = fields.iter().find(|(name, _)| name == "visits");
     visits.map_or(0, |(_, count)| count.parse().unwrap())
-}
-
-/// Makes Redis save its data, and waits until the save succeeds or fails.
-fn save(server: &RedisServer, outcome: &str) {
-    server.ask(&["BGSAVE"]);
-    wait_for("the save to end", || {
-        let reply = server.ask(&["INFO", "persistence"]);
-        let info = redis::from_redis_value::<String>(reply).unwrap();
-        let is_over = info.contains("rdb_bgsave_in_progress:0");
-        (is_over && info.contains(&format!("rdb_last_bgsave_status:{outcome}"))).then_some(())
-    });
 }
 
 #[test]
@@ -278,13 +252,13 @@ fn a_server_that_cannot_save_to_disk_is_reported_and_keeps_the_session() {
     // A folder with the file's name makes saving fail as on a full disk, even if root runs the test.
     let obstacle = server.socket().with_file_name("dump.rdb");
     fs::create_dir(&obstacle).unwrap();
-    save(&server, "err");
+    server.save("err");
     expect_outage(&ada, "server.misconf").says(&format!(
         "redis-cli -h 127.0.0.1 -p {} CONFIG GET dir",
         server.port()
     ));
     fs::remove_dir(&obstacle).unwrap();
-    save(&server, "ok");
+    server.save("ok");
     assert_eq!(ada.get("/").expect(200).visits(), Some(2));
 }
 
@@ -426,7 +400,7 @@ fn every_stage_works_on_valkey() {
         return;
     };
     for stage in ["1", "2", "3", "4"] {
-        let app = App::start(&server.url(), &["--stage", stage]);
+        let app = App::at_stage(&server, stage);
         let mut ada = app.logged_in(&format!("ada{stage}"));
         let page = ada.get("/").expect(200);
         assert_eq!(page.visits(), (stage != "1").then_some(1));
@@ -496,7 +470,7 @@ fn without_multi_and_expire_no_key_is_created() {
 #[test]
 fn the_live_view_of_stage_1_asks_redis_nothing() {
     let server = RedisServer::start();
-    let app = App::start(&server.url(), &["--stage", "1"]);
+    let app = App::at_stage(&server, "1");
     let mut ada = app.logged_in("ada");
     ada.get("/events").expect(204);
     assert_eq!(server.keys(), Vec::<String>::new());

@@ -14,10 +14,6 @@ use support::{App, Home, RedisServer};
 
 const SECRET: &[(&str, &str)] = &[("SECRET_KEY", "correct horse battery staple")];
 
-fn app(server: &RedisServer, stage: &str) -> App {
-    App::start(&server.url(), &["--stage", stage])
-}
-
 #[test]
 fn instances_with_one_secret_key_accept_each_others_cookies_and_others_do_not() {
     let server = RedisServer::start();
@@ -33,8 +29,8 @@ fn instances_with_one_secret_key_accept_each_others_cookies_and_others_do_not() 
 #[test]
 fn the_page_names_other_instances_and_forgets_those_that_stop() {
     let server = RedisServer::start();
-    let one = app(&server, "4");
-    let other = app(&server, "4");
+    let one = App::at_stage(&server, "4");
+    let other = App::at_stage(&server, "4");
     let link = format!("href=\"http://127.0.0.1:{}/\"", other.port);
     let key = format!("sessiontut:instance:127.0.0.1:{}", other.port);
     wait_for("a link to the other instance", || {
@@ -72,7 +68,7 @@ fn a_user_with_few_permissions_is_enough_for_the_app_and_other_instances() {
 #[test]
 fn fake_instances_in_redis_do_not_become_links() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     for address in ["javascript:alert(1)", "<b>", "evil.example:80/\" onclick=x"] {
         server.ask(&[
             "SET",
@@ -97,7 +93,7 @@ fn fake_instances_in_redis_do_not_become_links() {
 #[test]
 fn a_list_of_instances_over_1_mb_fails_no_visit_and_expires() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let mut ada = app.logged_in("ada");
     let large = "x".repeat(1_100_000);
     server.ask(&["HSET", "sessiontut:instances", &large, "stage 4"]);

@@ -9,14 +9,10 @@ use support::golden::assert_golden;
 use support::http::{connect, send, try_send, unescaped};
 use support::{App, Home, Monitor, RedisServer};
 
-fn app(server: &RedisServer, stage: &str) -> App {
-    App::start(&server.url(), &["--stage", stage])
-}
-
 #[test]
 fn the_page_shows_the_session_but_only_the_first_characters_of_the_token() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let mut ada = app.logged_in("ada");
     ada.get("/");
     let token = ada.cookie.clone().unwrap();
@@ -26,8 +22,7 @@ fn the_page_shows_the_session_but_only_the_first_characters_of_the_token() {
         "more than 6 characters of the token"
     );
     assert!(page.body.contains(&token[..6]));
-    let mut keys = server.keys().into_iter();
-    let key = keys.find(|key| key.starts_with("sessiontut:session:")).unwrap();
+    let key = server.sessions().remove(0);
     let page = page
         .says(&key)
         .says(&format!("HINCRBY {key} visits 1"))
@@ -48,7 +43,7 @@ fn the_page_shows_the_session_but_only_the_first_characters_of_the_token() {
 #[test]
 fn every_response_has_the_security_headers() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let mut ada = app.logged_in("ada");
     for path in [
         "/",
@@ -83,7 +78,7 @@ fn every_response_has_the_security_headers() {
 #[test]
 fn an_unknown_path_is_404_and_a_wrong_method_405() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let mut visitor = app.visitor();
     visitor.get("/nowhere").expect(404);
     visitor.get("/..%2f..%2fetc/passwd").expect(404);
@@ -95,7 +90,7 @@ fn an_unknown_path_is_404_and_a_wrong_method_405() {
 #[test]
 fn an_unchanged_asset_is_304() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let mut visitor = app.visitor();
     let css = visitor.get("/style.css").expect(200);
     assert_eq!(css.header("content-type"), Some("text/css; charset=utf-8"));
@@ -110,7 +105,7 @@ fn an_unchanged_asset_is_304() {
 fn the_source_page_shows_the_session_store() {
     let lesson = include_str!("../lessons/05-session-store.md");
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let page = app.visitor().get("/source?lang=rust&stage=4").expect(200).body;
     let page: Vec<String> = unescaped(&page)
         .lines()
@@ -128,7 +123,7 @@ fn the_source_page_shows_the_session_store() {
 #[test]
 fn the_source_page_has_every_stage_but_no_other_files() {
     let server = RedisServer::start();
-    let app = app(&server, "3");
+    let app = App::at_stage(&server, "3");
     let mut visitor = app.visitor();
     visitor.get("/source").expect(200).says("visits");
     for stage in ["1", "2", "3", "4"] {
@@ -166,7 +161,7 @@ fn a_page_view_is_one_round_trip_and_one_transaction() {
         ("3", "MULTI HINCRBY EXPIRE HGETALL EXEC"),
         ("4", "MULTI HINCRBY EXPIRE HGETALL EXEC"),
     ] {
-        let app = app(&server, stage);
+        let app = App::at_stage(&server, stage);
         let mut ada = app.logged_in("ada");
         let monitor = server.monitor();
         ada.get("/").expect(200);
@@ -306,7 +301,7 @@ fn lessons_are_pages_and_others_are_not_found() {
 #[test]
 fn the_diagram_shows_each_round_trip_as_two_arrows() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let dead = "A".repeat(43);
     for (mut visitor, round_trips) in [
         (app.visitor(), 0),
@@ -327,8 +322,7 @@ fn the_creation_time_is_shown_as_an_age() {
     let server = RedisServer::start();
     let app = App::start(&server.url(), &["--ttl", "600"]);
     let mut ada = app.logged_in("ada");
-    let mut keys = server.keys().into_iter();
-    let key = keys.find(|key| key.starts_with("sessiontut:session:")).unwrap();
+    let key = server.sessions().remove(0);
     let fields = server.hash(&key);
     let (_, created) = fields.iter().find(|(field, _)| field == "created").unwrap();
     let created = created.parse::<u64>().unwrap() - 300;
@@ -400,8 +394,8 @@ fn home_pages_wording() {
         ada.get("/");
         let page = ada.get("/").body;
         let mut variable = Vec::new();
-        let keys = server.keys();
-        let session = keys.iter().find(|key| key.starts_with("sessiontut:session:"));
+        let sessions = server.sessions();
+        let session = sessions.first();
         let token = ada.cookie.clone().unwrap();
         if let Some(key) = session {
             variable.extend([(key.as_str(), "KEY"), (&token[..6], "TOKEN")]);
@@ -425,7 +419,7 @@ fn refused_cookies_wording() {
         ("4", "x", "no-token"),
         ("4", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "no-session"),
     ] {
-        let app = app(&server, stage);
+        let app = App::at_stage(&server, stage);
         let page = app.visitor().with_cookie(cookie).get("/").body;
         let (_, section) = page.split_once("<h2 id=\"cookie\"").unwrap_or_default();
         let (section, _) = section.split_once("</section>").unwrap_or_default();
@@ -437,7 +431,7 @@ fn refused_cookies_wording() {
 #[test]
 fn login_and_error_pages_wording() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let mut visitor = app.visitor();
     let login = visitor.get("/login").expect(200);
     assert_golden("pages/login.txt", &visible(&login.body, &[]));
@@ -510,7 +504,7 @@ fn login_and_error_pages_wording() {
 #[test]
 fn redis_is_unavailable_wording() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let mut ada = app.logged_in("ada");
     let port = server.port().to_string();
     drop(server);
@@ -521,7 +515,7 @@ fn redis_is_unavailable_wording() {
 #[test]
 fn source_page_wording() {
     let server = RedisServer::start();
-    let app = app(&server, "4");
+    let app = App::at_stage(&server, "4");
     let page = app.visitor().get("/source?lang=flask&stage=2").expect(200).body;
     let (page, _) = page.split_once("<pre").unwrap_or_default();
     assert_golden("pages/source.txt", &visible(page, &[]));

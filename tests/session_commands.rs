@@ -2,9 +2,11 @@
 
 mod support;
 
+use std::ffi::OsStr;
+
 use support::cluster::Cluster;
 use support::ports::free_port;
-use support::program::{Home, Running};
+use support::program::{Home, Program, Running};
 use support::redis_server::RedisServer;
 use support::tls::Certificate;
 
@@ -24,13 +26,18 @@ impl Client {
         }
     }
 
+    /// Returns a command of this client that has not been started yet.
+    fn program<A: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = A>) -> Program {
+        self.home.sessiontut(words).redis(&self.url)
+    }
+
     /// Runs one command, and returns its exit status and standard output.
     fn run(&self, words: &str) -> (Option<i32>, String) {
         let words: Vec<&str> = words
             .split(' ')
             .chain(self.options.iter().map(String::as_str))
             .collect();
-        let finished = self.home.sessiontut(words).redis(&self.url).run();
+        let finished = self.program(words).run();
         (finished.code(), finished.stdout.clone())
     }
 
@@ -105,12 +112,7 @@ fn a_cluster_that_announces_unreachable_addresses_is_reported() {
     let unused = free_port();
     let cluster = Cluster::of(&RedisServer::with().line(&format!("cluster-announce-port {unused}")));
     let client = Client::at(&cluster.url());
-    let finished = client
-        .home
-        .sessiontut(["login", "ada"])
-        .redis(&client.url)
-        .run()
-        .expect(7);
+    let finished = client.program(["login", "ada"]).run().expect(7);
     let answer = finished.stdout;
     assert!(answer.contains("cluster.unreachable_nodes"), "{answer}");
     assert!(answer.contains(&format!("127.0.0.1:{unused}")), "{answer}");
@@ -122,9 +124,9 @@ fn a_session_always_has_a_ttl_and_showing_it_does_not_reset_the_ttl() {
     let server = RedisServer::start();
     let client = Client::at(&server.url());
     client.run("login ada");
-    let keys = server.keys();
+    let keys = server.sessions();
+    assert_eq!(keys, server.keys());
     assert_eq!(keys.len(), 1, "{keys:?}");
-    assert!(keys[0].starts_with("sessiontut:session:"));
     server.ask(&["EXPIRE", &keys[0], "100"]);
     client.run("session");
     let left = server.pttl(&keys[0]);
@@ -161,11 +163,7 @@ fn a_signal_during_expire_restores_the_previous_ttl() {
     let client = Client::at(&server.url());
     client.run("login ada");
     for signal in [Running::interrupt, Running::terminate] {
-        let mut running = client
-            .home
-            .sessiontut(["expire", "--ttl", "60"])
-            .redis(&client.url)
-            .start();
+        let mut running = client.program(["expire", "--ttl", "60"]).start();
         running.wait_for_stderr("the session expires in");
         signal(&running);
         assert_eq!(running.finish().code(), Some(130));
@@ -179,11 +177,7 @@ fn a_countdown_ends_when_a_visit_resets_the_ttl() {
     let server = RedisServer::start();
     let client = Client::at(&server.url());
     client.run("login ada");
-    let mut running = client
-        .home
-        .sessiontut(["expire", "--ttl", "60"])
-        .redis(&client.url)
-        .start();
+    let mut running = client.program(["expire", "--ttl", "60"]).start();
     running.wait_for_stderr("the session expires in");
     assert_eq!(client.run("visits").0, Some(0));
     let finished = running.finish();
@@ -221,7 +215,7 @@ fn a_name_that_the_login_form_would_refuse_is_a_usage_error() {
     let client = Client::at(&server.url());
     let long = "x".repeat(65);
     for name in ["", "   ", "a\u{7}b", long.as_str()] {
-        let finished = client.home.sessiontut(["login", name]).redis(&client.url).run();
+        let finished = client.program(["login", name]).run();
         assert_eq!(finished.code(), Some(2), "{name:?}");
         assert!(finished.stderr.contains("name"), "{}", finished.stderr);
     }
@@ -235,13 +229,7 @@ fn other_keys_in_redis_are_reported_once() {
     let client = Client::at(&server.url());
     let is_reported = |words: &str| {
         let words: Vec<_> = words.split(' ').collect();
-        client
-            .home
-            .sessiontut(words)
-            .redis(&client.url)
-            .run()
-            .stderr
-            .contains("did not create")
+        client.program(words).run().stderr.contains("did not create")
     };
     assert!(is_reported("login ada -q"));
     assert!(!is_reported("login ada -q"));
@@ -252,7 +240,7 @@ fn keys_of_sessiontut_are_not_reported_as_other_keys() {
     let server = RedisServer::start();
     Client::at(&server.url()).run("login ada");
     let other = Client::at(&server.url());
-    let finished = other.home.sessiontut(["login", "grace"]).redis(&other.url).run();
+    let finished = other.program(["login", "grace"]).run();
     assert!(!finished.stderr.contains("did not create"), "{}", finished.stderr);
 }
 
@@ -280,12 +268,7 @@ fn a_user_with_only_the_permissions_of_the_app_can_log_in() {
         "+exists",
     ]);
     let client = Client::at(&format!("redis://app:Plover-4417@127.0.0.1:{}", server.port()));
-    let finished = client
-        .home
-        .sessiontut(["login", "ada"])
-        .redis(&client.url)
-        .run()
-        .expect(0);
+    let finished = client.program(["login", "ada"]).run().expect(0);
     assert!(
         finished
             .stderr
@@ -314,7 +297,7 @@ fn a_long_wait_reports_what_it_is_waiting_for() {
     let client = Client::at(&server.url());
     client.run("login ada");
     server.pause();
-    let finished = client.home.sessiontut(["visits"]).redis(&client.url).run();
+    let finished = client.program(["visits"]).run();
     server.resume();
     assert_eq!(finished.code(), Some(7));
     assert!(
@@ -340,7 +323,7 @@ fn a_refused_command_is_reported_with_pings_cause_and_exit_status() {
     client.run("login ada");
     server.ask(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
     let status_and_output = |words: &[&str]| {
-        let finished = client.home.sessiontut(words).redis(&client.url).run();
+        let finished = client.program(words).run();
         (finished.code(), finished.output())
     };
     for words in [&["visits"][..], &["logout"], &["login", "bob"]] {

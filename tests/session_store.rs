@@ -143,7 +143,7 @@ fn a_server_killed_at_any_moment_leaves_no_key_without_a_ttl() {
 #[test]
 fn a_hash_of_stage_2_is_deleted_even_if_its_visitor_disconnected() {
     let server = RedisServer::start();
-    let app = App::start(&server.url(), &["--stage", "2"]);
+    let app = App::at_stage(&server, "2");
     app.logged_in("bob").get("/").expect(200);
     let ada = app.logged_in("ada");
     // While Redis is paused, the visit has to wait for it. The visitor disconnects before the visit is

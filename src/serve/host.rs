@@ -128,14 +128,11 @@ fn is_host_byte(byte: &u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::super::AppStage;
     use super::*;
 
     #[test]
     fn on_loopback_only_the_servers_own_names_are_accepted() {
-        let layout = Layout::new(AppStage::Store, Duration::from_secs(10), "session");
+        let layout = Layout::of_any_app();
         let listen = "0.0.0.0:5000".parse().unwrap();
         let own = OwnHosts::new(listen, vec!["app.example".into()], layout);
         let accepts = |host: &str| own.accept(host, "127.0.0.1".parse().unwrap());

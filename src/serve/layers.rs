@@ -132,7 +132,6 @@ mod tests {
     use axum::routing::get;
     use tower::Service;
 
-    use super::super::AppStage;
     use super::*;
 
     #[tokio::test]
@@ -141,7 +140,7 @@ mod tests {
         async fn panics() -> Result<(), Infallible> {
             panic!("in a handler")
         }
-        let layout = Layout::new(AppStage::Store, Duration::from_secs(10), "session");
+        let layout = Layout::of_any_app();
         let local: SocketAddr = "127.0.0.1:80".parse().unwrap();
         let hosts = OwnHosts::new(local, Vec::new(), layout.clone());
         let mut router = add(Router::new().route("/", get(panics)), layout, hosts, None);

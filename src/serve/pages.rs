@@ -75,6 +75,12 @@ impl Layout {
         }
     }
 
+    /// Returns a layout for unit tests, to which the values do not matter.
+    #[cfg(test)]
+    pub(super) fn of_any_app() -> Self {
+        Self::new(AppStage::Store, Duration::from_secs(10), "session")
+    }
+
     /// Whether the home page shows a countdown of the TTL.
     fn is_live(&self) -> bool {
         self.stage >= AppStage::Ttl

@@ -2,6 +2,7 @@
 
 use super::http::Visitor;
 use super::program::{Finished, Home, Running};
+use super::redis_server::RedisServer;
 
 /// A running app. It is killed when dropped.
 #[derive(Debug)]
@@ -17,6 +18,12 @@ impl App {
     #[track_caller]
     pub fn start(redis: &str, arguments: &[&str]) -> Self {
         Self::start_in(Home::new(), Some(redis), arguments, &[])
+    }
+
+    /// Starts the app at this stage.
+    #[track_caller]
+    pub fn at_stage(server: &RedisServer, stage: &str) -> Self {
+        Self::start(&server.url(), &["--stage", stage])
     }
 
     /// Starts the app without `REDIS_URL`.

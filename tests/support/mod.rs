@@ -18,6 +18,7 @@ pub mod golden;
 pub mod http;
 pub mod learner;
 pub mod lessons;
+pub mod listener;
 pub mod monitor;
 pub mod ports;
 pub mod process;

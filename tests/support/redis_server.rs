@@ -11,6 +11,7 @@ use super::monitor::Monitor;
 use super::ports::free_port;
 use super::process::{Process, required};
 use super::tls::Certificate;
+use super::wait::wait_for;
 
 /// The user that the tests log in as. It does not depend on the permissions of the default user.
 const OPERATOR: &str = "operator";
@@ -51,6 +52,11 @@ impl Settings {
     pub fn line(mut self, line: &str) -> Self {
         self.lines.push(line.to_owned());
         self
+    }
+
+    /// Writes each change to the disk before the reply is sent, so that nothing is lost when the server is killed.
+    pub fn durable(self) -> Self {
+        self.line("appendonly yes").line("appendfsync always")
     }
 
     /// Starts the server, and waits until it is ready.
@@ -177,6 +183,13 @@ impl RedisServer {
         keys
     }
 
+    /// Returns the keys of all sessions of stage 4, sorted.
+    pub fn sessions(&self) -> Vec<String> {
+        let mut keys = self.keys();
+        keys.retain(|key| key.starts_with("sessiontut:session:"));
+        keys
+    }
+
     /// Returns the fields of a hash, sorted.
     pub fn hash(&self, key: &str) -> Vec<(String, String)> {
         let mut fields: Vec<(String, String)> = redis::cmd("HGETALL")
@@ -191,6 +204,17 @@ impl RedisServer {
     /// exist.
     pub fn pttl(&self, key: &str) -> i64 {
         redis::cmd("PTTL").arg(key).query(&mut self.connection()).unwrap()
+    }
+
+    /// Makes the server save its data, and waits until this has ended with `outcome` (`ok` or `err`).
+    pub fn save(&self, outcome: &str) {
+        self.ask(&["BGSAVE"]);
+        wait_for("the save to end", || {
+            let reply = self.ask(&["INFO", "persistence"]);
+            let info = redis::from_redis_value::<String>(reply).unwrap();
+            let is_over = info.contains("rdb_bgsave_in_progress:0");
+            (is_over && info.contains(&format!("rdb_last_bgsave_status:{outcome}"))).then_some(())
+        });
     }
 
     /// Records every command that the server receives from now on.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::BoxError;
 use axum::body::{Body, to_bytes};
 use hyper::body::Incoming;
 use hyper::header::{COOKIE, HeaderValue, SET_COOKIE};
@@ -50,7 +51,10 @@ impl Visitor {
         );
         let answer = deadline.bound(self.answer(method, url, body, cause));
         let answer = site.progress.during(&what, || deadline.left(), answer).await;
-        let answer = answer.unwrap_or_else(|_| Err(format!("no response within {} s", PATIENCE.as_secs())));
+        let answer = match answer {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no response within {} s", PATIENCE.as_secs())),
+        };
         // While Redis does not reply, an app may wait for it.
         if answer.is_ok() || site.proxy.as_ref().is_none_or(Proxy::is_forwarding) {
             site.answered.count(answer.is_ok());
@@ -64,26 +68,24 @@ impl Visitor {
         url: &Url,
         body: Option<&str>,
         cause: Cause,
-    ) -> Result<Page, String> {
+    ) -> Result<Page, BoxError> {
         let stream = self.connect(url).await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(text)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // Ends when `sender` is dropped.
         tokio::spawn(connection);
         let request = self.with_headers(method, url, body, cause)?;
-        let response = sender.send_request(request).await.map_err(text)?;
+        let response = sender.send_request(request).await?;
         self.read(response, url).await
     }
 
-    async fn connect(&self, url: &Url) -> Result<Stream, String> {
-        let stream = TcpStream::connect(self.site.address).await.map_err(text)?;
+    async fn connect(&self, url: &Url) -> Result<Stream, BoxError> {
+        let stream = TcpStream::connect(self.site.address).await?;
         let Some(tls) = &self.site.tls else {
             return Ok(Stream::Tcp(stream));
         };
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let name = ServerName::try_from(host.to_owned()).map_err(text)?;
-        let encrypted = tls.connect(name, stream).await.map_err(text)?;
+        let name = ServerName::try_from(host.to_owned())?;
+        let encrypted = tls.connect(name, stream).await?;
         Ok(Stream::Tls(Box::new(encrypted)))
     }
 
@@ -93,7 +95,7 @@ impl Visitor {
         url: &Url,
         body: Option<&str>,
         cause: Cause,
-    ) -> Result<Request<Body>, String> {
+    ) -> Result<Request<Body>, BoxError> {
         let own_origin = url.origin().ascii_serialization();
         let (sec_fetch_site, origin) = match cause {
             Cause::OtherSite => ("cross-site", OTHER_SITE),
@@ -136,18 +138,18 @@ impl Visitor {
                 .body(Body::from(body.to_owned())),
             None => request.body(Body::empty()),
         };
-        request.map_err(text)
+        Ok(request?)
     }
 
     /// Stores the cookies of a response, and reads its body.
-    async fn read(&mut self, response: Response<Incoming>, url: &Url) -> Result<Page, String> {
+    async fn read(&mut self, response: Response<Incoming>, url: &Url) -> Result<Page, BoxError> {
         let (head, body) = response.into_parts();
         let text_of = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         for value in head.headers.get_all(SET_COOKIE) {
             // A browser ignores an invalid cookie.
             let _ = self.jar.parse(&text_of(value), url);
         }
-        let body = to_bytes(Body::new(body), LARGEST_PAGE).await.map_err(text)?;
+        let body = to_bytes(Body::new(body), LARGEST_PAGE).await?;
         Ok(Page {
             status: head.status.as_u16(),
             url: url.clone(),
@@ -159,8 +161,4 @@ impl Visitor {
             body: String::from_utf8_lossy(&body).into_owned(),
         })
     }
-}
-
-fn text(error: impl ToString) -> String {
-    error.to_string()
 }
