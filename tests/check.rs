@@ -150,6 +150,22 @@ fn each_mistake_fails_its_own_check() {
     });
 }
 
+/// Many libraries return bytes. The page then lacks a name that Redis has returned, and the reason names the setting.
+/// A page that lacks the name for another reason does not get this advice.
+#[test]
+fn bytes_instead_of_text_are_the_reason_only_if_redis_returned_the_name() {
+    let redis = RedisServer::start();
+    for (mistake, is_named) in [("no decode_responses", true), ("name unescaped", false)] {
+        let report = grade(&wrong_app(4, mistake), 4, 2, &redis.url());
+        let check = results(&report)
+            .find(|check| check["id"] == "name-is-shown-escaped")
+            .unwrap();
+        assert_eq!(check["result"], "fails", "{report:#}");
+        let why = check["why"].as_str().unwrap();
+        assert_eq!(why.contains("decode_responses"), is_named, "{mistake}: {why}");
+    }
+}
+
 #[test]
 fn each_mistake_in_node_fails_its_own_check() {
     let redis = RedisServer::start();

@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::menu::offer;
 use super::{Course, Leave, Place};
-use crate::learn::check::{self, Outcome};
+use crate::learn::check::{self, Outcome, ReplyVerdict};
 use crate::learn::connection::SendError;
 use crate::learn::guard;
 use crate::learn::learner::{CourseEvent, Key, Mark, Typed};
@@ -150,10 +150,9 @@ impl Course<'_> {
     }
 
     fn count_try(&mut self, task: &mut Task<'_>) {
-        let was_last = task.tries_left == 1;
         task.tries_left = task.tries_left.saturating_sub(1);
-        if was_last && !task.solution_shown {
-            self.say(Mark::Plain, "to see the solution, type s and press Enter");
+        if task.tries_left == 0 && !task.solution_shown {
+            self.say(Mark::Warning, "to see the solution, type s and press Enter");
         }
     }
 
@@ -195,7 +194,13 @@ impl Course<'_> {
         };
         Ok(
             match before.damage(&mut self.sandbox, &task.words(), is_solved)? {
-                Some(damage) => AttemptVerdict::Wrong(damage),
+                Some(damage) => AttemptVerdict::Wrong(match verdict {
+                    AttemptVerdict::NotYet(Outcome {
+                        verdict: ReplyVerdict::Differs { why: Some(why), .. },
+                        ..
+                    }) => format!("{damage}; {why}"),
+                    _ => damage,
+                }),
                 None => verdict,
             },
         )

@@ -67,6 +67,17 @@ impl TerminalLearner {
         Ok(entry)
     }
 
+    fn ask_line(&mut self, question: &str, assistance: &Assistance<'_>) -> Result<String, Interrupted> {
+        self.screen.interrupted?;
+        self.say(question);
+        Ok(
+            match self.read_line("> ", &mut LineEditor::default(), assistance)? {
+                Entry::Line(line) => line,
+                Entry::Esc => String::new(),
+            },
+        )
+    }
+
     /// Reads one key as an answer to a quiz. Returns `None` if the prompt must be shown again.
     fn read_answer_key(&mut self, lead: &str, offers: &[Offer]) -> Result<Option<Entry>, Interrupted> {
         let keys = key_line(others(offers), self.screen.width().saturating_sub(lead.len() + 1));
@@ -195,17 +206,16 @@ impl Learner for TerminalLearner {
              terminal)",
             folder.display()
         );
-        self.type_line(&question)
+        // Start commands are often pasted.
+        let accepts_any = Assistance {
+            accepts: &|_| true,
+            ..Assistance::NONE
+        };
+        self.ask_line(&question, &accepts_any)
     }
 
     fn type_line(&mut self, question: &str) -> Result<String, Interrupted> {
-        self.screen.interrupted?;
-        self.say(question);
-        let entry = self.read_line("> ", &mut LineEditor::default(), &Assistance::NONE)?;
-        Ok(match entry {
-            Entry::Line(line) => line,
-            Entry::Esc => String::new(),
-        })
+        self.ask_line(question, &Assistance::NONE)
     }
 }
 

@@ -1,0 +1,291 @@
+//! Tests what a lesson answers: to wrong commands, to keys, and to pasted text.
+
+// Clippy's exemption for tests does not cover the functions that tests call.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::fs;
+
+use support::check::in_project;
+use support::learner::{Learner, left, shown};
+use support::ports::free_port;
+use support::{Home, Lessons, RedisServer, Terminal};
+
+/// Saves progress, so that `learn` continues at this step of a lesson. Steps are counted from 0.
+fn save_progress(home: &Home, lesson: &str, step: usize, more: &str) {
+    fs::create_dir_all(home.state()).unwrap();
+    let lessons = format!(r#""lessons":{{"{lesson}":{{"step":{step}}}}}"#);
+    let progress = format!(r#"{{"version":1,"current":"{lesson}",{lessons}{more}}}"#);
+    fs::write(home.state().join("progress.json"), progress).unwrap();
+}
+
+/// Whether the screen ends with a prompt, which contains this text.
+fn ends_with(screen: &str, prompt: &str) -> bool {
+    let last = screen.trim_end().lines().last().unwrap_or_default();
+    last.contains(prompt)
+}
+
+/// Removes the line breaks that depend on the width of the window.
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns what a built-in lesson says about a wrong reply (`! REPLY: why`) or a wrong command (`!> COMMAND: why`).
+fn explanation(lesson: &str, mistake: &str) -> String {
+    let text = fs::read_to_string(in_project("lessons").join(lesson)).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(mistake));
+    let why = line.unwrap_or_else(|| panic!("{lesson} does not explain {mistake}"));
+    in_one_line(why.trim_start_matches(':'))
+}
+
+/// A task in a built-in lesson, and wrong commands, each with the line of the lesson that explains the mistake.
+struct WrongTries {
+    file: &'static str,
+    lesson: &'static str,
+    step: usize,
+    tries: &'static [(&'static str, &'static str)],
+    right: &'static str,
+}
+
+#[test]
+fn wrong_commands_in_lessons_3_and_4_are_explained_and_undone() {
+    for task in [
+        WrongTries {
+            file: "03-count-visits.md",
+            lesson: "count-visits",
+            step: 3,
+            tries: &[
+                ("HSET sessiontut:user:ada visits 3", "!> HSET [..]"),
+                ("HINCRBY sessiontut:user:ada visit 1", "! \"2\""),
+                ("HINCRBY sessiontut:user:ada visits 2", "! \"4\""),
+                ("HDEL sessiontut:user:ada visits", "! (nil)"),
+            ],
+            right: "HINCRBY sessiontut:user:ada visits 1",
+        },
+        WrongTries {
+            file: "04-expire.md",
+            lesson: "expire",
+            step: 5,
+            tries: &[
+                ("EXPIRE sessiontut:user:ada 50", "! (integer) [1-94]"),
+                ("PERSIST sessiontut:user:ada", "! (integer) -1"),
+                ("EXPIRE sessiontut:user:ada -1", "! (integer) -2"),
+            ],
+            right: "EXPIRE sessiontut:user:ada 100",
+        },
+    ] {
+        let (home, server) = (Home::new(), RedisServer::start());
+        save_progress(&home, task.lesson, task.step, "");
+        let url = server.url();
+        let terminal = Terminal::shell(&home, 100, 50, &[("REDIS_URL", &url)]);
+        terminal.line("clear; sessiontut learn");
+        for (wrong, mistake) in task.tries {
+            terminal.wait_until("a prompt", |screen| ends_with(screen, "redis>"));
+            terminal.line(wrong);
+            let why = explanation(task.file, mistake);
+            let screen = terminal.wait_until(&why, |screen| {
+                let (_, after) = screen.rsplit_once(wrong).unwrap_or_default();
+                in_one_line(after).contains(&why) && after.contains(shown::RESTORED)
+            });
+            assert!(!screen.contains(shown::CORRECT), "{wrong}\n{screen}");
+        }
+        let screen = terminal.wait_until("a prompt", |screen| ends_with(screen, "redis>"));
+        // From the second wrong try on, the solution is offered each time.
+        let offers = screen.matches(shown::SOLUTION_OFFERED).count();
+        assert_eq!(offers, task.tries.len() - 1, "{screen}");
+        terminal.line(task.right);
+        terminal.wait_for(shown::CORRECT);
+        terminal.keys(&["q"]);
+        left(&terminal, 0);
+    }
+}
+
+/// After a failed grading, the first hint is the step of the lesson that teaches what is missing. The hints of lesson 9
+/// follow.
+#[test]
+fn the_first_hint_in_lesson_9_repeats_what_the_failed_check_requires() {
+    let (home, port) = (Home::new(), free_port().to_string());
+    let app = r#","app":"sessiontut serve --stage 1 --listen 127.0.0.1:$PORT""#;
+    save_progress(&home, "your-app", 3, app);
+    let terminal = Terminal::shell(&home, 100, 80, &[("PORT", &port)]);
+    terminal.line("clear; sessiontut learn");
+    terminal.wait_for("grade it");
+    terminal.keys(&["Enter"]);
+    let screen = terminal.wait_for("Enter again");
+    assert!(screen.contains("[!!]"), "{screen}");
+    terminal.keys(&["h"]);
+    // The first check of stage 2 that fails is taught in lesson 3.
+    let lesson = fs::read_to_string(in_project("lessons/03-count-visits.md")).unwrap();
+    let (_, count) = lesson.split_once("## Count\n").unwrap();
+    let first = in_one_line(count.trim().lines().next().unwrap()).replace('`', "");
+    terminal.wait_until("the text of lesson 3", |screen| {
+        in_one_line(screen).contains(&first) && ends_with(screen, "Enter again")
+    });
+    terminal.keys(&["h"]);
+    terminal.wait_for("Hint 1 of 2");
+    terminal.keys(&["q"]);
+    left(&terminal, 0);
+}
+
+fn lesson(steps: &str) -> Learner {
+    Learner {
+        home: Home::new(),
+        lessons: Lessons::of(&[("01-only.md", &format!("# Only\n\n{steps}"))]),
+        server: RedisServer::start(),
+    }
+}
+
+#[test]
+fn the_key_l_shows_all_code_of_the_step_in_the_next_language() {
+    let code = |name: &str| {
+        format!(
+            "Text of {name}.\n\n```python\npython_{name}()\n```\n\n```ruby\nruby_{name}\n```\n\n```php\nphp_{name}();\n```\n\n"
+        )
+    };
+    let (zero, one, two) = (code("zero"), code("one"), code("two"));
+    for (columns, rows) in [(80, 40), (40, 60)] {
+        let learner = lesson(&format!("## Zero\n\n{zero}## Both\n\n{one}{two}"));
+        let terminal = learner.sits_down_at(columns, rows);
+        terminal.wait_for("python_zero()");
+        terminal.wait_for("Enter next");
+        terminal.keys(&["Enter"]);
+        terminal.wait_for("python_two()");
+        for language in ["ruby", "php", "python"] {
+            terminal.wait_until("a prompt", |screen| ends_with(screen, "Enter next"));
+            terminal.keys(&["l"]);
+            // Python has been shown before.
+            let before = usize::from(language == "python");
+            let shown = |name: &str| {
+                let history = terminal.history();
+                history.matches(&format!("{language}_{name}")).count()
+            };
+            terminal.wait_until(language, |screen| {
+                shown("two") == before + 1 && ends_with(screen, "Enter next")
+            });
+            let screen = terminal.screen();
+            assert_eq!(shown("one"), before + 1, "{screen}");
+            assert_eq!(shown("zero"), before, "the code of another step\n{screen}");
+            assert!(screen.contains(&format!("[{language}]")), "{screen}");
+        }
+        assert_eq!(terminal.broken_lines(), [""; 0]);
+        terminal.keys(&["q"]);
+        left(&terminal, 0);
+    }
+}
+
+/// Lines that could be in a shell's history: keys, answers, and words that end a session.
+const SHELL_LINES: &str = "curl -s http://127.0.0.1:5000/\nq\ny\nn\n1\nfg\nexit\n2\nskip\nlist\nls -l\n3";
+
+/// A prompt: the steps of a lesson, the keys that lead to the prompt, and the prompt's text.
+struct Prompt {
+    steps: &'static str,
+    keys: &'static [(&'static str, &'static str)],
+    prompt: &'static str,
+}
+
+/// The text after the prompts, which appears if the lesson continues.
+const AFTER: &str = "That was the lesson.";
+
+const PROMPTS: &[Prompt] = &[
+    Prompt {
+        steps: "## A\n\n```sh run\nsessiontut ping\n```\n\nThat was the lesson.\n",
+        keys: &[],
+        prompt: "yes, run it",
+    },
+    Prompt {
+        steps: "## A\n\n```redis after=2s\n> PING\nPONG\n```\n\nThat was the lesson.\n",
+        keys: &[],
+        prompt: "Enter wait and run",
+    },
+    Prompt {
+        steps: "## A\n\nText.\n\n## B\n\nThat was the lesson.\n",
+        keys: &[],
+        prompt: "Enter next",
+    },
+    Prompt {
+        steps: "## A\n\n- a\n- b\n- c\n- d\n- e\n- f\n- g\n- h\n- i\n- j\n- k\n- l\n- m\n- n\n- o\n- p\n- q\n- r\n- s\n- t\n\nThat was the lesson.\n",
+        keys: &[],
+        prompt: "Enter more",
+    },
+    Prompt {
+        steps: "## A\n\nText.\n\n## B\n\nThat was the lesson.\n",
+        keys: &[("Enter next", "Escape")],
+        prompt: "leave the lesson?",
+    },
+    Prompt {
+        steps: "## A\n\n```quiz\nWhich?\n- [x] one\n- [ ] two\n  : no\n- [x] three\n```\n\nThat was the lesson.\n",
+        keys: &[],
+        prompt: "numbers, for example 1 3>",
+    },
+    Prompt {
+        steps: "## A\n\nText.\n\n## B\n\nThat was the lesson.\n",
+        keys: &[("Enter next", "i")],
+        prompt: ">",
+    },
+];
+
+#[test]
+fn a_paste_at_any_other_prompt_never_drives_the_lesson() {
+    for Prompt { steps, keys, prompt } in PROMPTS {
+        for is_marked in [true, false] {
+            let learner = lesson(steps);
+            let terminal = learner.sits_down();
+            for (wanted, key) in *keys {
+                terminal.wait_until(wanted, |screen| ends_with(screen, wanted));
+                terminal.keys(&[key]);
+            }
+            terminal.wait_until(prompt, |screen| ends_with(screen, prompt));
+            if is_marked {
+                terminal.paste(SHELL_LINES);
+            } else {
+                terminal.paste_unmarked(SHELL_LINES);
+            }
+            terminal.wait_for(shown::TEXT_IGNORED);
+            // This Enter ends the last line of the paste.
+            terminal.keys(&["Enter"]);
+            let screen = terminal.wait_until("the prompt", |screen| {
+                let (_, after) = screen.rsplit_once(shown::TEXT_IGNORED).unwrap_or_default();
+                ends_with(after, prompt)
+            });
+            assert!(!screen.contains(AFTER), "{screen}");
+            terminal.keys(&["C-c"]);
+            left(&terminal, 130);
+        }
+    }
+}
+
+/// The command that starts the app may be pasted, but nothing starts before Enter is pressed.
+#[test]
+fn the_command_that_starts_the_app_can_be_pasted() {
+    for is_marked in [true, false] {
+        let (home, port) = (Home::new(), free_port().to_string());
+        save_progress(&home, "your-app", 2, "");
+        let terminal = Terminal::shell(&home, 100, 60, &[("PORT", &port)]);
+        let paste = |text: &str| match is_marked {
+            true => terminal.paste(text),
+            false => terminal.paste_unmarked(text),
+        };
+        terminal.line("clear; sessiontut learn");
+        terminal.wait_for("grade it");
+        terminal.keys(&["Enter"]);
+        terminal.wait_for(shown::START_COMMAND);
+        paste(SHELL_LINES);
+        terminal.wait_for(shown::ONLY_FIRST_LINE);
+        terminal.wait_until("the first line", |screen| {
+            ends_with(screen, "> curl -s http://127.0.0.1:5000/")
+        });
+        terminal.keys(&["Escape"]);
+        terminal.wait_until("an empty line", |screen| screen.trim_end().ends_with("\n>"));
+        paste("cd /tmp && echo no app");
+        terminal.wait_until("the command", |screen| {
+            ends_with(screen, "> cd /tmp && echo no app")
+        });
+        terminal.keys(&["Enter"]);
+        terminal.wait_for("Enter again");
+        terminal.keys(&["q"]);
+        left(&terminal, 0);
+        let progress = fs::read_to_string(home.state().join("progress.json")).unwrap();
+        assert!(progress.contains("cd /tmp && echo no app"), "{progress}");
+    }
+}
