@@ -77,7 +77,7 @@ fn dns_partial(seen: &Observations) -> Option<Found> {
     let failed = describe_all(&seen.tcp.dials, |result| {
         !matches!(result, DialResult::Connected | DialResult::NoRoute)
     });
-    (!failed.is_empty() && failed.len() < seen.tcp.dials.len()).then(|| {
+    (!failed.is_empty() && seen.tcp.connected().is_some()).then(|| {
         let failed = failed.join("; ");
         (
             Cause::DnsPartial,

@@ -41,6 +41,15 @@ fn each_observation_on_a_working_connection_has_its_warning() {
 }
 
 #[test]
+fn addresses_are_partly_broken_only_if_one_of_them_works() {
+    let mut seen = connected();
+    seen.tcp.dials = vec![dial(DialResult::Refused), dial(DialResult::NoRoute)];
+    assert_eq!(warned(&seen), []);
+    seen.tcp.dials.push(dial(DialResult::Connected));
+    assert_eq!(warned(&seen), [Cause::DnsPartial]);
+}
+
+#[test]
 fn only_an_old_redis_or_a_server_without_hello_is_old() {
     let unknown = || Some(reply("-ERR unknown command 'HELLO'"));
     let version = |version: &str| with_info(&[("redis_version", version)]);
