@@ -17,6 +17,7 @@ use super::response::Response;
 use super::rungs::tcp::SegmentSize;
 use super::rungs::{dns, permissions, ping, role, tcp, tls};
 use super::surroundings::Surroundings;
+use super::verdict::judge;
 use super::{Climb, ClimbEvent, ClimbOptions, Rung, WriteCheck, sentinel, this_host};
 use crate::deadline::Deadline;
 use crate::os;
@@ -30,6 +31,9 @@ const BEFORE_RETRANSMISSION: Duration = Duration::from_millis(50);
 
 /// Time limit for connecting to the primary that a Sentinel reports.
 const LONGEST_DIAL: Duration = Duration::from_secs(1);
+
+/// Time limit for queries to name servers that only explain a fault.
+const LONGEST_LOOKUP: Duration = Duration::from_secs(1);
 
 /// Checks the connection one layer at a time, and stops at the first failure.
 ///
@@ -74,6 +78,9 @@ pub(super) async fn climb_to(
     };
     // The future is large, because it contains every experiment.
     let connection = Box::pin(ladder.climb()).await;
+    if judge(target, &ladder.seen).finding.is_some() {
+        ladder.look_up_in_hosts_file().await;
+    }
     if let (None, Some(address)) = (&connection, ladder.connected_to) {
         ladder.seen.this_host = this_host::observe_listeners(address);
     }
@@ -260,6 +267,21 @@ impl<'a> Ladder<'a> {
         self.seen.experiments.other_protocol = experiment;
         self.finish(Rung::Tls);
         stream
+    }
+
+    /// Finds out whether the address comes from `/etc/hosts`. If so, also queries the name servers, which may
+    /// return the address of another server.
+    async fn look_up_in_hosts_file(&mut self) {
+        let (Some(host), Some(lookup)) = (self.target.host(), &mut self.seen.dns) else {
+            return;
+        };
+        if lookup.hosts_file.is_none() {
+            let until = self.deadline.within(LONGEST_LOOKUP);
+            if let Some((entry, servers)) = dns::hosts_file(host, until).await {
+                lookup.hosts_file = Some(entry);
+                lookup.servers = servers;
+            }
+        }
     }
 
     /// Uses another connection to find out why the handshake failed.

@@ -74,6 +74,9 @@ pub(crate) struct Diagnosis {
     pub is_interrupted: bool,
 }
 
+/// How long to wait before the checks are repeated after an idle connection was lost.
+const RESTART_PAUSE: Duration = Duration::from_millis(200);
+
 type Tell<'t> = &'t mut (dyn FnMut(ModeEvent<'_>) + Send);
 
 impl Check<'_> {
@@ -156,14 +159,42 @@ impl Check<'_> {
         if test.any_lost().is_some() {
             tell(ModeEvent::Dropped);
             let deadline = Deadline::after(self.timeout / 2);
-            let again = climb(self.target, self.trust, &self.options, deadline, &mut |_| {}).await;
+            let again = self.climb_to_restarting_server(deadline).await;
             let run_id = |seen: &Observations| seen.server.field("run_id").map(str::to_owned);
             test.is_restarted = run_id(seen)
-                .zip(run_id(&again.observations))
+                .zip(run_id(&again))
                 .is_some_and(|(old, new)| old != new);
-            *seen = again.observations;
+            *seen = again;
         }
         seen.idle = Some(test);
+    }
+
+    /// Climbs again. If the server may just be restarting, repeats this until Redis responds or the deadline
+    /// passes. If it does not respond, returns the first observations.
+    async fn climb_to_restarting_server(&self, deadline: Deadline) -> Observations {
+        let mut first = None;
+        loop {
+            let climb = climb(self.target, self.trust, &self.options, deadline, &mut |_| {}).await;
+            let seen = climb.observations;
+            let cause = judge_answer(self.target, &seen)
+                .finding
+                .map(|finding| finding.cause);
+            let may_restart = matches!(
+                cause,
+                Some(Cause::TcpRefused | Cause::ProtoClosed | Cause::ServerLoading)
+            );
+            if !may_restart {
+                return match cause {
+                    None => seen,
+                    Some(_) => first.unwrap_or(seen),
+                };
+            }
+            let first = first.get_or_insert(seen);
+            deadline.sleep(RESTART_PAUSE).await;
+            if deadline.is_over() {
+                return std::mem::take(first);
+            }
+        }
     }
 
     /// Sends PING `count` times, or until a PING gets no reply. The report contains the round trips.

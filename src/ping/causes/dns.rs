@@ -1,9 +1,10 @@
 //! Fixes for host names that have no address, or the wrong one.
 
+use super::Cause;
 use super::commands::shell_quoted;
-use super::fix::{Fixes, advise};
+use super::fix::{Fix, Fixes, advise};
 use super::fix_context::FixContext;
-use crate::ping::observation::{DialResult, NameAnswer, NameServer};
+use crate::ping::observation::{DialResult, Lookup, NameAnswer, NameServer};
 
 pub(super) fn not_found(at: &FixContext) -> Fixes {
     let fixes = match alias_end(at) {
@@ -193,28 +194,47 @@ pub(super) fn partial(at: &FixContext) -> Fixes {
     advise("records", remove).after(look)
 }
 
-/// Fixes for an address in `/etc/hosts` that does not work.
-pub(super) fn hosts_file(at: &FixContext) -> Option<Fixes> {
-    let entry = at.seen.dns.as_ref()?.hosts_file.as_ref()?;
+/// Adds a fix for the name's entry in `/etc/hosts` to the fixes for a cause. It comes first if the entry is
+/// probably the reason: the name servers return another address, or the system does not use the file, or no
+/// connection can be opened.
+pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Vec<Fix>) -> Vec<Fix> {
+    let is_local = matches!(cause, Cause::LocalOpenFiles | Cause::TcpNoLocalPort);
+    let (entry, lookup) = match &at.seen.dns {
+        Some(lookup) if !is_local && !at.host().eq_ignore_ascii_case("localhost") => {
+            (lookup.hosts_file.as_ref(), lookup)
+        }
+        _ => return fixes,
+    };
+    let Some(entry) = entry else {
+        return fixes;
+    };
+    if lookup.addresses.is_empty() {
+        let own: Option<Vec<Fix>> = unused_hosts_file(lookup).map(Into::into);
+        return own.into_iter().flatten().chain(fixes).collect();
+    }
+    if !lookup.addresses.contains(&entry.address) {
+        return fixes;
+    }
     let line = entry.line;
-    let others = at.name_servers().iter().find_map(|server| match &server.answer {
+    let others = lookup.servers.iter().find_map(|server| match &server.answer {
         NameAnswer::Addresses(found) if !found.contains(&entry.address) => Some(found),
         _ => None,
     });
-    if at.host().eq_ignore_ascii_case("localhost") {
-        return None;
-    }
+    let is_connected = at.seen.tcp.connected().is_some();
     let look = format!("sed -n {line}p /etc/hosts");
-    Some(match others {
+    let own = match others {
         Some(found) => {
-            let found = found
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", ");
+            let found = found.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let found = found.join(", ");
+            let condition = match is_connected {
+                true => format!("if {} is not the right server, ", entry.address),
+                false => String::new(),
+            };
             advise(
                 "hosts-file",
-                format!("correct or delete line {line} of /etc/hosts: the name servers return {found}"),
+                format!(
+                    "{condition}correct or delete line {line} of /etc/hosts: the name servers return {found}"
+                ),
             )
             .command(if entry.is_shared {
                 look
@@ -227,7 +247,32 @@ pub(super) fn hosts_file(at: &FixContext) -> Option<Fixes> {
             format!("check line {line} of /etc/hosts, which sets the address"),
         )
         .command(look),
-    })
+    };
+    let own: Vec<Fix> = own.into();
+    if others.is_none() && is_connected {
+        fixes.into_iter().chain(own).collect()
+    } else {
+        own.into_iter().chain(fixes).collect()
+    }
+}
+
+/// Returns a fix if `/etc/hosts` contains the name, but `/etc/nsswitch.conf` does not list the file.
+fn unused_hosts_file(lookup: &Lookup) -> Option<Fixes> {
+    let line = lookup
+        .nsswitch
+        .as_ref()
+        .filter(|line| !line.sets_source("files"))?;
+    let number = line.number;
+    Some(
+        advise(
+            "nsswitch",
+            format!(
+                "add files to line {number} of /etc/nsswitch.conf (for example, hosts: files dns), because this \
+                 system does not use /etc/hosts at the moment"
+            ),
+        )
+        .command(edited("/etc/nsswitch.conf", "s/^ *hosts:/& files/")),
+    )
 }
 
 /// Returns a command that edits a system file with a sed script. It does not use `sed -i`, which replaces the

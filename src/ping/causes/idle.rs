@@ -8,6 +8,17 @@ use crate::ping::verdict::seconds;
 /// Fixes for connections that are dropped while they are idle.
 pub(super) fn dropped(at: &FixContext) -> Fixes {
     let test = at.seen.idle.clone().unwrap_or_default();
+    if test.is_restarted {
+        return advise(
+            "restart",
+            "find out from its log why the server was restarted (for the log's path, see logfile in redis.conf)",
+        )
+        .and(
+            "client",
+            "configure the clients to connect again, and to retry once, if a connection was closed (redis-py: \
+             retry_on_error)",
+        );
+    }
     let lost = test.shortest_lost(None).or_else(|| test.any_lost());
     let interval = lost.map_or_else(String::new, |lost| {
         format!(" every {}, which is below the limit", seconds(lost.idle / 2))

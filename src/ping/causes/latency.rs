@@ -8,21 +8,22 @@ use super::tcp;
 use crate::ping::verdict::{SlowPart, median};
 
 pub(super) fn slow(at: &FixContext) -> Fixes {
-    let network = || {
-        advise(
-            "distance",
-            at.with_aws_note(
-                "shorten the network path: run the application in the same data centre or network as the server",
-                " (on AWS: in the cache's region, preferably in its availability zone)",
-            ),
-        )
-    };
     match SlowPart::of(at.seen) {
-        SlowPart::Network => network(),
+        SlowPart::Network => distance(at),
         SlowPart::Server => slow_commands(at),
         SlowPart::Loss => tcp::loss(at),
-        SlowPart::Unknown => network().and_all(slow_commands(at)),
+        SlowPart::Unknown => distance(at).and_all(slow_commands(at)),
     }
+}
+
+pub(super) fn distance(at: &FixContext) -> Fixes {
+    advise(
+        "distance",
+        at.with_aws_note(
+            "shorten the network path: run the application in the same data centre or network as the server",
+            " (on AWS: in the cache's region, preferably in its availability zone)",
+        ),
+    )
 }
 
 pub(super) fn uneven(at: &FixContext) -> Fixes {

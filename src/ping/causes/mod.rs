@@ -23,8 +23,8 @@ mod url;
 
 use crate::exit::Exit;
 use fix::{Fixes, advise};
-use tcp::mtu;
 
+pub(in crate::ping) use dns::hosts_file_fixes;
 pub(crate) use fix::Fix;
 pub(crate) use fix_context::FixContext;
 pub(in crate::ping) use url::url_fixes;
@@ -142,12 +142,7 @@ causes! {
     };
     TlsClientCert "tls.client_cert" Tls "the server requires a client certificate that it trusts"
         => tls::client_certificate;
-    TlsStalled "tls.stalled" Tls "the TLS handshake starts but never completes" => |at| {
-        mtu(at)
-            .and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the path")
-            .and("proxy", "check whether a proxy on the path can still reach its backend")
-            .after(tcp::forwarder(at))
-    };
+    TlsStalled "tls.stalled" Tls "the TLS handshake starts but never completes" => no_reply::stalled;
     TlsExpiresSoon "tls.expires_soon" Ok "the certificate expires soon" => |_| {
         advise("certificate", "renew the server certificate")
     };
@@ -204,9 +199,7 @@ causes! {
 
     // The path
     PathIdle "path.idle" Tcp "a working connection is dropped while it is idle" => idle::dropped;
-    PathMtu "path.mtu" Tcp "small packets get through, but large ones are lost on the way" => |at| {
-        mtu(at).and("mtu", "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the path")
-    };
+    PathMtu "path.mtu" Tcp "small packets get through, but large ones are lost on the way" => tcp::mtu;
 
     // The server
     ServerSilent "server.silent" Server "the server accepts the connection but never replies" => no_reply::silent;

@@ -2,16 +2,15 @@
 
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
+use super::latency;
 use super::tcp;
+use crate::ping::observation::{Experiment, TlsResult};
+use crate::ping::verdict::{NoReply, seconds};
+use std::time::Duration;
 
 pub(super) fn silent(at: &FixContext) -> Fixes {
-    let packets = at.seen.packets_after_timeout();
-    let fixes = if packets.is_some_and(|packets| packets.unacknowledged > 0) {
-        let text = "check the firewalls, NAT and routes between this host and the server: the TCP handshake gets \
-                    through, but later packets are dropped";
-        advise("firewall", text).and_all(tcp::route(at, "check the route that packets take"))
-    } else if at.seen.fails_only_on_first_connection() {
-        one_of_several_servers()
+    let fixes = if let Some(fixes) = before_the_server(at) {
+        fixes
     } else if at.seen.holds_back_writes() {
         // FAILOVER and CLUSTER FAILOVER also pause writes, as CLIENT PAUSE with WRITE does.
         return advise(
@@ -37,6 +36,64 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
         .after(listener(at))
     };
     fixes.after(tcp::client_port(at)).after(tcp::forwarder(at))
+}
+
+/// Fixes for a TLS handshake that gets no complete reply.
+pub(super) fn stalled(at: &FixContext) -> Fixes {
+    let small = at.seen.tls.small_packet_handshake.as_ref().map(TlsResult::is_tls);
+    let needs_small_packets = small == Some(true) && !at.seen.fails_only_on_first_connection();
+    // If a handshake in small packets gets no reply either, the size of the packets is not the reason.
+    let may_lose_large_packets =
+        small != Some(false) && !matches!(at.seen.experiments.other_protocol, Some(Experiment::NotConnected));
+    let backend = advise(
+        "proxy",
+        "check whether a proxy on the path can still reach its backend",
+    );
+    let fixes = match before_the_server(at) {
+        Some(fixes) if !needs_small_packets => fixes,
+        _ if may_lose_large_packets => tcp::mtu(at).and_all(backend),
+        _ => backend.and_all(stopped(at)).after(listener(at)),
+    };
+    fixes.after(tcp::forwarder(at))
+}
+
+/// Returns fixes if the server is not the reason for a missing reply: the timeout is too short, packets are
+/// lost, or another connection works.
+fn before_the_server(at: &FixContext) -> Option<Fixes> {
+    match NoReply::of(at.seen) {
+        NoReply::ShortTimeout(round_trip) => Some(longer_timeout(at, round_trip)),
+        NoReply::LostPackets => {
+            let text = "check the firewalls, NAT and routes between this host and the server: the TCP handshake gets \
+                        through, but later packets are dropped";
+            let route = tcp::route(at, "check the route that packets take");
+            Some(advise("firewall", text).and_all(route))
+        }
+        NoReply::SilentServer => at
+            .seen
+            .fails_only_on_first_connection()
+            .then(one_of_several_servers),
+    }
+}
+
+/// Fixes for a server so far away that the timeout is too short for the checks.
+fn longer_timeout(at: &FixContext, round_trip: Duration) -> Fixes {
+    /// The checks need about 12 round trips with TLS, a login and a cluster.
+    const ENOUGH: u32 = 15;
+    const AT_LEAST: f64 = 10.0;
+    let timeout = round_trip
+        .saturating_mul(ENOUGH)
+        .as_secs_f64()
+        .max(AT_LEAST)
+        .ceil();
+    advise(
+        "timeout",
+        format!(
+            "wait longer: all checks together take about {ENOUGH} round trips of {}",
+            seconds(round_trip)
+        ),
+    )
+    .command(at.ping(&format!("--timeout {timeout} ")))
+    .and_all(latency::distance(at))
 }
 
 pub(super) fn closed(at: &FixContext) -> Fixes {

@@ -179,9 +179,14 @@ pub(super) fn mtu(at: &FixContext) -> Fixes {
         None => format!("large packets may be lost on the way: try packets of at most {size} bytes"),
     };
     let (to, route) = (at.numeric_host(), at.route());
-    advise("mtu", text).command(format!(
-        "sudo ip route replace {to} $({route} | grep -oE '(via|dev) [^ ]+') mtu {size}"
-    ))
+    advise("mtu", text)
+        .command(format!(
+            "sudo ip route replace {to} $({route} | grep -oE '(via|dev) [^ ]+') mtu {size}"
+        ))
+        .and(
+            "mtu",
+            "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the path",
+        )
 }
 
 /// The smallest MTU that a link with IPv6 may have (RFC 8200, 5). Few tunnels have a smaller one.

@@ -22,7 +22,7 @@ pub struct Lookup {
     pub alias: Option<String>,
     /// The name that has the addresses, if a search domain completed the host name.
     pub completed: Option<CompletedName>,
-    /// The name's entry in `/etc/hosts`, if the connection failed.
+    /// The name's entry in `/etc/hosts`, if the run found a cause.
     pub hosts_file: Option<HostsEntry>,
     /// The `hosts:` line of `/etc/nsswitch.conf`, if the lookup failed.
     pub nsswitch: Option<FileLine>,
@@ -47,6 +47,14 @@ pub struct FileLine {
     pub number: usize,
     /// The text of the line, made safe to print.
     pub text: String,
+}
+
+impl FileLine {
+    /// Whether a line of `/etc/nsswitch.conf` lists this source.
+    pub fn sets_source(&self, source: &str) -> bool {
+        let text = self.text.split('#').next().unwrap_or_default();
+        text.split([' ', '\t', ':']).any(|word| word == source)
+    }
 }
 
 /// An entry of `/etc/hosts`.

@@ -29,6 +29,9 @@ pub(crate) const SLOW_LOOKUP: Duration = Duration::from_secs(1);
 /// remaining time is shorter than this, it is used instead.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// If less time is left, name servers are not queried, because they could not be expected to reply.
+const SHORTEST_QUERY: Duration = Duration::from_millis(100);
+
 /// The resolver of a static binary, if it differs from the resolver of most applications.
 ///
 /// For musl, see <https://wiki.musl-libc.org/functional-differences-from-glibc.html>.
@@ -64,8 +67,11 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     if lookup.addresses.is_empty() {
         query_beside_system(host, &mut lookup, still_running, started, deadline).await;
     }
-    if lookup.addresses.is_empty() && !cfg!(target_env = "musl") {
-        lookup.nsswitch = system_config::hosts_sources();
+    if lookup.addresses.is_empty() {
+        lookup.hosts_file = system_config::in_hosts_file(host);
+        if !cfg!(target_env = "musl") {
+            lookup.nsswitch = system_config::hosts_sources();
+        }
     }
     lookup.took = started.elapsed();
     lookup
@@ -76,7 +82,7 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
 pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsEntry, Vec<NameServer>)> {
     let entry = system_config::in_hosts_file(host)?;
     let mut lookup = Lookup::default();
-    if !host.eq_ignore_ascii_case("localhost") {
+    if !host.eq_ignore_ascii_case("localhost") && deadline.left() > SHORTEST_QUERY {
         query_beside_system(host, &mut lookup, None, Instant::now(), deadline).await;
     }
     Some((entry, lookup.servers))

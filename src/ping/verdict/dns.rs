@@ -47,6 +47,10 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     } else if let Some(end) = alias {
         Finding::proved(Cause::DnsNotFound)
             .summary(format!("{host} is an alias of {end}, which does not exist"))
+    } else if any(|answer| *answer == NameAnswer::NotFound) && skips_hosts_file(lookup) {
+        Finding::proved(Cause::DnsNotFound).summary(format!(
+            "{host} is in /etc/hosts, but this system does not look up names in that file"
+        ))
     } else if any(|answer| *answer == NameAnswer::NotFound) {
         Finding::proved(Cause::DnsNotFound).summary(format!("the name {host} does not exist"))
     } else if !is_known && any(|answer| matches!(answer, NameAnswer::Refused(_) | NameAnswer::Malformed)) {
@@ -137,8 +141,8 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
         );
     }
     let is_known = |server: &NameServer| matches!(server.answer, NameAnswer::Addresses(_));
-    let has_known = lookup.servers.iter().any(is_known);
-    if let Some(line) = lookup.nsswitch.as_ref().filter(|_| has_known) {
+    let is_elsewhere = lookup.hosts_file.is_some() || lookup.servers.iter().any(is_known);
+    if let Some(line) = lookup.nsswitch.as_ref().filter(|_| is_elsewhere) {
         let (number, text) = (line.number, &line.text);
         facts.push(format!(
             "/etc/nsswitch.conf, line {number}, sets where names are looked up: {text}"
@@ -153,8 +157,38 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
     facts
 }
 
+/// Whether the name is in `/etc/hosts`, but `/etc/nsswitch.conf` does not list that file as a source of names.
+fn skips_hosts_file(lookup: &Lookup) -> bool {
+    let sources = lookup.nsswitch.as_ref();
+    lookup.hosts_file.is_some() && sources.is_some_and(|line| !line.sets_source("files"))
+}
+
+/// Describes the name's entry in `/etc/hosts`, and what the name servers return instead.
+pub(super) fn hosts_file(target: &Target, seen: &Observations) -> Vec<String> {
+    let (Some(host), Some(lookup)) = (target.host(), &seen.dns) else {
+        return Vec::new();
+    };
+    let Some(entry) = &lookup.hosts_file else {
+        return Vec::new();
+    };
+    let mapping = format!(
+        "/etc/hosts, line {}, maps {host} to {}",
+        entry.line, entry.address
+    );
+    if lookup.addresses.is_empty() {
+        return vec![format!("{mapping}, but the lookup did not use this line")];
+    }
+    if host.eq_ignore_ascii_case("localhost") || !lookup.addresses.contains(&entry.address) {
+        return Vec::new();
+    }
+    let used = format!("{mapping}, so applications use this address without querying a name server");
+    std::iter::once(used)
+        .chain(describe_servers(&lookup.servers))
+        .collect()
+}
+
 /// Describes the answer of each name server.
-pub(super) fn describe_servers(servers: &[NameServer]) -> impl Iterator<Item = String> {
+fn describe_servers(servers: &[NameServer]) -> impl Iterator<Item = String> {
     servers.iter().map(|server| {
         let answer = match &server.answer {
             NameAnswer::Addresses(addresses) => format!("returns {}", join(addresses)),

@@ -5,7 +5,7 @@ use rustls::AlertDescription;
 
 use crate::exit::Exit;
 use crate::os::PacketCounts;
-use crate::ping::causes::{Cause, Fix, FixContext};
+use crate::ping::causes::{Cause, Fix, FixContext, hosts_file_fixes};
 use crate::ping::observation::PacketSizes;
 use crate::sanitize;
 
@@ -124,7 +124,10 @@ impl Finding {
     /// Adds the fixes, which depend on all observations.
     pub(super) fn fixed(self, at: &FixContext) -> Self {
         let fixes = self.cause.fixes(&at.with_reply(self.reply.as_deref()));
-        Self { fixes, ..self }
+        Self {
+            fixes: hosts_file_fixes(self.cause, at, fixes),
+            ..self
+        }
     }
 
     /// Adds several facts to the evidence.

@@ -7,8 +7,7 @@ use crate::ping::causes::Cause;
 use crate::ping::observation::{IdleEnd, IdleTest, IdleTrial, Observations, STAGGER};
 
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
-    let test = seen.idle.as_ref()?;
-    let lost = test.shortest_lost(None).or_else(|| test.any_lost())?;
+    let (test, lost) = lost(seen)?;
     let finding = if test.is_restarted {
         Finding::likely(Cause::PathIdle).fact(
             "the server's run ID has changed during the test: the server was restarted, which also ends \
@@ -24,22 +23,15 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
         (_, Some(survived)) => format!("{} to {}", seconds(survived), seconds(lost.idle)),
         (_, None) => format!("at most {}", seconds(lost.idle)),
     };
+    let reason = if test.is_restarted {
+        "the server was restarted, which ended the connection".to_owned()
+    } else {
+        enforcer(lost, &limit, seen)
+    };
     Some(
         finding
-            .summary(format!(
-                "{}; a new connection works",
-                enforcer(lost, &limit, seen)
-            ))
-            .fact(format!(
-                "a connection worked, but after {} without traffic {}",
-                seconds(lost.idle),
-                match lost.end {
-                    IdleEnd::Closed => "it was closed (FIN)",
-                    IdleEnd::Reset => "it was reset (RST)",
-                    IdleEnd::ResetOnUse => "the next PING got RST in reply",
-                    _ => "the next PING got no reply",
-                }
-            ))
+            .summary(format!("{reason}; a new connection works"))
+            .fact(what_happened(lost))
             .facts(test.longest_survived(None).map(|survived| {
                 format!(
                     "the longest time that an idle connection survived was {}",
@@ -61,6 +53,40 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
                 }
             }))
             .fact("a new connection received all replies"),
+    )
+}
+
+/// Returns the test and the connection that was lost first, if one was lost.
+fn lost(seen: &Observations) -> Option<(&IdleTest, &IdleTrial)> {
+    let test = seen.idle.as_ref()?;
+    let lost = test.shortest_lost(None).or_else(|| test.any_lost())?;
+    Some((test, lost))
+}
+
+/// Adds to a finding about the new connection that an earlier one worked before it was idle.
+pub(super) fn with_lost_connection(finding: Finding, seen: &Observations) -> Finding {
+    match lost(seen) {
+        Some((_, lost)) if finding.cause != Cause::PathIdle => {
+            let summary = format!("{}; an earlier connection had worked", finding.summary);
+            finding
+                .summary(summary)
+                .fact(what_happened(lost))
+                .fact("the other observations are about a new connection, after this one was lost")
+        }
+        _ => finding,
+    }
+}
+
+fn what_happened(lost: &IdleTrial) -> String {
+    let end = match lost.end {
+        IdleEnd::Closed => "it was closed (FIN)",
+        IdleEnd::Reset => "it was reset (RST)",
+        IdleEnd::ResetOnUse => "the next PING got RST in reply",
+        _ => "the next PING got no reply",
+    };
+    format!(
+        "a connection worked, but after {} without traffic {end}",
+        seconds(lost.idle)
     )
 }
 

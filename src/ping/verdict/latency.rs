@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::finding::{Found, seconds};
+use super::tcp;
 use crate::ping::causes::Cause;
 use crate::ping::observation::Observations;
 
@@ -69,7 +70,7 @@ impl SlowPart {
             _ => seen.ping.round_trips.iter().max().copied().unwrap_or_default(),
         };
         match seen.tcp.connect_time() {
-            _ if seen.retransmissions > 0 => Self::Loss,
+            _ if tcp::lost_packets(seen) > 0 => Self::Loss,
             // Through a tunnel, this host itself accepts the connection.
             Some(_) if seen.tcp.leads_to_this_host() => Self::Unknown,
             Some(connecting) if connecting > slow / 2 => Self::Network,

@@ -8,6 +8,7 @@ mod finding;
 mod hints;
 mod idle;
 mod latency;
+mod missing_reply;
 mod no_reply;
 mod other_protocol;
 mod ping;
@@ -33,6 +34,7 @@ pub use finding::Verdict;
 pub(in crate::ping) use finding::seconds;
 pub(crate) use finding::{Certainty, Finding};
 pub(crate) use latency::{SlowPart, is_uneven, median};
+pub(in crate::ping) use missing_reply::NoReply;
 pub(in crate::ping) use tcp::{is_from_here, listener_of_the_connection};
 
 /// Returns the cause that explains the observations, or none if Redis works, and the warnings.
@@ -64,7 +66,8 @@ pub fn judge(target: &Target, seen: &Observations) -> Verdict {
             let note = format!(" (through {forwarder}; the fault may be behind it)");
             finding.summary.push_str(&note);
         }
-        finding
+        idle::with_lost_connection(finding, seen)
+            .facts(dns::hosts_file(target, seen))
             .facts(tcp::describe_listener(seen))
             .facts(hints::all(target, cause))
             .facts(sentinel::facts(seen))

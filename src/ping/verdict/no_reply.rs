@@ -1,19 +1,14 @@
 //! The verdict on a connection that ends, or gets no reply, after a command.
 
-use std::time::Duration;
-
 use super::error_reply::error_reply;
-use super::finding::{Finding, alert_name, describe_packets, replied, seconds};
+use super::finding::{Finding, alert_name, replied, seconds};
+use super::missing_reply::NoReply;
 use super::other_protocol::{QUOTED, not_redis, quote, unexpected_reply};
-use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Exchange, Experiment, Observations, TlsResult};
 use crate::ping::response::Response;
 use crate::ping::rungs::ping::is_unavailable;
 use crate::sanitize;
-
-/// A wait proves something only if it is longer than this number of round trips.
-const FEW_ROUND_TRIPS: u32 = 3;
 
 pub(super) fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Finding {
     let second = seen.experiments.last_repeated();
@@ -93,7 +88,7 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
     } else {
         seen.ping.took
     };
-    let reason = NoReply::of(waited, seen.tcp.round_trip(), seen.packets);
+    let reason = NoReply::of(seen);
     let is_proved = reason == NoReply::SilentServer && !seen.second_connection_works();
     let second = seen.experiments.stopped_again_at();
     let summary = match reason.summary() {
@@ -108,7 +103,6 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
     };
     Finding::proved_if(is_proved, Cause::ServerSilent)
         .summary(summary)
-        .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.tcp.round_trip())))
         .fact(format!(
             "TCP connected; {command} got no {}reply within {}",
             if received.is_empty() { "" } else { "complete " },
@@ -125,7 +119,7 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
             }
             _ => None,
         })
-        .facts(seen.packets.map(describe_packets))
+        .facts(reason.fact(seen))
 }
 
 /// Returns the finding about an error reply that ended a second connection.
@@ -191,44 +185,3 @@ pub(super) const ONLY_THIS_CONNECTION: &str =
 /// Says what is wrong if a server accepts a login and then requires one.
 pub(super) const BEHIND_PROXY: &str =
     "a proxy accepts the password, but the Redis server behind it requires a login";
-
-/// Why no reply arrived on an open connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoReply {
-    /// The timeout is too short: a round trip may take as long.
-    ShortTimeout,
-    /// The request does not reach the server.
-    LostPackets,
-    /// The request reaches the server, but the server does not reply.
-    SilentServer,
-}
-
-impl NoReply {
-    /// Determines the reason. `connecting` is how long the TCP handshake took, which is one round trip.
-    pub(super) fn of(waited: Duration, connecting: Duration, packets: Option<PacketCounts>) -> Self {
-        if waited < connecting.saturating_mul(FEW_ROUND_TRIPS) {
-            Self::ShortTimeout
-        } else if packets.is_some_and(|packets| packets.unacknowledged > 0) {
-            Self::LostPackets
-        } else {
-            Self::SilentServer
-        }
-    }
-
-    /// Returns what is wrong, or `None` if the server is at fault.
-    pub(super) fn summary(self) -> Option<&'static str> {
-        match self {
-            Self::ShortTimeout => Some("no reply before the timeout"),
-            Self::LostPackets => Some("the server accepts the connection, but later packets to it are lost"),
-            Self::SilentServer => None,
-        }
-    }
-}
-
-/// Describes a long round trip.
-pub(super) fn far_away(connecting: Duration) -> String {
-    format!(
-        "connecting alone took {}, so the server may just be far away; try a longer --timeout",
-        seconds(connecting)
-    )
-}

@@ -3,8 +3,8 @@
 
 use super::error_reply::error_reply;
 use super::finding::{Finding, Found, describe_packets, packet_sizes, replied};
-use super::latency::median;
-use super::no_reply::{NoReply, ONLY_THIS_CONNECTION, ended, far_away, on_the_second_connection};
+use super::missing_reply::NoReply;
+use super::no_reply::{ONLY_THIS_CONNECTION, ended, on_the_second_connection};
 use super::ping::no_login_behind_proxy;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Echo, Exchange, Observations, PacketSizes, ServerInfo, WriteTest};
@@ -225,8 +225,7 @@ fn momentary(first: &Exchange, seen: &Observations) -> Finding {
 
 /// Returns the finding about a request that got no reply, although the PING before it got one.
 pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
-    let round_trip = median(&seen.ping.round_trips);
-    let reason = NoReply::of(seen.requests.took, round_trip, seen.packets);
+    let reason = NoReply::of(seen);
     let finding = match &first.response {
         Response::Timeout(_) => Finding::likely(Cause::ServerSilent).summary(
             reason
@@ -245,8 +244,7 @@ pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
     finding
         .fact(format!("{}; {}", reply_to_ping(seen), ended(first)))
         .facts(on_the_second_connection(seen))
-        .facts((reason == NoReply::ShortTimeout).then(|| far_away(round_trip)))
-        .facts(seen.packets.map(describe_packets))
+        .facts(reason.fact(seen))
 }
 
 fn mtu(sizes: PacketSizes, seen: &Observations) -> Finding {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::dns;
 use super::finding::Finding;
+use super::latency::median;
 use crate::os::Icmp;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, Observations};
@@ -42,6 +43,11 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     } else {
         "PING was not tried"
     };
+    let why = if seen.idle.is_some() {
+        "because no new connection could be made"
+    } else {
+        "because there is no connection"
+    };
     Some(
         judge_dial(dial, seen)
             .facts(seen.tcp.dials.iter().map(describe))
@@ -51,7 +57,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
             .facts(local_listener(seen, dial))
             .facts(local_ports(seen, dial))
             .facts(open_files(seen))
-            .fact(format!("{untried}, because there is no connection")),
+            .fact(format!("{untried}, {why}")),
     )
 }
 
@@ -199,25 +205,12 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
     }
 }
 
-/// Returns notes if the host name may have an unintended address: because of /etc/hosts, a search domain, an
-/// alias, or a resolver that blocks the name.
+/// Returns notes if the host name may have an unintended address: because of a search domain, an alias, or a resolver that blocks the name.
 fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<String> {
     let (Some(host), Some(lookup)) = (target.host(), &seen.dns) else {
         return Vec::new();
     };
     let mut facts = Vec::new();
-    if let Some(entry) = lookup
-        .hosts_file
-        .as_ref()
-        .filter(|_| !host.eq_ignore_ascii_case("localhost"))
-    {
-        let (line, address) = (entry.line, entry.address);
-        facts.push(format!(
-            "/etc/hosts, line {line}, maps {host} to {address}, so applications use this address without querying a \
-             name server"
-        ));
-        facts.extend(dns::describe_servers(&lookup.servers));
-    }
     if let Some((_, completed)) = dns::completed(target, seen) {
         facts.push(completed);
     }
@@ -252,7 +245,7 @@ fn other_port(target: &Target, seen: &Observations) -> Option<String> {
 
 /// Returns a warning if packets were lost and retransmitted, although the connection works.
 pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
-    let count = seen.retransmissions;
+    let count = lost_packets(seen);
     let syns = "the first SYN got no reply and had to be sent again, so connecting took over 1 s";
     let is_syn = seen.tcp.round_trip() > FIRST_RETRANSMISSION;
     (count > 0).then(|| {
@@ -263,6 +256,15 @@ pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
         };
         (Cause::PathLoss, summary)
     })
+}
+
+/// Returns how many packets were retransmitted, unless round trips take longer than the kernel waits for the
+/// first acknowledgement. The retransmissions then show only that the path is slow.
+pub(super) fn lost_packets(seen: &Observations) -> u32 {
+    match median(&seen.ping.round_trips) > FIRST_RETRANSMISSION {
+        true => 0,
+        false => seen.retransmissions,
+    }
 }
 
 /// Whether this host blocked all retransmitted SYNs. The kernel's counter also includes packets of other

@@ -11,7 +11,8 @@ use rustls::AlertDescription;
 use self::certificate::{certificate, certificate_facts};
 use self::offers::nothing_in_common;
 use super::finding::{Finding, alert_name, describe_packets, packet_sizes, seconds};
-use super::no_reply::{NoReply, ONLY_THIS_CONNECTION, far_away};
+use super::missing_reply::NoReply;
+use super::no_reply::ONLY_THIS_CONNECTION;
 use super::other_protocol::{not_redis, unexpected_reply};
 use crate::ping::causes::Cause;
 use crate::ping::experiments::looks_like_tls;
@@ -164,24 +165,27 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
             .facts(seen.experiments.packet_sizes.map(packet_sizes))
             .facts(out_of_order.map(describe_packets));
     }
-    let reason = NoReply::of(tls.took, seen.tcp.round_trip(), tls.packets);
+    let reason = NoReply::of(seen);
     let finding = match plain_ping {
         Some(Response::Timeout(received)) if received.is_empty() => Finding::likely(Cause::ServerSilent)
             .summary(reason.summary().unwrap_or(Cause::ServerSilent.meaning()))
             .fact(waited)
             .fact("a plain-text PING on a second connection got no reply either"),
         Some(Response::Closed(_) | Response::Reset(_) | Response::NotResp(_)) => {
-            Finding::proved(Cause::TlsStalled).fact(waited).fact(
-                "a plain-text PING on a second connection was rejected at once, so small packets get through",
-            )
+            let is_short = matches!(reason, NoReply::ShortTimeout(_));
+            let summary = reason.summary().filter(|_| is_short);
+            Finding::proved_if(!is_short, Cause::TlsStalled)
+                .summary(summary.unwrap_or(Cause::TlsStalled.meaning()))
+                .fact(waited)
+                .fact(
+                    "a plain-text PING on a second connection was rejected at once, so small packets get through",
+                )
         }
         _ => Finding::likely(Cause::TlsStalled)
             .summary(reason.summary().unwrap_or(Cause::TlsStalled.meaning()))
             .fact(waited),
     };
-    finding
-        .facts((reason == NoReply::ShortTimeout).then(|| far_away(seen.tcp.round_trip())))
-        .facts(tls.packets.map(describe_packets))
+    finding.facts(reason.fact(seen))
 }
 
 /// Returns the finding about a reply that is not TLS, if the server does not reply to a plain-text PING

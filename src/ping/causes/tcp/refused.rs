@@ -1,7 +1,6 @@
 //! Fixes for connections that are refused.
 
 use super::{container_network, listeners, local_firewall, port_typo, provider_check, provider_port};
-use crate::ping::causes::dns;
 use crate::ping::causes::fix::{Fixes, advise};
 use crate::ping::causes::fix_context::FixContext;
 use crate::ping::observation::{Dial, DialResult};
@@ -26,10 +25,7 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
             // The refusal shows that the server's network can be reached.
             .after(provider_check(at).filter(|_| !at.hosting().is_some_and(Hosting::is_private)))
     };
-    fixes
-        .after(port_typo(at))
-        .after(provider_port(at))
-        .after(dns::hosts_file(at))
+    fixes.after(port_typo(at)).after(provider_port(at))
 }
 
 /// Fixes for a server on this host. Commands show what is listening there. They do not start a server,

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use super::{container_network, listeners, local_firewall, port_typo, provider_check, provider_port, route};
 use crate::ping::causes::commands::shell_quoted;
-use crate::ping::causes::dns;
 use crate::ping::causes::fix::{Fixes, advise};
 use crate::ping::causes::fix_context::FixContext;
 use crate::ping::observation::Dial;
@@ -28,10 +27,7 @@ pub(in crate::ping::causes) fn timeout(at: &FixContext) -> Fixes {
     } else {
         timeout_elsewhere(at)
     };
-    fixes
-        .after(port_typo(at))
-        .after(provider_port(at))
-        .after(dns::hosts_file(at))
+    fixes.after(port_typo(at)).after(provider_port(at))
 }
 
 /// Fixes if there is no sign of AWS. Every explanation is then possible.

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::{local_firewall, provider_check, route};
 use crate::ping::causes::commands::{endpoint, shell_quoted};
-use crate::ping::causes::dns;
 use crate::ping::causes::fix::{Fixes, advise};
 use crate::ping::causes::fix_context::FixContext;
 use crate::ping::observation::{Dial, DialResult, ErrorSource};
@@ -53,7 +52,6 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         .after(beyond)
         .after(neighbour)
         .after(provider_check(at).filter(|_| !at.is_aws()))
-        .after(dns::hosts_file(at))
 }
 
 pub(in crate::ping::causes) fn prohibited(at: &FixContext) -> Fixes {

@@ -117,7 +117,7 @@ const CLAIMS: &[(&str, Holds)] = &[
             .connect_time()
             .is_some_and(|connecting| connecting * 4 > run.median())
     }),
-    ("connecting alone took", |run| {
+    ("a round trip took", |run| {
         let connecting = run
             .seen
             .tcp

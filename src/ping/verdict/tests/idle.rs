@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{connected, reply, target};
-use crate::ping::observation::{IdleEnd, IdleTest, IdleTrial};
+use crate::ping::observation::{IdleEnd, IdleTest, IdleTrial, Observations};
 use crate::ping::verdict::{Certainty, judge};
 
 fn verdict(trials: &[(u64, bool, IdleEnd)], timeout: Option<&str>) -> Option<(&'static str, Certainty)> {
@@ -56,4 +56,29 @@ fn a_limit_is_proved_only_if_nothing_else_can_have_ended_the_connection() {
         verdict(&[(3000, false, Silent), (3000, true, Silent)], None),
         idle(Likely)
     );
+}
+
+#[test]
+fn a_server_that_was_restarted_has_no_idle_limit() {
+    let mut seen = connected().with(|seen| {
+        seen.ping.response = Some(reply("+PONG"));
+        seen.idle = Some(IdleTest {
+            trials: vec![IdleTrial {
+                idle: Duration::from_secs(2),
+                keepalive: None,
+                end: IdleEnd::Closed,
+            }],
+            is_restarted: true,
+        });
+    });
+    let kinds = |seen: &Observations| {
+        let finding = judge(&target("redis://10.0.3.17"), seen).finding.unwrap();
+        let kinds = finding.fixes.iter().map(|fix| fix.kind).collect::<Vec<_>>();
+        (finding.cause.code(), kinds)
+    };
+    let (code, fixes) = kinds(&seen);
+    assert_eq!(code, "path.idle");
+    assert!(!fixes.contains(&"keepalive"), "{fixes:?}");
+    seen.idle.as_mut().unwrap().is_restarted = false;
+    assert!(kinds(&seen).1.contains(&"keepalive"));
 }

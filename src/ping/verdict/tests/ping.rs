@@ -8,7 +8,9 @@ use redis::Value;
 use super::{cause, connected, dial, handshake, reply, target};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
-use crate::ping::observation::{DialResult, Echo, Experiment, Observations, TlsResult};
+use crate::ping::observation::{
+    DialResult, Echo, Experiment, HostsEntry, Lookup, NameAnswer, NameServer, Observations, TlsResult,
+};
 use crate::ping::response::Response;
 use crate::ping::verdict::{Certainty, judge};
 
@@ -297,4 +299,89 @@ fn a_user_whose_password_is_given_separately_is_not_suspect() {
         .map(|warning| warning.cause)
         .collect();
     assert_eq!(warned, [Cause::AuthPlaintext]);
+}
+
+/// Returns the kinds of the fixes.
+fn kinds(url: &str, seen: &Observations) -> Vec<&'static str> {
+    let finding = judge(&target(url), seen).finding.unwrap();
+    finding.fixes.iter().map(|fix| fix.kind).collect()
+}
+
+#[test]
+fn a_wait_of_a_few_round_trips_blames_neither_packets_nor_the_path() {
+    let unacknowledged = PacketCounts {
+        unacknowledged: 2,
+        out_of_order: 0,
+    };
+    let silent = |milliseconds| {
+        connected().with(|seen| {
+            seen.ping.response = Some(Response::Timeout(vec![]));
+            seen.ping.took = Duration::from_secs(2);
+            seen.packets = Some(unacknowledged);
+            seen.tcp.took = Duration::from_millis(milliseconds);
+        })
+    };
+    let stalled = |milliseconds| {
+        handshake(TlsResult::TimedOut, None, None).with(|seen| {
+            seen.tls.handshake.as_mut().unwrap().packets = Some(unacknowledged);
+            seen.tcp.took = Duration::from_millis(milliseconds);
+        })
+    };
+    assert_eq!(kinds("redis://10.0.3.17", &silent(2))[0], "firewall");
+    assert_eq!(kinds("rediss://10.0.3.17", &stalled(2))[0], "firewall");
+    for kinds in [
+        kinds("redis://10.0.3.17", &silent(1200)),
+        kinds("rediss://10.0.3.17", &stalled(1200)),
+    ] {
+        assert_eq!(kinds[0], "timeout");
+        assert!(
+            !kinds.contains(&"firewall") && !kinds.contains(&"mtu"),
+            "{kinds:?}"
+        );
+    }
+}
+
+#[test]
+fn smaller_packets_are_suggested_only_if_they_were_not_tried_in_vain() {
+    let stalled = |small| {
+        handshake(TlsResult::TimedOut, None, None).with(|seen| seen.tls.small_packet_handshake = small)
+    };
+    let kinds = |small| kinds("rediss://10.0.3.17", &stalled(small));
+    assert_eq!(kinds(Some(TlsResult::Established))[0], "mtu");
+    assert!(!kinds(Some(TlsResult::TimedOut)).contains(&"mtu"));
+}
+
+#[test]
+fn an_address_from_the_hosts_file_is_mentioned_whatever_is_wrong_with_the_server() {
+    let seen = |elsewhere: &str| {
+        connected().with(|seen| {
+            seen.ping.response = Some(reply("-LOADING Redis is loading the dataset in memory"));
+            let server = NameServer {
+                address: "10.0.0.2:53".parse().unwrap(),
+                answer: NameAnswer::Addresses(vec![elsewhere.parse().unwrap()]),
+                silent_about: None,
+                took: Duration::ZERO,
+            };
+            seen.dns = Some(Lookup {
+                addresses: vec!["10.0.3.17".parse().unwrap()],
+                hosts_file: Some(HostsEntry {
+                    line: 2,
+                    address: "10.0.3.17".parse().unwrap(),
+                    is_shared: false,
+                }),
+                servers: vec![server],
+                ..Lookup::default()
+            });
+        })
+    };
+    assert_eq!(
+        kinds("redis://cache.example", &seen("10.0.3.18"))[0],
+        "hosts-file"
+    );
+    // The name servers return the same address, so the entry is probably right.
+    let same = kinds("redis://cache.example", &seen("10.0.3.17"));
+    assert_eq!(
+        same.iter().position(|kind| *kind == "hosts-file"),
+        Some(same.len() - 1)
+    );
 }

@@ -107,6 +107,22 @@ pub(super) fn name_server(address: SocketAddr, answer: NameAnswer) -> NameServer
     }
 }
 
+/// Returns the lookup of a name with this address in `/etc/hosts`, and another address from its name server.
+fn by_hosts_file(address: &str, elsewhere: &str) -> Lookup {
+    let address = address.parse().unwrap();
+    let found = NameAnswer::Addresses(vec![elsewhere.parse().unwrap()]);
+    Lookup {
+        addresses: vec![address],
+        hosts_file: Some(HostsEntry {
+            line: 2,
+            address,
+            is_shared: false,
+        }),
+        servers: vec![name_server("10.0.0.2:53".parse().unwrap(), found)],
+        ..Lookup::default()
+    }
+}
+
 fn dialled(result: DialResult) -> Observations {
     Observations::default().with(|seen| seen.tcp.dials = vec![dial(result)])
 }

@@ -50,6 +50,18 @@ fn addresses_are_partly_broken_only_if_one_of_them_works() {
 }
 
 #[test]
+fn a_path_slower_than_the_first_retransmission_loses_no_packets() {
+    let mut seen = connected().with(|seen| {
+        seen.ping.response = Some(reply("+PONG"));
+        seen.retransmissions = 1;
+        seen.ping.round_trips = vec![Duration::from_millis(1400); 3];
+    });
+    assert!(!warned(&seen).contains(&Cause::PathLoss));
+    seen.ping.round_trips = vec![Duration::from_millis(2); 3];
+    assert!(warned(&seen).contains(&Cause::PathLoss));
+}
+
+#[test]
 fn only_an_old_redis_or_a_server_without_hello_is_old() {
     let unknown = || Some(reply("-ERR unknown command 'HELLO'"));
     let version = |version: &str| with_info(&[("redis_version", version)]);

@@ -31,6 +31,19 @@ pub(super) fn dns_not_found() -> Vec<Situation> {
         }),
         ..Lookup::default()
     };
+    let dns_only = Lookup {
+        servers: vec![name_server("10.0.0.2:53".parse().unwrap(), NameAnswer::NotFound)],
+        nsswitch: Some(FileLine {
+            number: 7,
+            text: "hosts: dns".into(),
+        }),
+        hosts_file: Some(HostsEntry {
+            line: 2,
+            address: "10.0.3.17".parse().unwrap(),
+            is_shared: false,
+        }),
+        ..Lookup::default()
+    };
     vec![
         resolved("NXDOMAIN", NameAnswer::NotFound),
         resolved(
@@ -47,6 +60,7 @@ pub(super) fn dns_not_found() -> Vec<Situation> {
             "the resolver does not ask the server that knows",
             NameAnswer::Addresses(vec!["10.0.3.17".parse().unwrap()]),
         ),
+        seen("only in /etc/hosts, which is not used", NAME, lookup(dns_only)),
     ]
 }
 

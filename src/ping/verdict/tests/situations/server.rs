@@ -197,6 +197,11 @@ pub(super) fn server_silent() -> Vec<Situation> {
     far.tcp.took = Duration::from_millis(1200);
     let mut one_backend = stopped("HGETALL", Response::Timeout(vec![]), &["PING"], "HGETALL");
     one_backend.experiments.repeat.as_mut().unwrap().exchanges.pop();
+    let far_after_ping =
+        packets(2, 0, stopped("HGETALL", Response::Timeout(vec![]), &[], "PING")).with(|seen| {
+            seen.ping.round_trips = vec![Duration::from_millis(1400)];
+            seen.requests.took = Duration::from_millis(200);
+        });
     let after_ping = pong().with(|seen| {
         seen.write_test = Some(WriteTest {
             queued: vec![],
@@ -232,6 +237,7 @@ pub(super) fn server_silent() -> Vec<Situation> {
         seen("a lost reply", IP, packets(0, 1, ping(Response::Timeout(vec![])))),
         seen("TLS", TLS, tls_timeout(Response::Timeout(vec![]))),
         seen("far away", TLS, far),
+        seen("far away, after PING", IP, far_after_ping),
         seen("after PING", IP, after_ping),
         seen("writes are held back", IP, held_back),
         seen(
@@ -311,6 +317,9 @@ pub(super) fn server_protected_mode() -> Vec<Situation> {
 
 pub(super) fn server_loading() -> Vec<Situation> {
     let mut half = error("-LOADING Redis is loading the dataset in memory");
+    let mapped = half
+        .clone()
+        .with(|seen| seen.dns = Some(by_hosts_file("10.0.3.17", "10.0.3.18")));
     half.server.fields = fields(&[("loading_loaded_perc", "45.12"), ("loading_eta_seconds", "90")]);
     vec![
         seen(
@@ -319,6 +328,7 @@ pub(super) fn server_loading() -> Vec<Situation> {
             error("-LOADING Redis is loading the dataset in memory"),
         ),
         seen("with INFO", IP, half),
+        seen("a server in /etc/hosts", NAME, mapped),
     ]
 }
 

@@ -156,6 +156,16 @@ pub(super) fn tcp_refused() -> Vec<Situation> {
         "10.0.0.2:53".parse().unwrap(),
         NameAnswer::Addresses(vec!["10.0.3.17".parse().unwrap()]),
     )];
+    let after_idle = refused().with(|seen| {
+        seen.idle = Some(IdleTest {
+            trials: vec![IdleTrial {
+                idle: Duration::from_millis(2500),
+                keepalive: None,
+                end: IdleEnd::Closed,
+            }],
+            is_restarted: false,
+        });
+    });
     let mut plain_port = dialled(DialResult::Refused);
     plain_port.tcp.other_port = Some(Dial {
         to: Endpoint::Ip("10.0.3.17:6380".parse().unwrap()),
@@ -163,6 +173,7 @@ pub(super) fn tcp_refused() -> Vec<Situation> {
     });
     vec![
         seen("another host", IP, dialled(DialResult::Refused)),
+        seen("after an idle connection", IP, after_idle),
         seen(
             "the plain port of a provider",
             "redis://shop.redis.cache.windows.net",

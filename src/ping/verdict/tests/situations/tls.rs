@@ -324,19 +324,30 @@ pub(super) fn tls_stalled() -> Vec<Situation> {
         });
         seen.tls.small_packet_handshake = Some(TlsResult::Established);
     });
+    let far = tls_timeout(Response::Reset(vec![])).with(|seen| {
+        seen.tcp.took = Duration::from_millis(1600);
+        seen.tls.handshake.as_mut().unwrap().packets = Some(PacketCounts {
+            unacknowledged: 1,
+            out_of_order: 0,
+        });
+    });
+    let mut not_by_size = handshake(TlsResult::TimedOut, None, None);
+    not_by_size.tls.small_packet_handshake = Some(TlsResult::TimedOut);
     vec![
+        seen("small packets get through", TLS, small),
         seen("one of two servers", TLS, one_backend),
         seen(
             "plain text is rejected",
             TLS,
             tls_timeout(Response::Reset(vec![])),
         ),
-        seen("small packets get through", TLS, small),
         seen(
             "no second connection",
             TLS,
             handshake(TlsResult::TimedOut, None, None),
         ),
+        seen("far away", TLS, far),
+        seen("in small packets too", TLS, not_by_size),
     ]
 }
 

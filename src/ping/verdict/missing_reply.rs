@@ -1,0 +1,82 @@
+//! Why a request or a TLS handshake got no reply on an open connection.
+
+use std::time::Duration;
+
+use super::finding::{describe_packets, seconds};
+use super::latency::median;
+use crate::ping::observation::{Observations, TlsResult};
+use crate::ping::response::Response;
+
+/// A wait proves something only if it is longer than this number of round trips.
+const FEW_ROUND_TRIPS: u32 = 3;
+
+/// Why no reply arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ping) enum NoReply {
+    /// The timeout is too short: a round trip, which takes this long, may not have been complete.
+    ShortTimeout(Duration),
+    /// The request does not reach the server.
+    LostPackets,
+    /// The request reaches the server, but the server does not reply.
+    SilentServer,
+}
+
+impl NoReply {
+    pub(in crate::ping) fn of(seen: &Observations) -> Self {
+        let packets = seen.packets_after_timeout();
+        match unanswered(seen) {
+            Some((waited, round_trip)) if waited < round_trip.saturating_mul(FEW_ROUND_TRIPS) => {
+                Self::ShortTimeout(round_trip)
+            }
+            _ if packets.is_some_and(|packets| packets.unacknowledged > 0) => Self::LostPackets,
+            _ => Self::SilentServer,
+        }
+    }
+
+    /// Returns what is wrong, or `None` if the server is at fault.
+    pub(super) fn summary(self) -> Option<&'static str> {
+        match self {
+            Self::ShortTimeout(_) => Some("no reply before the timeout"),
+            Self::LostPackets => Some("the server accepts the connection, but later packets to it are lost"),
+            Self::SilentServer => None,
+        }
+    }
+
+    /// Describes a long round trip, or what happened to the packets. After less than a few round trips, a
+    /// missing acknowledgement does not mean that packets were lost.
+    pub(super) fn fact(self, seen: &Observations) -> Option<String> {
+        match self {
+            Self::ShortTimeout(round_trip) => Some(format!(
+                "a round trip took {}, so the server may just be far away; try a longer --timeout",
+                seconds(round_trip)
+            )),
+            _ => seen.packets_after_timeout().map(describe_packets),
+        }
+    }
+}
+
+/// Returns how long the program waited for the reply that did not arrive, and how long a round trip takes. The
+/// TCP handshake takes one round trip.
+fn unanswered(seen: &Observations) -> Option<(Duration, Duration)> {
+    let connecting = seen.tcp.round_trip();
+    let is_silent = |response: &Response| matches!(response, Response::Timeout(_));
+    if let Some(stopped) = &seen.requests.stopped_at {
+        let round_trip = match seen.ping.round_trips.as_slice() {
+            [] => connecting,
+            round_trips => median(round_trips),
+        };
+        return is_silent(&stopped.response).then_some((seen.requests.took, round_trip));
+    }
+    let waited = if let Some(tls) = &seen.tls.handshake
+        && tls.result == TlsResult::TimedOut
+    {
+        tls.took
+    } else if seen.ping.response.as_ref().is_some_and(is_silent) {
+        seen.ping.took
+    } else if seen.auth.response.as_ref().is_some_and(is_silent) {
+        seen.auth.took
+    } else {
+        return None;
+    };
+    Some((waited, connecting))
+}
