@@ -180,23 +180,8 @@ impl Cluster {
                     (node.unwrap_or_else(|| state.map.nodes[0].clone()), false)
                 }
             };
-            let mut single = match deadline.within(WAIT_FOR_NODE).bound(self.link(&node)).await {
-                Ok(Ok(single)) => single,
-                failure => {
-                    // Nothing has been sent, so the request can be sent to another node.
-                    let _ = deadline.bound(self.read_map(began, Some((slot, &node)))).await;
-                    if self.state().map.primary(slot).is_some_and(|new| new != node) {
-                        continue;
-                    }
-                    // The node may simply be far away.
-                    match failure {
-                        Ok(Err(error)) => return Err(error),
-                        _ => deadline
-                            .bound(self.link(&node))
-                            .await
-                            .unwrap_or_else(|_| Err(timed_out(&node)))?,
-                    }
-                }
+            let Some(mut single) = self.reach(&node, slot, began, deadline).await? else {
+                continue;
             };
             let reply_by = deadline.within(REPLY_WITHIN);
             let Ok(replies) = reply_by.bound(request.send(&mut single, is_asking)).await else {
@@ -211,23 +196,7 @@ impl Cluster {
                 }
                 Some(Redirection::Ask(to)) => asked = Some(to),
                 None => {
-                    if let Err(error) = &replies
-                        && (error.is_io_error()
-                            || error.is_connection_dropped()
-                            || error.is_unrecoverable_error())
-                    {
-                        self.unlink(&node, &single);
-                        self.read_map_later(began);
-                    }
-                    for reply in error_replies(&replies) {
-                        if reply.starts_with("CLUSTERDOWN") {
-                            self.read_map_later(began);
-                        }
-                        // For example, the password or the user's permissions have changed.
-                        if ErrorReply::of(&reply).is_some_and(|known| known.reconnect) {
-                            self.unlink(&node, &single);
-                        }
-                    }
+                    self.note_errors(&replies, &node, &single, began);
                     return replies;
                 }
             }
@@ -240,6 +209,60 @@ impl Cluster {
             }
         }
         Err(last)
+    }
+
+    /// Connects to the node that serves the slot. Returns `None` if another node serves it now: nothing has been sent, so
+    /// the request can be sent to that node.
+    async fn reach(
+        &self,
+        node: &Node,
+        slot: u16,
+        began: Instant,
+        deadline: Deadline,
+    ) -> RedisResult<Option<SingleConnection>> {
+        let failure = match deadline.within(WAIT_FOR_NODE).bound(self.link(node)).await {
+            Ok(Ok(single)) => return Ok(Some(single)),
+            failure => failure,
+        };
+        let _ = deadline.bound(self.read_map(began, Some((slot, node)))).await;
+        if self.state().map.primary(slot).is_some_and(|new| new != *node) {
+            return Ok(None);
+        }
+        match failure {
+            Ok(Err(error)) => Err(error),
+            // The node may simply be far away.
+            _ => deadline
+                .bound(self.link(node))
+                .await
+                .unwrap_or_else(|_| Err(timed_out(node)))
+                .map(Some),
+        }
+    }
+
+    /// If the replies show that the connection to the node is unusable or the slot map is out of date, closes the
+    /// connection or reads the map again.
+    fn note_errors(
+        &self,
+        replies: &RedisResult<Vec<Value>>,
+        node: &Node,
+        single: &SingleConnection,
+        began: Instant,
+    ) {
+        if let Err(error) = replies
+            && (error.is_io_error() || error.is_connection_dropped() || error.is_unrecoverable_error())
+        {
+            self.unlink(node, single);
+            self.read_map_later(began);
+        }
+        for reply in error_replies(replies) {
+            if reply.starts_with("CLUSTERDOWN") {
+                self.read_map_later(began);
+            }
+            // For example, the password or the user's permissions have changed.
+            if ErrorReply::of(&reply).is_some_and(|known| known.reconnect) {
+                self.unlink(node, single);
+            }
+        }
     }
 
     /// Returns the connection to a node, or opens one.
