@@ -202,12 +202,8 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
     if guest == Guest::Agreed && !args.yes {
         guest::remember(target);
     }
-    match (removed, args.yes) {
-        (true, _) => {}
-        (false, true) => ui::note("the lesson's keys could not be removed"),
-        (false, false) => {
-            ui::note("the lesson's keys could not be removed; the next `sessiontut learn` removes them");
-        }
+    if !removed {
+        note_keys_left(args.yes);
     }
     choice.close();
     Ok(match ended {
@@ -215,6 +211,14 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
         Ok(ended) if args.yes => report(&robot, ended, &errors),
         _ => good_bye(ended),
     })
+}
+
+fn note_keys_left(is_unattended: bool) {
+    if is_unattended {
+        ui::note("the lesson's keys could not be removed");
+    } else {
+        ui::note("the lesson's keys could not be removed; the next `sessiontut learn` removes them");
+    }
 }
 
 /// What a learner can do after the last lesson.

@@ -17,6 +17,7 @@ use crate::ping::instance::{self, Instance};
 use crate::random;
 use crate::redis_client::connect;
 use crate::redis_client::fault::RedisFault;
+use crate::redis_url::Trust;
 use crate::secret::Secret;
 use crate::serve::{self, AccessLog, AppStage, HowToOpen, ServeOptions, ServerEvent};
 use crate::session::DEFAULT_TTL;
@@ -138,22 +139,7 @@ pub(super) fn run_until(
         Some(choice) => choice,
         None => Arc::new(chosen::choose(args.redis.url.as_deref())?),
     };
-    let trust = chosen::trust(&args.redis.trust);
-    let shared = Arc::clone(&choice);
-    let opener: serve::Opener = Arc::new(move |deadline| {
-        let (shared, trust) = (Arc::clone(&shared), trust.clone());
-        // The verdict must be available before the request times out.
-        let deadline = deadline.within(deadline.left().mul_f64(0.9));
-        Box::pin(async move {
-            let fallback = shared.target.clone();
-            let attaching = tokio::task::spawn_blocking(move || shared.target_now());
-            // If attaching takes too long, connecting to the old target shows the reason.
-            let attached = deadline.within(deadline.left() / 2).bound(attaching).await;
-            let target = attached.ok().and_then(Result::ok).unwrap_or(fallback);
-            let opened = connect::open_with_clock(&target, &trust, deadline).await;
-            opened.map_err(|unreachable| RedisFault::of_verdict(&unreachable.verdict))
-        })
-    });
+    let opener = opener(&choice, chosen::trust(&args.redis.trust));
     let instance = instance()?;
     let user = env::var("USER").unwrap_or_else(|_| EC2_USER.to_owned());
     let server_log = log.clone();
@@ -174,6 +160,25 @@ pub(super) fn run_until(
         choice.close();
     }
     Ok(Exit::Ok)
+}
+
+/// Returns a function that connects to the chosen Redis.
+fn opener(choice: &Arc<Choice>, trust: Trust) -> serve::Opener {
+    let shared = Arc::clone(choice);
+    Arc::new(move |deadline| {
+        let (shared, trust) = (Arc::clone(&shared), trust.clone());
+        // The verdict must be available before the request times out.
+        let deadline = deadline.within(deadline.left().mul_f64(0.9));
+        Box::pin(async move {
+            let fallback = shared.target.clone();
+            let attaching = tokio::task::spawn_blocking(move || shared.target_now());
+            // If attaching takes too long, connecting to the old target shows the reason.
+            let attached = deadline.within(deadline.left() / 2).bound(attaching).await;
+            let target = attached.ok().and_then(Result::ok).unwrap_or(fallback);
+            let opened = connect::open_with_clock(&target, &trust, deadline).await;
+            opened.map_err(|unreachable| RedisFault::of_verdict(&unreachable.verdict))
+        })
+    })
 }
 
 /// Returns the name of the session cookie. If the name starts with `__Host-`, browsers do not let another

@@ -22,8 +22,8 @@ use crate::commands::chosen::{self, Choice};
 use crate::commands::{Error, guest};
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 use crate::ping::rungs::tls;
-use crate::redis_client::connect;
-use crate::redis_url::Origin;
+use crate::redis_client::{RedisConnection, connect};
+use crate::redis_url::{Origin, Target};
 use crate::signals::Stop;
 use crate::ui;
 
@@ -96,12 +96,16 @@ pub(super) async fn grade(
         && proxy.unreachable().is_some()
     {
         // If Redis is still unavailable, this reports the reason.
-        let deadline = Deadline::after(DEFAULT_TIMEOUT);
-        connect::open(&choice.target_now(), &chosen::trust(&args.redis.trust), deadline).await?;
+        open(args, &choice.target_now()).await?;
     }
     report.elapsed = started.elapsed();
     report.output = output;
     Ok(report)
+}
+
+async fn open(args: &CheckArgs, target: &Target) -> Result<RedisConnection, Error> {
+    let deadline = Deadline::after(DEFAULT_TIMEOUT);
+    Ok(connect::open(target, &chosen::trust(&args.redis.trust), deadline).await?)
 }
 
 /// Returns the TLS connector for an app at an https:// URL.
@@ -145,7 +149,7 @@ pub(super) fn interrupted(left: &[String]) -> Error {
 /// Connects to Redis, asks for permission before the first write, and starts the proxy.
 async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
     let trust = chosen::trust(&args.redis.trust);
-    let mut inspector = connect::open(&choice.target, &trust, Deadline::after(DEFAULT_TIMEOUT)).await?;
+    let mut inspector = open(args, &choice.target).await?;
     if inspector.is_cluster() {
         return Err(Error::usage(
             "check cannot use a cluster, because the app would be redirected past the proxy; use a single Redis \
