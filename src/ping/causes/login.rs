@@ -5,7 +5,7 @@ use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
 use crate::ping::permissions::{Access, KEY_PATTERN};
 use crate::ping::verdict::is_iam_token;
-use crate::redis_url::{UrlWarning, invisible};
+use crate::redis_url::{Target, UrlWarning, invisible};
 use crate::secret::Secret;
 
 pub(super) fn required(at: &FixContext) -> Fixes {
@@ -59,35 +59,9 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     }
     let password = target.password.as_ref().map_or("", Secret::reveal);
     if is_iam_token(password) {
-        return advise(
-            "token",
-            "create a new IAM token and log in with it. A token works only for a limited time, and only for the user \
-             and the cache that it names",
-        )
-        .and("clock", "if the token should still be valid, check the clock of the host that created it")
-        .and(
-            "permission",
-            "if nothing is wrong with the token, allow the IAM user or role that signed it elasticache:Connect (or \
-             memorydb:Connect) on both the cache and the user: without this permission, the reply is the same",
-        );
+        return rejected_token();
     }
-    let blank = password.chars().last().and_then(invisible).map(|(blank, escape)| {
-        match target.password_variable {
-            Some(name) if password.ends_with('\n') => {
-                advise("password", format!("remove the newline at the end of {name}"))
-                    .command(format!("export {name}=\"$(printf %s \"${name}\")\""))
-            }
-            Some(name) => advise("password", format!("remove the {blank} at the end of {name}")),
-            None => advise(
-                "password",
-                format!(
-                    "remove the {blank} at the end of the password, both in the URL (where it is written as \
-                     {escape}) and in the file or secret that the password comes from. Create that file with printf \
-                     %s, because echo adds a newline"
-                ),
-            ),
-        }
-    });
+    let blank = blank_at_end(target, password);
     let enter = advise(
         "password",
         "try the password again: the following command asks for it. Enter it without percent-encoding. If the login \
@@ -120,6 +94,42 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         .command(at.admin_cli(&[format!("ACL SETUSER {user} on")]))
     });
     check.and_all(enable).and_all(enter).after(blank)
+}
+
+/// Fixes for an IAM token that is not accepted.
+fn rejected_token() -> Fixes {
+    advise(
+        "token",
+        "create a new IAM token and log in with it. A token works only for a limited time, and only for the user \
+         and the cache that it names",
+    )
+    .and("clock", "if the token should still be valid, check the clock of the host that created it")
+    .and(
+        "permission",
+        "if nothing is wrong with the token, allow the IAM user or role that signed it elasticache:Connect (or \
+         memorydb:Connect) on both the cache and the user: without this permission, the reply is the same",
+    )
+}
+
+/// Returns a fix if the password ends in a blank.
+fn blank_at_end(target: &Target, password: &str) -> Option<Fixes> {
+    password.chars().last().and_then(invisible).map(|(blank, escape)| {
+        match target.password_variable {
+            Some(name) if password.ends_with('\n') => {
+                advise("password", format!("remove the newline at the end of {name}"))
+                    .command(format!("export {name}=\"$(printf %s \"${name}\")\""))
+            }
+            Some(name) => advise("password", format!("remove the {blank} at the end of {name}")),
+            None => advise(
+                "password",
+                format!(
+                    "remove the {blank} at the end of the password, both in the URL (where it is written as \
+                     {escape}) and in the file or secret that the password comes from. Create that file with printf \
+                     %s, because echo adds a newline"
+                ),
+            ),
+        }
+    })
 }
 
 pub(super) fn not_configured(at: &FixContext) -> Fixes {

@@ -25,6 +25,15 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
                 .fact(format!("{host} has only {} addresses", family(*address)))
         });
     }
+    Some(
+        without_address(host, lookup)
+            .facts(evidence(lookup))
+            .fact("no connection was tried, because there is no address"),
+    )
+}
+
+/// Returns the finding about a name for which no address was found.
+fn without_address(host: &str, lookup: &Lookup) -> Finding {
     let any = |wanted: fn(&NameAnswer) -> bool| lookup.servers.iter().any(|server| wanted(&server.answer));
     let alias = lookup.servers.iter().find_map(|server| match &server.answer {
         NameAnswer::DanglingAlias(end) => Some(end),
@@ -37,7 +46,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
             NameAnswer::NoAddress | NameAnswer::NotFound | NameAnswer::DanglingAlias(_)
         )
     });
-    let finding = if is_known && is_unknown {
+    if is_known && is_unknown {
         // Applications use the first answer that arrives.
         Finding::likely(Cause::DnsNotFound).summary(format!(
             "this system's name servers disagree about {host}: some report that the name does not exist"
@@ -81,12 +90,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
             _ => "no name server replies".into(),
         };
         Finding::proved(Cause::DnsTimeout).summary(format!("{who}, so {host} cannot be resolved"))
-    };
-    Some(
-        finding
-            .facts(evidence(lookup))
-            .fact("no connection was tried, because there is no address"),
-    )
+    }
 }
 
 /// Returns the error message if this host itself blocked all queries, because of a firewall rule, seccomp, or

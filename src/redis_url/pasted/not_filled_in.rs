@@ -39,12 +39,6 @@ fn regex(pattern: &str) -> Regex {
 ///
 /// A placeholder must be the whole part, because a password may contain any of these characters.
 pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
-    let error = |message: String, advice: &str| {
-        Some(UrlError {
-            advice: Some(advice.to_owned()),
-            ..invalid(message)
-        })
-    };
     let text = text.trim();
     let whole = text.trim_matches(['"', '\'']);
     if let Some(form) = Form::of(whole) {
@@ -85,8 +79,13 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
             "copy the real password from the place where you keep it, and percent-encode it in the URL",
         );
     }
-    let (what, placeholder) = parts.into_iter().find(|(_, part)| PLACEHOLDER.is_match(part))?;
-    let (form, brackets, escapes) = match placeholder.chars().next() {
+    let (what, part) = parts.into_iter().find(|(_, part)| PLACEHOLDER.is_match(part))?;
+    placeholder(what, part)
+}
+
+/// Returns the error about a user name or password that is a placeholder.
+fn placeholder(what: &str, part: &str) -> Option<UrlError> {
+    let (form, brackets, escapes) = match part.chars().next() {
         Some('<') => (
             "a placeholder in angle brackets",
             ", including its brackets,",
@@ -111,6 +110,13 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
              secret store or provider. If the text is your {what} itself, percent-encode it{escapes}"
         ),
     )
+}
+
+fn error(message: String, advice: &str) -> Option<UrlError> {
+    Some(UrlError {
+        advice: Some(advice.to_owned()),
+        ..invalid(message)
+    })
 }
 
 /// The syntax of a variable or template.
