@@ -17,50 +17,17 @@ impl Session {
             ("SELECT", _) if world.db == Db::DbTooHigh => return Err("ERR DB index is out of range".into()),
             ("SELECT", _) => "+OK".into(),
             ("HGETALL", _) => "*0".into(),
-            ("HELLO", _) => array(&[
-                bulk("server"),
-                bulk("redis"),
-                bulk("version"),
-                bulk(self.version()),
-                bulk("proto"),
-                ":2".into(),
-                bulk("mode"),
-                bulk(self.mode()),
-                bulk("role"),
-                bulk(if world.is_replica() { "replica" } else { "master" }),
-            ]),
+            ("HELLO", _) => self.hello(),
             ("ROLE", _) => self.role(),
             ("INFO", _) => bulk(&self.info()),
-            ("CONFIG", [_, "timeout"]) => {
-                let limit = if world.extra == Extra::IdleLimit {
-                    "300"
-                } else {
-                    "0"
-                };
-                array(&[bulk("timeout"), bulk(limit)])
-            }
-            ("CONFIG", [_, "min-*-to-write"]) => {
-                let replicas = if world.state == State::NoReplicas {
-                    "1"
-                } else {
-                    "0"
-                };
-                array(&[bulk("min-replicas-to-write"), bulk(replicas)])
-            }
+            ("CONFIG", [_, pattern]) => self.settings(pattern),
             ("CLUSTER", _) if !world.is_cluster() => {
                 return Err("ERR This instance has cluster support disabled".into());
             }
             ("CLUSTER", ["INFO"]) => bulk(&self.cluster_info()),
             ("CLUSTER", ["MYID"]) => bulk("node1"),
             ("CLUSTER", _) => self.cluster_slots(),
-            ("SENTINEL", _) => array(&[array(&[
-                bulk("name"),
-                bulk("mymaster"),
-                bulk("ip"),
-                bulk("10.0.3.5"),
-                bulk("port"),
-                bulk("6379"),
-            ])]),
+            ("SENTINEL", _) => sentinel_masters(),
             ("TIME", _) => {
                 let now = unix_now();
                 array(&[bulk(&now.to_string()), bulk("0")])
@@ -93,6 +60,38 @@ impl Session {
                 ));
             }
         })
+    }
+
+    fn hello(&self) -> String {
+        array(&[
+            bulk("server"),
+            bulk("redis"),
+            bulk("version"),
+            bulk(self.version()),
+            bulk("proto"),
+            ":2".into(),
+            bulk("mode"),
+            bulk(self.mode()),
+            bulk("role"),
+            bulk(if self.world.is_replica() {
+                "replica"
+            } else {
+                "master"
+            }),
+        ])
+    }
+
+    /// Returns the reply to CONFIG GET with this pattern.
+    fn settings(&self, pattern: &str) -> String {
+        let (name, is_set, value) = match pattern {
+            "timeout" => (pattern, self.world.extra == Extra::IdleLimit, "300"),
+            _ => (
+                "min-replicas-to-write",
+                self.world.state == State::NoReplicas,
+                "1",
+            ),
+        };
+        array(&[bulk(name), bulk(if is_set { value } else { "0" })])
     }
 
     fn version(&self) -> &'static str {
@@ -217,6 +216,17 @@ impl Session {
             ]),
         ])
     }
+}
+
+fn sentinel_masters() -> String {
+    array(&[array(&[
+        bulk("name"),
+        bulk("mymaster"),
+        bulk("ip"),
+        bulk("10.0.3.5"),
+        bulk("port"),
+        bulk("6379"),
+    ])])
 }
 
 /// The first slot of the other node of a cluster. The key of the read request is in a higher slot.
