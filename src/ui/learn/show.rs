@@ -56,7 +56,7 @@ impl TerminalLearner {
                 self.screen.gap();
             }
             CourseEvent::Countdown { wait, left, pttl } => {
-                self.countdown(wait.watch.as_deref(), *left, *pttl)
+                self.countdown(wait.watch.as_deref(), *left, *pttl);
             }
             CourseEvent::CountdownOver => {
                 self.screen.clear_line();

@@ -275,48 +275,4 @@ mod tests {
         assert_eq!(picked("h", 3), None);
         assert_eq!(picked("", 3), None);
     }
-
-    const OFFERS: [Offer; 5] = [
-        Offer {
-            key: Key::Next,
-            does: "run",
-        },
-        Offer {
-            key: Key::Hint,
-            does: "hint",
-        },
-        Offer {
-            key: Key::List,
-            does: "list",
-        },
-        Offer {
-            key: Key::Redo,
-            does: "redo",
-        },
-        Offer {
-            key: Key::Quit,
-            does: "quit",
-        },
-    ];
-
-    #[test]
-    fn the_keys_fit_into_a_narrow_window() {
-        assert_eq!(key_line(&OFFERS, 80), "Enter run  h hint  i list  r redo  q quit");
-        assert_eq!(
-            key_line(&OFFERS, 40),
-            "Enter run  h hint  i list  ? more  q quit".replace("  i list", "")
-        );
-        assert_eq!(key_line(&OFFERS, 20), "? more  q quit");
-        assert_eq!(key_line(&OFFERS, 3), "");
-    }
-
-    #[test]
-    fn only_what_is_offered_can_be_pressed() {
-        assert_eq!(meaning(&Pressed::Enter, &OFFERS), Some(Key::Next));
-        assert_eq!(meaning(&Pressed::Char('H'), &OFFERS), Some(Key::Hint));
-        assert_eq!(meaning(&Pressed::Char('n'), &OFFERS), Some(Key::Next));
-        assert_eq!(meaning(&Pressed::Char('s'), &OFFERS), None);
-        assert_eq!(of_word("HGET sessiontut:a", &OFFERS), None);
-        assert_eq!(of_word("ping", &OFFERS), None);
-    }
 }
