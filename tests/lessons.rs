@@ -46,7 +46,10 @@ fn every_lesson_of_the_folder_is_built_in() {
     for entry in fs::read_dir(folder()).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
         let id = file.trim_end_matches(".md").split_once('-').unwrap().1;
-        assert!(list.contains(id), "{file} is not in src/learn/lesson_files.rs:\n{list}");
+        assert!(
+            list.contains(id),
+            "{file} is not in src/learn/lesson_files.rs:\n{list}"
+        );
     }
 }
 
