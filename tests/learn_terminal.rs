@@ -916,7 +916,7 @@ fn no_reply_is_marked_wrong_because_the_learner_reads_slowly() {
                     learner.server.ask(&["DEL", &key]);
                 }
             }
-            if last.starts_with("Enter next lesson") || last.starts_with("Enter next open lesson") {
+            if last.starts_with("Enter next lesson") || last.starts_with("Enter next unfinished lesson") {
                 break;
             }
             if last == "redis>" {

@@ -14,7 +14,7 @@ const FORM = <<<HTML
 HTML;
 
 // region settings
-/** Calls the function for this request. The keys are as in `GET /login`. */
+/** Calls the function for this request. Keys look like `GET /login`. */
 function serve(array $routes): void
 {
     $path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
@@ -28,7 +28,7 @@ function serve(array $routes): void
 // endregion settings
 
 // region connect
-/** Connects when the first command of a request is sent. */
+/** Returns the connection. The first call in a request opens it. */
 function connect(): Redis
 {
     static $redis = null;
@@ -37,7 +37,8 @@ function connect(): Redis
     }
     $url = parse_url(getenv('REDIS_URL'));
     $tls = $url['scheme'] === 'rediss' ? 'tls://' : '';
-    $login = array_filter([$url['user'] ?? '', urldecode($url['pass'] ?? '')]);
+    $password = urldecode($url['pass'] ?? '');
+    $login = array_filter([$url['user'] ?? '', $password]);
     $redis = new Redis();
     // The connection stays open for later requests to this PHP process.
     $redis->pconnect(
@@ -70,7 +71,9 @@ set_exception_handler(function (Throwable $error): void {
 /** phpredis returns false for most error replies. */
 function checked(mixed $reply): mixed
 {
-    if ($reply === false || (is_array($reply) && in_array(false, $reply, true))) {
+    $failed = $reply === false
+        || (is_array($reply) && in_array(false, $reply, true));
+    if ($failed) {
         throw new RedisException(connect()->getLastError() ?? 'no reply');
     }
     return $reply;
@@ -101,7 +104,7 @@ function sign(string $name): string
     return "$encoded." . hash_hmac('sha256', $encoded, getenv('SECRET_KEY'));
 }
 
-/** Returns the name in the signed cookie, or null if it is missing or invalid. */
+/** Returns the name in the cookie, or null if it is missing or invalid. */
 function signed_name(): ?string
 {
     $cookie = cookie();

@@ -15,7 +15,7 @@ function count_visit(string $name): int
     return $visits;
 }
 
-/** Sends the commands in one MULTI … EXEC, and all of them at once. */
+/** Sends the commands as one transaction, in a single round trip. */
 function transaction(callable $commands): array
 {
     $redis = connect();

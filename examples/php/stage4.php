@@ -30,7 +30,7 @@ class SessionStore
         return 'sessiontut:session:' . hash('sha256', $token);
     }
 
-    /** Sends the commands in one MULTI … EXEC, and all of them at once. */
+    /** Sends the commands as one transaction, in a single round trip. */
     private function transaction(callable $commands): array
     {
         $redis = connect();

@@ -67,7 +67,9 @@ end
 # Returns the name in a signed cookie, or nil if the signature is invalid.
 def signed_name(cookie)
   name = Base64.urlsafe_decode64(cookie.to_s.split('.').first.to_s)
-  name.force_encoding('UTF-8') if Rack::Utils.secure_compare(sign(name), cookie.to_s)
+  return unless Rack::Utils.secure_compare(sign(name), cookie.to_s)
+
+  name.force_encoding('UTF-8')
 rescue ArgumentError
   nil # not base64
 end

@@ -31,7 +31,7 @@ class SessionStore
     "sessiontut:session:#{Digest::SHA256.hexdigest(token)}"
   end
 
-  # Sends the block's commands in one MULTI … EXEC. Returns the replies.
+  # Sends the block's commands as one transaction. Returns the replies.
   def transaction(&commands)
     @pool.with { |redis| redis.multi(&commands) }
   end

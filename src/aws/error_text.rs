@@ -74,15 +74,13 @@ impl AwsError {
     pub(crate) fn explanation(&self) -> Option<&'static str> {
         Some(match self.code.as_str() {
             "RulesPerSecurityGroupLimitExceeded" => {
-                "RulesPerSecurityGroupLimitExceeded: the security group has as many rules as the quota allows, and a prefix list counts \
-                 with its maximum number of entries; remove rules, or raise the quota"
+                "RulesPerSecurityGroupLimitExceeded: the security group has as many rules as the quota allows, and a prefix list counts as its maximum number of entries; remove rules, or raise the quota"
             }
             "NetworkAclEntryLimitExceeded" => {
-                "NetworkAclEntryLimitExceeded: the network ACL has as many entries as the quota allows (20 in each direction, if it was not \
-                 raised); remove or combine entries"
+                "NetworkAclEntryLimitExceeded: the network ACL has as many entries as the quota allows (20 in each direction, unless it has been raised); remove or combine entries"
             }
             "InvalidPermission.Duplicate" => {
-                "InvalidPermission.Duplicate: the security group already contains this rule, so the rule is not what is missing"
+                "InvalidPermission.Duplicate: the security group already contains this rule, so this rule is not the problem"
             }
             "DryRunOperation" => {
                 "DryRunOperation: you may run the command; without --dry-run, it makes the change"

@@ -95,7 +95,7 @@ impl Network<'_> {
                  between the regions can connect them"
             }
             Code::CacheStatus => {
-                "wait until the cache is available, or look for the reason of its status in the ElastiCache console (Events)"
+                "wait until the cache is available, or look up the reason for its status in the ElastiCache console (Events)"
             }
             Code::CachePort => {
                 let ports = self.cache.and_then(|cache| cache.ports.as_ref());
@@ -103,7 +103,7 @@ impl Network<'_> {
                 &format!("use the port of the cache in the URL: {}", ports.join(" or "))
             }
             Code::CacheEngine => {
-                "use the endpoint of a Redis or Valkey cache: Memcached has another protocol"
+                "use the endpoint of a Redis or Valkey cache: Memcached uses another protocol"
             }
             Code::AddressGone => {
                 "look the name up again, and restart the app if it keeps addresses: after a failover or a change, the cache has \

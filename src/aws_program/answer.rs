@@ -128,7 +128,7 @@ fn of_program(errors: &str) -> Answer {
             "this subnet cannot reach the AWS API, because it has no NAT gateway and no VPC endpoint for it: {OTHER_WAY}"
         ))
     } else if has(&TOO_OLD) {
-        problem("this version of aws does not know a command or an option: install a newer one")
+        problem("this version of aws does not support a command or an option: install a newer one")
     } else {
         let last = errors.lines().map(str::trim).rfind(|line| !line.is_empty());
         let last = sanitize::excerpt(last.unwrap_or("it printed no message").as_bytes(), 200);

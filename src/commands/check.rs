@@ -44,7 +44,7 @@ pub struct CheckArgs {
     pub ttl: u32,
     /// Check that sessions end after this maximum lifetime (up to 5m; for the check, start the app with a short
     /// maximum lifetime, for example 20s)
-    #[arg(long, value_name = "SPAN", allow_negative_numbers = true, value_parser = span_to_wait_for)]
+    #[arg(long, value_name = "DURATION", allow_negative_numbers = true, value_parser = span_to_wait_for)]
     pub max_age: Option<Duration>,
     /// Use only HTTP, without watching Redis commands; checks that need these commands are then inconclusive
     #[arg(long)]
@@ -138,7 +138,7 @@ pub(super) fn graded(args: &CheckArgs) -> Result<(Exit, Option<&'static str>), E
                 return Ok((exit, first.map(|result| result.check.lesson)));
             };
             ui::note(&format!(
-                "waiting for changes in {} (Ctrl-C ends)",
+                "waiting for changes in {} (Ctrl-C to stop)",
                 folder.display()
             ));
             while changes::newest(folder) == seen {

@@ -38,7 +38,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, LONGEST_TTL))]
     pub ttl: u32,
     /// Maximum lifetime of a cookie or session, however often it is used, for example 90s, 30m, 8h, 7d
-    #[arg(long, value_name = "SPAN", default_value = "8h", allow_negative_numbers = true, value_parser = span)]
+    #[arg(long, value_name = "DURATION", default_value = "8h", allow_negative_numbers = true, value_parser = span)]
     pub max_age: Duration,
     /// Mark the cookie Secure and name it __Host-NAME: browsers then accept it only over https:// or from loopback
     /// addresses

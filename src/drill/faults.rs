@@ -55,7 +55,7 @@ pub static FAULTS: &[DrillFault] = &[
         endpoint: dropped,
         symptom: "a connection attempt gets neither a SYN-ACK nor an RST",
         evidence: "a SYN packet asks for a TCP connection. Here, it gets neither a SYN-ACK, which accepts the connection, nor an \
-                   RST, which rejects it. A security group that blocks you looks the same. \
+                   RST, which rejects it. A security group that blocks your packets has the same effect. \
                    Here, the server's accept queue is full, because it no longer accepts connections",
         look_alikes: ["refused", "silent", "closed", "slow"],
     },
@@ -77,7 +77,7 @@ pub static FAULTS: &[DrillFault] = &[
         symptom: "TCP connects, but neither PING nor a TLS ClientHello gets a reply",
         evidence: "TCP connects, so the network works, but neither PING nor a ClientHello (the first message of TLS) gets a reply: \
                    the process \
-                   is stopped or stuck. If a security group blocked you, TCP would not connect",
+                   is stopped or stuck. If a security group blocked your packets, TCP would not connect",
         look_alikes: ["dropped", "tls-only", "slow", "closed"],
     },
     DrillFault {

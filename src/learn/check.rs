@@ -131,7 +131,7 @@ pub(crate) fn explanation(command: &str, got: &str) -> Option<&'static str> {
         ("HGETALL" | "HKEYS" | "HVALS" | "SMEMBERS" | "LRANGE", "(empty array)") => "there is no such key",
         ("TYPE", "none") => "there is no such key",
         _ if got.starts_with("(error) WRONGTYPE") => {
-            "this command is for another type of value, and has changed nothing; TYPE with the key shows its type"
+            "this command is for another type of value, so it has changed nothing; TYPE shows the type of a key"
         }
         _ if got.starts_with("(error) NOPERM") => "this user's ACL does not allow the command",
         _ if got.starts_with("(error) ERR wrong number of arguments") => {

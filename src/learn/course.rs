@@ -253,7 +253,7 @@ impl Course<'_> {
         let does = if following.is_some() {
             "next lesson"
         } else {
-            "next open lesson"
+            "next unfinished lesson"
         };
         loop {
             match self

@@ -117,7 +117,7 @@ impl RedisFault {
                 (reply, Cause::ServerRefused, meaning.to_owned(), true)
             }
             (None, None) => {
-                return Self::unexpected("Redis refused a command of the session", evidence(first));
+                return Self::unexpected("Redis refused a command that the session needs", evidence(first));
             }
         };
         let context = context.with_reply(Some(reply));
@@ -131,7 +131,7 @@ impl RedisFault {
     fn unsupported(command: Option<&str>, evidence: String, context: &FixContext) -> Self {
         let command = command.unwrap_or("a command");
         let text = format!(
-            "enable {command} on the server (remove its rename-command line), or use a server that offers {command}"
+            "enable {command} on the server (remove its rename-command line), or use a server that supports {command}"
         );
         let fix = Fix {
             kind: "command",

@@ -279,7 +279,7 @@ fn several_colons(text: &str) -> Option<Meaning> {
     Some(Meaning {
         error: Some(error(
             UrlErrorKind::Invalid,
-            "there are too many colons: the password comes before the host, and an @ between them, as in \
+            "there are too many colons: the password comes before the host, and an @ separates them, as in \
              redis://USER:PASSWORD@HOST:6379",
         )),
         meant: Some(meant),

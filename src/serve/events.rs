@@ -149,7 +149,7 @@ impl SessionStream {
         tokio::select! {
             () = replaced.cancelled() => {
                 let text =
-                    "This page is no longer updated, because too many newer ones are open; reload it to resume";
+                    "This page is no longer updated, because too many newer pages are open; reload it to resume";
                 (vec![event("fault", text), event("end", "")], true)
             }
             events = read => events,
@@ -166,7 +166,7 @@ impl SessionStream {
                 (vec![Event::default().event("look").data(look.to_string())], false)
             }
             Ok(None) if self.visitor.outlives_its_hash() => {
-                let text = "The key has expired, so the next visit counts from 1";
+                let text = "The key has expired, so the count starts from 1 at the next visit";
                 (vec![event("gone", text)], false)
             }
             Ok(None) => {

@@ -93,7 +93,7 @@ impl Sessions {
                 let is_valid = store.visit(token).await?.is_some();
                 store.end(token).await?;
                 if !is_valid {
-                    let text = "a session is gone as soon as it is created";
+                    let text = "a new session disappears at once";
                     return Err((ErrorKind::UnexpectedReturnType, text).into());
                 }
             }

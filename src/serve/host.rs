@@ -91,7 +91,7 @@ pub(super) fn check(own: &OwnHosts, request: &Request) -> Result<(), Response> {
         return Ok(());
     };
     let text = format!(
-        "This server does not answer to the host name “{}”: open http://{}:{}/, or start the server with --host NAME if \
+        "This server does not accept the host name “{}”: open http://{}:{}/, or start the server with --host NAME if \
          the name belongs to your proxy",
         without_port(host),
         if local.is_ipv6() { "[::1]" } else { "127.0.0.1" },

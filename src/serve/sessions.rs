@@ -56,9 +56,9 @@ impl Identity {
     }
 }
 
-const BAD_SIGNATURE: &str = "its signature does not match; it was changed, or signed with another key or for another \
-                             stage, or another application on this host set it (in the last case, start this app \
-                             with another --cookie-name)";
+const BAD_SIGNATURE: &str = "its signature does not match; the cookie was changed, signed with another key or for \
+                             another stage, or set by another application on this host (in the last case, start \
+                             this app with another --cookie-name)";
 const TOO_OLD: &str = "the cookie is older than --max-age";
 const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried; another stage, or another application \
                            on this host, probably set it (to avoid this, start this app with another --cookie-name)";

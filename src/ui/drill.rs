@@ -51,8 +51,8 @@ pub(crate) fn wrong(fault: &DrillFault, picked: &DrillFault) {
         &format!("{} not ", "[!!]".red()),
         &format!("this: {}", picked.title),
     );
-    told_behind("     then you would see: ", picked.symptom);
-    told_behind("     here you see:       ", fault.symptom);
+    told_behind("     that fault shows: ", picked.symptom);
+    told_behind("     this one shows:   ", fault.symptom);
     answer("");
 }
 

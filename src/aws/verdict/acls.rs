@@ -27,7 +27,7 @@ impl Network<'_> {
         {
             for check in &mut checks[2..] {
                 check.outcome = Outcome::Denied;
-                check.text += "; none of the ports that one ACL allows is allowed by the other";
+                check.text += "; the two ACLs have no allowed port in common";
             }
         }
         checks
@@ -73,8 +73,8 @@ impl Network<'_> {
             Outcome::Partly => {
                 let percent = walk.allowed * 100 / (walk.allowed + walk.denied).max(1);
                 format!(
-                    "{name} allows only some {what}: {percent} % of this instance's ports get an answer, so that the connection \
-                     fails now and then"
+                    "{name} allows only some {what}: only {percent} % of this instance's local ports get replies, so connections \
+                     sometimes fail"
                 )
             }
             Outcome::Unknown => format!("the documents do not show whether {name} allows {what}"),

@@ -15,7 +15,7 @@ impl Network<'_> {
                 Check::new(
                     Code::RegionDifferent,
                     Outcome::Allowed,
-                    format!("the cache is in {own}, as this instance is"),
+                    format!("the cache and this instance are both in {own}"),
                 )
             } else {
                 let text = format!("the name belongs to a cache in {named}, but this instance is in {own}");
@@ -102,7 +102,7 @@ fn status_check(cache: &Cache) -> Check {
             Check::new(Code::CacheStatus, Outcome::Allowed, format!("{name} is {status}"))
         }
         Some(status) => {
-            let text = format!("the status of {name} is {status}, so that it does not answer");
+            let text = format!("the status of {name} is {status}, so it does not answer");
             Check::new(Code::CacheStatus, Outcome::Denied, text).aws_code("BAD_STATE")
         }
     };

@@ -31,7 +31,7 @@ impl Network<'_> {
             sorted.iter_mut().for_each(|groups| groups.sort());
             if sorted[0] != sorted[1] {
                 notes.push(format!(
-                    "ElastiCache says that {} has the security groups {}, but the interface with this address has {}: the name may \
+                    "ElastiCache reports that {} has the security groups {}, but the interface with this address has {}: the name may \
                      lead to an old address, or a change is in progress",
                     cache.name,
                     list(named),
@@ -42,7 +42,7 @@ impl Network<'_> {
         let account = self.documents.account.as_ref();
         if let (Some(account), Some(owner)) = (account, other_account(self.facts, self.documents)) {
             notes.push(format!(
-                "the credentials belong to account {account}, but this instance to {owner}: they may not see its network"
+                "the credentials belong to account {account}, but this instance belongs to {owner}: the credentials may not have access to its network"
             ));
         }
         if place::is_translated(self.facts) {

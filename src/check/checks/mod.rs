@@ -94,7 +94,7 @@ pub(crate) static CHECKS: &[Check] = &[
     check(1, Advice, "cookie-path-is-root", "The session cookie should be valid for the whole app (Path=/)",
         "With any other path, the browser sends the cookie only to a part of the app.",
         "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::cookie_path_is_root(grader))),
-    check(1, Advice, "cookie-is-secure", "Behind https, the session cookie should be Secure",
+    check(1, Advice, "cookie-is-secure", "If the app uses https, the session cookie should be Secure",
         "Without Secure, the browser also sends the cookie over http, where others on the network can read it.",
         "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::cookie_is_secure(grader))),
     check(1, Advice, "pages-are-not-stored", "Pages for logged-in users should have Cache-Control: no-store or \
@@ -165,7 +165,7 @@ pub(crate) static CHECKS: &[Check] = &[
     check(4, Must, "logout-ends-the-session", "After the logout, a copy of the cookie must no longer work",
         "Deleting the cookie in the browser does not end the session: a copy still works.",
         "session-store#a-logout-that-works", |grader| Box::pin(stage4::logout::logout_ends_the_session(grader))),
-    check(4, Must, "held-request-revives-nothing", "A visit that is delayed at Redis until after the logout must not \
+    check(4, Must, "held-request-revives-nothing", "A visit whose commands reach Redis only after the logout must not \
                                                     bring the session back",
         "A slow request can write after the logout. If the request creates the key again, the session continues.",
         "session-store#a-token-must-stay-invalid-after-the-logout", |grader| Box::pin(stage4::race::held_request_revives_nothing(grader))),
@@ -193,7 +193,7 @@ pub(crate) static CHECKS: &[Check] = &[
          timeouts, and turn off automatic retries.",
         "troubleshooting#no-timeout", |grader| Box::pin(stage4::outage::answers_while_redis_is_silent(grader))),
     check(4, Must, "recovers-without-a-restart", "When Redis is back, the app must work again without a restart",
-        "Redis restarts and fails over. The app must connect again by itself.",
+        "Redis servers restart and fail over. The app must connect again by itself.",
         "in-production#failover", |grader| Box::pin(stage4::outage::recovers_without_a_restart(grader))),
     // After the check that the app reconnects, because this one cuts connections too.
     check(4, Advice, "lost-reply-is-not-repeated", "A visit should not be counted again if the reply of Redis is lost",
@@ -213,7 +213,7 @@ pub(crate) static CHECKS: &[Check] = &[
         "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(waits::session_has_a_maximum_lifetime(grader))),
     check(4, Advice, "logout-needs-a-post", "A link on another site should not log the user out",
         "If a GET request logs the user out, any page can end the session with an image or a link. A form that sends \
-         POST is enough; GET /logout may then answer 404 or 405. The tutorial's app accepts both, but it ignores a GET \
+         POST is enough; GET /logout may then respond with 404 or 405. The tutorial's app accepts both, but it ignores a GET \
          that comes from another site.",
         "session-store#a-logout-that-works", |grader| Box::pin(stage4::logout::logout_needs_a_post(grader))),
     check(4, Advice, "prefetch-does-not-log-out", "A prefetch of the logout link should not log the user out",

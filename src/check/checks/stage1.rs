@@ -328,7 +328,7 @@ pub(super) async fn cookie_path_is_root(grader: &mut Grader) -> Judged {
 
 pub(super) async fn cookie_is_secure(grader: &mut Grader) -> Judged {
     if grader.settings().base.scheme() != "https" {
-        return Err(not_judged("the app is not behind https"));
+        return Err(not_judged("the app does not use https"));
     }
     let is_right = |header: &str| attribute(header, "secure").next().is_some();
     all_set(grader, "logged in over https", "Set-Cookie with Secure", is_right).await

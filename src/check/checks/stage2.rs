@@ -63,7 +63,7 @@ pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
         .any(|exchange| exchange.data_commands().next().is_some());
     if grader.site.proxy.is_some() && !is_in_redis {
         let all: Vec<&Exchange> = exchanges.iter().collect();
-        let expected = "commands at the REDIS_URL of this check";
+        let expected = "Redis commands through the REDIS_URL of this check";
         return fails(
             "three visits",
             expected,
@@ -302,7 +302,7 @@ pub(super) async fn keys_have_a_prefix(grader: &mut Grader) -> Judged {
     let got = shown_keys(&[key, other]);
     fails(
         "visits of two users",
-        "keys that start with the same word, such as app:session:",
+        "keys with a common prefix, such as app:session:",
         got,
         &[&one, &two],
     )

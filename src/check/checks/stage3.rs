@@ -73,7 +73,7 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
         };
         let did = format!("visits with {} ms between them", pause.as_millis());
         let all: Vec<&Exchange> = exchanges.iter().collect();
-        return fails(did, "each visit sets the TTL again", got, &all);
+        return fails(did, "each visit resets the TTL", got, &all);
     }
     match are_all_old {
         true => Err(not_judged("no key that the session depends on was found")),

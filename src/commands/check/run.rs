@@ -200,7 +200,7 @@ async fn app(
             return Ok((None, address));
         }
         if !std::mem::replace(&mut is_noted, true) {
-            ui::note(&format!("waiting until {base} answers (Ctrl-C ends)"));
+            ui::note(&format!("waiting until {base} answers (Ctrl-C to stop)"));
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -33,7 +33,7 @@ pub struct AwsArgs {
     /// Time limit for all queries of --aws together, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = timeout)]
     pub aws_timeout: Duration,
-    /// Print a script that makes the same queries in AWS CloudShell
+    /// Print a script that makes the queries of --aws in AWS CloudShell
     #[arg(long, conflicts_with = "aws_documents")]
     pub aws_commands: bool,
     /// Find the rule or route in the output of the --aws-commands script (`-`: standard input), or in a directory of saved AWS
@@ -147,7 +147,7 @@ pub(super) async fn answer(
     if diagnosis.verdict.finding.is_none() && facts.source.is_none() {
         if !args.quiet {
             ui::note(
-                "AWS was not asked, because the instance metadata service does not answer: this host may not be an EC2 instance",
+                "AWS was not queried, because the instance metadata service does not answer: this host may not be an EC2 instance",
             );
         }
         return None;

@@ -278,7 +278,7 @@ impl Course<'_> {
                     "not run: this needs a Redis server other than the practice Redis (set REDIS_URL to use \
                           one)"
                 }
-                true => "not run either",
+                true => "not run, for the same reason",
             };
             let line = fence.line;
             self.learner.show(&CourseEvent::Skipped { line, commands, why });

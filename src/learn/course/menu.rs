@@ -88,9 +88,9 @@ impl Course<'_> {
             Key::FastLane => {
                 self.state.fast_lane ^= true;
                 let text = if self.state.fast_lane {
-                    "only the tasks of this lesson; f shows all text again"
+                    "showing only the tasks of this lesson; f shows all text again"
                 } else {
-                    "all text of this lesson again"
+                    "showing all text of this lesson again"
                 };
                 self.say(Mark::Success, text);
                 return Err(Leave::Redo);

@@ -252,8 +252,7 @@ impl Course<'_> {
     }
 
     fn another_name(&mut self) -> Result<String, Interrupted> {
-        let mut question = "choose another name; it becomes part of your keys, so that they do not collide with \
-                            those keys";
+        let mut question = "choose another name; it becomes part of your keys, so that they do not collide with the existing ones";
         loop {
             let name = self.learner.type_line(question)?.trim().to_lowercase();
             if name::is_valid(&name) {

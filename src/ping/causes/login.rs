@@ -19,7 +19,7 @@ pub(super) fn required(at: &FixContext) -> Fixes {
             "if the part of the URL before the @ is the password, use it as the password, not as the user name",
         )
         .try_command(with_password(None))
-        .and("password", "if that part is a user name, add the user's password")
+        .and("password", "if the part before the @ is a user name, add the user's password")
         .try_command(with_password(at.target.user.clone()));
     }
     let (url, with_user) = (
@@ -106,8 +106,8 @@ fn rejected_token() -> Fixes {
     .and("clock", "if the token should still be valid, check the clock of the host that created it")
     .and(
         "permission",
-        "if nothing is wrong with the token, allow the IAM user or role that signed it elasticache:Connect (or \
-         memorydb:Connect) on both the cache and the user: without this permission, the reply is the same",
+        "if the token is valid, grant elasticache:Connect (or memorydb:Connect) on both the cache and the user to the \
+         IAM user or role that signed the token: without this permission, the reply is the same",
     )
 }
 

@@ -51,8 +51,7 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
     if at.provider().is_some() {
         return advise(
             "pool",
-            "find the applications that have the most connections (see the provider's metrics), and use connection \
-             pools in them",
+            "find the applications that have the most connections (see the provider's metrics), and configure them to use connection pools",
         )
         .and("plan", "if the applications need all these connections, choose a larger plan or node");
     }
@@ -86,7 +85,7 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
 pub(super) fn near_max_clients(at: &FixContext) -> Fixes {
     advise(
         "connections",
-        "find the clients that have the most connections, and use connection pools in them",
+        "find the clients that have the most connections, and configure them to use connection pools",
     )
     .redis_cli(at, "CLIENT LIST")
     .and(

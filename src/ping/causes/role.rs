@@ -18,7 +18,7 @@ pub(super) fn replica(at: &FixContext) -> Fixes {
     }
     let fixes = advise(
         "endpoint",
-        "connect to the primary (with a provider, use the primary endpoint), because only the primary accepts writes",
+        "connect to the primary, because only the primary accepts writes (a provider calls its address the primary endpoint)",
     );
     match primary(at) {
         Some(primary) => fixes.command(primary),

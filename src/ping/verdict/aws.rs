@@ -256,17 +256,17 @@ fn facts_about(cause: Cause, assessment: &Assessment) -> Vec<String> {
             facts.extend(cache.and_then(|cache| {
                 Some(match (cache.has_tls?, cache.tls_mode.as_deref()) {
                     (false, _) => format!(
-                        "ElastiCache says that {} has no encryption in transit: use redis://",
+                        "ElastiCache reports that {} has no encryption in transit: use redis://",
                         cache.name
                     ),
                     (true, Some("preferred")) => {
                         format!(
-                            "ElastiCache says that {} accepts connections with and without TLS",
+                            "ElastiCache reports that {} accepts connections with and without TLS",
                             cache.name
                         )
                     }
                     (true, _) => format!(
-                        "ElastiCache says that {} requires encryption in transit: use rediss://",
+                        "ElastiCache reports that {} requires encryption in transit: use rediss://",
                         cache.name
                     ),
                 })
@@ -282,7 +282,7 @@ fn facts_about(cause: Cause, assessment: &Assessment) -> Vec<String> {
             facts.extend(cache.and_then(|cache| {
                 let mode = if cache.is_cluster? { "enabled" } else { "disabled" };
                 Some(format!(
-                    "ElastiCache says that cluster mode of {} is {mode}",
+                    "ElastiCache reports that cluster mode of {} is {mode}",
                     cache.name
                 ))
             }));

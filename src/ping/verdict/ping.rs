@@ -182,7 +182,7 @@ fn wrong_password(target: &Target, error: &str) -> Finding {
     Finding::proved(Cause::AuthFailed)
         .summary(format!("the server does not accept the password for {user}"))
         .replied("AUTH", error)
-        .fact("a wrong user, a wrong password and a disabled user all get this reply")
+        .fact("the reply is the same for a wrong user, a wrong password and a disabled user")
 }
 
 /// Whether an error reply to SELECT is about neither the database nor the command.

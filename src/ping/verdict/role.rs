@@ -42,7 +42,7 @@ fn not_a_role(seen: &Observations) -> Option<Finding> {
         Value::Array(_) | Value::ServerError(_) | Value::Nil => None,
         other => Some(
             unexpected_reply(&Response::Reply(other.clone()), "ROLE")
-                .fact("Redis does not answer ROLE like this"),
+                .fact("a Redis server does not reply to ROLE with such a value"),
         ),
     }
 }

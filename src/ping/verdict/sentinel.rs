@@ -22,7 +22,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
             Some(
                 Finding::proved(Cause::RoleSentinel)
                     .summary(format!("the Sentinel does not watch a primary named {name}"))
-                    .fact(format!("the Sentinel {sentinel} was asked for {name}"))
+                    .fact(format!("the Sentinel {sentinel} was asked for the primary {name}"))
                     .fact(if known.is_empty() {
                         "the Sentinel does not watch any primary".to_owned()
                     } else {

@@ -193,7 +193,7 @@ impl TerminalLearner {
     }
 
     fn your_turn(&mut self) {
-        let task = "Your turn: type a Redis command, or a key and Enter.";
+        let task = "Your turn: type a Redis command, or one of these letters, and press Enter.";
         let task = markdown::wrapped(task, self.screen.width());
         let task = task.into_iter().map(|line| line.bold().to_string());
         self.screen.put_all(task);

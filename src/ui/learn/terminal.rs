@@ -147,11 +147,11 @@ impl Learner for TerminalLearner {
                     word => match of_word(word, offers) {
                         Some(key) => break Ok(Typed::Key(key)),
                         None if word.is_empty() => {
-                            self.say("type a Redis command, or ? and Enter for all keys");
+                            self.say("type a Redis command, or ? to list all letters, and press Enter");
                             false
                         }
                         None if is_sign(word) => {
-                            self.say(&format!("{word} is not a key here; ? lists all keys"));
+                            self.say(&format!("{word} has no meaning here; ? lists all letters"));
                             false
                         }
                         None => break Ok(Typed::Command(line)),
@@ -202,8 +202,7 @@ impl Learner for TerminalLearner {
     fn start_command(&mut self) -> Result<String, Interrupted> {
         let folder = std::env::current_dir().unwrap_or_default();
         let question = format!(
-            "How do you start your app from the folder {}? For example: python app.py (Enter alone: you start it in another \
-             terminal)",
+            "How do you start your app from the folder {}? For example: python app.py (to start it yourself in another terminal, only press Enter)",
             folder.display()
         );
         // Start commands are often pasted.

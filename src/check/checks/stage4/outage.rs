@@ -196,7 +196,7 @@ pub(crate) async fn lost_reply_is_not_repeated(grader: &mut Grader) -> Judged {
                     "a visit, with the connection to Redis cut before the reply to command {cut} of {commands}, and then \
                      another visit"
                 ),
-                format!("Visits: {most} or less"),
+                format!("Visits: at most {most}"),
                 format!("Visits: {after}"),
                 &[&lost, &last],
             );

@@ -12,7 +12,7 @@ use crate::check::judged::{Judged, NotHeld, fails, not_judged, shown_keys};
 use crate::check::proxy::HoldPoint;
 use crate::check::redis_command::{Effect, Key};
 
-/// How long a request is delayed at Redis. This is shorter than the usual timeouts of client libraries.
+/// How long the commands of a request are held back from Redis. This is shorter than the usual timeouts of client libraries.
 const HOLD_FOR: Duration = Duration::from_millis(400);
 /// How long a request may take to reach the point at which it is delayed.
 const HELD_WITHIN: Duration = Duration::from_secs(2);
@@ -155,8 +155,8 @@ async fn hold_across_logout(
     let used = grader.own_keys(used).await?;
     let now = grader.living(&used).await?;
     let revived: Vec<Key> = now.into_iter().filter(|key| !between.contains_key(key)).collect();
-    let did = "a visit that was delayed at Redis while the user logged out";
-    let expected = "the session stays ended";
+    let did = "a visit whose commands reached Redis only after the logout";
+    let expected = "the session does not come back";
     let shown = Exchange {
         commands: grader.proxy()?.since(start),
         hops: [visit.hops, logout.hops].concat(),

@@ -74,7 +74,7 @@ pub(crate) async fn connections_are_reused(grader: &mut Grader) -> Judged {
     }
     fails(
         format!("{VISITS} visits, {ROUNDS} times"),
-        "connections are used again",
+        "connections are reused",
         format!("{new} new connections during the last {VISITS} visits"),
         &[&last],
     )
@@ -97,7 +97,7 @@ pub(crate) async fn no_commands_over_all_keys(grader: &mut Grader) -> Judged {
     };
     fails(
         "all requests of this run",
-        "no command over all keys",
+        "no command that processes all keys",
         got,
         &[&exchange],
     )

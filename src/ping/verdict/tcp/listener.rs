@@ -1,5 +1,7 @@
 //! What is known about the process that listens on the port, if the server is on this host.
 
+use std::net::SocketAddr;
+
 use crate::ping::observation::{Dial, DialResult, Endpoint, Observations};
 use crate::ping::this_host::LocalListener;
 
@@ -51,7 +53,7 @@ pub(super) fn local_listener(seen: &Observations, dial: &Dial) -> Option<String>
         Some(listener) => {
             let name = process_name(listener);
             let conclusion = match dial.result {
-                DialResult::Refused => ", but it has only just started, or this host's firewall sent the RST",
+                DialResult::Refused => ", so either it has only just started, or this host's firewall sent the RST",
                 _ => "",
             };
             format!("{name} is listening on {}{conclusion}", dial.to)
@@ -74,12 +76,12 @@ pub(super) fn refusal(seen: &Observations, to: &Endpoint) -> String {
         Some(all) if !all.iter().any(|listener| listener.covers(ip)) => {
             let others: Vec<_> = all
                 .iter()
-                .map(|other| format!("{} is listening on {}", process_name(other), other.address))
+                .map(|other| {
+                    let at = SocketAddr::new(other.address, port);
+                    format!("{} is listening on {at}", process_name(other))
+                })
                 .collect();
-            format!(
-                "no process is listening on {to}, but on the same port, {}",
-                others.join(" and ")
-            )
+            format!("no process is listening on {to}, but {}", others.join(" and "))
         }
         _ => format!("{to} refuses connections: the port is closed, or a firewall rejects them"),
     }

@@ -17,7 +17,7 @@ pub(super) fn nothing_in_common(
     use AlertDescription as Alert;
     let ended = match alert {
         Some(alert) => format!("the server sent the TLS alert {}", alert_name(alert)),
-        None => "the server chose something that this program had not offered".to_owned(),
+        None => "the server chose a TLS feature that this program had not offered".to_owned(),
     };
     if let Some(offer) = offer
         && let Some(finding) = judge_offer(offer)
