@@ -106,7 +106,8 @@ impl Network<'_> {
                 .about(Some(link.id()))
                 .aws_code("BAD_STATE");
         }
-        let text = format!("the cache is in {other}, this instance is in {own}, and nothing connects the two VPCs");
+        let text =
+            format!("the cache is in {other}, this instance is in {own}, and nothing connects the two VPCs");
         Check::new(code, Outcome::Denied, text)
             .about(Some(other))
             .aws_code("NO_ROUTE_TO_DESTINATION")
