@@ -5,11 +5,12 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -697,7 +698,7 @@ fn masked(report: &str) -> String {
         (r"\d+\.\d ms", "N ms"),
         (r"[a-z]+-[0-9a-f]{6}-\d\d", "ada-RUN-NN"),
         (r"session=[A-Za-z0-9._-]+", "session=TOKEN"),
-        (r"session:[0-9a-f]{64}", "session:DIGEST"),
+        (r"session:[0-9a-f]{29,64}", "session:DIGEST"),
         (r"[^ \x22]*/check-\d+\.log", "FILE"),
         (r#""elapsed_ms": \d+"#, r#""elapsed_ms": N"#),
         (r#"time="[0-9.]+""#, r#"time="N""#),
@@ -717,6 +718,35 @@ fn wording_of_a_report() {
     words.retain(|word| word != "--json");
     let finished = home.sessiontut(words).redis(&redis.url()).run().expect(1);
     assert_golden("check/report.txt", &masked(&finished.stdout));
+}
+
+/// The check is the same, but the mistakes differ, and so must the reasons.
+#[test]
+fn wording_of_reasons_for_a_login_that_seems_to_fail() {
+    let redis = RedisServer::start();
+    let mistakes = [
+        (1, "other words"),
+        (1, "redirect with 307"),
+        (1, "login does not redirect home"),
+        (2, "other Redis"),
+        (4, "undecoded session is deleted"),
+    ];
+    let reasons = Mutex::new(BTreeMap::new());
+    do_all(mistakes, |(stage, mistake)| {
+        let report = grade(&wrong_app(stage, mistake), stage, 2, &redis.url());
+        let found = results(&report).find(|result| result["result"] == "fails");
+        let found = found.ok_or_else(|| format!("{mistake}: no check failed"))?;
+        let lines =
+            ["id", "expected", "got", "why"].map(|name| format!("{name}: {}", found[name].as_str().unwrap()));
+        reasons.lock().unwrap().insert(mistake, lines.join("\n"));
+        Ok(())
+    });
+    let reasons = reasons.into_inner().unwrap();
+    let parts = reasons
+        .iter()
+        .map(|(mistake, lines)| format!("{mistake}\n{lines}\n"));
+    let text = parts.collect::<Vec<_>>().join("\n");
+    assert_golden("check/reasons.txt", &masked(&text));
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! What a visitor did, how the app responded, and which Redis commands the app sent meanwhile.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use url::Url;
 
 use super::page::Page;
 use super::proxy::Proxy;
-use super::redis_command::{Effect, Key, SeenCommand};
+use super::redis_command::{Delayed, Effect, Key, SeenCommand};
 use crate::sanitize;
 
 /// The maximum number of commands of one exchange that a report shows.
@@ -133,8 +133,20 @@ impl Exchange {
             return Vec::new();
         };
         let lines = shown.iter().take(MOST_LINES).map(|command| {
-            let after = command.at.saturating_duration_since(first.at);
-            format!("{:.1} ms {}", after.as_secs_f64() * 1000.0, command.shown())
+            let after = |instant: Instant| {
+                let span = instant.saturating_duration_since(first.at);
+                format!("{:.1} ms", span.as_secs_f64() * 1000.0)
+            };
+            let delay = match command.delayed {
+                Some((Delayed::Command, until)) => {
+                    format!(" (`check` delayed the command until {})", after(until))
+                }
+                Some((Delayed::Reply, until)) => {
+                    format!(" (`check` delayed the reply until {})", after(until))
+                }
+                None => String::new(),
+            };
+            format!("{} {}{delay}", after(command.at), command.shown())
         });
         let more = shown.len().saturating_sub(MOST_LINES);
         let more = (more > 0).then(|| format!("… and {more} more"));

@@ -52,7 +52,8 @@ impl Page {
         self.is_logged_in(pages) && self.shows_name(name)
     }
 
-    fn shows_name(&self, name: &str) -> bool {
+    /// Whether the page shows this name, decoded.
+    pub(crate) fn shows_name(&self, name: &str) -> bool {
         if self.is_json() {
             let value = serde_json::from_str(&self.body).unwrap_or(Value::Null);
             return has_string(&value, name);

@@ -13,6 +13,8 @@ pub(crate) type Key = Vec<u8>;
 
 /// The maximum number of characters of a command or reply that a report shows.
 const SHOWN: usize = 100;
+/// The maximum number of characters of one word of a command. Many keys end with a digest of 64 digits.
+const SHOWN_OF_WORD: usize = 48;
 
 /// A command that the app has sent.
 #[derive(Clone, Debug)]
@@ -30,9 +32,18 @@ pub(crate) struct SeenCommand {
     pub(crate) effect: Effect,
     /// The reply from Redis. `None` if the command did not reach Redis, or has not been answered yet.
     pub(crate) reply: Option<Value>,
+    /// If `check` has delayed the command or its reply: what was delayed, and when the delay ended.
+    pub(crate) delayed: Option<(Delayed, Instant)>,
     /// The keys that had no TTL directly after this command. This includes only keys that the app has
     /// created.
     pub(crate) without_ttl: Vec<Key>,
+}
+
+/// What `check` delays on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delayed {
+    Command,
+    Reply,
 }
 
 /// What kind of command it is, and what it may change.
@@ -57,6 +68,7 @@ impl SeenCommand {
             keys,
             effect,
             reply: None,
+            delayed: None,
             without_ttl: Vec::new(),
         }
     }
@@ -99,9 +111,9 @@ impl SeenCommand {
     pub(crate) fn shown(&self) -> String {
         let words = self.words.iter().map(|word| match std::str::from_utf8(word) {
             Ok(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                text.to_owned()
+                cut(text, SHOWN_OF_WORD)
             }
-            _ => quoted(word),
+            _ => cut(&quoted(word), SHOWN_OF_WORD),
         });
         let command = words.collect::<Vec<_>>().join(" ");
         let reply = match &self.reply {
@@ -114,10 +126,13 @@ impl SeenCommand {
 
 /// Shortens text for a report.
 pub(crate) fn shortened(text: &str) -> String {
-    let text = sanitize::line(text);
-    match text.char_indices().nth(SHOWN) {
+    cut(&sanitize::line(text), SHOWN)
+}
+
+fn cut(text: &str, length: usize) -> String {
+    match text.char_indices().nth(length) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.into_owned(),
+        None => text.to_owned(),
     }
 }
 

@@ -22,6 +22,8 @@ STAGE = int(sys.argv[1])
 MISTAKE = sys.argv[2] if len(sys.argv) > 2 else None
 TTL = int(os.environ.get("TTL", "2"))
 
+GREETING = "Hello" if MISTAKE == "other words" else "Logged in as"
+
 app = Flask(__name__)
 signer = URLSafeSerializer(os.environ["SECRET_KEY"])
 in_memory = {}
@@ -40,8 +42,8 @@ def new_client():
     timeout = None if wrong("no timeout") else 20 if wrong("long timeout") else 1
     retries = Retry(NoBackoff(), 3 if wrong("retries") else 0)
     return Redis.from_url(
-        os.environ["REDIS_URL"],
-        decode_responses=not wrong("no decode_responses"),
+        "redis://127.0.0.1:1" if wrong("other Redis") else os.environ["REDIS_URL"],
+        decode_responses=not wrong("no decode_responses", "undecoded session is deleted"),
         socket_connect_timeout=timeout,
         socket_timeout=timeout,
         retry=retries,
@@ -258,13 +260,13 @@ def home():
         if wrong("second cookie is trusted"):
             name = request.cookies.get("user", name)
         if STAGE == 1:
-            return page(f"Logged in as {shown(name)}")
+            return page(f"{GREETING} {shown(name)}")
         if wrong("count in the cookie"):
             visits = int(request.cookies.get("visits", "0")) + 1
-            response = app.make_response(page(f"Logged in as {shown(name)}<br>Visits: {visits}"))
+            response = app.make_response(page(f"{GREETING} {shown(name)}<br>Visits: {visits}"))
             response.set_cookie("visits", str(visits), httponly=True, samesite="Lax")
             return response
-        return page(f"Logged in as {shown(name)}<br>Visits: {count(name)}")
+        return page(f"{GREETING} {shown(name)}<br>Visits: {count(name)}")
     token = request.args.get("sid") if wrong("token in the URL") else request.cookies.get("session")
     if token is None and wrong("session for everyone"):
         token = secrets.token_urlsafe(32)
@@ -278,7 +280,7 @@ def home():
     session = visit(token) if token else None
     if session is None:
         return page("You are not logged in")
-    response = app.make_response(page(f"Logged in as {shown(session['username'])}<br>Visits: {session['visits']}"))
+    response = app.make_response(page(f"{GREETING} {shown(session['username'])}<br>Visits: {session['visits']}"))
     if wrong("prints tokens"):
         print(f"visit of {token}", flush=True)
     return response

@@ -8,11 +8,21 @@ use crate::check::grader::{Grader, LoggedIn};
 use crate::check::judged::{Judged, NotHeld, fails, not_judged};
 use crate::check::page::Page;
 
+/// Why a page that shows the name does not count as a page of a user who is logged in.
+const OTHER_WORDS: &str = "The page shows the name, but without the words that `check` looks for: write \"Logged in as NAME\", or \
+                           set the pattern with --logged-in.";
 /// Why a page does not show a name that Redis has returned.
 const UNUSED_REPLY: &str = "Redis has returned the name to the app, but the page does not show it. Many client libraries \
                             return bytes instead of text: in Python, b\"username\" is not equal to \"username\". In \
                             redis-py, set decode_responses=True; in other libraries, decode the fields \
                             (`sessiontut learn count-visits` shows how).";
+
+/// Why an app that needs Redis cannot log a user in, although Redis is available.
+const NO_CONNECTION: &str = "The app has not connected to the Redis server of this check: it must use the address in the \
+                             variable REDIS_URL.";
+/// Why a redirect does not lead to the home page.
+const REPEATED_POST: &str = "After the status 307 or 308, a browser sends the POST again. Respond with 303, so that it opens the \
+                             page with GET.";
 
 pub(super) async fn routes_answer(grader: &mut Grader) -> Judged {
     let pages = grader.pages().clone();
@@ -70,7 +80,8 @@ pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
     let login = visitor.log_in(&name).await;
     let did = format!("logged in as {name}");
     let Some(answer) = login.answer_to_form().filter(|page| page.status < 400) else {
-        return fails(did, "a redirect to the home page", got(&login), &[&login]);
+        let failed = fails(did, "a redirect to the home page", got(&login), &[&login]);
+        return explain(failed, grader, &[&login], &name);
     };
     let is_redirect = (300..400).contains(&answer.status);
     let home = visitor.home().await;
@@ -85,22 +96,38 @@ pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
     let is_page = !is_redirect && !answer.is_json() && !grader.shows_login(&login);
     if (is_redirect && !is_at_home) || is_page {
         let expected = format!("a redirect to {}", wanted.path());
-        return fails(did, expected, got(&login), &[&login]);
+        let failed = fails(did, expected, got(&login), &[&login]);
+        return explain(failed, grader, &[&login], &name);
     }
     if grader.shows_login(&home) {
         return Ok(());
     }
     let expected = "the home page shows that the user is logged in (set the pattern with --logged-in)";
     let failed = fails(did, expected, got(&home), &[&login, &home]);
-    explain_unused_reply(failed, &home, &name)
+    explain(failed, grader, &[&login, &home], &name)
 }
 
-/// If Redis has returned the name to the app, but the page does not show it, replaces the reason of a failure.
-fn explain_unused_reply(failed: Judged, home: &Exchange, name: &str) -> Judged {
-    let has_name = home.commands.iter().any(|command| command.reply_contains(name));
+/// Replaces the reason why a page does not show the user, if the last page or the exchanges suggest a more specific one.
+fn explain(failed: Judged, grader: &Grader, exchanges: &[&Exchange], name: &str) -> Judged {
+    let page = exchanges.last().and_then(|exchange| exchange.page());
+    let mut commands = exchanges.iter().flat_map(|exchange| &exchange.commands);
+    let mut hops = exchanges.iter().flat_map(|exchange| &exchange.hops);
+    let proxy = grader.site.proxy.as_ref();
+    let needs_redis = grader.settings().stage >= 2;
+    let why = if page.is_some_and(|page| page.shows_name(name) && !page.is_logged_in(grader.pages())) {
+        OTHER_WORDS
+    } else if hops.any(|hop| matches!(&hop.answer, Ok(page) if [307, 308].contains(&page.status))) {
+        REPEATED_POST
+    } else if commands.any(|command| command.reply_contains(name)) {
+        UNUSED_REPLY
+    } else if needs_redis && proxy.is_some_and(|proxy| proxy.connections_opened() == 0) {
+        NO_CONNECTION
+    } else {
+        return failed;
+    };
     match failed {
-        Err(NotHeld::Fails(mut failure)) if has_name => {
-            failure.why = Some(UNUSED_REPLY);
+        Err(NotHeld::Fails(mut failure)) => {
+            failure.why = Some(why);
             Err(NotHeld::Fails(failure))
         }
         other => other,
@@ -124,11 +151,11 @@ pub(super) async fn name_is_shown_escaped(grader: &mut Grader) -> Judged {
     {
         let failed = fails(
             "GET of the home page after the login",
-            format!("the name {}", user.name),
+            format!("the name {} of the user who is logged in", user.name),
             got(&home),
             &[&user.login, &home],
         );
-        return explain_unused_reply(failed, &home, &user.name);
+        return explain(failed, grader, &[&user.login, &home], &user.name);
     }
     let tag = format!("<b id={}>", grader.name());
     let mut user = grader.logged_in_as(tag.clone()).await?;

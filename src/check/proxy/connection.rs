@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::disturbance::Mode;
 use super::{Handle, Shared};
-use crate::check::redis_command::{Effect, Key, SeenCommand};
+use crate::check::redis_command::{Delayed, Effect, Key, SeenCommand};
 use crate::practice::{RequestLimits, RequestReader};
 use crate::redis_client::{Limits, Stream, measure};
 
@@ -185,9 +185,7 @@ async fn execute(
         };
         let command = shared.state().log[index].clone();
         shared.note_keys(&command.keys).await;
-        shared
-            .wait_for(|state| (!state.holds_before(index)).then_some(()))
-            .await;
+        shared.wait_while_held(index, Delayed::Command).await;
         if send(&mut upstream.1, &command.words).await.is_err() {
             return;
         }
@@ -295,9 +293,7 @@ async fn answer(
             Outgoing::Push(bytes) => bytes,
             Outgoing::Reply { index, due, bytes } => {
                 tokio::time::sleep_until(due.into()).await;
-                shared
-                    .wait_for(|state| (!state.holds_reply(index)).then_some(()))
-                    .await;
+                shared.wait_while_held(index, Delayed::Reply).await;
                 // This happens before the reply is written, because the app may send its next command as soon
                 // as it has the reply.
                 if let Some(handle) = shared.state().connections.get_mut(&number) {

@@ -1,12 +1,12 @@
 //! What a check can do to the commands: delay them, leave them unanswered, or cut the connection.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::{Proxy, State};
-use crate::check::redis_command::SeenCommand;
+use super::{Proxy, Shared, State};
+use crate::check::redis_command::{Delayed, SeenCommand};
 
 /// What the proxy does with commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,23 +129,23 @@ impl Proxy {
     }
 }
 
+impl Shared {
+    /// Waits while a hold delays this command, or the reply to it, and records the delay.
+    pub(super) async fn wait_while_held(&self, index: usize, what: Delayed) {
+        let mut is_delayed = false;
+        self.wait_for(|state| {
+            let is_held = state.holds(index, what);
+            is_delayed |= is_held;
+            (!is_held).then_some(())
+        })
+        .await;
+        if is_delayed {
+            self.state().log[index].delayed = Some((what, Instant::now()));
+        }
+    }
+}
+
 impl State {
-    /// Whether this command must not reach Redis yet.
-    pub(super) fn holds_before(&mut self, index: usize) -> bool {
-        self.holds(index, |point| match point {
-            HoldPoint::Before(number) => Some(number),
-            HoldPoint::Replies(_) => None,
-        })
-    }
-
-    /// Whether the reply to this command must not reach the app yet.
-    pub(super) fn holds_reply(&mut self, index: usize) -> bool {
-        self.holds(index, |point| match point {
-            HoldPoint::Before(_) => None,
-            HoldPoint::Replies(number) => Some(number),
-        })
-    }
-
     /// Counts the command for [`Proxy::cut_after`]. Returns whether the connection must be cut now.
     pub(super) fn cuts_after(&mut self, index: usize) -> bool {
         let command = &self.log[index];
@@ -165,12 +165,15 @@ impl State {
         }
     }
 
-    fn holds(&mut self, index: usize, number: impl Fn(HoldPoint) -> Option<usize>) -> bool {
+    fn holds(&mut self, index: usize, what: Delayed) -> bool {
         let command = &self.log[index];
         let is_of_request = command.uses_data() && !self.is_idle(command);
         let Some(hold) = &mut self.hold else { return false };
-        let Some(number) = number(hold.point) else {
-            return false;
+        let number = match (hold.point, what) {
+            (HoldPoint::Before(number), Delayed::Command) | (HoldPoint::Replies(number), Delayed::Reply) => {
+                number
+            }
+            _ => return false,
         };
         if hold.connection.is_none() && is_of_request && hold.number_of(command) == number {
             hold.connection = Some(command.connection);
