@@ -50,6 +50,8 @@ pub(crate) fn invisible(character: char) -> Option<(&'static str, &'static str)>
         '\t' => ("tab", "%09"),
         ' ' => ("space", "%20"),
         '\u{a0}' => ("no-break space", "%C2%A0"),
+        '\u{feff}' => ("byte order mark (an invisible character, U+FEFF)", "%EF%BB%BF"),
+        '\u{200b}' => ("zero-width space", "%E2%80%8B"),
         other if other.is_whitespace() => ("blank", "a percent escape"),
         _ => return None,
     })

@@ -20,6 +20,7 @@ use crate::secret::{MASK, Secret};
 pub(crate) use error::invisible;
 pub use error::{UrlError, UrlErrorKind};
 pub(crate) use parse::is_host;
+pub(crate) use pasted::is_missing_value;
 pub(crate) use variables::{FromVariables, from_variables};
 
 /// Returns `HOST:PORT`, with an IPv6 address in brackets (RFC 3986, 3.2.2).

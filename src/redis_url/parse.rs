@@ -16,6 +16,8 @@ use super::{SCHEMES, SENTINEL_SCHEMES, Target, UrlError, UrlErrorKind, UrlWarnin
 use crate::secret::Secret;
 
 pub(crate) use address::is_host;
+pub(super) use address::port_after_dot;
+pub(super) use surroundings::trim;
 
 /// Parses a URL. If the URL is invalid, the error also suggests what was probably meant.
 pub(super) fn parse(text: &str) -> Result<Target, UrlError> {
@@ -38,13 +40,14 @@ pub(super) fn strict(text: &str) -> Result<Target, UrlError> {
     }
     let (user, password) = parse_login(parts.login)?;
     let warnings = warnings(&parts, user.as_deref(), password.as_ref(), &[]);
+    let address = parse_address(parts.authority)?;
     Ok(Target {
         tls: matches!(scheme.as_str(), "rediss" | "valkeys"),
         user,
         password,
         db: parse_db(parts.path)?,
         warnings,
-        ..Target::new(parse_address(parts.authority)?)
+        ..Target::new(address)
     })
 }
 

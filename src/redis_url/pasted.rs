@@ -11,12 +11,16 @@ mod setting_names;
 mod settings;
 mod typos;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use super::error::{error, invalid};
 use super::intended::IntendedUrl;
-use super::parse::strict;
+use super::parse::{strict, trim};
 use super::{Address, Target, UrlError, UrlErrorKind};
 use crate::secret::Secret;
 
+pub(crate) use not_filled_in::is_missing_value;
 pub(super) use not_filled_in::not_filled_in;
 pub(super) use settings::is_true;
 
@@ -31,14 +35,16 @@ struct Meaning {
 
 /// All readers. They are tried in this order, and the first one that recognises the text is used. The last
 /// one recognises every text.
-const READERS: [fn(&str) -> Option<Meaning>; 9] = [
+const READERS: [fn(&str) -> Option<Meaning>; 11] = [
     command_line::read,
     settings::read_assignment,
     settings::read,
     in_code,
     in_quotes,
     nested,
+    in_base64,
     schemes::read,
+    file_path,
     several_colons,
     typos::read,
 ];
@@ -49,7 +55,7 @@ const DEEPEST: usize = 500;
 
 /// Returns the parser's error or a better one, together with the URL that was meant.
 pub(super) fn explain(text: &str, error: UrlError) -> UrlError {
-    let text = text.trim();
+    let text = trim(text);
     // Each level of the recursion removes characters, so limiting the length limits the depth.
     if text.len() > DEEPEST && text.starts_with(QUOTES) {
         return error;
@@ -192,6 +198,39 @@ fn in_code(text: &str) -> Option<Meaning> {
             &url[..end],
             invalid("the text contains more than a URL: enter only the URL"),
         )
+    })
+}
+
+/// Recognises base64 of a URL, as in the data of a Kubernetes secret.
+fn in_base64(text: &str) -> Option<Meaning> {
+    let decoded = BASE64_STANDARD.decode(text).ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    let (scheme, _) = decoded.split_once("://")?;
+    schemes::is_known(trim(scheme)).then(|| {
+        let wrong = "the URL is still encoded as base64, as in the data of a Kubernetes secret: decode it (base64 -d)";
+        Meaning::within(&decoded, invalid(wrong))
+    })
+}
+
+/// Recognises the path of a file, such as `/run/secrets/redis_url`. The path is not shown, because the text may
+/// be a password.
+fn file_path(text: &str) -> Option<Meaning> {
+    let is_path = ["/", "./", "../", "~/"]
+        .iter()
+        .any(|start| text.starts_with(start));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./~".contains(&byte);
+    let is_file =
+        is_path && !text.starts_with("//") && !text.ends_with(".sock") && text.bytes().all(is_plain);
+    is_file.then(|| Meaning {
+        error: Some(UrlError {
+            advice: Some(
+                "if the file contains the URL, set REDIS_URL to its contents: REDIS_URL=$(cat FILE). If the path is \
+                 that of a unix socket, write unix:// before it"
+                    .into(),
+            ),
+            ..invalid("this is a path, not a URL")
+        }),
+        meant: None,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Parses the host and the port in a URL.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use percent_encoding::percent_decode_str;
 
@@ -15,7 +15,9 @@ const LONGEST_LABEL: usize = 63;
 
 pub(super) fn parse_address(authority: &str) -> Result<Address, UrlError> {
     if authority.contains(',') && !authority.starts_with('[') {
-        return Err(invalid("the URL contains several hosts: use one of them"));
+        return Err(invalid(
+            "the URL contains several hosts, or a comma instead of a dot: use one host",
+        ));
     }
     parse_host_and_port(authority, DEFAULT_PORT)
 }
@@ -30,6 +32,17 @@ pub(super) fn parse_host_and_port(authority: &str, default: u16) -> Result<Addre
     }
     if let Some(character) = host.chars().find(|character| !character.is_ascii()) {
         return Err(invalid_host_character(character));
+    }
+    if port.is_empty() && port_after_dot(&host).is_some() {
+        return Err(invalid(
+            "the host name ends in a number: before the port, there is probably a dot instead of a colon",
+        ));
+    }
+    if is_impossible_address(&host) {
+        return Err(UrlError {
+            advice: Some("correct the address: each of its four numbers must be from 0 to 255".into()),
+            ..invalid("the host looks like an IPv4 address, but one of its numbers is more than 255")
+        });
     }
     if !is_host(&host) {
         // Letters and digits are not shown, because they may be part of a password.
@@ -102,9 +115,33 @@ fn parse_port(port: &str, host: &str, default: u16) -> Result<u16, UrlError> {
     }
 }
 
+/// Splits `cache.example.6379`, in which a dot precedes the port. The name of a host in the public DNS never ends
+/// in a number, and names in private networks rarely end in one of four or five digits.
+pub(in crate::redis_url) fn port_after_dot(host: &str) -> Option<(&str, u16)> {
+    let (name, digits) = host.rsplit_once('.')?;
+    let port = digits.parse().ok().filter(|port| *port >= 1024)?;
+    let has_domain = name.contains('.') && name.ends_with(|last: char| last.is_ascii_alphabetic());
+    let is_address = name.parse::<Ipv4Addr>().is_ok();
+    (has_domain || is_address || name == "localhost").then_some((name, port))
+}
+
+/// Whether this has the form of an IPv4 address, but a number of it does not fit in a byte. No resolver knows
+/// such a name.
+fn is_impossible_address(host: &str) -> bool {
+    let numbers: Vec<&str> = host.split('.').collect();
+    let are_digits = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    numbers.len() == 4
+        && numbers.iter().all(are_digits)
+        && numbers
+            .iter()
+            .any(|number| number.parse::<u16>().map_or(true, |number| number > 255))
+}
+
 /// Whether this is a host name or an address (IPv6 without brackets).
 pub(crate) fn is_host(host: &str) -> bool {
-    host.is_ascii() && (host.parse::<Ipv6Addr>().is_ok() || is_host_name(host))
+    host.is_ascii()
+        && !is_impossible_address(host)
+        && (host.parse::<Ipv6Addr>().is_ok() || is_host_name(host))
 }
 
 fn is_host_name(host: &str) -> bool {

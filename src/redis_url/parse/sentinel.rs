@@ -40,10 +40,7 @@ pub(super) fn parse_sentinel(parts: &Parts<'_>, tls: bool) -> Result<Target, Url
         None => decode(segment().unwrap_or_default())?,
     };
     if name.is_empty() {
-        return Err(invalid(
-            "the URL names no primary: after the host, add the name that the Sentinels use for it, as in \
-             redis+sentinel://HOST:26379/NAME",
-        ));
+        return Err(no_name(&hosts, tls));
     }
     let db = match segment() {
         Some(db) => parse_db(db)?,
@@ -64,6 +61,23 @@ pub(super) fn parse_sentinel(parts: &Parts<'_>, tls: bool) -> Result<Target, Url
         }),
         ..Target::new(Address::Tcp { host, port })
     })
+}
+
+/// Returns the error for a URL without the name of the primary.
+fn no_name(hosts: &[(String, u16)], tls: bool) -> UrlError {
+    let list = hosts.first().map(|(host, port)| {
+        let tls = if tls { " --tls" } else { "" };
+        format!("redis-cli -h {host} -p {port}{tls} SENTINEL MASTERS")
+    });
+    UrlError {
+        advice: Some(
+            "add a slash and the primary's name to the URL, after the hosts. The following command lists the primaries \
+             that a Sentinel watches, each with its name"
+                .into(),
+        ),
+        command: list,
+        ..invalid("the URL names no primary: after the hosts, it needs the name that the Sentinels use for it")
+    }
 }
 
 /// The options in which the URLs of Lettuce, Asynq and redis-rs contain the name of the primary.

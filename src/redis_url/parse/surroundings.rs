@@ -3,9 +3,14 @@
 use crate::redis_url::UrlError;
 use crate::redis_url::error::{invalid, invisible, unencoded};
 
+/// Removes blanks, byte order marks and zero-width spaces around a text.
+pub(in crate::redis_url) fn trim(text: &str) -> &str {
+    text.trim_matches(|one: char| one.is_whitespace() || matches!(one, '\u{feff}' | '\u{200b}'))
+}
+
 /// Returns an error if the URL is in quotes, or contains blanks or control characters.
 pub(super) fn check(text: &str) -> Result<(), UrlError> {
-    let trimmed = text.trim();
+    let trimmed = trim(text);
     if trimmed.is_empty() {
         return Err(invalid(
             "the URL is empty; expected redis://HOST:6379/0 (check that the variable that should contain the URL is \

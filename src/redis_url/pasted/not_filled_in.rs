@@ -63,6 +63,12 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
             "replace the placeholder with the host name that your provider or administrator gives for it",
         );
     }
+    if is_missing_value(host) {
+        return error(
+            format!("the host is {host}, which a program writes if the variable for the host has no value"),
+            "set the variable that should contain the host, in the environment of the program that builds the URL",
+        );
+    }
     let parts = [("user name", user), ("password", password)];
     for (what, part) in parts {
         if let Some(form) = Form::of(part) {
@@ -78,6 +84,9 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
             "the password in the URL is only a row of asterisks, which is a placeholder that was not filled in".into(),
             "copy the real password from the place where you keep it, and percent-encode it in the URL",
         );
+    }
+    if let Some(error) = after_host(text, place, host) {
+        return Some(error);
     }
     let (what, part) = parts.into_iter().find(|(_, part)| PLACEHOLDER.is_match(part))?;
     placeholder(what, part)
@@ -112,11 +121,56 @@ fn placeholder(what: &str, part: &str) -> Option<UrlError> {
     )
 }
 
+/// Returns an error if the port, or a part of the path, is a variable or a missing value.
+fn after_host(text: &str, place: &str, host: &str) -> Option<UrlError> {
+    // If there is no host before it, the rest may be a part of a password.
+    if host.is_empty() {
+        return None;
+    }
+    let rest = &place[place.find(host)? + host.len()..];
+    let (port, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let path = path.split('?').next().unwrap_or_default();
+    let path_is = if text.contains("sentinel") {
+        "name of the primary"
+    } else {
+        "database number"
+    };
+    let parts = [("port", port.trim_start_matches(':'))].into_iter();
+    let mut parts = parts.chain(path.split('/').map(|part| (path_is, part)));
+    parts.find_map(|(what, part)| {
+        if let Some(form) = Form::of(part) {
+            return error(not_replaced(what, part, form), form.advice());
+        }
+        if !is_missing_value(part) {
+            return None;
+        }
+        error(
+            format!("the {what} is {part}, which a program writes if a variable has no value"),
+            "set the variable in the environment of the program that builds the URL, or leave this part of the URL \
+             out",
+        )
+    })
+}
+
 fn error(message: String, advice: &str) -> Option<UrlError> {
     Some(UrlError {
         advice: Some(advice.to_owned()),
         ..invalid(message)
     })
+}
+
+/// Whether this is the word that JavaScript, Python, Ruby or Go writes for a value that does not exist.
+pub(crate) fn is_missing_value(text: &str) -> bool {
+    [
+        "undefined",
+        "null",
+        "None",
+        "nil",
+        "NaN",
+        "[object Object]",
+        "<nil>",
+    ]
+    .contains(&text)
 }
 
 /// The syntax of a variable or template.

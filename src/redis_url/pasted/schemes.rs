@@ -5,7 +5,7 @@ use super::super::parse::end_of_authority;
 use super::super::{SCHEMES, SENTINEL_SCHEMES, UrlError, UrlErrorKind};
 use super::{Meaning, is_full_host, typos};
 
-use What::{Link, Product, Redis, Sentinel, Socket, Web};
+use What::{Link, Product, Redis, Reference, Sentinel, Socket, Web};
 
 /// What a scheme that is not one of Redis's schemes stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ enum What {
     Link,
     Web,
     Product(&'static str),
+    /// A reference that a program replaces by a secret.
+    Reference(&'static str),
 }
 
 const OTHERS: &[(&str, What)] = &[
@@ -59,6 +61,19 @@ const OTHERS: &[(&str, What)] = &[
     ("ftp", Product("FTP")),
     ("file", Product("local files")),
     ("s3", Product("Amazon S3")),
+    ("op", Reference("1Password")),
+    ("vault", Reference("HashiCorp Vault")),
+    ("ref+vault", Reference("HashiCorp Vault")),
+    ("bao", Reference("OpenBao")),
+    ("secretsmanager", Reference("AWS Secrets Manager")),
+    ("ref+awssecrets", Reference("AWS Secrets Manager")),
+    ("ssm", Reference("AWS Systems Manager")),
+    ("ref+awsssm", Reference("AWS Systems Manager")),
+    ("sm", Reference("Google Secret Manager")),
+    ("gcp-sm", Reference("Google Secret Manager")),
+    ("akv", Reference("Azure Key Vault")),
+    ("keyvault", Reference("Azure Key Vault")),
+    ("doppler", Reference("Doppler")),
 ];
 
 pub(super) const SERVICE_LINK: &str = "this is a service link, not a Redis URL: Docker and Kubernetes set REDIS_PORT \
@@ -93,7 +108,19 @@ fn is_like_redis(scheme: &str) -> bool {
 }
 
 pub(super) fn read(text: &str) -> Option<Meaning> {
-    if text.to_ascii_lowercase().starts_with("arn:") {
+    let lower = text.to_ascii_lowercase();
+    let is_secret = |service: &&str| matches!(*service, "secretsmanager" | "ssm");
+    if lower.starts_with("arn:") && lower.split(':').nth(2).as_ref().is_some_and(is_secret) {
+        return Some(hopeless(UrlError {
+            advice: Some(
+                "set REDIS_URL to the contents of the secret, with aws secretsmanager get-secret-value or aws ssm \
+                 get-parameter --with-decryption. In ECS, list the ARN under `secrets`, not under `environment`"
+                    .into(),
+            ),
+            ..invalid("this is the ARN of a secret or parameter on AWS, not the URL in it")
+        }));
+    }
+    if lower.starts_with("arn:") {
         return Some(hopeless(UrlError {
             advice: Some(
                 "open the cache or cluster in the AWS console and copy its endpoint (for ElastiCache: the primary \
@@ -101,6 +128,25 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
                     .into(),
             ),
             ..invalid("this is the ARN of an AWS resource, not its endpoint")
+        }));
+    }
+    // These references may have no slashes after the colon. A host may have the same name.
+    if let Some((scheme, rest)) = text.split_once(':')
+        && rest.contains('/')
+        && let Some((_, Reference(product))) = OTHERS
+            .iter()
+            .find(|(known, _)| scheme.eq_ignore_ascii_case(known))
+    {
+        return Some(hopeless(UrlError {
+            advice: Some(
+                "run the application, and this command, with the program that replaces such references, or set \
+                 REDIS_URL to the URL in the secret"
+                    .into(),
+            ),
+            ..error(
+                UrlErrorKind::Scheme,
+                format!("this is a reference to a secret ({product}) that was not replaced by the URL in it"),
+            )
         }));
     }
     let (scheme, rest) = text.split_once("://")?;
@@ -127,6 +173,8 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
             advice: Some(NO_URL_IN_IT.into()),
             ..wrong(&format!("{name}:// is the scheme of {product}, not of Redis"))
         })),
+        // References were recognised above.
+        Some((_, Reference(_))) => Some(Meaning::default()),
         Some((_, Link)) => found(SERVICE_LINK),
         Some((name, Web)) => Some(web(name, rest)),
         Some((_, Socket)) => Some(Meaning {

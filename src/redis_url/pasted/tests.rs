@@ -77,6 +77,36 @@ fn typos_get_the_url_that_was_meant() {
             "redis://:***@cache.example:6379/0",
         ),
         ("redis://10.0.0.1:6379/sessions", "redis://10.0.0.1:6379/0"),
+        ("redis:///cache.example:6379", "redis://cache.example:6379/0"),
+        ("redis;//cache.example:6379", "redis://cache.example:6379/0"),
+        ("rediss:\\\\cache.example:6379", "rediss://cache.example:6379/0"),
+        ("redis://[10.0.0.1]:6380/2", "redis://10.0.0.1:6380/2"),
+        ("redis://[cache-2.example]", "redis://cache-2.example:6379/0"),
+        (
+            "redis://cache\u{3002}example:6379",
+            "redis://cache.example:6379/0",
+        ),
+        (
+            "redis://cache.example\u{ff1a}6380",
+            "redis://cache.example:6380/0",
+        ),
+        (
+            "\u{feff}redis://cache.example:6380/1",
+            "redis://cache.example:6380/1",
+        ),
+        ("redis://cache.example.6380/1", "redis://cache.example:6380/1"),
+        (
+            "redis://:Plover-4417@10.0.0.1.6380",
+            "redis://:***@10.0.0.1:6380/0",
+        ),
+        (
+            "cmVkaXM6Ly9jYWNoZS5leGFtcGxlOjYzNzkvMA==",
+            "redis://cache.example:6379/0",
+        ),
+        (
+            "cmVkaXNzOi8vOlBsb3Zlci00NDE3QGNhY2hlLmV4YW1wbGUK",
+            "rediss://:***@cache.example:6379/0",
+        ),
     ] {
         assert_eq!(suggestion(typed).as_deref(), Some(meant), "{typed}");
     }
@@ -126,6 +156,24 @@ fn a_text_without_a_redis_server_gets_no_url() {
         ("redis://username:plover", UrlErrorKind::Invalid),
         ("redis://:6379", UrlErrorKind::Invalid),
         ("Plover-4417", UrlErrorKind::Invalid),
+        ("redis://cache.example:6379/${REDIS_DB}", UrlErrorKind::Invalid),
+        ("redis://cache.example:6379/$REDIS_DB", UrlErrorKind::Invalid),
+        ("redis://cache.example:${REDIS_PORT}/0", UrlErrorKind::Invalid),
+        ("redis://cache.example:%REDIS_PORT%", UrlErrorKind::Invalid),
+        ("redis+sentinel://cache.example/{{ name }}", UrlErrorKind::Invalid),
+        ("redis://undefined:6379", UrlErrorKind::Invalid),
+        ("redis://:Plover-4417@None:6379/0", UrlErrorKind::Invalid),
+        ("redis://cache.example:undefined/0", UrlErrorKind::Invalid),
+        ("redis://cache.example:6379/None", UrlErrorKind::Invalid),
+        ("redis://10.0.0.256:6379", UrlErrorKind::Invalid),
+        ("redis://cache,example:6379", UrlErrorKind::Invalid),
+        ("/run/secrets/redis_url", UrlErrorKind::Invalid),
+        ("vault:secret/data/shop#REDIS_URL", UrlErrorKind::Scheme),
+        ("op://shop/redis/url", UrlErrorKind::Scheme),
+        (
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/redis-AbCdEf",
+            UrlErrorKind::Invalid,
+        ),
         ("redis://:Plover-4417cache.example:6379/0", UrlErrorKind::Invalid),
         (
             "redis://bob:Plover-4417cache.example:6379/0",
@@ -165,6 +213,31 @@ fn a_text_without_a_redis_server_gets_no_url() {
         let error = parse(text).expect_err(text);
         assert_eq!((error.kind, error.suggestion), (kind, None), "{text}");
     }
+}
+
+#[test]
+fn unusual_names_of_hosts_are_accepted() {
+    for text in [
+        "redis://redis.1:6379",
+        "redis://node.0",
+        "redis://10.0.1",
+        "redis://cache.example.6379:6380",
+        "redis://vault:6379/0",
+        "redis://none-of-these",
+        "redis://null.example/0",
+        "redis://h/0?x=${NAME}",
+    ] {
+        assert!(parse(text).is_ok(), "{text}: {:?}", parse(text));
+    }
+    // These are hosts, not references to secrets.
+    assert_eq!(suggestion("vault:6379").as_deref(), Some("redis://vault:6379/0"));
+}
+
+#[test]
+fn a_sentinel_without_a_name_gets_a_command_that_lists_the_names() {
+    let error = parse("rediss+sentinel://:Plover-4417@s1.example,s2.example").unwrap_err();
+    let command = "redis-cli -h s1.example -p 26379 --tls SENTINEL MASTERS";
+    assert_eq!(error.command.as_deref(), Some(command));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::super::SCHEMES;
 use super::super::error::invalid;
 use super::super::intended::IntendedUrl;
-use super::super::parse::{is_host, is_query_with_at_sign};
+use super::super::parse::{is_host, is_query_with_at_sign, port_after_dot};
 use super::{Meaning, is_full_host, schemes};
 use crate::secret::Secret;
 
@@ -93,12 +93,15 @@ pub(super) fn socket(text: &str) -> Option<IntendedUrl> {
 /// scheme at all.
 fn split_scheme(text: &str) -> (bool, &str, bool) {
     if let Some((scheme, rest)) = text.split_once("://") {
-        return (schemes::says_tls(scheme), rest, true);
+        // In redis:///HOST, there is one slash too many.
+        return (schemes::says_tls(scheme), rest.trim_start_matches('/'), true);
     }
-    // Accept redis:/HOST, redis:HOST and redis//HOST, but not redis:6379, which is a host and its port.
-    let end = text.find([':', '/']).unwrap_or(text.len());
+    // Accept redis:/HOST, redis:HOST, redis//HOST, redis;//HOST and redis:\\HOST, but not redis:6379, which is a
+    // host and its port.
+    const SEPARATORS: [char; 4] = [':', '/', ';', '\\'];
+    let end = text.find(SEPARATORS).unwrap_or(text.len());
     let (scheme, rest) = text.split_at(end);
-    let place = rest.trim_start_matches([':', '/']);
+    let place = rest.trim_start_matches(SEPARATORS);
     let is_port = place.starts_with(|first: char| first.is_ascii_digit())
         && place.chars().all(|c| c.is_ascii_digit() || c == '/');
     if SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) && !place.is_empty() && !is_port {
@@ -228,7 +231,7 @@ pub(super) fn add_option(url: &mut IntendedUrl, name: &str, value: &str) {
     }
 }
 
-/// Replaces dashes with hyphens. Removes invisible characters, and the spaces beside a dot, colon or slash.
+/// Replaces dashes with hyphens, and the wide characters of East Asian input methods with ASCII. Removes invisible characters, and the spaces beside a dot, colon or slash.
 /// Other spaces are kept, because they separate words.
 pub(super) fn to_typed_characters(place: &str) -> String {
     let mut typed = String::with_capacity(place.len());
@@ -245,6 +248,11 @@ pub(super) fn to_typed_characters(place: &str) -> String {
                 spaces = false;
                 typed.push(match other {
                     '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+                    '\u{3002}' | '\u{ff61}' => '.',
+                    // The wide forms of ASCII characters are in the same order.
+                    wide @ '\u{ff01}'..='\u{ff5e}' => {
+                        char::from_u32(u32::from(wide) - 0xff01 + u32::from('!')).unwrap_or(wide)
+                    }
                     other => other,
                 });
             }
@@ -257,9 +265,10 @@ pub(super) fn to_typed_characters(place: &str) -> String {
 fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
     let end = place.find(['/', '?', '#']).unwrap_or(place.len());
     let (authority, path) = place.split_at(end);
-    // If all of several parts are hosts, use the first one.
+    // If all of several parts are hosts, use the first one. In `cache,example:6379`, the comma may stand for a dot.
     if let Some((first, others)) = authority.split_once([',', ';']) {
-        let are_hosts = others.split([',', ';']).all(|other| split_host(other).is_some());
+        let has_port_or_dot = first.contains([':', '.']);
+        let are_hosts = has_port_or_dot && others.split([',', ';']).all(|other| split_host(other).is_some());
         return split_host(first)
             .filter(|_| are_hosts)
             .map(|(host, port, _)| (host, port, path));
@@ -267,9 +276,21 @@ fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
     if let Some((address, port)) = ipv6_with_port(authority) {
         return Some((address, Some(port), path));
     }
+    // Only an IPv6 address must be in brackets.
+    if let Some((inside, after)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+        && is_full_host(inside)
+        && inside.parse::<Ipv6Addr>().is_err()
+    {
+        let without_brackets = format!("{inside}{after}");
+        let (host, port, _) = split_host(&without_brackets)?;
+        return Some((host, port, path));
+    }
     let bare = authority.trim_matches(['[', ']']);
     if bare.parse::<Ipv6Addr>().is_ok() {
         return Some((bare.to_owned(), None, path));
+    }
+    if let Some((host, port)) = port_after_dot(authority) {
+        return Some((host.to_owned(), Some(port), path));
     }
     let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
     // In HOST:PORT:PORT, the first port is used. Any other text after the port may be a password.
