@@ -41,6 +41,7 @@ pub(super) fn ping(target: &Target, trust: &Trust, options: &str) -> String {
     });
     let (scheme, db) = (scheme(target), target.db);
     let url = match &target.address {
+        _ if target.sentinels.is_some() => target.without_password(),
         Address::Tcp { host, port } => format!("{scheme}://{login}{}/{db}", host_and_port(host, *port)),
         Address::Unix(path) => {
             let path = path.to_string_lossy();
@@ -90,6 +91,16 @@ pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> 
             )
         }
     }
+}
+
+/// Returns a command line for an administrator that changes an existing user. Without the check, ACL SETUSER
+/// would create the user.
+pub(super) fn change_user(target: &Target, trust: &Trust, user: &str, rules: &str) -> String {
+    let cli = format!("redis-cli{}", address_options(target, trust));
+    format!(
+        "(REDISCLI_AUTH=$({READ_PASSWORD}); export REDISCLI_AUTH; if {cli} ACL GETUSER {user} | grep -q flags; then \
+         {cli} ACL SETUSER {user} {rules}; else echo 'nothing changed, because there is no such user' >&2; fi)"
+    )
 }
 
 /// Returns the redis-cli options that select the server. Empty if the host is unknown.

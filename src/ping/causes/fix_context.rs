@@ -21,6 +21,8 @@ use crate::redis_url::{Address, Target, Trust};
 pub(crate) struct FixContext<'a> {
     /// The target that the observations are about.
     pub(super) target: &'a Target,
+    /// The target in the URL, which may contain Sentinels.
+    given: &'a Target,
     pub(super) seen: &'a Observations,
     /// The error reply that shows the cause.
     pub(super) reply: Option<&'a str>,
@@ -46,6 +48,7 @@ impl<'a> FixContext<'a> {
     pub(crate) fn of(target: &'a Target, seen: &'a Observations) -> Self {
         Self {
             target: seen.target(target),
+            given: target,
             seen,
             reply: None,
         }
@@ -74,6 +77,14 @@ impl<'a> FixContext<'a> {
         }
     }
 
+    /// Returns where to look for the server's process.
+    pub(super) fn on_server(&self) -> String {
+        match &self.target.address {
+            Address::Unix(_) => "on this host".to_owned(),
+            Address::Tcp { .. } => format!("on {}", self.numeric_host()),
+        }
+    }
+
     /// Returns the server's address, for programs that do not resolve names. If no address is known, returns
     /// the host name.
     pub(super) fn numeric_host(&self) -> String {
@@ -93,7 +104,21 @@ impl<'a> FixContext<'a> {
 
     /// Returns a `sessiontut ping` command with these options.
     pub(super) fn ping(&self, options: &str) -> String {
-        commands::ping(self.target, self.trust(), options)
+        commands::ping(self.url(), self.trust(), options)
+    }
+
+    /// Like [`Self::ping`], for the URL that was given, even if it contains Sentinels.
+    pub(super) fn ping_given(&self, options: &str) -> String {
+        commands::ping(self.given, self.trust(), options)
+    }
+
+    /// Returns the target for commands of this program. If no Sentinel has reported the primary, it is the URL
+    /// with the Sentinels, because a Sentinel alone is not a Redis server.
+    fn url(&self) -> &'a Target {
+        match &self.seen.followed {
+            Some(_) if self.seen.primary().is_none() => self.given,
+            _ => self.target,
+        }
     }
 
     /// Like [`Self::ping`], for another target.
@@ -103,8 +128,30 @@ impl<'a> FixContext<'a> {
 
     /// Like [`Self::ping`], for the target with a change.
     pub(super) fn ping_to(&self, change: impl FnOnce(&mut Target)) -> String {
-        let mut target = self.target.clone();
+        let mut target = self.url().clone();
         change(&mut target);
+        commands::ping(&target, self.trust(), "")
+    }
+
+    /// Like [`Self::ping`], without the password.
+    pub(super) fn ping_without_password(&self, options: &str) -> String {
+        let mut target = self.url().clone();
+        target.password = None;
+        commands::ping(&target, self.trust(), options)
+    }
+
+    /// Like [`Self::ping`], without `--tls-name`.
+    pub(super) fn ping_without_tls_name(&self) -> String {
+        let trust = Trust {
+            tls_name: None,
+            ..self.trust().clone()
+        };
+        commands::ping(self.url(), &trust, "")
+    }
+
+    /// Like [`Self::ping`], for the host and port that were asked as a Sentinel, as those of a Redis server.
+    pub(super) fn ping_as_redis(&self) -> String {
+        let target = self.given.of_primary(self.host(), self.port());
         commands::ping(&target, self.trust(), "")
     }
 
@@ -121,6 +168,11 @@ impl<'a> FixContext<'a> {
     /// Returns a redis-cli command for an administrator, who logs in as another user.
     pub(super) fn admin_cli(&self, commands: &[String]) -> String {
         commands::admin_cli(self.target, self.trust(), commands)
+    }
+
+    /// Returns a command for an administrator that changes a user, but does not create one.
+    pub(super) fn change_user(&self, user: &str, rules: &str) -> String {
+        commands::change_user(self.target, self.trust(), user, rules)
     }
 
     /// Returns the TLS options of this run.

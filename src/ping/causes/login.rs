@@ -4,7 +4,7 @@ use super::commands::{ADMIN_LOGIN, shell_quoted, url_with_login};
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
 use crate::ping::permissions::{Access, KEY_PATTERN};
-use crate::ping::verdict::is_iam_token;
+use crate::ping::verdict::{SuspiciousForm, is_iam_token, suspicious_form};
 use crate::redis_url::{Target, UrlWarning, invisible};
 use crate::secret::Secret;
 
@@ -61,7 +61,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     if is_iam_token(password) {
         return rejected_token();
     }
-    let blank = blank_at_end(target, password);
+    let form = blank_at_end(target, password).or_else(|| written_wrongly(password));
     let enter = advise(
         "password",
         "try the password again: the following command asks for it. Enter it without percent-encoding. If the login \
@@ -84,16 +84,53 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     )
     .command(at.admin_cli(&[format!("ACL GETUSER {user}")]));
     if target.user.is_none() {
-        return enter.and_all(check).after(blank);
+        return enter
+            .and(
+                "user",
+                "if the password belongs to an ACL user, put that user's name before the colon in the URL: without a \
+                 name, Redis compares the password with that of the default user",
+            )
+            .and_all(check)
+            .after(form);
     }
     let enable = at.provider().is_none().then(|| {
         advise(
             "user",
             "as an administrator, enable the user if its flags contain \"off\"",
         )
-        .command(at.admin_cli(&[format!("ACL SETUSER {user} on")]))
+        .command(at.change_user(&user, "on"))
     });
-    check.and_all(enable).and_all(enter).after(blank)
+    let without_name = (target.user.as_deref() != Some("default")).then(|| {
+        advise(
+            "user",
+            "if the password is that of the default user (requirepass), remove the user name from the \
+             URL: with another user's name, the login fails even if the password is right",
+        )
+        .try_command(at.ping_to(|target| target.user = None))
+    });
+    check
+        .and_all(without_name)
+        .and_all(enable)
+        .and_all(enter)
+        .after(form)
+}
+
+/// Returns a fix for a password whose form shows what is wrong with it.
+fn written_wrongly(password: &str) -> Option<Fixes> {
+    let text = match suspicious_form(password)? {
+        SuspiciousForm::Quoted => {
+            "remove the quotes around the password, unless they belong to it: a shell removes quotes, but docker \
+             --env-file and Kubernetes keep them"
+        }
+        SuspiciousForm::Missing => {
+            "set the variable that should contain the password: JavaScript, Python and other languages write such a \
+             word if a variable has no value"
+        }
+        SuspiciousForm::Base64 => {
+            "decode the password (base64 -d): kubectl get secret -o yaml, for example, shows secrets in base64"
+        }
+    };
+    Some(advise("password", text))
 }
 
 /// Fixes for an IAM token that is not accepted.

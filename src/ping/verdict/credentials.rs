@@ -2,13 +2,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use time::{Date, Month};
 
 use super::finding::age;
 use crate::aws::{EndpointName, Name};
 use crate::clock::utc_minute;
 use crate::redis_url::provider::{self, EndpointKind};
-use crate::redis_url::{Target, invisible};
+use crate::redis_url::{Target, invisible, is_missing_value};
 use crate::sanitize;
 
 /// Describes where the password comes from, and anything suspicious about it.
@@ -28,11 +30,58 @@ pub(super) fn facts(target: &Target) -> Vec<String> {
         .into_iter()
         .chain(blank_at("begins with", password_text.chars().next()))
         .chain(
+            suspicious_form(password_text)
+                .map(|form| format!("the password in {source} {}", form.describe())),
+        )
+        .chain(
             IamToken::read(password.reveal())
                 .into_iter()
                 .flat_map(|token| token.facts(target, SystemTime::now())),
         )
         .collect()
+}
+
+/// A form of a password which shows that it is probably not the password itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ping) enum SuspiciousForm {
+    /// The password is between quotes.
+    Quoted,
+    /// The password is a word that stands for a value that does not exist.
+    Missing,
+    /// The password is base64 of a text.
+    Base64,
+}
+
+impl SuspiciousForm {
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Quoted => "is in quotes",
+            Self::Missing => "is a word that programs write for a value that does not exist",
+            Self::Base64 => "looks like base64, and contains a readable text if it is decoded",
+        }
+    }
+}
+
+/// Returns the form of the password, if it is suspicious.
+pub(in crate::ping) fn suspicious_form(password: &str) -> Option<SuspiciousForm> {
+    /// The shortest text that is recognised. Shorter passwords may look like base64 by chance.
+    const SHORTEST: usize = 8;
+    let is_in = |quote: char| {
+        let inner = password
+            .strip_prefix(quote)
+            .and_then(|rest| rest.strip_suffix(quote));
+        inner.is_some_and(|inner| !inner.is_empty())
+    };
+    if ['"', '\'', '`'].into_iter().any(is_in) {
+        return Some(SuspiciousForm::Quoted);
+    }
+    if is_missing_value(password) {
+        return Some(SuspiciousForm::Missing);
+    }
+    let decoded = BASE64_STANDARD.decode(password).ok()?;
+    let text = decoded.strip_suffix(b"\n").unwrap_or(&decoded);
+    let is_text = text.len() >= SHORTEST && text.iter().all(u8::is_ascii_graphic);
+    is_text.then_some(SuspiciousForm::Base64)
 }
 
 /// Whether the password is an IAM token, which normally contains percent-encoding.
@@ -310,6 +359,34 @@ mod tests {
                 "{host}: {reasons}"
             );
             assert!(reasons.contains(expected), "{expected}: {reasons}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_suspicious_form_is_recognised() {
+        for (password, expected) in [
+            ("\"Plover-4417\"", Some(SuspiciousForm::Quoted)),
+            ("'Plover-4417'", Some(SuspiciousForm::Quoted)),
+            ("undefined", Some(SuspiciousForm::Missing)),
+            ("None", Some(SuspiciousForm::Missing)),
+            ("UGxvdmVyLTQ0MTc=", Some(SuspiciousForm::Base64)),
+            ("UGxvdmVyLTQ0MTcK", Some(SuspiciousForm::Base64)),
+            ("Plover-4417", None),
+            ("\"Plover", None),
+            ("\"\"", None),
+            ("Xk3v9TqLr2Pz8WnB", None),
+            ("password", None),
+        ] {
+            assert_eq!(suspicious_form(password), expected, "{password}");
+            let facts = facts(&Target {
+                password: Some(crate::secret::Secret::new(password)),
+                ..Target::parse("redis://h").unwrap()
+            });
+            assert_eq!(
+                facts.len(),
+                usize::from(expected.is_some()),
+                "{password}: {facts:?}"
+            );
         }
     }
 

@@ -29,7 +29,7 @@ use super::this_host::LocalListener;
 use crate::redis_url::{Target, UrlError, UrlErrorKind};
 use crate::sanitize;
 
-pub(in crate::ping) use credentials::is_iam_token;
+pub(in crate::ping) use credentials::{SuspiciousForm, is_iam_token, suspicious_form};
 pub use finding::Verdict;
 pub(in crate::ping) use finding::seconds;
 pub(crate) use finding::{Certainty, Finding};
@@ -39,9 +39,9 @@ pub(in crate::ping) use tcp::{is_from_here, listener_of_the_connection};
 
 /// Returns the cause that explains the observations, or none if Redis works, and the warnings.
 #[must_use]
-pub fn judge(target: &Target, seen: &Observations) -> Verdict {
-    let target = seen.target(target);
-    let context = FixContext::of(target, seen);
+pub fn judge(given: &Target, seen: &Observations) -> Verdict {
+    let target = seen.target(given);
+    let context = FixContext::of(given, seen);
     let finding = tcp::judge_open_files(seen)
         .or_else(|| sentinel::judge(seen))
         .or_else(|| dns::judge(target, seen))

@@ -41,6 +41,11 @@ pub(super) fn auth_failed() -> Vec<Situation> {
             login("-WRONGPASS invalid pair"),
         ),
         seen(
+            "a password in quotes",
+            "redis://:%22Plover-4417%22@10.0.3.17",
+            login("-WRONGPASS invalid pair"),
+        ),
+        seen(
             "before Redis 6",
             IP_WITH_LOGIN,
             login("-ERR wrong number of arguments for 'auth' command"),
