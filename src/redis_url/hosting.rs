@@ -13,6 +13,8 @@ pub(crate) struct Hosting {
     pub reach: Reach,
     /// Whether the name shows that the server runs on AWS.
     pub is_aws: bool,
+    /// Whether such a name belongs to something other than a Redis server.
+    pub is_other_service: bool,
     /// The TLS port of all these servers. `None` if they have no TLS port, or if it differs between servers.
     pub tls_port: Option<u16>,
     /// The fix for the most common mistake when connecting to such a server.
@@ -85,8 +87,14 @@ const PUBLIC: Hosting = Hosting {
     service: "",
     reach: Reach::Public,
     is_aws: false,
+    is_other_service: false,
     tls_port: None,
     check: "",
+};
+const OTHER_AWS_SERVICE: Hosting = Hosting {
+    is_aws: true,
+    is_other_service: true,
+    ..PUBLIC
 };
 const PRIVATE: Hosting = Hosting {
     reach: Reach::PrivateNetwork,
@@ -157,6 +165,40 @@ const ALL: &[Hosting] = &[
         check: "for Heroku Key-Value Store, copy the URL again (heroku config:get REDIS_URL): Heroku changes the \
                 host, port and password from time to time, and requires TLS with a self-signed certificate",
         ..PUBLIC
+    },
+    // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ConnectToInstance.html and
+    // https://docs.aws.amazon.com/documentdb/latest/developerguide/endpoints.html
+    Hosting {
+        names: &[
+            "*.rds.amazonaws.com",
+            "*.rds.amazonaws.com.cn",
+            "*.docdb.amazonaws.com",
+        ],
+        service: "Amazon RDS or DocumentDB",
+        check: "use the endpoint of the cache in the URL: the name belongs to a database of Amazon RDS or DocumentDB, not \
+                to a Redis server",
+        ..OTHER_AWS_SERVICE
+    },
+    // https://docs.aws.amazon.com/opensearch-service/latest/developerguide/createupdatedomains.html
+    Hosting {
+        names: &["*.es.amazonaws.com", "*.aoss.amazonaws.com", "*.aos.*.on.aws"],
+        service: "Amazon OpenSearch Service",
+        check: "use the endpoint of the cache in the URL: the name belongs to Amazon OpenSearch Service, not to a Redis \
+                server",
+        ..OTHER_AWS_SERVICE
+    },
+    // https://docs.aws.amazon.com/elasticloadbalancing/latest/network/network-load-balancers.html
+    Hosting {
+        names: &[
+            "*.elb.amazonaws.com",
+            "*.elb.*.amazonaws.com",
+            "*.elb.amazonaws.com.cn",
+        ],
+        service: "Elastic Load Balancing on AWS",
+        check: "use the endpoint of the cache in the URL: the name belongs to a load balancer. If the load balancer is \
+                meant to lead to Redis, check its listener for this port, the health of its targets, and its security \
+                groups",
+        ..OTHER_AWS_SERVICE
     },
     // https://docs.aws.amazon.com/memorydb/latest/devguide/endpoints.html
     Hosting {
@@ -310,6 +352,18 @@ mod tests {
             (
                 "shop-x1y2z3.public.serverless.euc1.cache.amazonaws.com",
                 "Amazon ElastiCache (public endpoint)",
+            ),
+            (
+                "shop.c9akciq32rgh.eu-west-1.rds.amazonaws.com",
+                "Amazon RDS or DocumentDB",
+            ),
+            (
+                "vpc-logs-abcdef.eu-west-1.es.amazonaws.com",
+                "Amazon OpenSearch Service",
+            ),
+            (
+                "shop-0123.elb.eu-west-1.amazonaws.com",
+                "Elastic Load Balancing on AWS",
             ),
             ("Shop.Redis.Cache.Windows.Net.", "Azure Cache for Redis"),
             ("shop.westeurope.redis.azure.net", "Azure Managed Redis"),

@@ -5,6 +5,7 @@ use super::commands::shell_quoted;
 use super::fix::{Fix, Fixes, advise};
 use super::fix_context::FixContext;
 use crate::ping::observation::{DialResult, Lookup, NameAnswer, NameServer};
+use crate::redis_url::hosting::Reach;
 
 pub(super) fn not_found(at: &FixContext) -> Fixes {
     let fixes = match alias_end(at) {
@@ -29,6 +30,21 @@ pub(super) fn no_address(at: &FixContext) -> Fixes {
             "family",
             "remove -4 or -6: all addresses belong to the other family",
         );
+    }
+    let empty = at.name_servers().iter().find_map(|server| match &server.answer {
+        NameAnswer::EmptyAlias(end) => Some(end),
+        _ => None,
+    });
+    if let Some(end) = empty {
+        return advise(
+            "alias",
+            format!(
+                "follow the aliases (CNAME records) from {} to {end}, and correct the one that leads to a name without an \
+                 address, or back to a name before it",
+                shell_quoted(at.host())
+            ),
+        )
+        .after(private_name(at));
     }
     private_zone(at, spelling(at))
         .and(
@@ -167,6 +183,33 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
     }
 }
 
+/// Returns a fix if a search domain was appended to a full name, which then has the address of another host.
+pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
+    let completed = at.seen.dns.as_ref()?.completed.as_ref()?;
+    let (host, port) = (at.host(), at.port());
+    // Names of services in Kubernetes contain dots, and need a search domain.
+    let is_container = at
+        .hosting()
+        .is_some_and(|hosting| hosting.reach == Reach::Containers);
+    let is_full = host.contains('.') && !host.ends_with('.');
+    (is_full && !is_container).then(|| {
+        let fixes = advise(
+            "search",
+            format!(
+                "if {} is not the server that you mean, write {host}. in the URL, with a dot at the end, so that no search \
+                 domain is appended (line {} of /etc/resolv.conf)",
+                completed.name, completed.search.number
+            ),
+        );
+        // Some TLS libraries do not accept a name with a dot at its end.
+        if at.target.tls {
+            fixes
+        } else {
+            fixes.try_command(at.ping_at(&format!("{host}."), port))
+        }
+    })
+}
+
 /// Fixes for a name with several addresses, of which at least one did not accept a connection. A single lost
 /// packet can give the same impression.
 pub(super) fn partial(at: &FixContext) -> Fixes {
@@ -290,7 +333,10 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
     let is_unknown = |server: &NameServer| {
         matches!(
             server.answer,
-            NameAnswer::NotFound | NameAnswer::NoAddress | NameAnswer::DanglingAlias(_)
+            NameAnswer::NotFound
+                | NameAnswer::NoAddress
+                | NameAnswer::EmptyAlias(_)
+                | NameAnswer::DanglingAlias(_)
         )
     };
     if at.name_servers().iter().any(is_unknown) {

@@ -84,6 +84,8 @@ pub enum NameAnswer {
     Addresses(Vec<IpAddr>),
     /// The name exists but has no address.
     NoAddress,
+    /// The name is an alias (CNAME) of this name, and the response contains no address of it.
+    EmptyAlias(String),
     /// The name does not exist (NXDOMAIN).
     NotFound,
     /// The name is an alias (CNAME) of this name, which does not exist.

@@ -61,6 +61,18 @@ impl Dial {
     pub fn is_connected(&self) -> bool {
         self.result == DialResult::Connected
     }
+
+    /// Whether this is an IPv6 address.
+    pub fn is_ipv6(&self) -> bool {
+        self.to.ip().is_some_and(|address| address.is_ipv6())
+    }
+
+    /// Whether the attempt failed because a link-local address has no zone (RFC 4007, 11).
+    pub fn lacks_zone(&self) -> bool {
+        let is_unscoped = matches!(self.to.ip(), Some(SocketAddr::V6(address))
+            if address.ip().is_unicast_link_local() && address.scope_id() == 0);
+        self.result == DialResult::Discarded && is_unscoped
+    }
 }
 
 /// The destination of a connection attempt.
@@ -116,6 +128,9 @@ pub enum DialResult {
     TooManyFiles,
     /// This host has no free local port for the address (EADDRNOTAVAIL).
     NoLocalPort,
+    /// This host discards packets to the address (EINVAL): because of a blackhole route, or because a link-local
+    /// address has no zone.
+    Discarded,
     /// Any other error. Contains the system's message.
     Other(String),
 }
@@ -133,7 +148,7 @@ impl DialResult {
             Self::Timeout { .. } => "timeout",
             Self::TooManyFiles => "too-many-files",
             Self::NoLocalPort => "no-local-port",
-            Self::Other(_) => "error",
+            Self::Discarded | Self::Other(_) => "error",
         }
     }
 }

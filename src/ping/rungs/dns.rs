@@ -271,7 +271,7 @@ async fn query_candidates(
             NameAnswer::NotFound => {}
             dangling @ NameAnswer::DanglingAlias(_) => result = dangling,
             found @ NameAnswer::Addresses(_) => return (found, silent_about),
-            NameAnswer::NoAddress => result = NameAnswer::NoAddress,
+            empty @ (NameAnswer::NoAddress | NameAnswer::EmptyAlias(_)) => result = empty,
             other => {
                 // If the name with a search domain is refused, this says nothing about the full name.
                 if index < plausible && matches!(result, NameAnswer::NotFound | NameAnswer::DanglingAlias(_))

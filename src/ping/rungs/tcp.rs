@@ -263,6 +263,7 @@ fn local_failure(error: &io::Error) -> DialResult {
         Kind::NetworkUnreachable | Kind::AddrNotAvailable => DialResult::NoRoute,
         Kind::HostUnreachable => DialResult::Unreachable(ErrorSource::ThisHost(errno_text(error))),
         Kind::TimedOut => DialResult::Timeout { syns: None },
+        Kind::InvalidInput => DialResult::Discarded,
         _ if is_missing_family(error) => DialResult::NoRoute,
         _ => DialResult::Other(errno_text(error)),
     }

@@ -39,11 +39,18 @@ fn without_address(host: &str, lookup: &Lookup) -> Finding {
         NameAnswer::DanglingAlias(end) => Some(end),
         _ => None,
     });
+    let empty_alias = lookup.servers.iter().find_map(|server| match &server.answer {
+        NameAnswer::EmptyAlias(end) => Some(end),
+        _ => None,
+    });
     let is_known = any(|answer| matches!(answer, NameAnswer::Addresses(_)));
     let is_unknown = any(|answer| {
         matches!(
             answer,
-            NameAnswer::NoAddress | NameAnswer::NotFound | NameAnswer::DanglingAlias(_)
+            NameAnswer::NoAddress
+                | NameAnswer::EmptyAlias(_)
+                | NameAnswer::NotFound
+                | NameAnswer::DanglingAlias(_)
         )
     });
     if is_known && is_unknown {
@@ -51,6 +58,14 @@ fn without_address(host: &str, lookup: &Lookup) -> Finding {
         Finding::likely(Cause::DnsNotFound).summary(format!(
             "this system's name servers disagree about {host}: some report that the name does not exist"
         ))
+    } else if let Some(end) = empty_alias {
+        Finding::proved(Cause::DnsNoAddress).summary(
+            if end.eq_ignore_ascii_case(host.trim_end_matches('.')) {
+                format!("{host} is an alias (CNAME) that leads back to itself")
+            } else {
+                format!("{host} is an alias (CNAME) of {end}, but no address of {end} was found")
+            },
+        )
     } else if any(|answer| *answer == NameAnswer::NoAddress) {
         Finding::proved(Cause::DnsNoAddress).summary(format!("{host} exists but has no A or AAAA record"))
     } else if let Some(end) = alias {
@@ -197,6 +212,9 @@ fn describe_servers(servers: &[NameServer]) -> impl Iterator<Item = String> {
         let answer = match &server.answer {
             NameAnswer::Addresses(addresses) => format!("returns {}", join(addresses)),
             NameAnswer::NoAddress => "reports that the name exists without an A or AAAA record".into(),
+            NameAnswer::EmptyAlias(end) => {
+                format!("reports an alias (CNAME) of {end}, without an A or AAAA record")
+            }
             NameAnswer::NotFound => "reports that the name does not exist (NXDOMAIN)".into(),
             NameAnswer::DanglingAlias(end) => {
                 format!("reports an alias (CNAME) of {end}, which does not exist (NXDOMAIN)")

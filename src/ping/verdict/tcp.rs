@@ -51,6 +51,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     Some(
         judge_dial(dial, seen)
             .facts(seen.tcp.dials.iter().map(describe))
+            .facts(only_ipv6(target, seen))
             .facts(unreachable_network(seen, dial))
             .facts(misleading_name(target, seen, &dial.to))
             .facts(other_port(target, seen))
@@ -61,6 +62,17 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     )
 }
 
+/// Returns a note if a name has only IPv6 addresses, and this host has no route to them.
+fn only_ipv6(target: &Target, seen: &Observations) -> Option<String> {
+    let is_one = |dial: &Dial| dial.is_ipv6() && dial.result == DialResult::NoRoute;
+    let host = target.host().filter(|_| seen.dns.is_some())?;
+    seen.tcp
+        .dials
+        .iter()
+        .all(is_one)
+        .then(|| format!("{host} has only IPv6 addresses, and this host has no IPv6 route to them"))
+}
+
 /// Returns the rank of an attempt, for addresses that fail in different ways: refused comes first, then
 /// prohibited, unreachable and timeout.
 fn rank(dial: &Dial) -> u8 {
@@ -69,7 +81,10 @@ fn rank(dial: &Dial) -> u8 {
         DialResult::Connected | DialResult::TooManyFiles | DialResult::NoLocalPort => 0,
         DialResult::Refused | DialResult::NoSocket(_) => 1,
         DialResult::Prohibited(_) => 2,
-        DialResult::Unreachable(_) | DialResult::NoNeighbour | DialResult::Other(_) => 3,
+        DialResult::Unreachable(_)
+        | DialResult::NoNeighbour
+        | DialResult::Discarded
+        | DialResult::Other(_) => 3,
         DialResult::Timeout { .. } => 4,
         // That there is no route for one address family says nothing about the other.
         DialResult::NoRoute => 5,
@@ -99,6 +114,14 @@ fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
         DialResult::Prohibited(ErrorSource::Icmp(_)) => (
             Cause::TcpProhibited,
             format!("a firewall rejects connections to {to}"),
+        ),
+        DialResult::Discarded if dial.lacks_zone() => (
+            Cause::TcpUnreachable,
+            format!("{to} is a link-local address, which needs the name of an interface"),
+        ),
+        DialResult::Discarded => (
+            Cause::TcpUnreachable,
+            format!("this host discards packets to {to}, probably because of a blackhole route"),
         ),
         DialResult::Unreachable(_) | DialResult::Other(_) => {
             (Cause::TcpUnreachable, format!("{to} is unreachable"))

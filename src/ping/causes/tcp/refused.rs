@@ -1,6 +1,7 @@
 //! Fixes for connections that are refused.
 
 use super::{container_network, listeners, local_firewall, port_typo, provider_check, provider_port};
+use crate::ping::causes::dns;
 use crate::ping::causes::fix::{Fixes, advise};
 use crate::ping::causes::fix_context::FixContext;
 use crate::ping::observation::{Dial, DialResult};
@@ -25,7 +26,10 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
             // The refusal shows that the server's network can be reached.
             .after(provider_check(at).filter(|_| !at.hosting().is_some_and(Hosting::is_private)))
     };
-    fixes.after(port_typo(at)).after(provider_port(at))
+    fixes
+        .after(port_typo(at))
+        .after(provider_port(at))
+        .after(dns::search_domain(at))
 }
 
 /// Fixes for a server on this host. Commands show what is listening there. They do not start a server,
@@ -82,6 +86,21 @@ fn refused_here(at: &FixContext) -> Fixes {
 
 fn refused_elsewhere(at: &FixContext) -> Fixes {
     let port = at.port();
+    if let Some(primary) = at.seen.primary() {
+        return advise(
+            "primary",
+            format!(
+                "check whether Redis is running on {primary}. If it has failed, wait until the Sentinels have promoted a \
+                 replica (after down-after-milliseconds), then ask again"
+            ),
+        )
+        .command(at.ping_given("--wait 120 "))
+        .and(
+            "announce",
+            "if Redis is running there, the Sentinel may report an address that is not reachable from here: configure \
+             an address that clients can reach (replica-announce-ip, sentinel announce-ip)",
+        );
+    }
     advise(
         "server",
         format!(

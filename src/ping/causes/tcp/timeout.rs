@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::{container_network, listeners, local_firewall, port_typo, provider_check, provider_port, route};
 use crate::ping::causes::commands::shell_quoted;
+use crate::ping::causes::dns;
 use crate::ping::causes::fix::{Fixes, advise};
 use crate::ping::causes::fix_context::FixContext;
 use crate::ping::observation::Dial;
@@ -27,7 +28,10 @@ pub(in crate::ping::causes) fn timeout(at: &FixContext) -> Fixes {
     } else {
         timeout_elsewhere(at)
     };
-    fixes.after(port_typo(at)).after(provider_port(at))
+    fixes
+        .after(port_typo(at))
+        .after(provider_port(at))
+        .after(dns::search_domain(at))
 }
 
 /// Fixes if there is no sign of AWS. Every explanation is then possible.
@@ -94,6 +98,9 @@ fn other_port_works(at: &FixContext) -> bool {
 }
 
 fn timeout_at_aws(at: &FixContext) -> Fixes {
+    if let Some(other) = at.hosting().filter(|hosting| hosting.is_other_service) {
+        return advise("provider", other.check).and_all(route(at, "check the route that packets take"));
+    }
     if at.target.host().is_some_and(provider::is_public_serverless) {
         let text = format!(
             "check that this host may open connections to the internet on TCP port {}: a public endpoint of a serverless cache \

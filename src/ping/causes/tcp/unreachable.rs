@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{local_firewall, provider_check, route};
 use crate::ping::causes::commands::{endpoint, shell_quoted};
+use crate::ping::causes::dns;
 use crate::ping::causes::fix::{Fixes, advise};
 use crate::ping::causes::fix_context::FixContext;
 use crate::ping::observation::{Dial, DialResult, ErrorSource};
@@ -22,13 +23,42 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         )
         .command(format!("ip neigh show {}", at.numeric_host()))
     });
-    let is_routeless = |dial: &Dial| dial.result == DialResult::NoRoute;
-    let fixes = if at.seen.tcp.dials.iter().all(is_routeless) {
+    let all = |is_one: fn(&Dial) -> bool| at.seen.tcp.dials.iter().all(is_one);
+    let fixes = if all(Dial::lacks_zone) {
+        advise(
+            "zone",
+            "in the URL, add the interface that leads to the host, as in [fe80::1%25eth0], or use another address of the \
+             host. List this host's interfaces",
+        )
+        .command("ip -br link")
+    } else if all(|dial| dial.result == DialResult::Discarded) {
+        advise(
+            "route",
+            "list the blackhole routes of this host, and find out which program added the one that contains the address",
+        )
+        .command("ip route show table all type blackhole; ip -6 route show table all type blackhole")
+    } else if all(|dial| dial.result == DialResult::NoRoute && dial.is_ipv6()) {
+        advise(
+            "address",
+            "use an IPv4 address of the server, or give its name an A record: this host cannot reach the IPv6 address",
+        )
+        .and(
+            "route",
+            "or connect this host with IPv6: check its addresses and routes, and whether IPv6 is disabled \
+             (net.ipv6.conf.all.disable_ipv6)",
+        )
+        .command("ip -6 -br addr; ip -6 route; sysctl net.ipv6.conf.all.disable_ipv6")
+    } else if all(|dial| dial.result == DialResult::NoRoute) {
+        let command = if at.seen.tcp.dials.iter().any(Dial::is_ipv6) {
+            "ip -br addr; ip route; ip -6 route"
+        } else {
+            "ip -br addr; ip route"
+        };
         advise(
             "route",
             "check this host's addresses and routes: an interface, a VPN or the default route is missing",
         )
-        .command("ip -br addr; ip route")
+        .command(command)
     } else {
         route(at, "check the route that packets take").and(
             "address",
@@ -52,6 +82,7 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         .after(beyond)
         .after(neighbour)
         .after(provider_check(at).filter(|_| !at.is_aws()))
+        .after(dns::search_domain(at))
 }
 
 pub(in crate::ping::causes) fn prohibited(at: &FixContext) -> Fixes {

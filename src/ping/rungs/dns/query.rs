@@ -77,13 +77,14 @@ fn merge(v4: NameAnswer, v6: NameAnswer) -> NameAnswer {
         // A name that does not exist has no records of any type (RFC 8020).
         (missing @ (Answer::NotFound | Answer::DanglingAlias(_)), other)
         | (other, missing @ (Answer::NotFound | Answer::DanglingAlias(_))) => {
-            if other == Answer::NoAddress {
+            if matches!(other, Answer::NoAddress | Answer::EmptyAlias(_)) {
                 other
             } else {
                 missing
             }
         }
-        (Answer::NoAddress, other) | (other, Answer::NoAddress) => other,
+        (Answer::NoAddress | Answer::EmptyAlias(_), other)
+        | (other, Answer::NoAddress | Answer::EmptyAlias(_)) => other,
         (refused @ Answer::Refused(_), _) | (_, refused @ Answer::Refused(_)) => refused,
         (first, _) => first,
     }
@@ -200,7 +201,9 @@ fn read(answer: &Message) -> NameAnswer {
         })
         .collect();
     match answer.metadata.response_code {
-        ResponseCode::NoError if addresses.is_empty() => NameAnswer::NoAddress,
+        ResponseCode::NoError if addresses.is_empty() => {
+            alias(answer).map_or(NameAnswer::NoAddress, NameAnswer::EmptyAlias)
+        }
         ResponseCode::NoError => NameAnswer::Addresses(addresses),
         ResponseCode::NXDomain => alias(answer).map_or(NameAnswer::NotFound, NameAnswer::DanglingAlias),
         ResponseCode::ServFail => NameAnswer::Refused("SERVFAIL".into()),
@@ -226,6 +229,7 @@ mod tests {
         let refused = || NameAnswer::Refused("SERVFAIL".into());
         for (v4, v6, together) in [
             (refused(), NameAnswer::NoAddress, refused()),
+            (refused(), NameAnswer::EmptyAlias("old.example".into()), refused()),
             (NameAnswer::NoAddress, NameAnswer::Timeout, NameAnswer::Timeout),
             (
                 NameAnswer::NoAddress,

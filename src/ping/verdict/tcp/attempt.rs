@@ -31,6 +31,12 @@ pub(in crate::ping::verdict) fn describe(dial: &Dial) -> String {
             format!("{syns} SYNs sent in {took}, no reply, no ICMP error")
         }
         DialResult::Timeout { syns: None } => format!("no reply within {took}"),
+        DialResult::Discarded if dial.lacks_zone() => {
+            "the kernel cannot choose an interface for this link-local address, so no packet was sent".into()
+        }
+        DialResult::Discarded => {
+            "the kernel discards packets to this address (\"invalid argument\"), so no packet was sent".into()
+        }
         DialResult::Other(error) => sanitize::line(error).into_owned(),
     };
     format!("{to}: {result}")

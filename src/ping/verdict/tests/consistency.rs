@@ -324,6 +324,8 @@ impl Run<'_> {
             fix.kind,
             "endpoint" | "primary" | "port" | "bind" | "name" | "address"
         );
+        // With a dot at the end, a name is the same host, but no search domain is appended.
+        let without_dot = |host: Option<&str>| host.map(|host| host.trim_end_matches('.').to_owned());
         let lost = [
             (target.tls && !url.tls && !changes_tls, "TLS"),
             (
@@ -331,7 +333,10 @@ impl Run<'_> {
                 "the user",
             ),
             (url.db != target.db && !changes_db, "the database"),
-            (url.host() != target.host() && !changes_host, "the host"),
+            (
+                without_dot(url.host()) != without_dot(target.host()) && !changes_host,
+                "the host",
+            ),
             (url.port() != target.port() && !changes_host, "the port"),
         ];
         let (_, what) = lost.into_iter().find(|(is_lost, _)| *is_lost)?;

@@ -67,6 +67,11 @@ pub(super) fn dns_not_found() -> Vec<Situation> {
 pub(super) fn dns_no_address() -> Vec<Situation> {
     vec![
         resolved("no A or AAAA record", NameAnswer::NoAddress),
+        resolved("an alias", NameAnswer::EmptyAlias("old.example".into())),
+        resolved(
+            "an alias of itself",
+            NameAnswer::EmptyAlias("cache.example".into()),
+        ),
         seen(
             "a name of the other family",
             NAME,

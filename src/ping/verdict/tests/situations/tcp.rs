@@ -97,6 +97,27 @@ pub(super) fn tcp_timeout() -> Vec<Situation> {
             from_here(Nearness::Public, dialled(SILENCE)),
         ),
         seen(
+            "a database of Amazon RDS",
+            "redis://shop.c9akciq32rgh.eu-west-1.rds.amazonaws.com",
+            from_here(Nearness::ForeignPrivate, dialled(SILENCE)),
+        ),
+        seen("a search domain", "redis://cache.shop.example", {
+            let completed = CompletedName {
+                name: "cache.shop.example.corp.example".into(),
+                search: FileLine {
+                    number: 2,
+                    text: "search corp.example".into(),
+                },
+            };
+            from_here(Nearness::Public, dialled(SILENCE)).with(|seen| {
+                seen.dns = Some(Lookup {
+                    addresses: vec!["10.0.3.17".parse().unwrap()],
+                    completed: Some(completed),
+                    ..Lookup::default()
+                });
+            })
+        }),
+        seen(
             "a port typo",
             "redis://10.0.3.17:6739",
             from_here(Nearness::Public, dialled(SILENCE)),
@@ -213,6 +234,27 @@ pub(super) fn tcp_unreachable() -> Vec<Situation> {
             IP,
             dialled(DialResult::Timeout { syns: Some(1) }),
         ),
+        seen("only IPv6", NAME, {
+            let six = Dial {
+                to: Endpoint::Ip("[fd00::2]:6379".parse().unwrap()),
+                ..dial(DialResult::NoRoute)
+            };
+            Observations::default().with(|seen| {
+                seen.tcp.dials = vec![six];
+                seen.dns = Some(Lookup {
+                    addresses: vec!["fd00::2".parse().unwrap()],
+                    ..Lookup::default()
+                });
+            })
+        }),
+        seen("a blackhole route", IP, dialled(DialResult::Discarded)),
+        seen("no zone", "redis://[fe80::1]", {
+            let unscoped = Dial {
+                to: Endpoint::Ip("[fe80::1]:6379".parse().unwrap()),
+                ..dial(DialResult::Discarded)
+            };
+            Observations::default().with(|seen| seen.tcp.dials = vec![unscoped])
+        }),
         seen(
             "another error",
             IP,
