@@ -1,10 +1,11 @@
 //! Fixes for the TLS handshake.
 
+use std::net::IpAddr;
+
 use super::commands::shell_quoted;
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
 use crate::ping::observation::{CertificateProblem, Handshake, PeerCertificate, TlsResult};
-use crate::redis_url::Target;
 use crate::sanitize;
 
 /// Two clocks are considered equal if they differ by less than this, in seconds. The limit allows for the
@@ -78,6 +79,11 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
             "certificate",
             "reissue the server certificate with a SHA-256 signature, extendedKeyUsage serverAuth and \
              basicConstraints CA:FALSE",
+        ),
+        (Some(CertificateProblem::NotPermitted), _) => advise(
+            "certificate",
+            "have the certificate issued by a CA without this limit. Or, in the CA's certificate, look up which names it \
+             permits (openssl x509 -noout -ext nameConstraints -in FILE), and use such a name for the server",
         ),
         (Some(CertificateProblem::Missing), _) => {
             advise("certificate", "configure a certificate on the server (tls-cert-file, tls-key-file)")
@@ -189,14 +195,8 @@ pub(super) fn unsupported(at: &FixContext) -> Fixes {
 
 pub(super) fn other_name(at: &FixContext) -> Fixes {
     let own = at.handshake().and_then(Handshake::certificate);
-    let Some(own) = own else {
-        let line = at.ping_with(
-            &Target {
-                password: None,
-                ..at.target.clone()
-            },
-            "--tls-name NAME ",
-        );
+    let (Some(own), Some(tls)) = (own, at.handshake()) else {
+        let line = at.ping_without_password("--tls-name NAME ");
         return advise(
             "tls-name",
             format!(
@@ -206,28 +206,40 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
             ),
         );
     };
-    let fixes = advise(
+    let expected = &tls.expected_name;
+    let is_address = |name: &str| name.parse::<IpAddr>().is_ok();
+    let reissue = if is_address(expected) {
+        format!(
+            "reissue the certificate with the address in subjectAltName, as IP:{expected}, not as DNS:{expected}"
+        )
+    } else {
+        format!("reissue the certificate with the name {expected} in subjectAltName")
+    };
+    // The names come from the certificate. Only plain host names are used.
+    let is_plain = |name: &&String| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+        name.bytes().all(is_plain)
+            && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && !is_address(name)
+    };
+    let other = advise(
         "tls-name",
         "in the application's REDIS_URL, use a host name that the certificate lists. To test such a name while the \
          URL contains another host, as with a tunnel or a CNAME, pass the name with --tls-name",
     );
-    // The name comes from the certificate. It is used only if it is a plain host name.
-    let is_plain = |name: &&String| {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
-        name.bytes().all(is_plain) && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+    let fixes = match own.names.iter().find(is_plain) {
+        _ if at.trust().tls_name.is_some() && own.is_for(at.host()) && !is_address(at.host()) => advise(
+            "tls-name",
+            "remove --tls-name: the certificate is for the host in the URL",
+        )
+        .command(at.ping_without_tls_name()),
+        Some(name) => other
+            .command(at.ping(&format!("--tls-name {} ", shell_quoted(name))))
+            .and("certificate", format!("or {reissue}")),
+        None if own.names.iter().all(|name| is_address(name)) => advise("certificate", reissue),
+        None => other.and("certificate", format!("or {reissue}")),
     };
-    match own.names.iter().find(is_plain) {
-        Some(name) => fixes.command(at.ping(&format!("--tls-name {} ", shell_quoted(name)))),
-        None => fixes,
-    }
-    .and(
-        "certificate",
-        format!(
-            "or reissue the certificate with the name {} in subjectAltName",
-            at.host()
-        ),
-    )
-    .and_all(at.handshake().and_then(also_untrusted))
+    fixes.and_all(also_untrusted(tls))
 }
 
 pub(super) fn expired(at: &FixContext) -> Fixes {

@@ -111,6 +111,8 @@ pub enum CertificateProblem {
     /// The server sent no certificate.
     Missing,
     /// The certificate is for a different host name.
+    /// A CA in the chain is not permitted to sign certificates for this name (RFC 5280, 4.2.1.10).
+    NotPermitted,
     OtherName,
     Expired,
     NotValidYet,

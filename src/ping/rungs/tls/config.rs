@@ -7,7 +7,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, SignatureScheme};
+use rustls::{ClientConfig, Error, SignatureScheme};
 
 use super::certificate;
 use super::pem_file::{certificates, open, pem_error, shown};
@@ -34,8 +34,16 @@ pub(super) fn recording_config(trust: &Trust, seen: &Arc<SeenTls>) -> Result<Cli
             let key = open(path)
                 .and_then(PrivateKeyDer::from_pem_reader)
                 .map_err(|error| format!("--key {}: {}", shown(path), pem_error("private key", &error)))?;
-            let certified = CertifiedKey::from_der(certificates("--cert", cert)?, key, &provider)
-                .map_err(|error| format!("--cert and --key do not match: {error}"))?;
+            let certified =
+                CertifiedKey::from_der(certificates("--cert", cert)?, key, &provider).map_err(|error| {
+                    match error {
+                        Error::InconsistentKeys(_) => {
+                            "--cert and --key do not match: the key does not belong to the certificate"
+                                .to_owned()
+                        }
+                        other => format!("--cert and --key cannot be used: {other}"),
+                    }
+                })?;
             Some(Arc::new(certified))
         }
         _ => None,

@@ -51,6 +51,9 @@ pub(super) fn problem(
         (None, Fault::BadEncoding) => CertificateProblem::Unsupported(
             "a certificate in the chain is not encoded as strictly as X.509 requires".into(),
         ),
+        (None, Fault::Other(reason)) if reason.to_string().contains("NameConstraintViolation") => {
+            CertificateProblem::NotPermitted
+        }
         (None, Fault::Other(reason)) if reason.to_string().contains("CaUsedAsEndEntity") => {
             CertificateProblem::Unsupported(
                 "the server's certificate is a CA certificate (basicConstraints CA:TRUE)".into(),

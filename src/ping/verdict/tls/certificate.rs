@@ -50,11 +50,25 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
             .summary("the certificate, or an issuer's, is not valid for server authentication")
             .fact(format!("certificate check: {reason}"))
             .fact("the issuer is not the problem: other clients that check certificates also reject this certificate"),
+        Problem::NotPermitted => untrusted()
+            .summary(format!(
+                "a CA in the chain is not permitted to sign a certificate for {}",
+                tls.expected_name
+            ))
+            .fact("the CA's own certificate limits the names that it may sign (name constraints)"),
         Problem::Unsupported(what) => Finding::proved(Cause::TlsUnsupported)
             .summary(format!(
                 "{what}, which this program does not support; clients based on OpenSSL may connect"
             ))
             .fact("this program, not the server, ended the handshake"),
+        Problem::OtherName if own.is_some_and(|own| own.is_for(&tls.expected_name)) => {
+            Finding::proved(Cause::TlsNameMismatch)
+                .summary(format!(
+                    "the certificate contains the address {} only as a DNS name, which clients do not accept",
+                    tls.expected_name
+                ))
+                .fact("an address must be in subjectAltName as IP:…, not as DNS:…")
+        }
         Problem::OtherName => Finding::proved(Cause::TlsNameMismatch)
             .summary(format!(
                 "the certificate is not for {}{}",

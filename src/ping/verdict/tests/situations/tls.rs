@@ -78,6 +78,9 @@ pub(super) fn tls_untrusted() -> Vec<Situation> {
         is_self_signed: true,
         ..certificate()
     };
+    let not_permitted = tls_change(problem(CertificateProblem::NotPermitted), |tls| {
+        tls.leads_to_trusted_ca = true;
+    });
     let chain = tls_change(problem(CertificateProblem::UnknownIssuer), |tls| {
         tls.chain.push(PeerCertificate {
             issuer: "CN=Example Root".into(),
@@ -110,6 +113,7 @@ pub(super) fn tls_untrusted() -> Vec<Situation> {
     vec![
         seen("one certificate", TLS, problem(CertificateProblem::UnknownIssuer)),
         seen("a chain", TLS, chain),
+        seen("a name that the CA may not sign", TLS, not_permitted),
         seen(
             "self-signed",
             TLS,
@@ -179,11 +183,31 @@ pub(super) fn tls_unsupported() -> Vec<Situation> {
 }
 
 pub(super) fn tls_name_mismatch() -> Vec<Situation> {
+    let listing = |name: &str, expected: &str| {
+        let certificate = PeerCertificate {
+            names: vec![name.to_owned()],
+            ..certificate()
+        };
+        tls_change(rejected(CertificateProblem::OtherName, certificate), |tls| {
+            tls.expected_name = expected.to_owned();
+        })
+    };
     vec![
         seen(
             "other names",
             TLS,
             rejected(CertificateProblem::OtherName, certificate()),
+        ),
+        seen(
+            "an address as a DNS name",
+            "rediss://10.0.3.17",
+            listing("10.0.3.17", "10.0.3.17"),
+        ),
+        seen(
+            "another name in --tls-name",
+            TLS,
+            listing("cache.example", "other.example")
+                .with(|seen| seen.tls.trust.tls_name = Some("other.example".into())),
         ),
         seen(
             "an alert",
