@@ -316,6 +316,7 @@ fn reply() -> impl Strategy<Value = Vec<u8>> {
         "maxclients",
         "connected_clients",
         "min_slaves_good_slaves",
+        "sentinel_masters",
     ]);
     let info = proptest::collection::vec((names, hostile()), 0..6).prop_map(move |fields| {
         let lines: Vec<String> = fields

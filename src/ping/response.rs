@@ -117,6 +117,12 @@ impl Response {
         self.error().is_some_and(|error| is_unknown_command(&error))
     }
 
+    /// Whether this reply to SENTINEL shows that the server is not a Sentinel.
+    pub(super) fn is_not_from_a_sentinel(&self) -> bool {
+        self.error()
+            .is_some_and(|error| error.to_lowercase().contains("unknown command"))
+    }
+
     /// Whether this is a reply other than an error.
     pub fn is_granted(&self) -> bool {
         matches!(self, Self::Reply(value) if !matches!(value, Value::ServerError(_)))

@@ -8,7 +8,7 @@ use crate::ping::causes::Cause;
 /// An error reply that is about Redis or the login, rather than about the arguments of a command.
 #[derive(Debug)]
 pub(crate) struct ErrorReply {
-    /// The first word of the reply, or a part of its text in lower case.
+    /// The first word of the reply, the whole reply, or a part of its text in lower case.
     marker: &'static str,
     /// The cause that `ping` reports for this error reply. It also determines the suggested fixes.
     pub cause: Cause,
@@ -62,6 +62,8 @@ const ERROR_REPLIES: &[ErrorReply] = &[
     row("no route to host", Cause::ProxyNoBackend, Scope::Server),
     row("no server connection", Cause::ProxyNoBackend, Scope::Server),
     row("server connection closed", Cause::ProxyNoBackend, Scope::Server),
+    // This is the name of EINVAL, without any other text.
+    row("ERR Invalid argument", Cause::ProxyNoBackend, Scope::Server),
     row("max number of clients", Cause::ServerMaxClients, Scope::Server).reconnect(),
     row(
         "without any password configured",
@@ -102,7 +104,7 @@ impl ErrorReply {
         let code = text.split(' ').next().unwrap_or_default();
         let lower = text.to_lowercase();
         let find = |matches: &dyn Fn(&str) -> bool| ERROR_REPLIES.iter().find(|reply| matches(reply.marker));
-        find(&|marker| code == marker).or_else(|| find(&|marker| lower.contains(marker)))
+        find(&|marker| code == marker || text == marker).or_else(|| find(&|marker| lower.contains(marker)))
     }
 
     /// Returns what is wrong, in one sentence without a full stop.
@@ -139,6 +141,11 @@ mod tests {
                 "ERR Client sent AUTH, but no password is set",
                 Some((Cause::AuthNotConfigured, Scope::Login)),
             ),
+            (
+                "ERR Invalid argument",
+                Some((Cause::ProxyNoBackend, Scope::Server)),
+            ),
+            ("ERR Invalid argument 'x' for CONFIG SET 'save'", None),
             ("ERR unknown command 'READONLY'", None),
             ("BUSYGROUP Consumer Group name already exists", None),
             ("WRONGTYPE Operation against a key", None),

@@ -104,6 +104,24 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         )
         .try_command(at.ping_to(|target| target.db = 0));
     }
+    if at
+        .seen
+        .write_test
+        .as_ref()
+        .is_some_and(|test| test.closed_at().is_some())
+    {
+        return advise(
+            "proxy",
+            "if a proxy is listening on the port, check whether it supports transactions (MULTI) and can use its \
+             backend. Twemproxy, for example, closes the connection at MULTI",
+        )
+        .and(
+            "client",
+            "if it does not support transactions, avoid them in the application, or connect to Redis directly",
+        )
+        .after(listener(at))
+        .after(tcp::forwarder(at));
+    }
     if at.seen.fails_only_on_first_connection() {
         return one_of_several_servers();
     }
@@ -133,8 +151,12 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
 /// Fixes for a proxy that accepts requests but cannot use the Redis server behind it.
 pub(super) fn no_backend(at: &FixContext) -> Fixes {
     let backend = if at.reply_contains("noauth") {
-        "in the proxy's configuration, set the password of the Redis server behind it: the proxy accepts the \
-         clients' password, but does not log in to that server"
+        "in the proxy's configuration, set the password of the Redis server behind it: the proxy does not log in to \
+         that server. Only if the proxy itself requires a password, add it to the client's URL"
+    } else if at.reply_contains("invalid argument") {
+        "find the address of the backend in the proxy's configuration. On that host, run redis-cli PING: Redis may still \
+         be loading its data, require a password, or have reached maxclients. Twemproxy replies with \"Invalid \
+         argument\" if it cannot use the backend's reply"
     } else {
         "find the address of the backend in the proxy's configuration. On that host, check that Redis is running, \
          and that the proxy can reach its port"
@@ -145,10 +167,13 @@ pub(super) fn no_backend(at: &FixContext) -> Fixes {
         "check the proxy's log for failed connections to its backend"
     };
     let find = (at.provider().is_none() && at.listener().is_none()).then(|| {
-        let host = at.numeric_host();
+        let place = if at.socket().is_some() { "socket" } else { "port" };
         advise(
             "server",
-            format!("on {host}, find out which proxy is listening on the port"),
+            format!(
+                "{}, find out which proxy is listening on the {place}",
+                at.on_server()
+            ),
         )
         .command(listener_command(at))
     });
@@ -160,11 +185,19 @@ pub(super) fn no_backend(at: &FixContext) -> Fixes {
 
 /// Fixes for a port on which another program is listening.
 pub(super) fn not_redis(at: &FixContext) -> Fixes {
+    if at.socket().is_some() {
+        return advise("find", "find out which process is listening on the socket")
+            .command(listener_command(at))
+            .and(
+                "socket",
+                "use the path of the Redis socket in the URL (`unixsocket` in redis.conf)",
+            );
+    }
     let correct = advise(
         "port",
         "correct the host or port in the URL, or the port mapping, if it leads to the wrong service",
     );
-    let find = at.provider().is_none().then(|| {
+    let find = (at.provider().is_none() && !is_listener_known(at)).then(|| {
         advise(
             "find",
             format!(
@@ -176,7 +209,7 @@ pub(super) fn not_redis(at: &FixContext) -> Fixes {
         )
         .command("sudo ss -ltnp")
     });
-    correct.after(find)
+    correct.after(find).after(tcp::forwarder(at))
 }
 
 /// Fixes for a fault that affects only the first of two connections.
@@ -229,8 +262,7 @@ fn stopped(at: &FixContext) -> Option<Fixes> {
 /// Returns a fix that shows which process listens on the port. Returns `None` if this run has already found
 /// it, or if a provider runs the host.
 fn listener(at: &FixContext) -> Option<Fixes> {
-    let is_known = at.listener().is_some_and(|listener| listener.process.is_some());
-    (!is_known && at.provider().is_none()).then(|| {
+    (!is_listener_known(at) && at.provider().is_none()).then(|| {
         advise(
             "server",
             "on the server's host, check which process is listening on the port: Redis itself, a proxy, a \
@@ -238,6 +270,11 @@ fn listener(at: &FixContext) -> Option<Fixes> {
         )
         .command(listener_command(at))
     })
+}
+
+/// Whether this run has found the process that listens on the port.
+fn is_listener_known(at: &FixContext) -> bool {
+    at.listener().is_some_and(|listener| listener.process.is_some())
 }
 
 /// Returns a command that shows which process listens on the port or the socket.

@@ -3,9 +3,21 @@
 use super::commands::READ_PASSWORD;
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
+use crate::ping::observation::SentinelAnswer;
 use crate::redis_client::refusal::Refusal;
 
 pub(super) fn refused(at: &FixContext) -> Fixes {
+    let followed = at.seen.followed.as_ref().map(|followed| &followed.answer);
+    if let Some(SentinelAnswer::Other(response)) = followed
+        && response.is_not_from_a_sentinel()
+    {
+        return advise(
+            "url",
+            "if this is the Redis server itself, use redis:// (or rediss://, with TLS) in the URL, without the name of a \
+             primary. To follow failovers, use the host and port of a Sentinel (26379 by default)",
+        )
+        .try_command(at.ping_as_redis());
+    }
     let reply = at.reply.unwrap_or_default();
     let fixes = match Refusal::of(reply) {
         Refusal::Address(address) => {

@@ -21,7 +21,10 @@ pub(super) fn replica(at: &FixContext) -> Fixes {
         "connect to the primary, because only the primary accepts writes (a provider calls its address the primary endpoint)",
     );
     match primary(at) {
-        Some(primary) => fixes.command(primary),
+        Some(primary) => fixes.command(primary).and(
+            "endpoint",
+            "if that server is a replica too (ping shows its role), connect to its own primary",
+        ),
         None => fixes,
     }
 }
@@ -40,7 +43,10 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
         // On this host, the loopback address stands for another host.
         Some((host, port)) if is_loopback_name(&host) => advise(
             "primary",
-            format!("on the replica's host, check that the primary is running on port {port}"),
+            format!(
+                "on the replica's host, check that the primary is running on port {port}, and that the replica has the \
+                 primary's password (masterauth)"
+            ),
         )
         .command(at.ping_at(&host, port)),
         _ => match primary(at) {
@@ -73,29 +79,54 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
     if let Some(SentinelAnswer::UnknownName(known)) = answer
         && !known.is_empty()
     {
-        let known: Vec<_> = known
+        let shown: Vec<_> = known
             .iter()
             .map(|name| sanitize::excerpt(name.as_bytes(), 60))
             .collect();
         let text = format!(
             "use the name of a primary that the Sentinel watches: {}",
-            known.join(", ")
+            shown.join(", ")
         );
-        return advise("name", text);
+        return match known.as_slice() {
+            [name] if is_word(name) => advise("name", text).try_command(at.ping_to(|target| {
+                if let Some(sentinels) = &mut target.sentinels {
+                    sentinels.name.clone_from(name);
+                }
+            })),
+            _ => advise("name", text),
+        };
+    }
+    let watches_none =
+        matches!(answer, Some(SentinelAnswer::UnknownName(_))) || at.seen.server.watches_no_primary();
+    if watches_none {
+        return advise(
+            "monitor",
+            "connect to the Redis server itself, or configure the Sentinel to watch it (`sentinel monitor` in \
+             sentinel.conf): the Sentinel does not watch any primary yet",
+        );
     }
     let Some(primary) = &at.seen.server.sentinel_primary else {
-        return advise("endpoint", "connect to the primary that the Sentinel watches");
+        return advise("endpoint", "connect to the primary that the Sentinel watches")
+            .redis_cli(at, "SENTINEL MASTERS");
     };
-    let is_word = primary
-        .name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let in_this_program = if at.socket().is_some() {
+        // The URL of a Sentinel contains its host and port, which are unknown here.
+        String::new()
+    } else {
+        format!(
+            ". In this program, use {}+sentinel://{}/{}",
+            scheme(at.target),
+            endpoint(at.target),
+            if is_word(&primary.name) {
+                primary.name.as_str()
+            } else {
+                "NAME"
+            }
+        )
+    };
     let follow = format!(
         "to follow failovers, use the Sentinel support of the application's client (redis-py: Sentinel), with the \
-         primary's name. In this program, use {}+sentinel://{}/{}",
-        scheme(at.target),
-        endpoint(at.target),
-        if is_word { primary.name.as_str() } else { "NAME" }
+         primary's name{in_this_program}"
     );
     if !at
         .seen
@@ -117,6 +148,12 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
     advise("endpoint", "connect to the primary that the Sentinel watches")
         .try_command(format!("sessiontut ping {url}"))
         .and("sentinel", follow)
+}
+
+/// Whether the name of a primary can be part of a URL without encoding.
+fn is_word(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_plain)
 }
 
 pub(super) fn cluster_down(at: &FixContext) -> Fixes {
@@ -145,6 +182,10 @@ pub(super) fn cluster_partial(at: &FixContext) -> Fixes {
 }
 
 fn check_cluster(at: &FixContext, text: &str) -> Fixes {
+    if at.socket().is_some() {
+        // redis-cli --cluster needs the host and port of a node.
+        return advise("cluster", text).redis_cli(at, "CLUSTER NODES");
+    }
     advise("cluster", text).command(format!(
         "redis-cli --cluster check {}{}{}",
         endpoint(at.target),

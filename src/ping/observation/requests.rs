@@ -172,6 +172,19 @@ pub struct WriteTest {
 }
 
 impl WriteTest {
+    /// Returns the command at which the connection was closed or reset.
+    pub fn closed_at(&self) -> Option<Exchange> {
+        let is_closed = |response: &Response| matches!(response, Response::Closed(_) | Response::Reset(_));
+        let responses = self.queued.iter().map(|(name, response)| (*name, response));
+        let (command, response) = responses
+            .chain([("EXEC", &self.executed)])
+            .find(|(_, response)| is_closed(response))?;
+        Some(Exchange {
+            command,
+            response: response.clone(),
+        })
+    }
+
     /// Whether all commands were executed.
     pub fn has_passed(&self) -> bool {
         let is_error = |reply: &Value| matches!(reply, Value::ServerError(_));

@@ -133,6 +133,11 @@ impl ServerInfo {
         self.field("redis_mode") == Some("sentinel") || self.role_name().as_deref() == Some("sentinel")
     }
 
+    /// Whether this is a Sentinel that does not watch any primary.
+    pub fn watches_no_primary(&self) -> bool {
+        self.is_sentinel() && self.number("sentinel_masters") == Some(0)
+    }
+
     /// Whether this is a cluster node.
     pub fn is_cluster(&self) -> bool {
         let read = self.cluster_read.as_ref().and_then(Response::error);

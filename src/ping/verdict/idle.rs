@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::finding::{Finding, seconds};
+use super::finding::{Certainty, Finding, seconds};
 use crate::ping::causes::Cause;
 use crate::ping::observation::{IdleEnd, IdleTest, IdleTrial, Observations, STAGGER};
 
@@ -23,10 +23,13 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
         (_, Some(survived)) => format!("{} to {}", seconds(survived), seconds(lost.idle)),
         (_, None) => format!("at most {}", seconds(lost.idle)),
     };
+    let is_closed = matches!(lost.end, IdleEnd::Closed | IdleEnd::Reset);
+    let is_likely = finding.certainty == Certainty::Likely && !test.is_restarted;
     let reason = if test.is_restarted {
         "the server was restarted, which ended the connection".to_owned()
     } else {
-        enforcer(lost, &limit, seen)
+        let perhaps = if is_likely { "perhaps " } else { "" };
+        format!("{perhaps}{}", enforcer(lost, &limit, seen))
     };
     Some(
         finding
@@ -51,6 +54,11 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
                         crate::sanitize::excerpt(seconds.as_bytes(), 20)
                     ),
                 }
+            }))
+            .facts((is_likely && is_closed).then(|| {
+                "something else may have ended the connection at that moment, such as a failover or CLIENT KILL; \
+                 --idle shows whether connections always end after the same time"
+                    .to_owned()
             }))
             .fact("a new connection received all replies"),
     )

@@ -7,12 +7,13 @@ use redis::Value;
 use super::error_reply::{error_reply, no_permission, state_facts};
 use super::finding::{Finding, describe_packets, replied, seconds};
 use super::latency::median;
+use super::no_reply::ended;
 use super::other_protocol::unexpected_reply;
 use super::reply::unusable;
 use super::sentinel;
 use super::service::{fell_silent, reply_to_ping};
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Observations, WriteTest};
+use crate::ping::observation::{Exchange, Observations, WriteTest};
 use crate::ping::response::{ABORTED, Response};
 use crate::sanitize;
 
@@ -88,8 +89,22 @@ fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
             .find_map(|reply| refused_write("EXEC", &Response::Reply(reply.clone()).error()?, seen)),
         Response::Reply(_) => refused_write("EXEC", &test.executed.error()?, seen),
         Response::Timeout(_) => Some(no_reply(seen)),
-        other => Some(unusable(other, "the write test", &Observations::default())),
+        other => Some(match test.closed_at() {
+            Some(last) => closed(&last, seen),
+            None => unusable(other, "the write test", &Observations::default()),
+        }),
     }
+}
+
+/// Returns the finding about a connection that was closed during the write test, after a read got a reply.
+fn closed(last: &Exchange, seen: &Observations) -> Finding {
+    Finding::proved(Cause::ProtoClosed)
+        .summary(format!(
+            "reads get replies, but the connection is closed at {} during the write test",
+            last.command
+        ))
+        .fact(format!("{}; {}", reply_to_ping(seen), ended(last)))
+        .fact("the write test is a transaction (MULTI), so writes without one were not tested")
 }
 
 fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Finding> {

@@ -40,6 +40,17 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
                     shown(address)
                 )),
         ),
+        SentinelAnswer::Other(response) if response.is_not_from_a_sentinel() => {
+            let error = response.error().unwrap_or_default();
+            Some(
+                Finding::proved(Cause::ServerRefused)
+                    .summary(format!("{sentinel} is not a Sentinel, although the URL says so"))
+                    .replied("SENTINEL", &error)
+                    .fact(format!(
+                        "every Sentinel knows the command SENTINEL, with which `ping` asked for the primary {name}"
+                    )),
+            )
+        }
         SentinelAnswer::Other(response) => Some(unusable(response, "SENTINEL", seen).fact(format!(
             "`ping` asked {sentinel} for the primary, because the URL says that it is a Sentinel; for a Redis \
              server, use redis://"
@@ -87,6 +98,11 @@ pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
     Some(
         Finding::proved(Cause::RoleSentinel)
             .fact("the server reports that it is a Sentinel")
+            .facts(
+                seen.server
+                    .watches_no_primary()
+                    .then(|| "the Sentinel does not watch any primary".to_owned()),
+            )
             .facts(seen.server.sentinel_primary.as_ref().map(|primary| {
                 let name = shown(&primary.name);
                 format!("the Sentinel watches the primary \"{name}\" at {primary}")

@@ -148,6 +148,13 @@ fn refused_read(error: &str, seen: &Observations) -> Finding {
     if error.starts_with("NOAUTH") && seen.is_logged_in() {
         return no_login_behind_proxy("HGETALL", error, seen);
     }
+    // Redis refuses PING too if it requires a login.
+    if error.starts_with("NOAUTH") && seen.has_pong() {
+        return Finding::likely(Cause::ProxyNoBackend)
+            .summary("a proxy answers PING itself, but the Redis server behind it requires a login")
+            .replied("HGETALL", error)
+            .fact("PING got PONG, although a Redis server that requires a login refuses PING");
+    }
     error_reply(error, "HGETALL", seen).fact(reply_to_ping(seen))
 }
 

@@ -23,12 +23,13 @@ use super::{connected, dial, handshake, rejected, reply, target};
 use crate::exit::Exit;
 use crate::golden::{assert_golden, assert_golden_at};
 use crate::os::{Icmp, PacketCounts};
-use crate::ping::causes::Cause;
+use crate::ping::causes::{Cause, FixContext};
 use crate::ping::instance::Instance;
 use crate::ping::observation::{
     CertificateProblem, CompletedName, Dial, DialResult, Echo, Endpoint, ErrorSource, Exchange, Experiment,
-    FileLine, Handshake, HostsEntry, IdleEnd, IdleTest, IdleTrial, Lookup, NameAnswer, NameServer,
-    Observations, PacketSizes, PeerCertificate, Repeat, TlsResult, TrustedCas, WiderOffer, WriteTest,
+    FileLine, Followed, Handshake, HostsEntry, IdleEnd, IdleTest, IdleTrial, Lookup, NameAnswer, NameServer,
+    Observations, PacketSizes, PeerCertificate, Repeat, SentinelAnswer, TlsResult, TrustedCas, WiderOffer,
+    WriteTest,
 };
 use crate::ping::report::text::{self, ReportLine};
 use crate::ping::response::Response;
@@ -75,6 +76,7 @@ const IP_WITH_LOGIN: &str = "redis://ada:Plover-4417@10.0.3.17";
 const NAME: &str = "redis://cache.example";
 const TLS: &str = "rediss://cache.example";
 const SOCKET: &str = "unix:///run/redis.sock";
+const SENTINEL: &str = "rediss+sentinel://10.0.3.17/shop";
 
 fn bad_url(title: &'static str, url: &'static str) -> Situation {
     Situation {
@@ -121,6 +123,18 @@ fn by_hosts_file(address: &str, elsewhere: &str) -> Lookup {
         servers: vec![name_server("10.0.0.2:53".parse().unwrap(), found)],
         ..Lookup::default()
     }
+}
+
+/// Returns the observations after the Sentinel in [`SENTINEL`] was asked.
+fn asked(answer: SentinelAnswer, seen: Observations) -> Observations {
+    let url = target(SENTINEL);
+    let followed = Followed {
+        sentinel: "10.0.3.17:26379".into(),
+        name: "shop".into(),
+        target: url.of_primary("10.0.3.17", 26379),
+        answer,
+    };
+    seen.with(|seen| seen.followed = Some(followed))
 }
 
 fn dialled(result: DialResult) -> Observations {
@@ -359,6 +373,60 @@ fn the_wording_of_the_pages_in_the_documentation() {
             cause.code()
         );
     }
+}
+
+/// A line to paste must be usable with the address in the URL. A unix socket has neither host nor port.
+#[test]
+fn the_fixes_for_a_unix_socket_contain_no_host_or_port() {
+    let socket = target(SOCKET);
+    let other_layers = ["url.", "dns.", "tcp.", "tls.", "path.", "aws."];
+    for cause in Cause::ALL.iter().copied() {
+        let is_for_hosts = other_layers.iter().any(|layer| cause.code().starts_with(layer))
+            // Redis accepts clients of a unix socket in protected mode.
+            || matches!(cause, Cause::ServerProtectedMode | Cause::ClusterUnreachableNodes);
+        for situation in situations(cause).into_iter().filter(|_| !is_for_hosts) {
+            let Some(seen) = situation.seen.filter(|seen| seen.followed.is_none()) else {
+                continue;
+            };
+            for fix in cause.fixes(&FixContext::of(&socket, &seen)) {
+                let shown = format!("{} {}", fix.text, fix.command.unwrap_or_default());
+                for wrong in [":0", "port 0", "-p 0", "-h ''", "on ''", "on  ", "redis://:"] {
+                    assert!(!shown.contains(wrong), "{cause:?}, {}: {shown}", situation.title);
+                }
+            }
+        }
+    }
+}
+
+/// ACL SETUSER creates a user that does not exist.
+#[test]
+fn no_fix_for_a_failed_login_creates_a_user() {
+    for situation in situations(Cause::AuthFailed) {
+        for command in situation
+            .judge()
+            .finding
+            .unwrap()
+            .fixes
+            .iter()
+            .filter_map(|fix| fix.command.as_ref())
+        {
+            let is_checked = command.contains("if redis-cli") && command.contains("ACL GETUSER");
+            assert!(!command.contains("SETUSER") || is_checked, "{command}");
+        }
+    }
+}
+
+#[test]
+fn a_fix_for_a_sentinel_keeps_the_sentinels_and_the_name_of_the_primary() {
+    let seen = asked(SentinelAnswer::None, tls_timeout(reply("+PONG")));
+    let verdict = judge(&target(SENTINEL), &seen);
+    let finding = verdict.finding.unwrap();
+    assert_eq!(finding.cause, Cause::TlsNotOffered);
+    let command = finding.fixes[0].command.as_deref();
+    assert_eq!(
+        command,
+        Some("sessiontut ping 'redis+sentinel://10.0.3.17:26379/shop/0'")
+    );
 }
 
 fn capitalised(text: &str) -> String {

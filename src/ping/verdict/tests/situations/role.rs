@@ -68,6 +68,11 @@ pub(super) fn role_sentinel() -> Vec<Situation> {
     vec![
         seen("a known primary", "redis://10.0.3.17:26379", known),
         seen("no primary", IP, info(&[("redis_mode", "sentinel")])),
+        seen(
+            "a Sentinel that watches nothing",
+            IP,
+            info(&[("redis_mode", "sentinel"), ("sentinel_masters", "0")]),
+        ),
     ]
 }
 

@@ -70,6 +70,12 @@ pub(super) fn proxy_no_backend() -> Vec<Situation> {
         seen("upstream failure", IP, read("-upstream failure")),
         seen("a proxy that accepts the password", IP_WITH_LOGIN, login_required),
         seen("no reply to a read", IP, silent),
+        seen(
+            "a proxy that does not log in",
+            IP,
+            read("-NOAUTH Authentication required."),
+        ),
+        seen("Twemproxy", IP, read("-ERR Invalid argument")),
     ]
 }
 
@@ -162,6 +168,16 @@ pub(super) fn proto_closed() -> Vec<Situation> {
         ),
         seen("closed", IP, ping(Response::Closed(vec![]))),
         seen(
+            "MULTI ends the connection",
+            IP,
+            pong().with(|seen| {
+                seen.write_test = Some(WriteTest {
+                    queued: vec![("MULTI", Response::Closed(vec![]))],
+                    executed: Response::Closed(vec![]),
+                });
+            }),
+        ),
+        seen(
             "an SSH tunnel",
             IP,
             listened_here(
@@ -253,6 +269,14 @@ pub(super) fn server_silent() -> Vec<Situation> {
 pub(super) fn server_refused() -> Vec<Situation> {
     vec![
         seen("an unknown reply", IP, error("-ERR no such service")),
+        seen(
+            "a Redis server in the URL of a Sentinel",
+            SENTINEL,
+            asked(
+                SentinelAnswer::Other(reply("-ERR unknown command 'SENTINEL'")),
+                pong(),
+            ),
+        ),
         seen(
             "a quota",
             IP,
