@@ -184,7 +184,7 @@ impl Screen {
                 Some(Key::Enter | Key::Char(' ') | Key::Down | Key::PageDown) => return Ok(false),
                 Some(Key::Char('q' | 'Q')) => return Ok(true),
                 Some(Key::Esc) if self.at_pause != AT_PAUSE || self.is_leaving()? => return Ok(true),
-                Some(Key::Char(_)) => line = format!("read to the end first:  {}", self.at_pause),
+                Some(Key::Char(_)) => line = format!("read on first:  {}", self.at_pause),
                 _ => {}
             }
         }
