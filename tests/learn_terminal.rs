@@ -572,7 +572,7 @@ fn visiting_other_steps_keeps_the_current_place() {
     terminal.line("list");
     terminal.wait_for("go to");
     terminal.line("comes");
-    terminal.wait_for("Lesson 4 of 2: What comes next");
+    terminal.wait_for("Lesson 4: What comes next (2 of 2)");
     terminal.wait_for("print(1)");
     terminal.keys(&["l"]);
     terminal.wait_for("console.log(1);");
@@ -718,7 +718,7 @@ fn every_key_has_a_ttl_while_the_program_waits_for_the_learner() {
     wait::wait_for("a TTL after a command", has_ttl);
     for (command, reply) in [("MULTI", "OK"), ("INCR sessiontut:a", "QUEUED")] {
         terminal.line(command);
-        terminal.wait_for(reply);
+        terminal.wait_for(&format!("redis> {command}\n{reply}"));
         wait::wait_for("a TTL in a transaction", has_ttl);
     }
     terminal.line("EXEC");
