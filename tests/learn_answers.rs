@@ -1,7 +1,7 @@
 //! Tests what a lesson answers: to wrong commands, to keys, and to pasted text.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;
 
