@@ -106,8 +106,8 @@ pub(crate) fn judge(exchange: &LessonExchange, fails: bool, reply: &Value) -> Ou
 
 /// Returns the lesson's explanation of a wrong reply, or a general one.
 fn why(exchange: &LessonExchange, got: &[String]) -> Option<String> {
-    if let Some(wrong) = exchange.wrong.iter().find(|wrong| wrong.reply.matches(got)) {
-        return Some(wrong.why.clone());
+    if let Some(why) = exchange.explanation(got) {
+        return Some(why.to_owned());
     }
     let command = String::from_utf8_lossy(&exchange.words[0]).to_uppercase();
     explanation(&command, got.first()?).map(str::to_owned)

@@ -136,6 +136,14 @@ pub(crate) struct LessonExchange {
     pub wrong: Vec<WrongReply>,
 }
 
+impl LessonExchange {
+    /// Returns the lesson's explanation of a wrong reply, if it has one.
+    pub(crate) fn explanation(&self, got: &[String]) -> Option<&str> {
+        let wrong = self.wrong.iter().find(|wrong| wrong.reply.matches(got))?;
+        Some(&wrong.why)
+    }
+}
+
 /// An explanation of a wrong reply, such as `! (integer) -1: why`.
 #[derive(Clone, Debug)]
 pub(crate) struct WrongReply {

@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::menu::offer;
 use super::{Course, Leave, Place};
-use crate::learn::check::{self, Outcome, ReplyVerdict};
+use crate::learn::check::{self, Outcome};
 use crate::learn::connection::SendError;
 use crate::learn::guard;
 use crate::learn::learner::{CourseEvent, Key, Mark, Typed};
@@ -49,6 +49,16 @@ impl Task<'_> {
         let exchanges = transcripts.flat_map(|transcript| &transcript.exchanges);
         let words = exchanges.flat_map(|exchange| &exchange.words);
         words.map(Vec::as_slice).collect()
+    }
+
+    /// Returns the lesson's explanation of the reply for which a try failed, if it has one.
+    fn explanation(&self, verdict: &AttemptVerdict) -> Option<&str> {
+        let AttemptVerdict::NotYet(outcome) = verdict else {
+            return None;
+        };
+        let mut exchanges = self.checks.iter().flat_map(|check| &check.exchanges);
+        let failed = exchanges.find(|exchange| exchange.line == outcome.line)?;
+        failed.explanation(&outcome.got)
     }
 }
 
@@ -194,12 +204,9 @@ impl Course<'_> {
         };
         Ok(
             match before.damage(&mut self.sandbox, &task.words(), is_solved)? {
-                Some(damage) => AttemptVerdict::Wrong(match verdict {
-                    AttemptVerdict::NotYet(Outcome {
-                        verdict: ReplyVerdict::Differs { why: Some(why), .. },
-                        ..
-                    }) => format!("{damage}; {why}"),
-                    _ => damage,
+                Some(damage) => AttemptVerdict::Wrong(match task.explanation(&verdict) {
+                    Some(why) => format!("{damage}; {why}"),
+                    None => damage,
                 }),
                 None => verdict,
             },
