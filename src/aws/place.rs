@@ -108,6 +108,18 @@ pub(crate) fn is_translated(facts: &Facts) -> bool {
     facts.from.is_some() && source_address(facts) != facts.from
 }
 
+/// The search for the end with the dialled address.
+struct Search<'a> {
+    facts: &'a Facts,
+    documents: &'a Documents,
+    cache: Option<&'a Cache>,
+    source: &'a Place,
+    own_vpc: &'a Id,
+    address: IpAddr,
+    /// The interfaces that have the address.
+    interfaces: Vec<&'a Interface>,
+}
+
 /// Returns the end with the dialled address.
 pub(crate) fn destination(
     facts: &Facts,
@@ -122,69 +134,92 @@ pub(crate) fn destination(
     let (Some(address), Some(own_vpc)) = (facts.address, &source.vpc) else {
         return (nowhere, Found::Unknown);
     };
-    let with_address: Vec<&Interface> = all(&documents.interfaces)
-        .filter(|interface| interface.has(address) == Truth::Yes)
-        .collect();
-    let here = |interface: &Interface| (of_interface(interface, address, documents), Found::Here);
-    let is_near = is_in_vpc(facts, documents, own_vpc, address);
-    let near = with_address
-        .iter()
-        .find(|interface| interface.vpc.as_ref() == Some(own_vpc));
-    if let Some(interface) = near {
-        return here(interface);
+    let search = Search {
+        facts,
+        documents,
+        cache,
+        source,
+        own_vpc,
+        address,
+        interfaces: all(&documents.interfaces)
+            .filter(|interface| interface.has(address) == Truth::Yes)
+            .collect(),
+    };
+    if let Some(place) = search.interface_in(own_vpc) {
+        return (place, Found::Here);
     }
-    let by_name = cache.filter(|cache| cache.groups.is_some() || cache.vpc.is_some());
-    if is_near == Truth::Yes {
-        // The local route takes precedence, even if the address also exists in another VPC.
+    let found = match is_in_vpc(facts, documents, own_vpc, address) {
+        Truth::Yes => search.in_own_vpc(),
+        Truth::Unknown => Err(Found::Unknown),
+        Truth::No => search.in_another_vpc(),
+    };
+    found.unwrap_or_else(|found| (nowhere, found))
+}
+
+impl Search<'_> {
+    /// Returns the interface in this VPC that has the address.
+    fn interface_in(&self, vpc: &Id) -> Option<Place> {
+        let mut interfaces = self.interfaces.iter();
+        let found = interfaces.find(|interface| interface.vpc.as_ref() == Some(vpc))?;
+        Some(of_interface(found, self.address, self.documents))
+    }
+
+    /// Returns the end if the instance's own VPC contains the address, but no interface with it is visible. The
+    /// local route takes precedence, even if the address also exists in another VPC.
+    fn in_own_vpc(&self) -> Result<(Place, Found), Found> {
+        let Search { documents, cache, .. } = *self;
         let sees_all = is_complete(&documents.interfaces)
-            && all(&documents.interfaces).all(|interface| interface.has(address) != Truth::Unknown)
-            && owns_vpc(facts, documents, source) == Truth::Yes;
-        let elsewhere = with_address.iter().find_map(|interface| interface.vpc.clone());
+            && all(&documents.interfaces).all(|interface| interface.has(self.address) != Truth::Unknown)
+            && owns_vpc(self.facts, documents, self.source) == Truth::Yes;
+        let elsewhere = self.interfaces.iter().find_map(|interface| interface.vpc.clone());
         let named_elsewhere = cache
             .and_then(|cache| cache.vpc.clone())
-            .filter(|vpc| vpc != own_vpc);
+            .filter(|vpc| vpc != self.own_vpc);
         if let Some(vpc) = named_elsewhere.or(elsewhere.filter(|_| sees_all)) {
-            return (nowhere, Found::Overlap(vpc));
+            return Err(Found::Overlap(vpc));
         }
-        let groups = by_name.and_then(|cache| cache.groups.clone());
-        let place = in_vpc(own_vpc, address, groups, documents);
+        let groups = cache.and_then(|cache| cache.groups.clone());
+        let place = in_vpc(self.own_vpc, self.address, groups, documents);
         let is_gone = sees_all && cache.is_some();
-        return (place, if is_gone { Found::Gone } else { Found::Here });
+        Ok((place, if is_gone { Found::Gone } else { Found::Here }))
     }
-    if is_near == Truth::Unknown {
-        return (nowhere, Found::Unknown);
-    }
-    let mut vpcs: Vec<Id> = with_address
-        .iter()
-        .filter_map(|interface| interface.vpc.clone())
-        .collect();
-    vpcs.sort();
-    vpcs.dedup();
-    let named = cache
-        .and_then(|cache| cache.vpc.clone())
-        .filter(|vpc| vpcs.contains(vpc));
-    let connected: Vec<&Id> = vpcs
-        .iter()
-        .filter(|vpc| !path::links(documents, own_vpc, vpc).is_empty())
-        .collect();
-    let chosen = match (vpcs.as_slice(), named, connected.as_slice()) {
-        ([only], ..) => Some(only.clone()),
-        (_, Some(named), _) => Some(named),
-        (_, None, [only]) => Some((*only).clone()),
-        _ => None,
-    };
-    if let Some(vpc) = chosen {
-        let interface = with_address
+
+    /// Returns the end if the instance's own VPC does not contain the address.
+    fn in_another_vpc(&self) -> Result<(Place, Found), Found> {
+        let Search { documents, cache, .. } = *self;
+        let mut vpcs: Vec<Id> = self
+            .interfaces
             .iter()
-            .find(|interface| interface.vpc.as_ref() == Some(&vpc));
-        return interface.map_or((nowhere, Found::Unknown), |interface| here(interface));
-    }
-    if vpcs.len() > 1 {
-        return (nowhere, Found::Several(vpcs));
-    }
-    match by_name.and_then(|cache| Some((cache.vpc.as_ref()?, cache.groups.clone()))) {
-        Some((vpc, groups)) if vpc != own_vpc => (in_vpc(vpc, address, groups, documents), Found::Here),
-        _ => (nowhere, Found::Unknown),
+            .filter_map(|interface| interface.vpc.clone())
+            .collect();
+        vpcs.sort();
+        vpcs.dedup();
+        let named = cache
+            .and_then(|cache| cache.vpc.as_ref())
+            .filter(|vpc| vpcs.contains(vpc));
+        let connected: Vec<&Id> = vpcs
+            .iter()
+            .filter(|vpc| !path::links(documents, self.own_vpc, vpc).is_empty())
+            .collect();
+        let chosen = match (vpcs.as_slice(), named, connected.as_slice()) {
+            ([only], ..) => Some(only),
+            (_, Some(named), _) => Some(named),
+            (_, None, [only]) => Some(*only),
+            _ => None,
+        };
+        if let Some(vpc) = chosen {
+            let place = self.interface_in(vpc).ok_or(Found::Unknown)?;
+            return Ok((place, Found::Here));
+        }
+        if vpcs.len() > 1 {
+            return Err(Found::Several(vpcs));
+        }
+        match cache.and_then(|cache| Some((cache.vpc.as_ref()?, cache.groups.clone()))) {
+            Some((vpc, groups)) if vpc != self.own_vpc => {
+                Ok((in_vpc(vpc, self.address, groups, documents), Found::Here))
+            }
+            _ => Err(Found::Unknown),
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! A line `### aws …` precedes each document. The documents stay indented, because a terminal cuts off pasted
 //! lines that are longer than 4,095 bytes.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use super::cache::{EndpointName, Form};
@@ -12,58 +14,17 @@ use super::id::{Id, Name};
 /// Returns the script, or `None` if the address is unknown.
 pub(crate) fn script(facts: &Facts) -> Option<String> {
     let to = facts.address?;
-    let mut lines = vec![
-        "# sessiontut: commands for AWS CloudShell. They only read.".to_owned(),
-        match &facts.region {
-            Some(region) => format!("export AWS_PAGER= AWS_DEFAULT_REGION={region}"),
-            None => "export AWS_PAGER=".to_owned(),
-        },
-        "ask() { echo \"### aws $*\"; aws \"$@\" --output json 2>&1; }".to_owned(),
-        r#"look() { aws "$@" --output text 2>/dev/null; }"#.to_owned(),
-        r#"list() { printf '%s\n' "$@" | tr -s '[:space:],' '\n' | grep -v -x -e None -e '' | sort -u | paste -sd, -; }"#
-            .to_owned(),
-        "cat <<'END'".to_owned(),
-    ];
+    let from = facts.from.filter(|from| from.is_ipv4() == to.is_ipv4());
+    let addresses: Vec<IpAddr> = std::iter::once(to).chain(from).collect();
+    let interfaces = describe_interfaces(&addresses);
+    let mut lines = functions(facts);
+    lines.push("cat <<'END'".to_owned());
     lines.extend(serde_json::to_string_pretty(&facts.document()).ok());
     lines.push("END".to_owned());
-    let v4 = to.is_ipv4();
-    let mut addresses = vec![to.to_string()];
-    addresses.extend(
-        facts
-            .from
-            .filter(|from| from.is_ipv4() == v4)
-            .map(|from| from.to_string()),
-    );
-    let filter = if v4 {
-        "addresses.private-ip-address"
-    } else {
-        "ipv6-addresses.ipv6-address"
-    };
-    let interfaces = format!(
-        "describe-network-interfaces --filters Name={filter},Values={}",
-        addresses.join(",")
-    );
     lines.push("ask sts get-caller-identity".to_owned());
     lines.push(format!("ask ec2 {interfaces}"));
     lines.extend(cache_lines(facts));
-    let own = facts.source.clone().unwrap_or_default();
-    let list = |query: &str, known: Vec<&Id>, variable: &str| {
-        let known: String = known.iter().map(|id| format!(" {id}")).collect();
-        format!("$(list \"$(look ec2 {interfaces} --query '{query}')\"{known} \"${variable}\")")
-    };
-    lines.push(format!(
-        "V={}",
-        list("NetworkInterfaces[].VpcId", own.vpc.iter().collect(), "N")
-    ));
-    lines.push(format!(
-        "S={}",
-        list("NetworkInterfaces[].SubnetId", own.subnet.iter().collect(), "B")
-    ));
-    let groups = own.groups.iter().flatten().collect();
-    lines.push(format!(
-        "G={}",
-        list("NetworkInterfaces[].Groups[].GroupId", groups, "C")
-    ));
+    lines.extend(variables(facts, &interfaces));
     for (operation, filter) in [
         ("describe-security-groups", "group-id,Values=$G"),
         ("describe-network-acls", "association.subnet-id,Values=$S"),
@@ -81,18 +42,71 @@ pub(crate) fn script(facts: &Facts) -> Option<String> {
             .to_owned(),
     );
     lines.push("ask ec2 describe-transit-gateways".to_owned());
-    let ends = [Some(to), facts.from.filter(|from| from.is_ipv4() == v4)];
-    let ranges = ends.into_iter().flatten().map(IpNet::from);
-    let ranges: Vec<_> = ranges.map(|range| range.to_string()).collect();
-    lines.push(format!(
+    lines.push(gateway_routes(&addresses));
+    lines.push("echo '### end'".to_owned());
+    Some(lines.join("\n") + "\n")
+}
+
+/// Returns the definitions of the shell functions that the other lines use.
+fn functions(facts: &Facts) -> Vec<String> {
+    vec![
+        "# sessiontut: commands for AWS CloudShell. They only read.".to_owned(),
+        match &facts.region {
+            Some(region) => format!("export AWS_PAGER= AWS_DEFAULT_REGION={region}"),
+            None => "export AWS_PAGER=".to_owned(),
+        },
+        "ask() { echo \"### aws $*\"; aws \"$@\" --output json 2>&1; }".to_owned(),
+        r#"look() { aws "$@" --output text 2>/dev/null; }"#.to_owned(),
+        r#"list() { printf '%s\n' "$@" | tr -s '[:space:],' '\n' | grep -v -x -e None -e '' | sort -u | paste -sd, -; }"#
+            .to_owned(),
+    ]
+}
+
+fn describe_interfaces(addresses: &[IpAddr]) -> String {
+    let filter = if addresses.iter().all(IpAddr::is_ipv4) {
+        "addresses.private-ip-address"
+    } else {
+        "ipv6-addresses.ipv6-address"
+    };
+    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    format!(
+        "describe-network-interfaces --filters Name={filter},Values={}",
+        addresses.join(",")
+    )
+}
+
+/// Returns the lines that set the variables `V`, `S` and `G` to the VPCs, subnets and security groups of both ends.
+fn variables(facts: &Facts, interfaces: &str) -> [String; 3] {
+    let own = facts.source.clone().unwrap_or_default();
+    let list = |query: &str, known: Vec<&Id>, variable: &str| {
+        let known: String = known.iter().map(|id| format!(" {id}")).collect();
+        format!("$(list \"$(look ec2 {interfaces} --query '{query}')\"{known} \"${variable}\")")
+    };
+    let groups = own.groups.iter().flatten().collect();
+    [
+        format!(
+            "V={}",
+            list("NetworkInterfaces[].VpcId", own.vpc.iter().collect(), "N")
+        ),
+        format!(
+            "S={}",
+            list("NetworkInterfaces[].SubnetId", own.subnet.iter().collect(), "B")
+        ),
+        format!("G={}", list("NetworkInterfaces[].Groups[].GroupId", groups, "C")),
+    ]
+}
+
+/// Returns the line that searches the route tables of transit gateways for both ends.
+fn gateway_routes(addresses: &[IpAddr]) -> String {
+    let ranges = addresses.iter().map(|address| IpNet::from(*address).to_string());
+    let ranges: Vec<_> = ranges.collect();
+    format!(
         "T='describe-transit-gateway-attachments --filters Name=resource-type,Values=vpc'; ask ec2 $T; for P in $(list \"$(look ec2 $T \
          --query 'TransitGatewayAttachments[].Association.TransitGatewayRouteTableId')\" | tr , ' '); do for R in {}; do \
          ask ec2 search-transit-gateway-routes --transit-gateway-route-table-id \"$P\" --filters \
          \"Name=route-search.longest-prefix-match,Values=$R\"; done; done",
         ranges.join(" ")
-    ));
-    lines.push("echo '### end'".to_owned());
-    Some(lines.join("\n") + "\n")
+    )
 }
 
 /// Returns the commands about the cache, if the URL contains its name. They set the variables `C` and `N` to

@@ -2,6 +2,8 @@
 //!
 //! Source: <https://docs.aws.amazon.com/vpc/latest/tgw/how-transit-gateways-work.html>
 
+use std::net::IpAddr;
+
 use super::documents::{Documents, all, find};
 use super::id::Id;
 use super::objects::{TransitAttachment, TransitRoute, TransitRoutes};
@@ -53,21 +55,11 @@ pub(crate) fn follow(documents: &Documents, gateway: &Id, from: &Place, to: &Pla
     let Some(address) = to.address else {
         return Transit::Unknown(permission::NETWORK_INTERFACES);
     };
-    // If a document is limited to another address, it says nothing about this one.
-    let about = |routes: &&TransitRoutes| {
-        routes.table.as_ref() == Some(table) && routes.searched.is_none_or(|range| range.contains(&address))
-    };
-    let answers: Option<Vec<&Vec<TransitRoute>>> = all(&documents.transit_routes)
-        .filter(about)
-        .map(|routes| routes.routes.as_ref())
-        .collect();
-    let Some(answers) = answers.filter(|answers| !answers.is_empty()) else {
+    let Some(routes) = routes_to(documents, table, address) else {
         return Transit::Unknown(permission::TRANSIT_GATEWAY_ROUTES);
     };
-    let longest = answers
+    let longest = routes
         .into_iter()
-        .flatten()
-        .filter(|route| route.range.is_some_and(|range| range.contains(&address)))
         .max_by_key(|route| route.range.map(|range| range.prefix_len()));
     let Some(route) = longest else {
         return Transit::NoRoute(table.clone());
@@ -86,6 +78,21 @@ pub(crate) fn follow(documents: &Documents, gateway: &Id, from: &Place, to: &Pla
         Truth::Yes if is_in_zone == Truth::Yes => Transit::Forwarded,
         Truth::Yes => Transit::Unknown(permission::SUBNETS),
     }
+}
+
+/// Returns all routes of the gateway's table to the address, or `None` if they are not known.
+fn routes_to<'a>(documents: &'a Documents, table: &Id, address: IpAddr) -> Option<Vec<&'a TransitRoute>> {
+    // If a document is limited to another address, it says nothing about this one.
+    let about = |routes: &&TransitRoutes| {
+        routes.table.as_ref() == Some(table) && routes.searched.is_none_or(|range| range.contains(&address))
+    };
+    let answers: Option<Vec<&Vec<TransitRoute>>> = all(&documents.transit_routes)
+        .filter(about)
+        .map(|routes| routes.routes.as_ref())
+        .collect();
+    let answers = answers.filter(|answers| !answers.is_empty())?;
+    let to_address = |route: &&TransitRoute| route.range.is_some_and(|range| range.contains(&address));
+    Some(answers.into_iter().flatten().filter(to_address).collect())
 }
 
 /// Returns the gateway's route table for packets from the attachment. The default table of the gateway is not

@@ -30,7 +30,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use address::{DEFAULT_PORT, HowToOpen, bind, how_to_open, listen_address};
@@ -95,16 +97,6 @@ pub(crate) fn serve_until(
     opener: Opener,
     on_event: &OnEvent,
 ) -> io::Result<()> {
-    let ServeOptions {
-        stage,
-        ttl,
-        max_age,
-        secure_cookies,
-        key,
-        cookie_name,
-        hosts,
-        log,
-    } = options;
     signals::runtime()?.block_on(async {
         let address = listener.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -113,26 +105,26 @@ pub(crate) fn serve_until(
         let redis = ConnectionManager::new(opener);
         let (seen_instances, other_instances) = watch::channel(Vec::new());
         let sessions = Arc::new(Sessions {
-            stage,
-            ttl,
-            max_age,
-            key,
+            stage: options.stage,
+            ttl: options.ttl,
+            max_age: options.max_age,
+            key: options.key,
             redis: redis.clone(),
             history: History::default(),
             created: Arc::default(),
         });
-        let layout = Layout::new(stage, ttl, &cookie_name);
-        let hosts = OwnHosts::new(address, hosts, layout.clone());
+        let layout = Layout::new(options.stage, options.ttl, &options.cookie_name);
+        let hosts = OwnHosts::new(address, options.hosts, layout.clone());
         let app = AppState {
             layout,
             sessions: sessions.clone(),
-            secure_cookies,
+            secure_cookies: options.secure_cookies,
             other_instances,
             streams: events::Streams::new(stop.clone()),
         };
         let server = tokio::spawn(server::serve(
             listener,
-            router::router(app, hosts, log),
+            router::router(app, hosts, options.log),
             stop.clone(),
         ));
         let announcer = tokio::spawn(instances::announce(
@@ -148,22 +140,24 @@ pub(crate) fn serve_until(
             () = end => {}
         }
         stop.cancel();
-        let end = async {
-            // If one of the tasks panicked, the panic has already been printed.
-            let _ = tokio::join!(server, announcer);
-            // The hashes that stage 2 created have no TTL.
-            let created = sessions.created.take();
-            if !created.is_empty() {
-                on_event(match counter::delete(&redis, &created).await {
-                    Ok(()) => ServerEvent::Deleted(created.len()),
-                    Err((left, fault)) => ServerEvent::NotDeleted(left, fault),
-                });
-            }
-        };
+        let end = finish([server, announcer], &sessions, on_event);
         tokio::select! {
             () = end => {}
             _ = signals.next() => {}
         }
         Ok(())
     })
+}
+
+/// Waits until both tasks have ended, and deletes the hashes that stage 2 created, because they have no TTL.
+async fn finish(tasks: [JoinHandle<()>; 2], sessions: &Sessions, on_event: &OnEvent) {
+    // If one of the tasks panicked, the panic has already been printed.
+    let _ = join_all(tasks).await;
+    let created = sessions.created.take();
+    if !created.is_empty() {
+        on_event(match counter::delete(&sessions.redis, &created).await {
+            Ok(()) => ServerEvent::Deleted(created.len()),
+            Err((left, fault)) => ServerEvent::NotDeleted(left, fault),
+        });
+    }
 }

@@ -4,6 +4,7 @@ use crate::aws::check::{Check, Code, Outcome};
 use crate::aws::documents::{all, find, is_complete};
 use crate::aws::id::Id;
 use crate::aws::network::Network;
+use crate::aws::objects::RouteTable;
 use crate::aws::path::{self, Link};
 use crate::aws::permission;
 use crate::aws::place::Place;
@@ -31,6 +32,14 @@ pub(super) enum Path {
     Unknown,
 }
 
+/// The route that a table chooses for the address of the other end.
+struct CheckedRoute<'a> {
+    code: Code,
+    /// The name of the table.
+    table: &'a str,
+    chosen: &'a Chosen<'a>,
+}
+
 impl RouteCheck {
     fn new(check: Check, path: Path) -> Self {
         Self { check, path }
@@ -52,198 +61,183 @@ impl Network<'_> {
     }
 
     fn route_check(&self, code: Code, from: &Place, to: &Place) -> RouteCheck {
-        let plain = RouteCheck::without_path;
         let is_same_vpc = from.vpc.is_some() && from.vpc == to.vpc;
         if is_same_vpc && self.is_same_subnet == Truth::Yes {
-            return plain(
-                Check::new(code, Outcome::Allowed, "both ends are in the same subnet")
-                    .about(from.subnet.as_ref()),
-            );
+            let check = Check::new(code, Outcome::Allowed, "both ends are in the same subnet");
+            return RouteCheck::without_path(check.about(from.subnet.as_ref()));
         }
+        let (table, chosen) = match self.chosen_route(code, from, to) {
+            Ok(found) => found,
+            Err(check) => return RouteCheck::without_path(check),
+        };
+        let route = CheckedRoute {
+            code,
+            table: name_of(table),
+            chosen: &chosen,
+        };
+        let mut result = if is_same_vpc {
+            local_route(&route)
+        } else {
+            self.route_between_vpcs(&route, from, to)
+        };
+        result.check.object = table.id.as_ref().map(ToString::to_string);
+        result.check = result.check.likely_if(self.destination.is_by_name);
+        result
+    }
+
+    /// Returns the route table of the sender's subnet, and the route that it chooses, or else the check.
+    fn chosen_route(&self, code: Code, from: &Place, to: &Place) -> Result<(&RouteTable, Chosen<'_>), Check> {
+        let unknown = |text: String, about: Option<&Id>, need| {
+            Check::new(code, Outcome::Unknown, text)
+                .about(about)
+                .needs(&[need])
+        };
         let (Some(vpc), Some(address)) = (&from.vpc, to.address) else {
-            return plain(
-                Check::new(
-                    code,
-                    Outcome::Unknown,
-                    "the documents do not show where the route must lead",
-                )
-                .needs(&[permission::NETWORK_INTERFACES]),
-            );
+            let text = "the documents do not show where the route must lead".to_owned();
+            return Err(unknown(text, None, permission::NETWORK_INTERFACES));
         };
         let Some(subnet) = &from.subnet else {
             let text = format!(
                 "the documents do not show which subnet of {vpc} has the address, and so which route table applies"
             );
-            return plain(
-                Check::new(code, Outcome::Unknown, text)
-                    .about(Some(vpc))
-                    .needs(&[permission::SUBNETS]),
-            );
+            return Err(unknown(text, Some(vpc), permission::SUBNETS));
         };
         let Some(table) = route::table_of(self.documents, vpc, Some(subnet)) else {
             let text = format!("the documents do not contain the route table of {subnet}");
-            return plain(
-                Check::new(code, Outcome::Unknown, text)
-                    .about(Some(subnet))
-                    .needs(&[permission::ROUTE_TABLES]),
-            );
+            return Err(unknown(text, Some(subnet), permission::ROUTE_TABLES));
         };
-        let id = table.id.as_ref();
-        let name = id.map_or("the route table", Id::as_str);
-        let chosen = match table.look_up(self.documents, address) {
-            None => {
-                let text = format!("the documents do not contain all routes of {name}");
-                return plain(
-                    Check::new(code, Outcome::Unknown, text)
+        let (id, name) = (table.id.as_ref(), name_of(table));
+        match table.look_up(self.documents, address) {
+            Some(LookUp::Route(chosen)) => Ok((table, chosen)),
+            Some(LookUp::Nowhere) => {
+                Err(
+                    Check::new(code, Outcome::Denied, format!("{name} has no route to {address}"))
                         .about(id)
-                        .needs(&[permission::ROUTE_TABLES]),
-                );
+                        .aws_code("CANNOT_ROUTE")
+                        .likely_if(self.destination.is_by_name),
+                )
             }
             Some(LookUp::Unknown(list)) => {
                 let text = format!(
                     "a route of {name} may lead to {address}, but the documents do not show its destination"
                 );
-                let needs = if list.is_some() {
-                    permission::MANAGED_PREFIX_LIST_ENTRIES
-                } else {
-                    permission::ROUTE_TABLES
+                let need = match list {
+                    Some(_) => permission::MANAGED_PREFIX_LIST_ENTRIES,
+                    None => permission::ROUTE_TABLES,
                 };
-                return plain(Check::new(code, Outcome::Unknown, text).about(id).needs(&[needs]));
+                Err(unknown(text, id, need))
             }
-            Some(LookUp::Nowhere) => {
-                let text = format!("{name} has no route to {address}");
-                let check = Check::new(code, Outcome::Denied, text)
-                    .about(id)
-                    .aws_code("CANNOT_ROUTE");
-                return plain(check.likely_if(self.destination.is_by_name));
+            None => {
+                let text = format!("the documents do not contain all routes of {name}");
+                Err(unknown(text, id, permission::ROUTE_TABLES))
             }
-            Some(LookUp::Route(chosen)) => chosen,
-        };
-        let mut result = if is_same_vpc {
-            local_route(code, name, &chosen)
-        } else {
-            self.route_to_link(code, name, &chosen, from, to)
-        };
-        result.check.object = id.map(ToString::to_string);
-        result.check = result.check.likely_if(self.destination.is_by_name);
-        result
+        }
     }
 
-    fn route_to_link(
-        &self,
-        code: Code,
-        table: &str,
-        chosen: &Chosen<'_>,
-        from: &Place,
-        to: &Place,
-    ) -> RouteCheck {
+    fn route_between_vpcs(&self, route: &CheckedRoute<'_>, from: &Place, to: &Place) -> RouteCheck {
+        let CheckedRoute { table, chosen, .. } = route;
         let prefix = chosen.prefix;
-        let denied = |text: String, aws_code| {
-            RouteCheck::without_path(Check::new(code, Outcome::Denied, text).aws_code(aws_code))
-        };
-        let unknown = |text: String, needs: &[&'static str], path| {
-            RouteCheck::new(Check::new(code, Outcome::Unknown, text).needs(needs), path)
-        };
-        let allowed = |id: &Id| {
-            Check::new(
-                code,
-                Outcome::Allowed,
-                format!("{table} leads to {prefix} through {id}"),
-            )
-        };
-        let connecting = match &chosen.target {
+        let link = match &chosen.target {
             Target::Peering(id) | Target::TransitGateway(id) => {
-                self.links.iter().find(|link| link.id() == id).cloned()
+                self.links.iter().find(|link| link.id() == id)
             }
             _ => None,
         };
         // When the peering connection is accepted, this route becomes active, too.
-        let is_waiting = connecting.as_ref().is_some_and(Link::is_pending);
+        let is_waiting = link.is_some_and(Link::is_pending);
         if !is_waiting && chosen.state == State::Blackhole {
-            return denied(
-                format!(
-                    "the route of {table} to {prefix} is a blackhole: its target does not exist any more"
-                ),
-                "BAD_STATE_ROUTE",
+            let text = format!(
+                "the route of {table} to {prefix} is a blackhole: its target does not exist any more"
             );
+            return route.denied(text, "BAD_STATE_ROUTE");
         }
         if !is_waiting && chosen.state == State::Unknown {
-            return unknown(
-                format!("the documents do not show whether the route of {table} to {prefix} is active"),
-                &[permission::ROUTE_TABLES],
-                Path::Unknown,
-            );
+            let text =
+                format!("the documents do not show whether the route of {table} to {prefix} is active");
+            return route.unknown(text, &[permission::ROUTE_TABLES], Path::Unknown);
         }
-        match (&chosen.target, connecting) {
-            (Target::Peering(id), Some(link)) if !is_waiting && !link.is_active() => {
-                let text = format!(
-                    "{table} leads to {prefix} through {id}, and the documents do not show that {id} is active"
-                );
-                let check =
-                    Check::new(code, Outcome::Unknown, text).needs(&[permission::VPC_PEERING_CONNECTIONS]);
-                RouteCheck::new(check, Path::Link(link))
-            }
-            (Target::Peering(id), Some(link)) => RouteCheck::new(allowed(id), Path::Link(link)),
-            (Target::TransitGateway(id), Some(link)) => {
-                let check = match transit_gateway::follow(self.documents, id, from, to) {
-                    Transit::Forwarded => allowed(id),
-                    Transit::NoSubnetInZone(attachment) => {
-                        let zone = from.zone.as_deref().unwrap_or("its zone");
-                        let text = format!(
-                            "{attachment} has no subnet in {zone}, so packets from there do not enter {id}"
-                        );
-                        Check::new(code, Outcome::Denied, text).aws_code("TGW_ROUTE_AZ_RESTRICTION")
-                    }
-                    Transit::NoRoute(routes) => {
-                        let text = format!("{routes} of {id} has no route to the other VPC");
-                        Check::new(code, Outcome::Denied, text).aws_code("CANNOT_ROUTE")
-                    }
-                    Transit::Unknown(need) => {
-                        let text = format!(
-                            "{table} leads to {prefix} through {id}, and the documents do not show where {id} sends the packets"
-                        );
-                        Check::new(code, Outcome::Unknown, text).needs(&[need])
-                    }
-                };
-                RouteCheck::new(check, Path::Link(link))
-            }
-            (Target::Peering(id), None) if self.may_connect(id) => unknown(
-                format!(
-                    "{table} leads to {prefix} through {id}, and the documents do not show which VPCs {id} connects"
-                ),
-                &[permission::VPC_PEERING_CONNECTIONS],
-                Path::Unknown,
-            ),
-            (Target::Peering(id), None) => denied(
-                format!("{table} leads to {prefix} through {id}, which does not connect the two VPCs"),
-                "CANNOT_ROUTE",
-            ),
-            (Target::Internet(target), _) => denied(
+        match &chosen.target {
+            Target::Peering(id) => self.through_peering(route, id, link),
+            Target::TransitGateway(id) => self.through_gateway(route, id, link, from, to),
+            Target::Internet(target) => route.denied(
                 format!("{table} leads to {prefix} through {target}, not to the other VPC"),
                 "CANNOT_ROUTE",
             ),
-            (Target::Local, _) => denied(
+            Target::Local => route.denied(
                 format!("{table} keeps packets to {prefix} in the VPC"),
                 "CANNOT_ROUTE",
             ),
-            (Target::TransitGateway(id), None) => unknown(
-                format!(
-                    "{table} leads to {prefix} through {id}, and the documents do not show its attachments"
-                ),
-                &[permission::TRANSIT_GATEWAY_VPC_ATTACHMENTS],
-                Path::UnknownGateway,
-            ),
-            (Target::NotFollowed(target), _) => unknown(
+            Target::NotFollowed(target) => route.unknown(
                 format!("{table} leads to {prefix} through {target}, which cannot be followed"),
                 &[],
                 Path::Appliance,
             ),
-            (Target::Unknown, _) => unknown(
+            Target::Unknown => route.unknown(
                 format!("the documents do not show the target of the route of {table} to {prefix}"),
                 &[permission::ROUTE_TABLES],
                 Path::Unknown,
             ),
         }
+    }
+
+    fn through_peering(&self, route: &CheckedRoute<'_>, id: &Id, link: Option<&Link>) -> RouteCheck {
+        let leads = route.leads_through(id);
+        let needs = [permission::VPC_PEERING_CONNECTIONS];
+        match link {
+            Some(link) if link.is_pending() || link.is_active() => {
+                route.allowed(leads, Path::Link(link.clone()))
+            }
+            Some(link) => route.unknown(
+                format!("{leads}, and the documents do not show that {id} is active"),
+                &needs,
+                Path::Link(link.clone()),
+            ),
+            None if self.may_connect(id) => route.unknown(
+                format!("{leads}, and the documents do not show which VPCs {id} connects"),
+                &needs,
+                Path::Unknown,
+            ),
+            None => route.denied(
+                format!("{leads}, which does not connect the two VPCs"),
+                "CANNOT_ROUTE",
+            ),
+        }
+    }
+
+    fn through_gateway(
+        &self,
+        route: &CheckedRoute<'_>,
+        id: &Id,
+        link: Option<&Link>,
+        from: &Place,
+        to: &Place,
+    ) -> RouteCheck {
+        let leads = route.leads_through(id);
+        let Some(link) = link else {
+            return route.unknown(
+                format!("{leads}, and the documents do not show its attachments"),
+                &[permission::TRANSIT_GATEWAY_VPC_ATTACHMENTS],
+                Path::UnknownGateway,
+            );
+        };
+        let result = match transit_gateway::follow(self.documents, id, from, to) {
+            Transit::Forwarded => route.allowed(leads, Path::None),
+            Transit::NoSubnetInZone(attachment) => {
+                let zone = from.zone.as_deref().unwrap_or("its zone");
+                let text =
+                    format!("{attachment} has no subnet in {zone}, so packets from there do not enter {id}");
+                route.denied(text, "TGW_ROUTE_AZ_RESTRICTION")
+            }
+            Transit::NoRoute(routes) => {
+                let text = format!("{routes} of {id} has no route to the other VPC");
+                route.denied(text, "CANNOT_ROUTE")
+            }
+            Transit::Unknown(need) => {
+                let text = format!("{leads}, and the documents do not show where {id} sends the packets");
+                route.unknown(text, &[need], Path::None)
+            }
+        };
+        RouteCheck::new(result.check, Path::Link(link.clone()))
     }
 
     /// Whether a peering connection may be between the two VPCs. The documents may not describe it
@@ -266,42 +260,65 @@ impl Network<'_> {
 }
 
 /// Checks a route within the VPC. The route matters only if it is more specific than the local route.
-fn local_route(code: Code, table: &str, chosen: &Chosen<'_>) -> RouteCheck {
+fn local_route(route: &CheckedRoute<'_>) -> RouteCheck {
+    let CheckedRoute { table, chosen, .. } = route;
     let prefix = chosen.prefix;
-    let denied = |text: String, aws_code| {
-        RouteCheck::without_path(Check::new(code, Outcome::Denied, text).aws_code(aws_code))
-    };
     match (&chosen.target, chosen.state) {
-        (Target::Local, _) => {
-            let text = format!("{table} keeps packets to {prefix} in the VPC");
-            RouteCheck::without_path(Check::new(code, Outcome::Allowed, text))
-        }
-        (_, State::Blackhole) => denied(
+        (Target::Local, _) => route.allowed(
+            format!("{table} keeps packets to {prefix} in the VPC"),
+            Path::None,
+        ),
+        (_, State::Blackhole) => route.denied(
             format!(
                 "the route of {table} to {prefix} takes precedence over the local route, and is a blackhole"
             ),
             "BAD_STATE_ROUTE",
         ),
-        (Target::Internet(target), State::Active) => denied(
+        (Target::Internet(target), State::Active) => route.denied(
             format!(
                 "{table} leads to {prefix} through {target}, which takes precedence over the local route"
             ),
             "MORE_SPECIFIC_ROUTE",
         ),
-        (Target::Peering(id), State::Active) => denied(
-            format!("{table} leads to {prefix} through {id}, which takes precedence over the local route"),
+        (Target::Peering(id), State::Active) => route.denied(
+            format!(
+                "{}, which takes precedence over the local route",
+                route.leads_through(id)
+            ),
             "MORE_SPECIFIC_ROUTE",
         ),
         (Target::NotFollowed(target), _) => {
             let text =
                 format!("{table} leads to {prefix} through {target}, an appliance that cannot be followed");
-            let check = Check::new(code, Outcome::Unknown, text).aws_code("MORE_SPECIFIC_ROUTE");
-            RouteCheck::new(check, Path::Appliance)
+            let RouteCheck { check, path } = route.unknown(text, &[], Path::Appliance);
+            RouteCheck::new(check.aws_code("MORE_SPECIFIC_ROUTE"), path)
         }
-        _ => {
-            let text = format!("the documents do not show where the route of {table} to {prefix} leads");
-            let check = Check::new(code, Outcome::Unknown, text).needs(&[permission::ROUTE_TABLES]);
-            RouteCheck::new(check, Path::Unknown)
-        }
+        _ => route.unknown(
+            format!("the documents do not show where the route of {table} to {prefix} leads"),
+            &[permission::ROUTE_TABLES],
+            Path::Unknown,
+        ),
     }
+}
+
+impl CheckedRoute<'_> {
+    fn leads_through(&self, id: &Id) -> String {
+        format!("{} leads to {} through {id}", self.table, self.chosen.prefix)
+    }
+
+    fn allowed(&self, text: String, path: Path) -> RouteCheck {
+        RouteCheck::new(Check::new(self.code, Outcome::Allowed, text), path)
+    }
+
+    fn denied(&self, text: String, aws_code: &'static str) -> RouteCheck {
+        RouteCheck::without_path(Check::new(self.code, Outcome::Denied, text).aws_code(aws_code))
+    }
+
+    fn unknown(&self, text: String, needs: &[&'static str], path: Path) -> RouteCheck {
+        RouteCheck::new(Check::new(self.code, Outcome::Unknown, text).needs(needs), path)
+    }
+}
+
+fn name_of(table: &RouteTable) -> &str {
+    table.id.as_ref().map_or("the route table", Id::as_str)
 }

@@ -1,15 +1,18 @@
 //! A check that delays a visit at Redis while the user logs out.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::super::stage1::log_out;
+use crate::check::browser::Visitor;
 use crate::check::exchange::Exchange;
 use crate::check::grader::Grader;
 use crate::check::judged::{Judged, NotHeld, fails, not_judged, shown_keys};
-use crate::check::proxy::HoldPoint;
+use crate::check::page::Page;
+use crate::check::proxy::{HoldPoint, Proxy};
 use crate::check::redis_command::{Effect, Key};
 
 /// How long the commands of a request are held back from Redis. This is shorter than the usual timeouts of client libraries.
@@ -18,6 +21,7 @@ const HOLD_FOR: Duration = Duration::from_millis(400);
 const HELD_WITHIN: Duration = Duration::from_secs(2);
 /// A visit is delayed at each of its first round trips, up to this number.
 const MOST_HOLDS: usize = 3;
+
 pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged {
     grader.proxy()?;
     let mut user = grader.logged_in().await?;
@@ -66,6 +70,18 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     }
 }
 
+/// A visit and a logout that overlapped at Redis.
+struct Overlap {
+    visit: Exchange,
+    logout: Exchange,
+    /// The position in the proxy's record before both.
+    start: usize,
+    /// The keys of all commands until the visit was released.
+    touched: Vec<Key>,
+    /// The keys that existed when the visit was released.
+    between: HashMap<Key, i64>,
+}
+
 /// Delays a visit at this point, and meanwhile logs the user out (at another instance of the app, if its
 /// address is given). Checks that the session has really ended. Returns whether the logout reached Redis
 /// during the delay.
@@ -80,62 +96,89 @@ async fn hold_across_logout(
         .page()
         .cloned()
         .ok_or_else(|| not_judged("the home page does not answer"))?;
-    let mut slow = user.visitor.clone();
+    let slow = user.visitor.clone();
     let mut copy = user.visitor.clone();
-    if let Some(other) = other {
-        user.visitor = user.visitor.moved_to(other);
-    }
     let home = match other {
-        Some(_) => user.visitor.home().await.page().cloned().unwrap_or(home),
+        Some(other) => {
+            user.visitor = user.visitor.moved_to(other);
+            user.visitor.home().await.page().cloned().unwrap_or(home)
+        }
         None => home,
     };
-    let proxy = grader.proxy()?;
+    let overlap = overlap(grader.proxy()?, point, slow, &mut user.visitor, &home).await;
+    let Some(mut overlap) = overlap else {
+        return Ok(false);
+    };
+    grader.settle(&mut overlap.visit).await;
+    let mut touched = [overlap.touched, user.login.keys()].concat();
+    touched.sort();
+    touched.dedup();
+    let used = [overlap.visit.keys(), touched].concat();
+    let used = grader.own_keys(used).await?;
+    let now = grader.living(&used).await?;
+    let revived: Vec<Key> = now
+        .into_iter()
+        .filter(|key| !overlap.between.contains_key(key))
+        .collect();
+    let did = "a visit whose commands reached Redis only after the logout";
+    let expected = "the session does not come back";
+    let shown = Exchange {
+        commands: grader.proxy()?.since(overlap.start),
+        hops: [overlap.visit.hops, overlap.logout.hops].concat(),
+        mark: overlap.start,
+    };
+    let after = copy.home().await;
+    if grader.shows_login(&after) {
+        let got = "a copy of the cookie is logged in again";
+        return fails(did, expected, got, &[&shown, &after]).map(|()| true);
+    }
+    if !revived.is_empty() {
+        let got = format!("the visit created {} again", shown_keys(&revived));
+        return fails(did, expected, got, &[&shown]).map(|()| true);
+    }
+    Ok(true)
+}
+
+/// Delays a visit of `slow` at this point, and meanwhile logs `user` out. Returns `None` if the logout did not reach
+/// Redis during the delay.
+async fn overlap(
+    proxy: &Proxy,
+    point: HoldPoint,
+    mut slow: Visitor,
+    user: &mut Visitor,
+    home: &Page,
+) -> Option<Overlap> {
     let start = proxy.mark();
     proxy.hold(point);
-    let visit = slow.home();
-    let mut visit = std::pin::pin!(visit);
+    let mut visit = std::pin::pin!(slow.home());
     let is_held = tokio::select! {
         held = timeout(HELD_WITHIN, proxy.held()) => held.is_ok(),
         _ = &mut visit => false,
     };
     if !is_held {
         proxy.release();
-        return Ok(false);
+        return None;
     }
     let after_hold = proxy.mark();
-    let logout = user.visitor.log_out(&home);
-    let mut logout = std::pin::pin!(logout);
-    let mut quick = None;
-    let wait = async {
-        quick = timeout(HOLD_FOR, &mut logout).await.ok();
-    };
+    let mut logout = std::pin::pin!(user.log_out(home));
     // Both requests are polled, because the visit may end before the logout.
-    let (early, ()) = {
-        let mut early = None;
-        tokio::pin!(wait);
-        loop {
-            tokio::select! {
-                () = &mut wait => break (early, ()),
-                exchange = &mut visit, if early.is_none() => early = Some(exchange),
-            }
+    let (mut early, mut quick) = (None, None);
+    let wait = tokio::time::sleep(HOLD_FOR);
+    tokio::pin!(wait);
+    while quick.is_none() {
+        tokio::select! {
+            () = &mut wait => break,
+            exchange = &mut logout => quick = Some(exchange),
+            exchange = &mut visit, if early.is_none() => early = Some(exchange),
         }
-    };
+    }
     let was_blocked = matches!(point, HoldPoint::Before(_)) && proxy.others_wait_behind_the_hold(after_hold);
     let reached = proxy
         .since(after_hold)
         .iter()
         .any(|command| command.effect == Effect::Write && command.reply.is_some());
-    let touched: Vec<Key> = {
-        let mut keys: Vec<Key> = proxy
-            .since(start)
-            .into_iter()
-            .flat_map(|command| command.keys)
-            .collect();
-        keys.extend(user.login.keys());
-        keys.sort();
-        keys.dedup();
-        keys
-    };
+    let commands = proxy.since(start).into_iter();
+    let touched = commands.flat_map(|command| command.keys).collect();
     // This reads all keys. The app may write to other keys at any time, for example to announce itself.
     let between = proxy.living_keys().await;
     proxy.release();
@@ -145,36 +188,11 @@ async fn hold_across_logout(
         (None, Some(logout)) => (visit.await, logout),
         (None, None) => tokio::join!(visit, logout),
     };
-    if was_blocked || !reached {
-        return Ok(false);
-    }
-    let mut visit = visit;
-    grader.settle(&mut visit).await;
-    let mut used: Vec<Key> = visit.keys();
-    used.extend(touched);
-    let used = grader.own_keys(used).await?;
-    let now = grader.living(&used).await?;
-    let revived: Vec<Key> = now.into_iter().filter(|key| !between.contains_key(key)).collect();
-    let did = "a visit whose commands reached Redis only after the logout";
-    let expected = "the session does not come back";
-    let shown = Exchange {
-        commands: grader.proxy()?.since(start),
-        hops: [visit.hops, logout.hops].concat(),
-        mark: start,
-    };
-    let after = copy.home().await;
-    if grader.shows_login(&after) {
-        return fails(
-            did,
-            expected,
-            "a copy of the cookie is logged in again",
-            &[&shown, &after],
-        )
-        .map(|()| true);
-    }
-    if !revived.is_empty() {
-        let got = format!("the visit created {} again", shown_keys(&revived));
-        return fails(did, expected, got, &[&shown]).map(|()| true);
-    }
-    Ok(true)
+    (reached && !was_blocked).then_some(Overlap {
+        visit,
+        logout,
+        start,
+        touched,
+        between,
+    })
 }
