@@ -61,7 +61,7 @@ impl Gathering<'_> {
     }
 
     /// Further ways to find the interface with the dialled address, if it was not found: an account may hide
-    /// the interfaces of services, and not every imitation of AWS can filter by IPv6 address.
+    /// the interfaces of services, and not every mock of AWS can filter by IPv6 address.
     fn other_interfaces(&self) -> Vec<Vec<String>> {
         let Some(address) = self.facts.address else {
             return Vec::new();

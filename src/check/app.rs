@@ -100,7 +100,7 @@ impl fmt::Display for Ended {
 /// A running app. Dropping it kills the process group.
 #[derive(Debug)]
 pub(crate) struct App {
-    /// The address in it is the one on which the app listens.
+    /// The command that started the app, with the address on which the app listens.
     command: StartCommand,
     /// Another address on which the app may listen instead.
     other: Option<SocketAddr>,
@@ -399,7 +399,7 @@ impl Drop for Guard {
     }
 }
 
-/// Returns the loopback address of the other IP version. An app that listens on `localhost` may have either.
+/// Returns the loopback address of the other IP version. An app that listens on `localhost` may use either.
 pub(crate) fn other_loopback(address: SocketAddr) -> Option<SocketAddr> {
     let other: IpAddr = match address.ip() {
         IpAddr::V4(Ipv4Addr::LOCALHOST) => Ipv6Addr::LOCALHOST.into(),

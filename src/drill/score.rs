@@ -25,7 +25,7 @@ struct Guesses {
     right: u32,
     #[serde(default)]
     wrong: u32,
-    /// How often the learner chose each other fault instead of this one.
+    /// How often the learner chose each of the other faults instead of this one.
     #[serde(default)]
     mistaken_for: BTreeMap<String, u32>,
 }

@@ -17,7 +17,7 @@ use crate::redis_url::{Sentinels, Target, Trust, host_and_port, is_host};
 
 /// The share of the total time in which the Sentinels must report the primary.
 const SHARE: f64 = 0.6;
-/// How many Sentinels are asked at most. Each of them takes up to 10 ms of this process's time.
+/// The maximum number of Sentinels that are asked. Each of them takes up to 10 ms of this process's time.
 const MOST_SENTINELS: usize = 64;
 /// The minimum time that must be left for a second login at a Sentinel.
 const SECOND_LOGIN: Duration = Duration::from_millis(50);

@@ -76,7 +76,7 @@ pub(crate) struct ServeOptions {
 pub(crate) enum ServerEvent {
     /// The server is now listening. From now on, a signal stops it gracefully.
     Ready(SocketAddr),
-    /// When the server starts, Redis is unavailable. The app runs nevertheless.
+    /// Redis was unavailable when the server started. The app runs nevertheless.
     Unreachable(RedisFault),
     /// How many hashes that stage 2 created were deleted when the server stopped.
     Deleted(usize),

@@ -60,7 +60,7 @@ impl AppStage {
         self != Self::Store
     }
 
-    /// Returns what a signed cookie of this stage is for. The signature covers it, so the cookie is not valid
+    /// Returns the purpose of a signed cookie of this stage. The signature covers it, so the cookie is not valid
     /// for another stage.
     pub(crate) fn purpose(self) -> &'static str {
         match self {

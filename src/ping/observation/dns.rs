@@ -20,7 +20,7 @@ pub struct Lookup {
     pub is_unconfigured: bool,
     /// The name that has the addresses, if the host name is an alias (CNAME) of it.
     pub alias: Option<String>,
-    /// The name that has the addresses, if a search domain completed the host name.
+    /// The name that has the addresses, if the resolver appended a search domain to the host name.
     pub completed: Option<CompletedName>,
     /// The name's entry in `/etc/hosts`, if the run found a cause.
     pub hosts_file: Option<HostsEntry>,
@@ -31,7 +31,7 @@ pub struct Lookup {
     pub took: Duration,
 }
 
-/// A host name that was completed with a search domain from `/etc/resolv.conf`.
+/// A host name to which the resolver appended a search domain from `/etc/resolv.conf`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompletedName {
     /// The full name, without a dot at the end.

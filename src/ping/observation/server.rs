@@ -72,7 +72,7 @@ impl ServerInfo {
             .collect()
     }
 
-    /// Whether the server lacks one of these commands for another reason than its age. HELLO was added in
+    /// Whether the server lacks one of these commands for a reason other than its age. HELLO was added in
     /// Redis 6.
     pub fn may_be_limited(&self) -> bool {
         !self.is_before(6) && !self.unsupported().is_empty()
