@@ -121,7 +121,7 @@ pub(crate) fn explanation(command: &str, got: &str) -> Option<&'static str> {
             "the key exists but has no TTL: EXPIRE was sent before the key existed, or a later command removed the TTL"
         }
         ("TTL" | "PTTL" | "EXPIRETIME" | "PEXPIRETIME", "(integer) -2") => {
-            "there is no such key: it was never created, or it has expired"
+            "-2 means that the key does not exist"
         }
         ("PERSIST", "(integer) 0") => "there is no such key, or it has no TTL",
         ("EXPIRE" | "PEXPIRE" | "EXISTS" | "DEL" | "UNLINK", "(integer) 0") => {
