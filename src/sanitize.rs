@@ -130,14 +130,15 @@ fn write_escape(safe: &mut String, escape: std::fmt::Arguments<'_>) {
 
 /// Whether this is a control character, a character that reorders text (Unicode TR 36, section 2.3), or an
 /// invisible character (`Default_Ignorable_Code_Point` in Unicode's DerivedCoreProperties, without the
-/// variation selectors of emoji).
+/// variation selectors of emoji), or a noncharacter (Unicode, section 23.7), which XML does not allow.
 fn is_control(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
             | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+            | '\u{fdd0}'..='\u{fdef}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+        || u32::from(character) & 0xfffe == 0xfffe
 }
 
 #[cfg(test)]
@@ -155,6 +156,10 @@ mod tests {
             ("a\u{61c}b\u{ad}c", "a\\u{61c}b\\u{ad}c"),
             ("\u{e0041}\u{3164}", "\\u{e0041}\\u{3164}"),
             ("⚠\u{fe0f}", "⚠\u{fe0f}"),
+            (
+                "\u{fffd}\u{fffe}\u{fdd0}\u{1ffff}",
+                "\u{fffd}\\u{fffe}\\u{fdd0}\\u{1ffff}",
+            ),
         ] {
             assert_eq!(line(text), shown);
         }

@@ -28,6 +28,13 @@ pub(crate) fn mask(text: &str, keeps: impl Fn(&Found) -> bool) -> Cow<'_, str> {
     known.mask(text, keeps)
 }
 
+/// Whether a setting of Redis is `requirepass`, `masterauth` or `tls-key-file-pass`, or is a pattern that may
+/// match one of these.
+pub(crate) fn may_be_password_setting(setting: &[u8]) -> bool {
+    let name = String::from_utf8_lossy(setting).to_ascii_lowercase();
+    name.contains("pass") || name.contains("auth") || name.contains(['*', '?', '[', '\\'])
+}
+
 /// A string that can be read only with [`Secret::reveal`].
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);

@@ -7,6 +7,7 @@ use redis::Value;
 use crate::practice::command_table::{PRACTICE, REAL_ONLY, find};
 use crate::redis_client::{quoted, reply_lines};
 use crate::sanitize;
+use crate::secret::{MASK, may_be_password_setting};
 
 /// A key in Redis.
 pub(crate) type Key = Vec<u8>;
@@ -107,20 +108,54 @@ impl SeenCommand {
         self.uses_data() || self.name() == "EXEC"
     }
 
-    /// Returns the command and its reply, shortened, on one line.
+    /// Returns the command and its reply, shortened, on one line. Passwords of other servers and in settings are
+    /// masked.
     pub(crate) fn shown(&self) -> String {
-        let words = self.words.iter().map(|word| match std::str::from_utf8(word) {
-            Ok(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                cut(text, SHOWN_OF_WORD)
-            }
-            _ => cut(&quoted(word), SHOWN_OF_WORD),
-        });
+        let words = (0..)
+            .zip(&self.words)
+            .map(|(at, word)| match std::str::from_utf8(word) {
+                _ if self.is_password(at) => MASK.to_owned(),
+                Ok(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                    cut(text, SHOWN_OF_WORD)
+                }
+                _ => cut(&quoted(word), SHOWN_OF_WORD),
+            });
         let command = words.collect::<Vec<_>>().join(" ");
         let reply = match &self.reply {
+            Some(_) if self.asks_for_password() => MASK.to_owned(),
             Some(reply) => reply_lines(reply).join(" "),
             None => "(no reply)".to_owned(),
         };
         format!("{} → {}", shortened(&command), shortened(&reply))
+    }
+
+    /// Whether the word at this position is a password.
+    fn is_password(&self, at: usize) -> bool {
+        let is = |at: Option<usize>, word: &str| {
+            let found = at.and_then(|at| self.words.get(at));
+            found.is_some_and(|found| found.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        match self.name().as_str() {
+            "MIGRATE" => is(at.checked_sub(1), "AUTH") || is(at.checked_sub(2), "AUTH2"),
+            // Names and values alternate, starting with a name at 2.
+            "CONFIG" => {
+                is(Some(1), "SET") && at > 2 && at % 2 == 1 && may_be_password_setting(&self.words[at - 1])
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the reply may contain a password.
+    fn asks_for_password(&self) -> bool {
+        let asks = self
+            .words
+            .get(1)
+            .is_some_and(|word| word.eq_ignore_ascii_case(b"GET"));
+        self.name() == "CONFIG"
+            && asks
+            && self.words[2..]
+                .iter()
+                .any(|setting| may_be_password_setting(setting))
     }
 }
 
@@ -181,6 +216,31 @@ fn keys_and_effect(words: &[Vec<u8>]) -> (Vec<Key>, Effect) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_in_commands_and_replies_are_masked() {
+        for (line, shown) in [
+            ("MIGRATE h 1 k 0 9 AUTH Plover", "MIGRATE h 1 k 0 9 AUTH ***"),
+            (
+                "MIGRATE h 1 k 0 9 AUTH2 ada Plover",
+                "MIGRATE h 1 k 0 9 AUTH2 ada ***",
+            ),
+            (
+                "config set maxmemory 1 masterauth Plover",
+                "config set maxmemory 1 masterauth ***",
+            ),
+            ("CONFIG SET requirepass", "CONFIG SET requirepass"),
+            ("SET AUTH x", "SET AUTH x"),
+        ] {
+            let words = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+            let command = SeenCommand::new(words, 0, 0);
+            assert_eq!(command.shown(), format!("{shown} → (no reply)"));
+        }
+        let words = ["CONFIG", "GET", "maxmemory", "require*"].map(|word| word.as_bytes().to_vec());
+        let mut command = SeenCommand::new(words.to_vec(), 0, 0);
+        command.reply = Some(Value::SimpleString("Plover".into()));
+        assert!(!command.shown().contains("Plover"));
+    }
 
     #[test]
     fn keys_and_effects_are_found() {

@@ -4,6 +4,7 @@
 
 use crate::practice::command_table::{CommandInfo, PRACTICE, REAL_ONLY, find, find_name};
 use crate::sanitize;
+use crate::secret;
 pub(crate) use crate::session::KEY_PREFIX as PREFIX;
 
 /// Why a command is not sent.
@@ -141,7 +142,11 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
             }
         }
         "config|get" => {
-            if let Some(name) = words.iter().skip(2).find(|name| may_match_password(name)) {
+            if let Some(name) = words
+                .iter()
+                .skip(2)
+                .find(|name| secret::may_be_password_setting(name))
+            {
                 return Err(Forbidden::PasswordSetting(sanitize::excerpt(name, 40)));
             }
         }
@@ -192,13 +197,6 @@ fn shown_name(words: &[Vec<u8>]) -> String {
     };
     let shown: Vec<&[u8]> = words.iter().take(count).map(Vec::as_slice).collect();
     sanitize::excerpt(&shown.join(&b' '), 40)
-}
-
-/// Whether a setting is `requirepass`, `masterauth` or `tls-key-file-pass`, or is a pattern that may match
-/// one of these.
-fn may_match_password(setting: &[u8]) -> bool {
-    let name = lower(setting);
-    name.contains("pass") || name.contains("auth") || name.contains(['*', '?', '[', '\\'])
 }
 
 /// Whether the command with this name only reads. Such a command does not count as an attempt.
