@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub(crate) use atomic::{NewFile, write};
+pub(crate) use atomic::{NewFile, check_writable, write};
 pub(crate) use lock::{open_lock, turn};
 
 const MOST_BYTES: u64 = 1024 * 1024;

@@ -3,11 +3,18 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
 use super::is_trusted;
+use crate::deadline::Deadline;
+
+/// How long to wait for the program that reads a pipe.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+/// How often to try again while that program does not read.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// Writes a file atomically, so that only its owner can read it. A device, a pipe or /dev/stdout is written
 /// to, not replaced.
@@ -19,17 +26,72 @@ use super::is_trusted;
 /// Returns an error if the file cannot be written. In this case, the file is unchanged.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     match kind(path)? {
-        Kind::Device => {
-            // /dev/stdout may be a file that the shell has already truncated.
-            let mut file = OpenOptions::new().append(true).open(path)?;
-            file.write_all(content)
-        }
+        Kind::Device => write_to_device(path, content, READ_WITHIN),
         Kind::Replaceable => {
             let mut new = NewFile::beside(path)?;
             new.file().write_all(content)?;
             new.replace()
         }
     }
+}
+
+/// Checks that [`write`] can probably write to this path. Nothing is changed.
+///
+/// # Errors
+/// Returns the error that [`write`] would return.
+pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
+    match kind(path)? {
+        // If a pipe were opened and closed, the program that reads it would see its end.
+        Kind::Device => Ok(()),
+        Kind::Replaceable if path.is_dir() => {
+            Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"))
+        }
+        Kind::Replaceable => NewFile::beside(path).map(drop),
+    }
+}
+
+/// Writes to a device or a pipe. If no program reads the pipe, gives up after `patience`.
+fn write_to_device(path: &Path, mut content: &[u8], patience: Duration) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    // /dev/stdout may be a file that the shell has already truncated.
+    options.append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    let mut deadline = Deadline::after(patience);
+    let unread = || io::Error::new(io::ErrorKind::TimedOut, "no program reads this pipe");
+    let mut file = loop {
+        match options.open(path) {
+            Err(error) if has_no_reader(path, &error) && !deadline.is_over() => thread::sleep(RETRY),
+            Err(error) if has_no_reader(path, &error) => return Err(unread()),
+            opened => break opened?,
+        }
+    };
+    while !content.is_empty() {
+        match file.write(content) {
+            Ok(written) => {
+                content = &content[written..];
+                deadline = Deadline::after(patience);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            Err(_) if deadline.is_over() => return Err(unread()),
+            Err(_) => thread::sleep(RETRY),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a pipe could not be opened because no program has opened it for reading.
+#[cfg(unix)]
+fn has_no_reader(path: &Path, error: &io::Error) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    let is_pipe = || fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
+    error.raw_os_error() == Some(libc::ENXIO) && is_pipe()
+}
+
+#[cfg(not(unix))]
+fn has_no_reader(_: &Path, _: &io::Error) -> bool {
+    false
 }
 
 /// How to write to a path.
@@ -204,6 +266,18 @@ mod tests {
         write(&pipe, b"new").unwrap();
         assert_eq!(reader.join().unwrap(), b"new");
         assert!(!fs::symlink_metadata(&pipe).unwrap().is_file());
+        let unread = write_to_device(&pipe, b"new", Duration::from_millis(50));
+        assert_eq!(unread.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_path_is_checked_without_changing_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        let [new, missing] = ["new.json", "missing/new.json"].map(|name| folder.path().join(name));
+        check_writable(&new).unwrap();
+        assert!(check_writable(&missing).is_err());
+        assert!(check_writable(folder.path()).is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
