@@ -4,13 +4,13 @@ mod changes;
 mod output;
 mod run;
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
+use percent_encoding::percent_decode_str;
 use regex_lite::Regex;
 use url::Url;
 
@@ -20,6 +20,8 @@ use super::values::{span, whole};
 use crate::check::report::{Report, Shown};
 use crate::check::settings::{AppPages, LOGGED_IN, Settings, VISITS, address_of};
 use crate::exit::Exit;
+use crate::files;
+use crate::secret::Secret;
 use crate::serve::DEFAULT_PORT;
 use crate::session::DEFAULT_TTL;
 use crate::signals::{self, Stop};
@@ -121,6 +123,10 @@ pub(super) fn graded(args: &CheckArgs) -> Result<(Exit, Option<&'static str>), E
             folder.display()
         )));
     }
+    if let Some(file) = &args.junit {
+        files::check_writable(file)
+            .map_err(|error| Error::usage(format!("--junit {}: {error}", file.display())))?;
+    }
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let choice = match args.black_box {
         true => None,
@@ -128,20 +134,27 @@ pub(super) fn graded(args: &CheckArgs) -> Result<(Exit, Option<&'static str>), E
     };
     let runtime = signals::runtime()?;
     let graded = runtime.block_on(async {
+        let mut watch = args.watch.as_deref().map(|folder| {
+            let is_app_stopped = !args.command.is_empty();
+            changes::Watch::new(folder, args.junit.as_deref(), is_app_stopped)
+        });
         loop {
-            let seen = args.watch.as_deref().map(changes::newest);
+            if let Some(watch) = &mut watch {
+                watch.run_begins();
+            }
             let report = run::grade(args, &settings, address, choice.as_ref(), &stop).await?;
             show(args, &report)?;
-            let (Some(folder), Some(seen)) = (&args.watch, seen) else {
+            let (Some(folder), Some(watch)) = (&args.watch, &mut watch) else {
                 let exit = if report.is_ok() { Exit::Ok } else { Exit::No };
                 let first = report.shown_failures(Shown::First).into_iter().next();
                 return Ok((exit, first.map(|result| result.check.lesson)));
             };
+            watch.run_ends();
             ui::note(&format!(
                 "waiting for changes in {} (Ctrl-C to stop)",
                 folder.display()
             ));
-            while changes::newest(folder) == seen {
+            while !watch.has_changed() {
                 stop.sleep(changes::LOOK)
                     .await
                     .map_err(|_| run::interrupted(&[]))?;
@@ -191,6 +204,7 @@ fn settings(args: &CheckArgs) -> Result<Settings, Error> {
 }
 
 fn app_url(text: &str) -> Result<Url, Error> {
+    mask_password(text);
     Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
@@ -199,6 +213,16 @@ fn app_url(text: &str) -> Result<Url, Error> {
                 "--url {text}: expected the address of the app itself, such as http://127.0.0.1:{DEFAULT_PORT}"
             ))
         })
+}
+
+/// Masks the password in a URL, which may be invalid, in everything that is written.
+fn mask_password(url: &str) {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let login = rest.rsplit_once('@').map(|(login, _)| login);
+    if let Some((_, password)) = login.and_then(|login| login.split_once(':')) {
+        Secret::new(password).mask_everywhere();
+        Secret::new(percent_decode_str(password).decode_utf8_lossy()).mask_everywhere();
+    }
 }
 
 /// Returns the address on which the app listens if it reads its port from the variable PORT.
@@ -215,13 +239,23 @@ fn default_url() -> Result<Url, Error> {
 }
 
 fn show(args: &CheckArgs, report: &Report) -> Result<(), Error> {
-    if let Some(file) = &args.junit {
-        fs::write(file, report.junit()).with_context(|| format!("cannot write {}", file.display()))?;
-    }
     match args.json {
         // With --watch, one object per line.
         true => ui::check::json(&report.json(), args.watch.is_none()),
         false => ui::check::report(report, args.shown()),
     }
-    Ok(())
+    match &args.junit {
+        Some(file) => write_junit(file, report),
+        None => Ok(()),
+    }
+}
+
+/// Writes the `--junit` file. This happens after the report is printed, so the user sees the report even if the disk
+/// is full.
+fn write_junit(file: &Path, report: &Report) -> Result<(), Error> {
+    files::write(file, ui::check::junit(report).as_bytes()).map_err(|error| {
+        anyhow!(error)
+            .context(format!("cannot write {}", file.display()))
+            .into()
+    })
 }

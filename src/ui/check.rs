@@ -109,6 +109,11 @@ pub(crate) fn json(value: &Value, is_indented: bool) {
     super::answered(writer::out_json(&writer::json(value, is_indented)));
 }
 
+/// Returns the report as JUnit XML, with the secrets of this run masked.
+pub(crate) fn junit(report: &Report) -> String {
+    report.junit(&writer::shown)
+}
+
 /// Returns a function that shows the time left: as a countdown on a terminal, or as one line elsewhere.
 pub(crate) fn countdown(what: &str, span: Duration) -> Box<dyn FnMut(Duration)> {
     if !std::io::stderr().is_terminal() {
