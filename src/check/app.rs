@@ -1,6 +1,8 @@
 //! The learner's app: starts it in its own process group, waits until its port answers, and stops the whole
 //! group.
 
+mod output;
+
 use std::cell::Cell;
 use std::fmt;
 use std::fs::File;
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::progress::Progress;
 use crate::deadline::Deadline;
 use crate::random;
+use output::Output;
 
 /// How long the app may print nothing before it listens.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -24,10 +27,6 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(25);
 /// Time limit for one connection attempt.
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
-/// The maximum number of bytes of the app's output that are read when the run ends.
-const MOST_OUTPUT: u64 = 8 * 1024 * 1024;
-/// The maximum number of lines at the end of the output that a report shows.
-const MOST_LINES: usize = 10;
 
 /// How to start the app.
 #[derive(Clone, Debug)]
@@ -104,6 +103,7 @@ pub(crate) struct App {
     command: StartCommand,
     /// Another address on which the app may listen instead.
     other: Option<SocketAddr>,
+    output: Output,
     child: Option<Child>,
     guard: Option<Guard>,
 }
@@ -207,6 +207,7 @@ impl App {
         }
         let other = other_loopback(command.address).filter(|other| !answers(*other));
         let mut app = Self {
+            output: Output::limited(&command.output),
             command,
             other,
             child: None,
@@ -262,7 +263,7 @@ impl App {
         let started = Instant::now();
         let port = self.command.address.port();
         let output = self.command.output.display().to_string();
-        let mut printed = self.output_length();
+        let mut printed = self.output.length();
         loop {
             if answers(self.command.address) {
                 return Ok(());
@@ -274,7 +275,7 @@ impl App {
             if let Some(ended) = self.ended() {
                 return Err(AppError::Ended { ended, port, output });
             }
-            let now = self.output_length();
+            let now = self.output.length();
             if now != printed {
                 printed = now;
                 silent.set(Deadline::after(READY_WITHIN));
@@ -284,7 +285,7 @@ impl App {
                     port,
                     seconds: started.elapsed().as_secs(),
                     output,
-                    tail: self.output_tail(),
+                    tail: self.output.last_lines(),
                 });
             }
             tokio::time::sleep(POLL).await;
@@ -293,29 +294,17 @@ impl App {
 
     /// The file that contains the app's output.
     pub(crate) fn output_file(&self) -> &PathBuf {
-        &self.command.output
+        self.output.file()
     }
 
-    /// Returns the app's output, up to a maximum number of bytes.
-    pub(crate) fn output(&self) -> String {
-        use std::io::Read as _;
-        let mut bytes = Vec::new();
-        if let Ok(file) = File::open(&self.command.output) {
-            let _ = file.take(MOST_OUTPUT).read_to_end(&mut bytes);
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    fn output_length(&self) -> u64 {
-        self.command.output.metadata().map_or(0, |file| file.len())
+    /// Returns the app's output, or `None` if it is too long.
+    pub(crate) fn output(&self) -> Option<String> {
+        self.output.whole()
     }
 
     /// Returns the last lines of its output.
     pub(crate) fn output_tail(&self) -> Vec<String> {
-        let output = self.output();
-        let lines: Vec<&str> = output.lines().collect();
-        let last = &lines[lines.len().saturating_sub(MOST_LINES)..];
-        last.iter().map(|line| (*line).to_owned()).collect()
+        self.output.last_lines()
     }
 
     /// Returns how the app has exited without being stopped by this program, or `None` if it still runs.
