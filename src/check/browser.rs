@@ -18,10 +18,13 @@ use super::exchange::{Exchange, Hop};
 use super::form::Form;
 use super::page::Page;
 use super::site::Site;
+use crate::deadline::Deadline;
 pub(crate) use request::Cause;
 
 /// How long a visitor waits for one response.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
+/// How long a visitor waits for a page, including redirects.
+const PATIENCE_WITH_REDIRECTS: Duration = Duration::from_secs(12);
 /// The maximum number of redirects that are followed.
 const MOST_REDIRECTS: usize = 10;
 /// A visitor with a cookie jar. A clone has copies of the cookies.
@@ -108,7 +111,13 @@ impl Visitor {
             let started = Instant::now();
             let body = encoded(form);
             let answer = self
-                .request(&Method::POST, &form.action, Some(&body), cause)
+                .request(
+                    &Method::POST,
+                    &form.action,
+                    Some(&body),
+                    cause,
+                    Deadline::after(PATIENCE),
+                )
                 .await;
             let (method, url) = (Method::POST.to_string(), form.action.clone());
             hops.push(Hop {
@@ -193,9 +202,13 @@ impl Visitor {
         mut body: Option<String>,
         cause: Cause,
     ) {
+        let whole = Deadline::after(PATIENCE_WITH_REDIRECTS);
         for _ in 0..MOST_REDIRECTS {
             let started = Instant::now();
-            let answer = self.request(&method, &url, body.as_deref(), cause).await;
+            let deadline = whole.within(PATIENCE);
+            let answer = self
+                .request(&method, &url, body.as_deref(), cause, deadline)
+                .await;
             let status = answer.as_ref().map_or(0, |page| page.status);
             let location = answer
                 .as_ref()

@@ -125,7 +125,7 @@ impl AppAnswer {
     fn of(page: Page) -> Self {
         Self {
             status: page.status,
-            text: page.text(),
+            text: page.text().to_owned(),
             visits: page.visits(&AppPages::default()),
             headers: page.headers,
             body: page.body,

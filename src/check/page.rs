@@ -19,9 +19,26 @@ pub(crate) struct Page {
     /// The headers in the order received, with names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
+    text: String,
 }
 
 impl Page {
+    pub(crate) fn new(status: u16, url: Url, headers: Vec<(String, String)>, body: String) -> Self {
+        let mut page = Self {
+            status,
+            url,
+            headers,
+            body,
+            text: String::new(),
+        };
+        // This takes long for a large page, so it is done only once.
+        page.text = match page.is_json() {
+            true => page.body.clone(),
+            false => html::text(&page.body),
+        };
+        page
+    }
+
     /// Returns all headers with this name.
     pub(crate) fn headers_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let matching = self.headers.iter().filter(move |(found, _)| found == name);
@@ -34,17 +51,13 @@ impl Page {
     }
 
     /// Returns the text that a visitor sees: HTML without tags, scripts and styles, or the strings and numbers of JSON.
-    pub(crate) fn text(&self) -> String {
-        if self.is_json() {
-            self.body.clone()
-        } else {
-            html::text(&self.body)
-        }
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// Whether the page says that a user is logged in.
     pub(crate) fn is_logged_in(&self, pages: &AppPages) -> bool {
-        self.status < 400 && pages.logged_in.is_match(&self.text())
+        self.status < 400 && pages.logged_in.is_match(self.text())
     }
 
     /// Whether the page says that this user is logged in.
@@ -58,7 +71,7 @@ impl Page {
             let value = serde_json::from_str(&self.body).unwrap_or(Value::Null);
             return has_string(&value, name);
         }
-        let (text, name) = (squeezed(&self.text()), squeezed(name));
+        let (text, name) = (squeezed(self.text()), squeezed(name));
         // In Python, a name that was not decoded appears as b'ada'.
         let is_bytes = ["b'", "b\""]
             .iter()
@@ -68,8 +81,7 @@ impl Page {
 
     /// Returns the number of visits that the page shows.
     pub(crate) fn visits(&self, pages: &AppPages) -> Option<i64> {
-        let text = self.text();
-        let found = pages.visits.captures(&text)?;
+        let found = pages.visits.captures(self.text())?;
         found
             .get(1)
             .or_else(|| found.get(0))?
@@ -102,7 +114,7 @@ impl Page {
 
     /// Returns the status and the beginning of the text, for a report.
     pub(crate) fn shown(&self) -> String {
-        let text = squeezed(&self.text());
+        let text = squeezed(self.text());
         match text.char_indices().nth(SHOWN) {
             Some((end, _)) => format!("{} {}…", self.status, &text[..end]),
             None => format!("{} {text}", self.status),
@@ -129,12 +141,8 @@ mod tests {
     use super::*;
 
     fn page(kind: &str, body: &str) -> Page {
-        Page {
-            status: 200,
-            url: Url::parse("http://127.0.0.1:5000/login").unwrap(),
-            headers: vec![("content-type".into(), kind.into())],
-            body: body.into(),
-        }
+        let url = Url::parse("http://127.0.0.1:5000/login").unwrap();
+        Page::new(200, url, vec![("content-type".into(), kind.into())], body.into())
     }
 
     #[test]

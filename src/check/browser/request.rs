@@ -12,14 +12,14 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use url::{Position, Url};
 
-use super::{PATIENCE, Visitor};
+use super::Visitor;
 use crate::check::page::Page;
 use crate::check::proxy::Proxy;
 use crate::deadline::Deadline;
 use crate::redis_client::Stream;
 
 /// The maximum number of bytes of a page that are read.
-const LARGEST_PAGE: usize = 4 * 1024 * 1024;
+const LARGEST_PAGE: usize = 1024 * 1024;
 /// The address of the other site for [`Cause::OtherSite`].
 const OTHER_SITE: &str = "https://example.com";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -42,8 +42,9 @@ impl Visitor {
         url: &Url,
         body: Option<&str>,
         cause: Cause,
+        deadline: Deadline,
     ) -> Result<Page, String> {
-        let deadline = Deadline::after(PATIENCE);
+        let patience = deadline.left();
         let site = Arc::clone(&self.site);
         let what = format!(
             "waiting for the response to {method} {}; giving up",
@@ -53,7 +54,7 @@ impl Visitor {
         let answer = site.progress.during(&what, || deadline.left(), answer).await;
         let answer = match answer {
             Ok(answer) => answer.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("no response within {} s", PATIENCE.as_secs())),
+            Err(_) => Err(format!("no response within {:.0} s", patience.as_secs_f64())),
         };
         // While Redis does not reply, an app may wait for it.
         if answer.is_ok() || site.proxy.as_ref().is_none_or(Proxy::is_forwarding) {
@@ -149,16 +150,16 @@ impl Visitor {
             // A browser ignores an invalid cookie.
             let _ = self.jar.parse(&text_of(value), url);
         }
-        let body = to_bytes(Body::new(body), LARGEST_PAGE).await?;
-        Ok(Page {
-            status: head.status.as_u16(),
-            url: url.clone(),
-            headers: head
-                .headers
-                .iter()
-                .map(|(name, value)| (name.to_string(), text_of(value)))
-                .collect(),
-            body: String::from_utf8_lossy(&body).into_owned(),
-        })
+        let body = to_bytes(Body::new(body), LARGEST_PAGE)
+            .await
+            .map_err(|error| format!("cannot read a page of up to 1 MB: {error}"))?;
+        let headers = head.headers.iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), text_of(value)));
+        Ok(Page::new(
+            head.status.as_u16(),
+            url.clone(),
+            headers.collect(),
+            String::from_utf8_lossy(&body).into_owned(),
+        ))
     }
 }
