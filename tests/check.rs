@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
@@ -23,7 +25,7 @@ use support::ports::free_port;
 use support::process::{Process, required};
 use support::program::SESSIONTUT;
 use support::wait::wait_for;
-use support::{Authority, Cluster, Home, RedisServer, Stunnel, tools};
+use support::{App, Authority, Cluster, Home, RedisServer, Stunnel, tools};
 
 /// A mistake in `tests/wrong_apps/app.py`, its stage, the check that must fail, and the checks that fail as a
 /// consequence.
@@ -262,6 +264,16 @@ fn the_examples_and_our_own_app_pass() {
 }
 
 #[test]
+fn the_keys_of_another_program_are_not_judged() {
+    let redis = RedisServer::start();
+    let _other = App::start(&redis.url(), &[]);
+    let app = format!("exec {SESSIONTUT} serve --ttl 2 --listen 127.0.0.1:$PORT");
+    let app = ["sh".to_owned(), "-c".to_owned(), app];
+    let report = grade_with(&["--only-stage"], &app, 4, 2, &redis.url());
+    assert_eq!(failed(&report, "must"), BTreeSet::new(), "{report:#}");
+}
+
+#[test]
 fn ctrl_c_leaves_no_process_no_proxy_and_no_key() {
     let (home, redis, port) = (Home::new(), RedisServer::start(), free_port());
     let running = home
@@ -486,24 +498,168 @@ fn an_app_that_already_runs_uses_the_proxy_when_it_is_told_to() {
 }
 
 #[test]
-fn junit_contains_every_check() {
-    let (home, redis) = (Home::new(), RedisServer::start());
+fn junit_contains_every_check_without_secrets() {
+    let home = Home::new();
+    // The pages of the app contain the password.
+    let redis = RedisServer::with().line("requirepass \"Logged in as\"").start();
+    let url = redis.url().replace("redis://", "redis://:Logged%20in%20as@");
+    let file = home.path().join("junit.xml");
+    let other = home.path().join("other");
+    fs::write(&other, "kept").unwrap();
+    std::os::unix::fs::symlink(&other, &file).unwrap();
     let arguments = arguments(
         1,
         2,
         free_port(),
         &["--junit", "junit.xml"],
-        &wrong_app(1, "not HttpOnly"),
+        &wrong_app(1, "second login is ignored"),
     );
-    let report = home
-        .sessiontut(arguments)
+    let report = home.sessiontut(arguments).redis(&url).run().expect(1).json();
+    let xml = fs::read_to_string(&file).unwrap();
+    assert_eq!(xml.matches("<testcase ").count(), results(&report).count());
+    assert_eq!(xml.matches("<failure").count(), 1);
+    assert!(!xml.contains("Logged in as"), "{xml}");
+    assert_eq!(fs::read_to_string(&other).unwrap(), "kept");
+    assert_eq!(
+        file.symlink_metadata().unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_refused_before_the_app_starts() {
+    let home = Home::new();
+    let marker = home.path().join("started");
+    let command = ["touch".to_owned(), text(&marker)];
+    let more = ["--black-box", "--junit", "missing/junit.xml"];
+    home.sessiontut(arguments(4, 2, free_port(), &more, &command))
+        .run()
+        .expect(2);
+    assert!(!marker.exists());
+}
+
+#[test]
+fn the_password_in_the_url_of_the_app_is_not_shown() {
+    let home = Home::new();
+    let port = free_port();
+    let url = |scheme: &str| format!("{scheme}://bob:Plover-4417@127.0.0.1:{port}");
+    for wrong in [url("ftp"), "http://bob:Plover-4417@".to_owned()] {
+        let finished = home.sessiontut(["check", "--url", &wrong]).run().expect(2);
+        assert!(!finished.output().contains("Plover"), "{}", finished.output());
+    }
+    let running = home
+        .sessiontut(["check", "--black-box", "--url", &url("http")])
+        .start();
+    wait_for("the wait for the app", || {
+        running.stderr().contains(&port.to_string()).then_some(())
+    });
+    running.interrupt();
+    let finished = running.finish().expect(130);
+    assert!(!finished.output().contains("Plover"), "{}", finished.output());
+}
+
+#[test]
+fn other_users_cannot_use_the_proxy() {
+    /// The user `nobody`.
+    const OTHER: u32 = 65534;
+    let (home, redis, port) = (Home::new(), RedisServer::start(), free_port());
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        println!("not tested, because only root can run a program as another user");
+        return;
+    }
+    let url = format!("http://127.0.0.1:{port}");
+    let running = home
+        .sessiontut(["check", "--url", &url])
         .redis(&redis.url())
+        .start();
+    let proxy = wait_for("the line to export", || {
+        let stderr = running.stderr();
+        let (_, rest) = stderr.split_once("REDIS_URL=redis://")?;
+        Some(rest.split_whitespace().next()?.to_owned())
+    });
+    let (host, proxy_port) = proxy.split_once(':').unwrap();
+    let reply_to = |user: u32| {
+        let script = "import socket, sys\n\
+                      proxy = socket.create_connection((sys.argv[1], int(sys.argv[2])))\n\
+                      proxy.sendall(b'SET stranger 1\\r\\n')\n\
+                      print(proxy.recv(100))";
+        let mut client = Command::new("python3");
+        client.args(["-c", script, host, proxy_port]).uid(user);
+        let output = client.output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let refused = reply_to(OTHER);
+    assert!(refused.contains("NOPERM"), "{refused}");
+    assert_eq!(redis.keys(), [""; 0]);
+    assert!(reply_to(0).contains("+OK"));
+    running.interrupt();
+    running.finish().expect(130);
+}
+
+#[test]
+fn an_app_that_sends_too_much_to_redis_is_reported() {
+    let script = "import os, socket, time\n\
+                  listener = socket.create_server(('127.0.0.1', int(os.environ['PORT'])))\n\
+                  host, port = os.environ['REDIS_URL'].split('//')[1].split(':')\n\
+                  redis = socket.create_connection((host, int(port)))\n\
+                  for _ in range(200):\n    \
+                      redis.sendall(b'*3\\r\\n$3\\r\\nSET\\r\\n$1\\r\\nk\\r\\n$1000000\\r\\n' + 1000000 * b'a' + b'\\r\\n')\n    \
+                      redis.recv(100)\n\
+                  time.sleep(600)";
+    let app = [text(&tools::python()), "-c".into(), script.into()];
+    let redis = RedisServer::start();
+    let started = Instant::now();
+    let report = grade(&app, 4, 2, &redis.url());
+    assert!(failed(&report, "must").contains("routes-answer"), "{report:#}");
+    assert!(started.elapsed() < Duration::from_secs(40));
+    let first = results(&report).next().unwrap();
+    assert!(first["got"].as_str().unwrap().contains("MB"), "{first:#}");
+}
+
+#[test]
+fn a_page_of_many_megabytes_does_not_stop_the_run() {
+    let script = "import http.server, os\n\
+                  class Pages(http.server.BaseHTTPRequestHandler):\n    \
+                      def do_GET(self):\n        \
+                          self.send_response(200)\n        \
+                          self.end_headers()\n        \
+                          self.wfile.write(b'<form>' + b'<input name=a value=b>' * 180000)\n    \
+                      do_POST = do_GET\n\
+                  http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), Pages).serve_forever()";
+    let app = [text(&tools::python()), "-c".into(), script.into()];
+    let home = Home::new();
+    let started = Instant::now();
+    let report = home
+        .sessiontut(arguments(1, 2, free_port(), &["--black-box"], &app))
         .run()
         .expect(1)
         .json();
-    let xml = fs::read_to_string(home.path().join("junit.xml")).unwrap();
-    assert_eq!(xml.matches("<testcase ").count(), results(&report).count());
-    assert_eq!(xml.matches("<failure").count(), 1);
+    assert!(failed(&report, "must").contains("routes-answer"), "{report:#}");
+    assert!(started.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn the_file_with_the_output_of_an_app_does_not_fill_the_disk() {
+    const MB: u64 = 1024 * 1024;
+    let script = "import time\n\
+                  for _ in range(40):\n    \
+                      print(('x' * 1023 + '\\n') * 1024, end='', flush=True)\n    \
+                      time.sleep(0.01)\n\
+                  time.sleep(1)\n\
+                  exit('the last line \\x1b[31min red')";
+    let app = [text(&tools::python()), "-c".into(), script.into()];
+    let home = Home::new();
+    let finished = home
+        .sessiontut(arguments(4, 2, free_port(), &["--black-box"], &app))
+        .run()
+        .expect(1);
+    let size = fs::read_dir(home.state())
+        .unwrap()
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .max();
+    assert!(size.is_some_and(|size| size < 30 * MB), "{size:?}");
+    assert!(finished.stderr.contains("the last line"), "{}", finished.stderr);
+    assert!(!finished.stderr.contains('\x1b'), "{}", finished.stderr);
 }
 
 #[test]

@@ -2,11 +2,13 @@
 //! records each command with its reply and with the keys that have no TTL afterwards. It can also delay
 //! commands, leave them unanswered, or cut the connection.
 //!
-//! The proxy logs in to the real Redis, so the app uses an unencrypted connection without a password.
+//! The proxy logs in to the real Redis, so the app uses an unencrypted connection without a password. Therefore, only
+//! programs of the same user may connect to the proxy (`peer.rs`).
 
 mod connection;
 mod disturbance;
 mod keys;
+mod peer;
 mod record;
 mod upstream;
 
@@ -37,6 +39,8 @@ pub(crate) struct Proxy {
 struct State {
     mode: Mode,
     log: Vec<SeenCommand>,
+    /// How much memory the record takes, approximately.
+    recorded: usize,
     /// All keys that the app has used, and whether they existed before.
     keys: HashMap<Key, KeyOrigin>,
     hold: Option<Hold>,
@@ -53,6 +57,8 @@ struct State {
     idle: HashSet<(String, Option<Key>)>,
     /// Why the proxy could not connect to Redis.
     unreachable: Option<String>,
+    /// Another user, whose connection was refused.
+    refused: Option<u32>,
 }
 
 /// An open connection of the app.
@@ -128,6 +134,7 @@ impl Proxy {
         let state = State {
             mode: Mode::Forward,
             log: Vec::new(),
+            recorded: 0,
             keys: HashMap::new(),
             hold: None,
             cut_after: None,
@@ -138,6 +145,7 @@ impl Proxy {
             answered: Instant::now(),
             idle: HashSet::new(),
             unreachable: None,
+            refused: None,
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),

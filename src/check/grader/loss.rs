@@ -7,6 +7,7 @@ use super::Grader;
 use crate::check::app::{App, answers};
 use crate::check::browser::PATIENCE;
 use crate::check::judged::{Judged, NotHeld, fails, not_judged};
+use crate::check::proxy::Proxy;
 use crate::deadline::Deadline;
 
 /// How long a process may take to end after a crash.
@@ -69,6 +70,13 @@ impl Grader {
     pub(crate) async fn loss(&mut self) -> Option<Loss> {
         if self.gone.is_some() {
             return None;
+        }
+        if let Some(what) = self.site.proxy.as_ref().and_then(Proxy::overflow) {
+            self.gone = Some(what.clone());
+            return Some(Loss {
+                what,
+                output: Vec::new(),
+            });
         }
         let is_unanswered = self.site.answered.take_unanswered() > 0;
         let mut ended = self.app.as_mut().and_then(App::ended);

@@ -50,8 +50,12 @@ impl Grader {
         Ok(self.shared_keys.get_or_insert_default())
     }
 
-    /// Returns the given keys without those that all users share.
+    /// Returns the given keys without those that all users share, and without those that existed before the run.
     pub(crate) async fn own_keys(&mut self, keys: Vec<Key>) -> Result<Vec<Key>, NotHeld> {
+        let keys = match &self.site.proxy {
+            Some(proxy) => proxy.of_this_run(keys),
+            None => keys,
+        };
         let shared = self.shared_keys().await?;
         Ok(keys.into_iter().filter(|key| !shared.contains(key)).collect())
     }

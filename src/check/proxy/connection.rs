@@ -1,15 +1,17 @@
 //! One connection of the app: reads commands, sends them to Redis one after the other, and returns the replies in order.
 
 use std::future::pending;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::{Value, parse_redis_value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::disturbance::Mode;
+use super::peer::REFUSAL;
 use super::{Handle, Shared};
 use crate::check::redis_command::{Delayed, Effect, Key, SeenCommand};
 use crate::practice::{RequestLimits, RequestReader};
@@ -27,6 +29,12 @@ const REPLY: Limits = Limits {
     bytes: 64 * 1024 * 1024,
     depth: 16,
 };
+/// The maximum number of commands of one connection that have been read, but not sent to Redis yet.
+const MOST_COMMANDS: usize = 256;
+/// The maximum memory for the replies to one connection that the app has not read yet.
+const MOST_UNREAD: usize = 8 * 1024 * 1024;
+/// The memory for a reply in addition to its bytes.
+const REPLY_OVERHEAD: usize = 128;
 /// Commands after which replies no longer correspond to commands.
 const STREAMING: [&str; 6] = [
     "MONITOR",
@@ -40,7 +48,7 @@ const STREAMING: [&str; 6] = [
 /// Accepts connections until the proxy is dropped.
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
-        let Ok((near, _)) = listener.accept().await else {
+        let Ok((near, peer)) = listener.accept().await else {
             // The process has no file descriptors left.
             tokio::time::sleep(PAUSE).await;
             continue;
@@ -53,11 +61,19 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             state.opened += 1;
             state.opened
         };
-        tokio::spawn(serve(Arc::clone(&shared), near, number));
+        tokio::spawn(serve(Arc::clone(&shared), near, peer, number));
     }
 }
 
-async fn serve(shared: Arc<Shared>, near: TcpStream, number: u64) {
+async fn serve(shared: Arc<Shared>, mut near: TcpStream, peer: SocketAddr, number: u64) {
+    let is_admitted = match near.local_addr() {
+        Ok(own) => shared.admits(peer, own).await,
+        Err(_) => false,
+    };
+    if !is_admitted {
+        let _ = near.write_all(REFUSAL).await;
+        return;
+    }
     let cut = Arc::new(Notify::new());
     let handle = Handle {
         pending: 0,
@@ -75,8 +91,8 @@ async fn serve(shared: Arc<Shared>, near: TcpStream, number: u64) {
 async fn forward(shared: &Shared, near: TcpStream, number: u64) {
     // A small reply must not wait until the previous one is acknowledged.
     let _ = near.set_nodelay(true);
-    let (commands, execution) = mpsc::unbounded_channel();
-    let (replies, answers) = mpsc::unbounded_channel();
+    let (commands, execution) = mpsc::channel(MOST_COMMANDS);
+    let (replies, answers) = Replies::new();
     let (from_app, to_app) = split(near);
     tokio::select! {
         () = read(shared, from_app, number, commands) => {}
@@ -90,7 +106,7 @@ async fn read(
     shared: &Shared,
     mut from_app: impl AsyncRead + Unpin,
     number: u64,
-    commands: mpsc::UnboundedSender<Incoming>,
+    commands: mpsc::Sender<Incoming>,
 ) {
     let mut reader = RequestReader::default();
     let mut chunk = vec![0; 64 * 1024];
@@ -98,7 +114,8 @@ async fn read(
     let mut is_streaming = false;
     while let Ok(count @ 1..) = from_app.read(&mut chunk).await {
         if is_streaming {
-            if commands.send(Incoming::Bytes(chunk[..count].to_vec())).is_err() {
+            let bytes = chunk[..count].to_vec();
+            if commands.send(Incoming::Bytes(bytes)).await.is_err() {
                 return;
             }
             continue;
@@ -123,8 +140,9 @@ async fn read(
                         }
                         state.record(command)
                     };
+                    let Some(index) = index else { return };
                     shared.notify();
-                    if commands.send(Incoming::Command(index)).is_err() {
+                    if commands.send(Incoming::Command(index)).await.is_err() {
                         return;
                     }
                 }
@@ -153,12 +171,34 @@ enum Outgoing {
     Push(Vec<u8>),
 }
 
+/// The replies that the app has not read yet. Their memory is limited.
+#[derive(Clone)]
+struct Replies {
+    sender: mpsc::UnboundedSender<(Outgoing, OwnedSemaphorePermit)>,
+    memory: Arc<Semaphore>,
+}
+
+type Answers = mpsc::UnboundedReceiver<(Outgoing, OwnedSemaphorePermit)>;
+
+impl Replies {
+    fn new() -> (Self, Answers) {
+        let (sender, answers) = mpsc::unbounded_channel();
+        let memory = Arc::new(Semaphore::new(MOST_UNREAD));
+        (Self { sender, memory }, answers)
+    }
+
+    /// Waits until there is memory for a reply. Returns `None` if the connection is closed.
+    async fn send(&self, reply: Outgoing) -> Option<()> {
+        let (Outgoing::Reply { bytes, .. } | Outgoing::Push(bytes)) = &reply;
+        let memory = (bytes.len() + REPLY_OVERHEAD).min(MOST_UNREAD);
+        let memory = u32::try_from(memory).ok()?;
+        let memory = Arc::clone(&self.memory).acquire_many_owned(memory).await.ok()?;
+        self.sender.send((reply, memory)).ok()
+    }
+}
+
 /// Sends commands to Redis, and reads the keys' TTLs after each command.
-async fn execute(
-    shared: &Shared,
-    mut commands: mpsc::UnboundedReceiver<Incoming>,
-    replies: mpsc::UnboundedSender<Outgoing>,
-) {
+async fn execute(shared: &Shared, mut commands: mpsc::Receiver<Incoming>, replies: Replies) {
     let mut redis = None;
     let mut transaction: Option<Vec<Key>> = None;
     while let Some(incoming) = commands.recv().await {
@@ -200,12 +240,17 @@ async fn execute(
         let without_ttl = shared.without_ttl(&touched).await;
         let (is_cut, due) = {
             let mut state = shared.state();
-            state.log[index].reply = Some(value);
+            state.record_reply(index, value, bytes.len());
             state.log[index].without_ttl = without_ttl;
             (state.cuts_after(index), Instant::now() + state.delay)
         };
         shared.notify();
-        if is_cut || replies.send(Outgoing::Reply { index, due, bytes }).is_err() {
+        if is_cut
+            || replies
+                .send(Outgoing::Reply { index, due, bytes })
+                .await
+                .is_none()
+        {
             return;
         }
     }
@@ -242,7 +287,7 @@ async fn send(redis: &mut (impl AsyncWrite + Unpin), words: &[Vec<u8>]) -> std::
 async fn reply(
     redis: &mut (impl AsyncRead + Unpin),
     received: &mut Vec<u8>,
-    replies: &mpsc::UnboundedSender<Outgoing>,
+    replies: &Replies,
 ) -> Option<Vec<u8>> {
     loop {
         while let Some(length) = measure(received, REPLY).ok()? {
@@ -250,7 +295,7 @@ async fn reply(
             if bytes.first() != Some(&b'>') {
                 return Some(bytes);
             }
-            replies.send(Outgoing::Push(bytes)).ok()?;
+            replies.send(Outgoing::Push(bytes)).await?;
         }
         if redis.read_buf(received).await.ok()? == 0 {
             return None;
@@ -262,12 +307,15 @@ async fn reply(
 async fn stream(
     upstream: &mut (ReadHalf<Stream>, WriteHalf<Stream>),
     received: &mut Vec<u8>,
-    commands: &mut mpsc::UnboundedReceiver<Incoming>,
-    replies: &mpsc::UnboundedSender<Outgoing>,
+    commands: &mut mpsc::Receiver<Incoming>,
+    replies: &Replies,
 ) {
     loop {
-        if !received.is_empty() && replies.send(Outgoing::Push(std::mem::take(received))).is_err() {
-            return;
+        if !received.is_empty() {
+            let bytes = Outgoing::Push(std::mem::take(received));
+            if replies.send(bytes).await.is_none() {
+                return;
+            }
         }
         tokio::select! {
             incoming = commands.recv() => match incoming {
@@ -282,13 +330,9 @@ async fn stream(
 }
 
 /// Sends replies to the app, in order.
-async fn answer(
-    shared: &Shared,
-    mut to_app: impl AsyncWrite + Unpin,
-    number: u64,
-    mut answers: mpsc::UnboundedReceiver<Outgoing>,
-) {
-    while let Some(outgoing) = answers.recv().await {
+async fn answer(shared: &Shared, mut to_app: impl AsyncWrite + Unpin, number: u64, mut answers: Answers) {
+    // The memory is available again as soon as the reply has been written.
+    while let Some((outgoing, _memory)) = answers.recv().await {
         let bytes = match outgoing {
             Outgoing::Push(bytes) => bytes,
             Outgoing::Reply { index, due, bytes } => {

@@ -30,6 +30,13 @@ impl Proxy {
         own.into_iter().zip(ttls).filter(|(_, ttl)| *ttl != -2).collect()
     }
 
+    /// Returns the given keys without those that existed before the run. They may belong to other programs.
+    pub(crate) fn of_this_run(&self, mut keys: Vec<Key>) -> Vec<Key> {
+        let state = self.shared.state();
+        keys.retain(|key| state.keys.get(key) != Some(&KeyOrigin::ExistedBefore));
+        keys
+    }
+
     /// Returns the TTLs of the keys in milliseconds: -1 if a key has no TTL, -2 if it does not exist.
     pub(crate) async fn ttls(&self, keys: &[Key]) -> Vec<i64> {
         self.shared.ttls(keys).await

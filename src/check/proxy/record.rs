@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use redis::Value;
+
 use super::{Proxy, State};
 use crate::check::redis_command::{Effect, Key, SeenCommand};
 
@@ -10,7 +12,23 @@ use crate::check::redis_command::{Effect, Key, SeenCommand};
 /// request.
 const ATTRIBUTED_WITHIN: Duration = Duration::from_millis(300);
 
+/// The maximum memory for the record. A run of all checks needs less than 1 MB.
+const MOST_MEMORY: usize = 128 * 1024 * 1024;
+/// The memory for a command in addition to its words.
+const COMMAND_OVERHEAD: usize = 400;
+/// The maximum number of bytes of a reply that is recorded as a whole.
+const LARGEST_REPLY: usize = 256 * 1024;
+
 impl Proxy {
+    /// Why the commands of the app are not recorded any more, or `None` if they are.
+    pub(crate) fn overflow(&self) -> Option<String> {
+        let is_full = self.shared.state().is_full();
+        let most = MOST_MEMORY / 1024 / 1024;
+        is_full.then(|| {
+            format!("the app sent so many or so large commands to Redis that the record exceeded {most} MB")
+        })
+    }
+
     /// Returns the current end of the record, to pass to [`Self::since`].
     pub(crate) fn mark(&self) -> usize {
         self.shared.state().log.len()
@@ -64,14 +82,53 @@ impl State {
         command.uses_data() && self.idle.contains(&signature(command))
     }
 
-    /// Records a command, and returns its index.
-    pub(super) fn record(&mut self, command: SeenCommand) -> usize {
+    fn is_full(&self) -> bool {
+        self.recorded > MOST_MEMORY
+    }
+
+    /// Records a command, and returns its index. If the record is full, closes all connections and returns `None`.
+    pub(super) fn record(&mut self, command: SeenCommand) -> Option<usize> {
+        let words: usize = command
+            .words
+            .iter()
+            .map(|word| word.len() + size_of::<Vec<u8>>())
+            .sum();
+        self.recorded += COMMAND_OVERHEAD + words;
+        if self.is_full() {
+            self.cut_all();
+            return None;
+        }
         if self.in_flight == 0 && self.answered.elapsed() > ATTRIBUTED_WITHIN {
             self.idle.insert(signature(&command));
         }
         self.log.push(command);
-        self.log.len() - 1
+        Some(self.log.len() - 1)
     }
+
+    /// Records the reply to a command. `length` is its length in bytes.
+    pub(super) fn record_reply(&mut self, index: usize, reply: Value, length: usize) {
+        let reply = match length {
+            ..=LARGEST_REPLY => reply,
+            _ => Value::SimpleString(format!("(a reply of {length} bytes)")),
+        };
+        self.recorded += memory_of(&reply);
+        self.log[index].reply = Some(reply);
+    }
+}
+
+/// Returns how much memory a reply takes, approximately.
+fn memory_of(reply: &Value) -> usize {
+    let more = match reply {
+        Value::BulkString(bytes) => bytes.len(),
+        Value::SimpleString(text) => text.len(),
+        Value::Array(items) | Value::Set(items) => items.iter().map(memory_of).sum(),
+        Value::Map(pairs) => pairs
+            .iter()
+            .map(|(name, value)| memory_of(name) + memory_of(value))
+            .sum(),
+        _ => 0,
+    };
+    size_of::<Value>() + more
 }
 
 fn signature(command: &SeenCommand) -> (String, Option<Key>) {

@@ -86,6 +86,7 @@ pub(super) async fn grade(
         () = stop.asked() => true,
     };
     report.left = check::clean_up(&mut grader, removes_all(choice)).await;
+    note_problems(&grader, address);
     if is_interrupted || !report.has_failures() {
         output::remove(output.take());
     }
@@ -106,6 +107,22 @@ pub(super) async fn grade(
 async fn open(args: &CheckArgs, target: &Target) -> Result<RedisConnection, Error> {
     let deadline = Deadline::after(DEFAULT_TIMEOUT);
     Ok(connect::open(target, &chosen::trust(&args.redis.trust), deadline).await?)
+}
+
+/// Notes what is not a result of a check, but may explain one.
+fn note_problems(grader: &Grader, address: SocketAddr) {
+    if let Some(user) = grader.site.proxy.as_ref().and_then(Proxy::refused_user) {
+        ui::note(&format!(
+            "connections of the user with the ID {user} to the proxy were refused: start the app as the user who runs \
+             check"
+        ));
+    }
+    if grader.app.is_some() && answers(address) {
+        ui::note(&format!(
+            "port {} is still in use: the app has left a process behind, which is not in its process group any more",
+            address.port()
+        ));
+    }
 }
 
 /// Returns the TLS connector for an app at an https:// URL.

@@ -113,6 +113,43 @@ pub(super) fn listeners(port: u16) -> Option<Vec<LocalListener>> {
     )
 }
 
+/// Who has opened a connection from this host to this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opener {
+    /// A program of the user with this ID.
+    User(u32),
+    /// The program has already closed its end.
+    Gone,
+    /// The tables cannot be read, or do not list the sockets of this process.
+    Unknown,
+}
+
+/// Returns who has opened the connection from `peer` to `own`, an address at which this process listens.
+pub(crate) fn opener(peer: SocketAddr, own: SocketAddr) -> Opener {
+    // Only a few rows are parsed, because the tables may be long.
+    let port = format!(":{:04X} ", own.port());
+    let rows = TABLES.iter().flat_map(|path| {
+        let table = fs::read_to_string(path).unwrap_or_default();
+        let rows = table.lines().filter(|line| line.contains(&port));
+        rows.filter_map(Row::parse).collect::<Vec<_>>()
+    });
+    opener_in(rows, peer, own)
+}
+
+fn opener_in(rows: impl Iterator<Item = Row>, peer: SocketAddr, own: SocketAddr) -> Opener {
+    let mut opener = Opener::Unknown;
+    for row in rows {
+        // The kernel shows user 0 for a socket that no program has open any more.
+        if (row.local, row.remote) == (peer, own) && row.inode != 0 {
+            return Opener::User(row.user);
+        }
+        if row.local == own {
+            opener = Opener::Gone;
+        }
+    }
+    opener
+}
+
 /// A row of the table.
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
@@ -121,6 +158,8 @@ struct Row {
     state: u8,
     /// The length of the receive queue. For a listener, this is the number of connections that are waiting.
     received: u32,
+    /// The user who has opened the socket.
+    user: u32,
     inode: u64,
 }
 
@@ -143,6 +182,7 @@ impl Row {
             remote: hex_address(fields.get(2)?)?,
             state: u8::from_str_radix(fields.get(3)?, 16).ok()?,
             received: u32::from_str_radix(received, 16).ok()?,
+            user: fields.get(7)?.parse().ok()?,
             inode: fields.get(9)?.parse().ok()?,
         })
     }
@@ -189,8 +229,8 @@ mod tests {
     #[test]
     fn a_row_has_addresses_a_state_a_queue_and_an_inode() {
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n\
-            0: 0100007F:18EB 00000000:0000 0A 00000000:00000003 00:00000000 00000000 0 0 4711 1\n\
-            1: 0100007F:18EB 0100007F:C1D2 01 00000000:000000FF 00:00000000 00000000 0 0 4712 1\n";
+            0: 0100007F:18EB 00000000:0000 0A 00000000:00000003 00:00000000 00000000 1000 0 4711 1\n\
+            1: 0100007F:18EB 0100007F:C1D2 01 00000000:000000FF 00:00000000 00000000 1000 0 4712 1\n";
         let address = if cfg!(target_endian = "little") {
             "127.0.0.1"
         } else {
@@ -202,6 +242,7 @@ mod tests {
             remote,
             state,
             received,
+            user: 1000,
             inode,
         };
         let found: Vec<_> = rows(table.as_bytes()).collect();
@@ -217,6 +258,42 @@ mod tests {
             hex_address("00000000000000000000000000000000:0050"),
             Some("[::]:80".parse().unwrap())
         );
+    }
+
+    #[test]
+    fn a_connection_belongs_to_the_user_who_has_opened_it() {
+        let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let row = |local: u16, remote: u16, user, inode| Row {
+            local: at(local),
+            remote: at(remote),
+            state: ESTABLISHED,
+            received: 0,
+            user,
+            inode,
+        };
+        let own = || [row(6390, 0, 1000, 1), row(6390, 50001, 1000, 2)].into_iter();
+        let other = |inode| [row(50001, 6390, 33, inode), row(50001, 6379, 44, 4)].into_iter();
+        let found = |rows: &mut dyn Iterator<Item = Row>| opener_in(rows, at(50001), at(6390));
+        assert_eq!(found(&mut own().chain(other(3))), Opener::User(33));
+        assert_eq!(found(&mut other(3).chain(own())), Opener::User(33));
+        assert_eq!(found(&mut own().chain(other(0))), Opener::Gone);
+        assert_eq!(found(&mut own()), Opener::Gone);
+        assert_eq!(found(&mut std::iter::empty()), Opener::Unknown);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_opener_of_a_real_connection_is_found() {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let own = listener.local_addr().unwrap();
+        let me = Opener::User(rustix::process::geteuid().as_raw());
+        // A program may use an IPv6 socket for IPv4.
+        let mapped = SocketAddr::new(Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(), own.port());
+        for to in [own, mapped] {
+            let _client = std::net::TcpStream::connect(to).unwrap();
+            let (_server, peer) = listener.accept().unwrap();
+            assert_eq!(opener(peer, own), me, "{to}");
+        }
     }
 
     #[test]
