@@ -562,7 +562,8 @@ fn the_password_in_the_url_of_the_app_is_not_shown() {
 fn other_users_cannot_use_the_proxy() {
     /// The user `nobody`.
     const OTHER: u32 = 65534;
-    let (home, redis, port) = (Home::new(), RedisServer::start(), free_port());
+    let (home, port) = (Home::new(), free_port());
+    let redis = RedisServer::with().password("Plover-4417").start();
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         println!("not tested, because only root can run a program as another user");
         return;

@@ -2,8 +2,8 @@
 //! records each command with its reply and with the keys that have no TTL afterwards. It can also delay
 //! commands, leave them unanswered, or cut the connection.
 //!
-//! The proxy logs in to the real Redis, so the app uses an unencrypted connection without a password. Therefore, only
-//! programs of the same user may connect to the proxy (`peer.rs`).
+//! The proxy logs in to the real Redis, so the app uses an unencrypted connection without a password. Therefore, if
+//! Redis is protected, only programs of the same user may connect to the proxy (`peer.rs`).
 
 mod connection;
 mod disturbance;
@@ -28,6 +28,7 @@ use crate::redis_url::{Target, Trust};
 pub(crate) use disturbance::HoldPoint;
 use disturbance::{Hold, Mode};
 use keys::KeyOrigin;
+use peer::Users;
 
 /// A running proxy. Dropping it closes all connections.
 pub(crate) struct Proxy {
@@ -78,6 +79,9 @@ struct Shared {
     inspector: RedisConnection,
     /// Open connections to Redis that are not in use yet.
     spare: Mutex<Vec<Stream>>,
+    /// Whether not every user of this host can use Redis.
+    is_protected: bool,
+    users: tokio::sync::Mutex<Option<Users>>,
 }
 
 impl Shared {
@@ -147,6 +151,7 @@ impl Proxy {
             unreachable: None,
             refused: None,
         };
+        let is_protected = peer::is_protected(&target(), &trust);
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
@@ -154,6 +159,8 @@ impl Proxy {
             trust,
             inspector,
             spare: Mutex::default(),
+            is_protected,
+            users: tokio::sync::Mutex::default(),
         });
         let accepting = tokio::spawn(connection::accept(listener, Arc::clone(&shared)));
         Ok(Self {

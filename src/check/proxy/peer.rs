@@ -1,10 +1,12 @@
 //! Decides who may connect to the proxy. Other users of this host must not use the login of the real Redis.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Proxy, Shared};
-use crate::ping::this_host::{Opener, opener};
+use crate::ping::this_host::users_connected_to;
+use crate::redis_url::{Address, Target, Trust};
 
 /// The error reply to a program of another user.
 pub(super) const REFUSAL: &[u8] =
@@ -15,6 +17,12 @@ const ATTEMPTS: u32 = 3;
 /// The pause before the next attempt.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// The users who have opened connections to the proxy. If they cannot be determined, there are none.
+pub(super) struct Users {
+    read: Instant,
+    of_peers: Option<HashMap<SocketAddr, u32>>,
+}
+
 impl Proxy {
     /// The ID of another user, whose connection was refused.
     pub(crate) fn refused_user(&self) -> Option<u32> {
@@ -22,24 +30,49 @@ impl Proxy {
     }
 }
 
+/// Whether not every user of this host can use this Redis.
+pub(super) fn is_protected(target: &Target, trust: &Trust) -> bool {
+    let is_tcp = matches!(target.address, Address::Tcp { .. });
+    target.password.is_some() || trust.cert.is_some() || !is_tcp
+}
+
 impl Shared {
-    /// Whether the program at this address may use the proxy: it belongs to this user or to root, or its user is
-    /// unknown, because this system is not Linux.
+    /// Whether the program at this address may use the proxy: it belongs to this user or to root, or Redis is not
+    /// protected. On systems other than Linux, the user is unknown, so every program may use the proxy.
     pub(super) async fn admits(&self, peer: SocketAddr, own: SocketAddr) -> bool {
+        if !self.is_protected {
+            return true;
+        }
         for _ in 0..ATTEMPTS {
-            match opener(peer, own) {
-                Opener::Unknown => return true,
-                Opener::User(user) => {
+            match self.user_of(peer, own).await {
+                None => return true,
+                Some(Some(user)) => {
                     let is_admitted = is_own_user(user);
                     if !is_admitted {
                         self.state().refused = Some(user);
                     }
                     return is_admitted;
                 }
-                Opener::Gone => tokio::time::sleep(PAUSE).await,
+                // The other end may already be closed.
+                Some(None) => tokio::time::sleep(PAUSE).await,
             }
         }
         false
+    }
+
+    /// Returns the user of a connection that is already open. Reading the list takes long if the host has many
+    /// connections, so simultaneous connections share it.
+    async fn user_of(&self, peer: SocketAddr, own: SocketAddr) -> Option<Option<u32>> {
+        let opened = Instant::now();
+        let mut users = self.users.lock().await;
+        if users.as_ref().is_none_or(|users| users.read < opened) {
+            let read = Instant::now();
+            let of_peers = tokio::task::spawn_blocking(move || users_connected_to(own)).await;
+            let of_peers = of_peers.ok().flatten();
+            *users = Some(Users { read, of_peers });
+        }
+        let of_peers = users.as_ref()?.of_peers.as_ref()?;
+        Some(of_peers.get(&peer).copied())
     }
 }
 

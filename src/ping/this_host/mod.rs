@@ -14,7 +14,7 @@ use crate::deadline::Deadline;
 use sockets::listeners;
 pub(crate) use sockets::local_port_range;
 pub(super) use sockets::local_ports;
-pub(crate) use sockets::{LocalListener, LocalPorts, Opener, opener};
+pub(crate) use sockets::{LocalListener, LocalPorts, users_connected_to};
 
 /// The facts about this host that affect whether it can reach the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Reads this host's TCP sockets from `/proc/net/tcp` and `/proc/net/tcp6` (`proc_pid_net(5)`).
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
@@ -113,19 +114,10 @@ pub(super) fn listeners(port: u16) -> Option<Vec<LocalListener>> {
     )
 }
 
-/// Who has opened a connection from this host to this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Opener {
-    /// A program of the user with this ID.
-    User(u32),
-    /// The program has already closed its end.
-    Gone,
-    /// The tables cannot be read, or do not list the sockets of this process.
-    Unknown,
-}
-
-/// Returns who has opened the connection from `peer` to `own`, an address at which this process listens.
-pub(crate) fn opener(peer: SocketAddr, own: SocketAddr) -> Opener {
+/// Returns which users have opened the connections from this host to `own`, an address at which this process
+/// listens, by the address of the other end. Returns `None` if the tables cannot be read, or do not list the sockets of
+/// this process.
+pub(crate) fn users_connected_to(own: SocketAddr) -> Option<HashMap<SocketAddr, u32>> {
     // Only a few rows are parsed, because the tables may be long.
     let port = format!(":{:04X} ", own.port());
     let rows = TABLES.iter().flat_map(|path| {
@@ -133,21 +125,20 @@ pub(crate) fn opener(peer: SocketAddr, own: SocketAddr) -> Opener {
         let rows = table.lines().filter(|line| line.contains(&port));
         rows.filter_map(Row::parse).collect::<Vec<_>>()
     });
-    opener_in(rows, peer, own)
+    users_in(rows, own)
 }
 
-fn opener_in(rows: impl Iterator<Item = Row>, peer: SocketAddr, own: SocketAddr) -> Opener {
-    let mut opener = Opener::Unknown;
+fn users_in(rows: impl Iterator<Item = Row>, own: SocketAddr) -> Option<HashMap<SocketAddr, u32>> {
+    let mut users = HashMap::new();
+    let mut has_own = false;
     for row in rows {
+        has_own |= row.local == own;
         // The kernel shows user 0 for a socket that no program has open any more.
-        if (row.local, row.remote) == (peer, own) && row.inode != 0 {
-            return Opener::User(row.user);
-        }
-        if row.local == own {
-            opener = Opener::Gone;
+        if row.remote == own && row.inode != 0 {
+            users.insert(row.local, row.user);
         }
     }
-    opener
+    has_own.then_some(users)
 }
 
 /// A row of the table.
@@ -273,12 +264,15 @@ mod tests {
         };
         let own = || [row(6390, 0, 1000, 1), row(6390, 50001, 1000, 2)].into_iter();
         let other = |inode| [row(50001, 6390, 33, inode), row(50001, 6379, 44, 4)].into_iter();
-        let found = |rows: &mut dyn Iterator<Item = Row>| opener_in(rows, at(50001), at(6390));
-        assert_eq!(found(&mut own().chain(other(3))), Opener::User(33));
-        assert_eq!(found(&mut other(3).chain(own())), Opener::User(33));
-        assert_eq!(found(&mut own().chain(other(0))), Opener::Gone);
-        assert_eq!(found(&mut own()), Opener::Gone);
-        assert_eq!(found(&mut std::iter::empty()), Opener::Unknown);
+        let found = |rows: &mut dyn Iterator<Item = Row>| {
+            let users = users_in(rows, at(6390))?;
+            Some(users.get(&at(50001)).copied())
+        };
+        assert_eq!(found(&mut own().chain(other(3))), Some(Some(33)));
+        assert_eq!(found(&mut other(3).chain(own())), Some(Some(33)));
+        assert_eq!(found(&mut own().chain(other(0))), Some(None));
+        assert_eq!(found(&mut own()), Some(None));
+        assert_eq!(found(&mut std::iter::empty()), None);
     }
 
     #[cfg(target_os = "linux")]
@@ -286,13 +280,14 @@ mod tests {
     fn the_opener_of_a_real_connection_is_found() {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let own = listener.local_addr().unwrap();
-        let me = Opener::User(rustix::process::geteuid().as_raw());
+        let me = rustix::process::geteuid().as_raw();
         // A program may use an IPv6 socket for IPv4.
         let mapped = SocketAddr::new(Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(), own.port());
         for to in [own, mapped] {
             let _client = std::net::TcpStream::connect(to).unwrap();
             let (_server, peer) = listener.accept().unwrap();
-            assert_eq!(opener(peer, own), me, "{to}");
+            let users = users_connected_to(own).unwrap();
+            assert_eq!(users.get(&peer), Some(&me), "{to}");
         }
     }
 
