@@ -43,8 +43,11 @@ pub(super) fn stalled(at: &FixContext) -> Fixes {
     let small = at.seen.tls.small_packet_handshake.as_ref().map(TlsResult::is_tls);
     let needs_small_packets = small == Some(true) && !at.seen.fails_only_on_first_connection();
     // If a handshake in small packets gets no reply either, the size of the packets is not the reason.
-    let may_lose_large_packets =
-        small != Some(false) && !matches!(at.seen.experiments.other_protocol, Some(Experiment::NotConnected));
+    let may_lose_large_packets = small != Some(false)
+        && !matches!(
+            at.seen.experiments.other_protocol,
+            Some(Experiment::NotConnected(_))
+        );
     let backend = advise(
         "proxy",
         "check whether a proxy on the path can still reach its backend",

@@ -17,8 +17,9 @@ use crate::redis_client::ProbeConnection;
 ///
 /// Uses small packets, so that the result does not depend on the path's MTU.
 pub(super) async fn client_hello(address: SocketAddr, host: &str, deadline: Deadline) -> Experiment {
-    let (Some(stream), _) = tcp::dial(address, SegmentSize::Small, deadline).await else {
-        return Experiment::NotConnected;
+    let (stream, dial) = tcp::dial(address, SegmentSize::Small, deadline).await;
+    let Some(stream) = stream else {
+        return Experiment::NotConnected(dial.result);
     };
     let (stream, result) = tls::handshake_unverified(stream, host, deadline).await;
     let inside = match stream {

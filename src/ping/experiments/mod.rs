@@ -20,6 +20,7 @@ use super::observation::{Experiment, Observations, TlsResult};
 use super::response::Response;
 use crate::deadline::Deadline;
 
+pub(super) use packet_sizes::SMALLEST_PACKET;
 pub(super) use plain_ping::{Banner, plain_ping, surplus_reply};
 pub(super) use reconnect::Reconnect;
 pub(super) use server_clock::server_clock_ahead;

@@ -14,7 +14,7 @@ use crate::ping::rungs::tcp::SegmentSize;
 const SHORTEST_WAIT: Duration = Duration::from_millis(150);
 
 /// The smallest packet size that is tried. Every host must accept packets of this size (RFC 9293, 3.7.1).
-const SMALLEST_PACKET: u16 = 576;
+pub(in crate::ping) const SMALLEST_PACKET: u16 = 576;
 
 /// The search ends when the largest size that gets through and the smallest size that is lost differ by no
 /// more than this.
@@ -47,6 +47,8 @@ pub(super) enum Sizes {
 pub(super) enum Large<'a> {
     /// An ECHO of a large value.
     Echo(&'a Requests),
+    /// The same ECHO without a login. A server that requires a login replies with an error.
+    WithoutLogin(&'a Requests),
     /// A TLS handshake. Its largest part is the server's certificate.
     Handshake,
 }
@@ -79,6 +81,27 @@ impl Reconnect<'_> {
             }
         }
         MoreHandshakes { usual, small, sizes }
+    }
+
+    /// Explains why a long AUTH gets no reply: if large requests are lost, finds which packet sizes get through.
+    /// Does not log in, because a server may count failed logins. `path_mtu` is the size of the packets that
+    /// this host sends.
+    pub(super) async fn sizes_without_login(&self, path_mtu: u16, deadline: Deadline) -> Option<PacketSizes> {
+        let requests = Requests::of(self.target);
+        let large = Large::WithoutLogin(&requests);
+        let half = deadline.within(deadline.left() / 2);
+        let (usual, small) = join(
+            self.gets_through(large, SegmentSize::Default, half),
+            self.gets_through(large, SegmentSize::Small, half),
+        )
+        .await;
+        if usual || !small {
+            return None;
+        }
+        match self.packet_sizes(large, path_mtu, deadline).await {
+            Sizes::Limited(sizes) => Some(sizes),
+            Sizes::Unlimited | Sizes::Unknown => None,
+        }
     }
 
     /// Finds which packet sizes get through. First tries several sizes at once, then sizes between the
@@ -125,6 +148,10 @@ impl Reconnect<'_> {
     async fn gets_through(&self, large: Large<'_>, segments: SegmentSize, deadline: Deadline) -> bool {
         match large {
             Large::Echo(requests) => match self.logged_in(segments, deadline).await {
+                Some(mut connection) => requests.is_echoed(&mut connection, deadline).await,
+                None => false,
+            },
+            Large::WithoutLogin(requests) => match self.connect(segments, deadline).await {
                 Some(mut connection) => requests.is_echoed(&mut connection, deadline).await,
                 None => false,
             },

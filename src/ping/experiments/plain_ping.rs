@@ -24,8 +24,9 @@ pub(in crate::ping) enum Banner {
 
 /// Waits for a banner, then sends an unencrypted PING to a port where the URL expects TLS.
 pub(in crate::ping) async fn plain_ping(address: SocketAddr, deadline: Deadline) -> Experiment {
-    let (Some(stream), _) = tcp::dial(address, SegmentSize::Default, deadline).await else {
-        return Experiment::NotConnected;
+    let (stream, dial) = tcp::dial(address, SegmentSize::Default, deadline).await;
+    let Some(stream) = stream else {
+        return Experiment::NotConnected(dial.result);
     };
     let mut connection = ProbeConnection::new(Stream::Tcp(stream));
     Experiment::PlainPing(match listen(&mut connection, deadline).await {

@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use super::client_hello::client_hello;
 use super::{Banner, Decisive, Reconnect};
 use crate::deadline::Deadline;
-use crate::ping::observation::{Experiment, Repeat};
+use crate::ping::observation::{Experiment, PacketSizes, Repeat};
 use crate::ping::response::Response;
 
 /// How much earlier the repeated PING connects than the ClientHello. A load balancer then sends the PING to
@@ -22,6 +22,7 @@ pub(in crate::ping) struct Explanation {
     pub(in crate::ping) experiment: Option<Experiment>,
     pub(in crate::ping) repeat: Option<Repeat>,
     pub(in crate::ping) expects_proxy_header: bool,
+    pub(in crate::ping) packet_sizes: Option<PacketSizes>,
 }
 
 impl Decisive for Explanation {
@@ -33,7 +34,13 @@ impl Decisive for Explanation {
 impl Reconnect<'_> {
     /// Explains why the first request gets no reply, or why the connection ends. Another server behind the
     /// same address may reply, the port may speak TLS, or it may expect a PROXY header.
-    pub(in crate::ping) async fn explain(&self, banner: Banner, deadline: Deadline) -> Explanation {
+    /// If the request is large, `path_mtu` is the size of its packets, which may be lost.
+    pub(in crate::ping) async fn explain(
+        &self,
+        banner: Banner,
+        path_mtu: Option<u16>,
+        deadline: Deadline,
+    ) -> Explanation {
         let mut found = Explanation::default();
         let mut running: FuturesUnordered<BoxFuture<'_, Explanation>> = FuturesUnordered::new();
         running.push(Box::pin(async move {
@@ -43,6 +50,14 @@ impl Reconnect<'_> {
                 ..Explanation::default()
             }
         }));
+        if let Some(path_mtu) = path_mtu {
+            running.push(Box::pin(async move {
+                Explanation {
+                    packet_sizes: self.sizes_without_login(path_mtu, deadline).await,
+                    ..Explanation::default()
+                }
+            }));
+        }
         if let Some(address) = self.address.filter(|_| !self.target.tls) {
             let lead = LEAD.max(self.connecting * 4);
             running.push(Box::pin(async move {
@@ -65,6 +80,7 @@ impl Reconnect<'_> {
             found.experiment = found.experiment.or(one.experiment);
             found.repeat = found.repeat.or(one.repeat);
             found.expects_proxy_header |= one.expects_proxy_header;
+            found.packet_sizes = found.packet_sizes.or(one.packet_sizes);
             let last = found.repeat.as_ref().and_then(|repeat| repeat.exchanges.last());
             let is_repeated = last.is_some_and(|exchange| {
                 matches!(exchange.response, Response::Reply(_) | Response::NotResp(_))

@@ -7,7 +7,7 @@ use redis::cmd;
 
 use super::{Ladder, dial, kernel_info};
 use crate::os;
-use crate::ping::experiments::{self, Banner, patience, with_experiment, with_side_task};
+use crate::ping::experiments::{self, Banner, SMALLEST_PACKET, patience, with_experiment, with_side_task};
 use crate::ping::observation::{Echo, Exchange};
 use crate::ping::response::{Response, ask};
 use crate::ping::rungs::cluster::Topology;
@@ -15,7 +15,7 @@ use crate::ping::rungs::tcp::SegmentSize;
 use crate::ping::rungs::{ping, role};
 use crate::ping::{Rung, WriteCheck};
 use crate::redis_client::error_replies::ErrorReply;
-use crate::redis_client::{ProbeConnection, Stream};
+use crate::redis_client::{ProbeConnection, Stream, auth_command};
 use crate::redis_url::provider;
 use crate::secret::Secret;
 
@@ -33,8 +33,10 @@ impl Ladder<'_> {
         self.start(Rung::Auth);
         let started = Instant::now();
         let user = self.target.user.as_deref();
+        let is_large = auth_command(user, password).get_packed_command().len() > usize::from(SMALLEST_PACKET);
+        let path_mtu = kernel_info(connection, os::path_mtu).filter(|_| is_large);
         let login = ping::log_in(connection, user, password, self.deadline);
-        let response = self.first_response(login).await;
+        let response = self.first_response(login, path_mtu).await;
         self.seen.auth.took = started.elapsed();
         self.record_packets(connection, response.as_ref());
         let is_logged_in = response.as_ref().is_some_and(Response::is_ok);
@@ -50,7 +52,7 @@ impl Ladder<'_> {
         self.start(Rung::Ping);
         let started = Instant::now();
         let response = self
-            .first_response(ping::observe(connection, self.deadline))
+            .first_response(ping::observe(connection, self.deadline), None)
             .await;
         self.seen.ping.took = started.elapsed();
         self.record_packets(connection, response.as_ref());
@@ -234,19 +236,25 @@ impl Ladder<'_> {
     /// Waits for the first response on the connection. If it is bad or missing, runs the experiments that
     /// explain this.
     ///
-    /// Returns `None` if a decisive experiment has ended the wait.
-    async fn first_response(&mut self, response: impl Future<Output = Response>) -> Option<Response> {
+    /// Returns `None` if a decisive experiment has ended the wait. If the request is large, `path_mtu` is the
+    /// size of its packets.
+    async fn first_response(
+        &mut self,
+        response: impl Future<Output = Response>,
+        path_mtu: Option<u16>,
+    ) -> Option<Response> {
         let reconnect = self.reconnect();
-        let explain_silence = reconnect.explain(Banner::Skip, self.before_the_deadline());
+        let explain_silence = reconnect.explain(Banner::Skip, path_mtu, self.before_the_deadline());
         let (response, mut explanation) = with_experiment(response, explain_silence, self.deadline).await;
         if explanation.is_none() && response.as_ref().is_some_and(Response::may_be_tls) {
-            explanation = Some(reconnect.explain(Banner::Listen, self.deadline).await);
+            explanation = Some(reconnect.explain(Banner::Listen, None, self.deadline).await);
         }
         if let Some(found) = explanation {
             self.seen.experiments.other_protocol =
                 self.seen.experiments.other_protocol.take().or(found.experiment);
             self.seen.experiments.repeat = found.repeat;
             self.seen.experiments.expects_proxy_header = found.expects_proxy_header;
+            self.seen.experiments.packet_sizes = found.packet_sizes;
         }
         response
     }

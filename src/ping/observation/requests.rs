@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::TlsResult;
+use super::{DialResult, TlsResult};
 use crate::ping::response::Response;
 use crate::secret::Secret;
 
@@ -158,8 +158,8 @@ pub enum Experiment {
         /// The response to a PING inside TLS.
         inside: Option<Response>,
     },
-    /// The second connection could not be opened.
-    NotConnected,
+    /// The second connection could not be opened, for this reason.
+    NotConnected(DialResult),
 }
 
 /// The responses to the tutorial's commands in a MULTI transaction.

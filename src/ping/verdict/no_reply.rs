@@ -4,6 +4,7 @@ use super::error_reply::error_reply;
 use super::finding::{Finding, alert_name, replied, seconds};
 use super::missing_reply::NoReply;
 use super::other_protocol::{QUOTED, not_redis, quote, unexpected_reply};
+use super::service::large_packets_lost;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Exchange, Experiment, Observations, TlsResult};
 use crate::ping::response::Response;
@@ -28,12 +29,16 @@ pub(super) fn closed(how: &str, received: &[u8], command: &str, seen: &Observati
             _ => {}
         }
     }
-    let is_tls_untested = match &seen.experiments.other_protocol {
-        Some(Experiment::ClientHello { result, .. }) => *result == TlsResult::TimedOut,
-        Some(Experiment::NotConnected) => true,
-        _ => false,
+    let tls_untested = match &seen.experiments.other_protocol {
+        Some(Experiment::ClientHello { result, .. }) if *result == TlsResult::TimedOut => {
+            Some("there was no time to test whether the server speaks TLS; try a longer --timeout")
+        }
+        Some(Experiment::NotConnected(_)) => Some(
+            "whether the server speaks TLS was not tested, because a second connection could not be made",
+        ),
+        _ => None,
     };
-    let is_likely = is_tls_untested || seen.second_connection_works();
+    let is_likely = tls_untested.is_some() || seen.second_connection_works();
     Finding::proved_if(!is_likely, Cause::ProtoClosed)
         .summary(if seen.second_connection_works() {
             format!("the connection was {how}, but {ONLY_THIS_CONNECTION}")
@@ -68,12 +73,13 @@ pub(super) fn closed(how: &str, received: &[u8], command: &str, seen: &Observati
             ),
             _ => None,
         })
-        .facts(is_tls_untested.then(|| {
-            "there was no time to test whether the server speaks TLS; try a longer --timeout".into()
-        }))
+        .facts(tls_untested.map(str::to_owned))
 }
 
 pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
+    if let Some(sizes) = seen.experiments.packet_sizes {
+        return large_packets_lost(sizes, format!("{command}, which is large, got no reply"), seen);
+    }
     // Another server behind the same address may have replied with an error, or this one may have replied
     // later.
     let second = seen.experiments.last_repeated();
@@ -114,7 +120,7 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
             Some(Experiment::ClientHello { .. }) => {
                 Some("a TLS handshake on another connection got no reply either".into())
             }
-            Some(Experiment::NotConnected) if seen.experiments.repeat.is_none() => {
+            Some(Experiment::NotConnected(_)) if seen.experiments.repeat.is_none() => {
                 Some("a second connection could not be made".into())
             }
             _ => None,

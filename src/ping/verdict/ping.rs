@@ -6,7 +6,8 @@ use super::no_reply::BEHIND_PROXY;
 use super::other_protocol::not_redis;
 use super::reply::unusable;
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Experiment, Observations};
+use crate::ping::experiments::looks_like_tls;
+use crate::ping::observation::{DialResult, Experiment, Observations};
 use crate::ping::response::Response;
 use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::refusal::Refusal;
@@ -111,8 +112,10 @@ pub(super) fn judge_missing(seen: &Observations) -> Option<Finding> {
 /// Returns the finding about a server that replied to a ClientHello on the second connection, but never to
 /// plain text.
 fn tls_required(seen: &Observations) -> Option<Finding> {
-    let Some(Experiment::ClientHello { result, inside }) = &seen.experiments.other_protocol else {
-        return None;
+    let (result, inside) = match &seen.experiments.other_protocol {
+        Some(Experiment::ClientHello { result, inside }) => (result, inside),
+        Some(Experiment::NotConnected(DialResult::Timeout { .. })) => return tls_untested(seen),
+        _ => return None,
     };
     let has_replied = [&seen.auth.response, &seen.ping.response]
         .into_iter()
@@ -136,6 +139,25 @@ fn tls_required(seen: &Observations) -> Option<Finding> {
             .fact(plain)
             .fact("on a second connection, a TLS ClientHello got a TLS reply"),
     )
+}
+
+/// Returns the finding about a server that closes a plain-text connection at once, as Redis does on a TLS port, if
+/// a filter lets no second connection through.
+fn tls_untested(seen: &Observations) -> Option<Finding> {
+    let first = seen.auth.response.as_ref().or(seen.ping.response.as_ref())?;
+    let is_rejected = match first {
+        Response::Closed(received) | Response::Reset(received) => received.is_empty(),
+        Response::NotResp(received) => looks_like_tls(received),
+        _ => false,
+    };
+    let repeat = seen.experiments.repeat.as_ref();
+    let is_alone = repeat.is_none_or(|repeat| repeat.exchanges.is_empty());
+    (is_rejected && is_alone && !seen.is_logged_in()).then(|| {
+        Finding::likely(Cause::TlsRequired)
+            .summary("the server probably speaks TLS: it rejected the plain-text connection without a reply")
+            .fact("Redis closes a plain-text connection in this way if the port expects TLS")
+            .fact("this was not tested, because a second connection got no reply, although the first one did")
+    })
 }
 
 /// Returns the finding about a response to AUTH other than OK.

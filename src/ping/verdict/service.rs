@@ -163,7 +163,8 @@ fn refused_read(error: &str, seen: &Observations) -> Finding {
 fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     let repeat = seen.experiments.repeat.as_ref();
     if let Some(sizes) = seen.experiments.packet_sizes {
-        return Some(mtu(sizes, seen));
+        let fact = format!("{}, but an ECHO of 4 kB got no reply", reply_to_ping(seen));
+        return Some(large_packets_lost(sizes, fact, seen));
     }
     let Some(repeat) = repeat.filter(|repeat| repeat.has_answered("PING")) else {
         return Some(fell_silent(first, seen));
@@ -254,7 +255,8 @@ pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
         .facts(reason.fact(seen))
 }
 
-fn mtu(sizes: PacketSizes, seen: &Observations) -> Finding {
+/// Returns the finding about packets that are lost because of their size. `fact` says what got no reply.
+pub(super) fn large_packets_lost(sizes: PacketSizes, fact: String, seen: &Observations) -> Finding {
     let PacketSizes { passed, lost } = sizes;
     let requests = seen.packets.is_some_and(|packets| packets.unacknowledged > 0);
     let what = if requests {
@@ -264,10 +266,7 @@ fn mtu(sizes: PacketSizes, seen: &Observations) -> Finding {
     };
     Finding::proved(Cause::PathMtu)
         .summary(format!("{what} of more than {passed} bytes are lost on the way"))
-        .fact(format!(
-            "{}, but an ECHO of 4 kB got no reply",
-            reply_to_ping(seen)
-        ))
+        .fact(fact)
         .fact(packet_sizes(PacketSizes { passed, lost }))
         .facts(seen.packets.map(describe_packets))
 }

@@ -16,7 +16,9 @@ use super::no_reply::ONLY_THIS_CONNECTION;
 use super::other_protocol::{not_redis, unexpected_reply};
 use crate::ping::causes::Cause;
 use crate::ping::experiments::looks_like_tls;
-use crate::ping::observation::{CertificateProblem, Experiment, Handshake, Observations, TlsResult};
+use crate::ping::observation::{
+    CertificateProblem, DialResult, Experiment, Handshake, Observations, TlsResult,
+};
 use crate::ping::response::Response;
 use crate::redis_url::Target;
 use crate::sanitize;
@@ -166,6 +168,20 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
             .facts(out_of_order.map(describe_packets));
     }
     let reason = NoReply::of(seen);
+    let is_untested = matches!(
+        seen.experiments.other_protocol,
+        Some(Experiment::NotConnected(DialResult::Timeout { .. }))
+    ) && seen.tls.small_packet_handshake.is_none();
+    if is_untested && reason == NoReply::SilentServer {
+        return Finding::likely(Cause::TlsNotOffered)
+            .summary(
+                "the server probably does not speak TLS: it accepted the TLS ClientHello without a reply",
+            )
+            .fact(waited)
+            .fact("Redis waits for more data in this way if the port expects plain text")
+            .fact("this was not tested, because a second connection got no reply, although the first one did")
+            .facts(reason.fact(seen));
+    }
     let finding = match plain_ping {
         Some(Response::Timeout(received)) if received.is_empty() => Finding::likely(Cause::ServerSilent)
             .summary(reason.summary().unwrap_or(Cause::ServerSilent.meaning()))

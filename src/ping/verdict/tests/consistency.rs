@@ -76,7 +76,7 @@ const CLAIMS: &[(&str, Holds)] = &[
         repeat.is_some_and(|repeat| repeat.exchanges.is_empty())
             || matches!(
                 run.seen.experiments.other_protocol,
-                Some(Experiment::NotConnected)
+                Some(Experiment::NotConnected(_))
             )
     }),
     (
