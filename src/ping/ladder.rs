@@ -2,6 +2,7 @@
 //! and one run of all checks is called a climb. Experiments distinguish causes that look alike.
 
 mod requests;
+mod second_look;
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -78,8 +79,9 @@ pub(super) async fn climb_to(
     };
     // The future is large, because it contains every experiment.
     let connection = Box::pin(ladder.climb()).await;
-    if judge(target, &ladder.seen).finding.is_some() {
+    if let Some(finding) = judge(target, &ladder.seen).finding {
         ladder.look_up_in_hosts_file().await;
+        ladder.look_again(finding.cause).await;
     }
     if let (None, Some(address)) = (&connection, ladder.connected_to) {
         ladder.seen.this_host = this_host::observe_listeners(address);

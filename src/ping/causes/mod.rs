@@ -27,6 +27,7 @@ use fix::{Fixes, advise};
 pub(in crate::ping) use dns::hosts_file_fixes;
 pub(crate) use fix::Fix;
 pub(crate) use fix_context::FixContext;
+pub(in crate::ping) use no_reply::other_server_fixes;
 pub(in crate::ping) use url::url_fixes;
 
 /// Declares [`Cause`]. Each row has the form `Variant "code" ExitStatus "meaning" => fixes;`, in which

@@ -1,6 +1,7 @@
 //! Fixes if a port accepts connections, but Redis does not reply.
 
-use super::fix::{Fixes, advise};
+use super::commands::shell_quoted;
+use super::fix::{Fix, Fixes, advise};
 use super::fix_context::FixContext;
 use super::latency;
 use super::tcp;
@@ -213,6 +214,31 @@ pub(super) fn not_redis(at: &FixContext) -> Fixes {
         .command("sudo ss -ltnp")
     });
     correct.after(find).after(tcp::forwarder(at))
+}
+
+/// Adds a fix to the fixes for a cause if another connection works. The cause then concerns only one of several
+/// servers, so the application must not be adapted to it.
+pub(in crate::ping) fn other_server_fixes(at: &FixContext, fixes: Vec<Fix>) -> Vec<Fix> {
+    let Some(look) = at.seen.experiments.other_server() else {
+        return fixes;
+    };
+    let first: Vec<Fix> = match at.seen.tcp.connected_address() {
+        Some(first) if first != look.address => advise(
+            "address",
+            format!(
+                "correct the server at {}, or remove this address from the DNS records of {}",
+                first.ip(),
+                shell_quoted(at.host())
+            ),
+        ),
+        _ => one_of_several_servers(),
+    }
+    .into();
+    let is_general = |fix: &Fix| !matches!(fix.kind, "tls-name" | "ca");
+    first
+        .into_iter()
+        .chain(fixes.into_iter().filter(is_general))
+        .collect()
 }
 
 /// Fixes for a fault that affects only the first of two connections.

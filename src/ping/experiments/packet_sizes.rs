@@ -89,10 +89,11 @@ impl Reconnect<'_> {
     pub(super) async fn sizes_without_login(&self, path_mtu: u16, deadline: Deadline) -> Option<PacketSizes> {
         let requests = Requests::of(self.target);
         let large = Large::WithoutLogin(&requests);
-        let half = deadline.within(deadline.left() / 2);
+        // The search for the size needs most of the time.
+        let third = deadline.within(deadline.left() / 3);
         let (usual, small) = join(
-            self.gets_through(large, SegmentSize::Default, half),
-            self.gets_through(large, SegmentSize::Small, half),
+            self.gets_through(large, SegmentSize::Default, third),
+            self.gets_through(large, SegmentSize::Small, third),
         )
         .await;
         if usual || !small {

@@ -12,7 +12,7 @@ use crate::ping::rungs::tcp::SegmentSize;
 impl Reconnect<'_> {
     /// Repeats PING and the requests after it on a second connection. Sends one request at a time, and stops
     /// at the first that gets no reply.
-    pub(super) async fn repeat(
+    pub(in crate::ping) async fn repeat(
         &self,
         requests: Option<&Requests>,
         banner: Banner,

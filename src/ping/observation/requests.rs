@@ -1,5 +1,6 @@
 //! Observations of the requests on the connection, and of the experiments that explain why they fail.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use redis::Value;
@@ -56,8 +57,52 @@ pub struct Experiments {
     pub repeat: Option<Repeat>,
     /// Whether the server replies if a PROXY protocol header is sent first.
     pub expects_proxy_header: bool,
+    /// What another connection shows about an error reply or a rejected certificate.
+    pub second_look: Option<SecondLook>,
     /// Which packet sizes get through, if large packets are lost.
     pub packet_sizes: Option<PacketSizes>,
+}
+
+/// What another connection showed after the server had replied with an error, or after this host had rejected
+/// its certificate.
+#[derive(Clone, Debug)]
+pub struct SecondLook {
+    /// The address of this connection. It may be another address of the name.
+    pub address: SocketAddr,
+    pub result: SecondResult,
+}
+
+/// What was repeated on the other connection, with the result.
+#[derive(Clone, Debug)]
+pub enum SecondResult {
+    /// The TLS handshake. `None` if no connection could be made.
+    Handshake(Option<TlsResult>),
+    /// The requests. The write test needs a primary.
+    Requests { repeat: Repeat, needs_primary: bool },
+}
+
+impl SecondLook {
+    /// Whether the other connection works.
+    pub fn works(&self) -> bool {
+        match &self.result {
+            SecondResult::Handshake(result) => *result == Some(TlsResult::Established),
+            SecondResult::Requests {
+                repeat,
+                needs_primary,
+            } => {
+                let is_fine = |command| repeat.response(command).is_none_or(Response::is_granted);
+                let is_pong = repeat.response("PING").is_some_and(Response::is_pong);
+                let is_read = repeat.has_answered("HGETALL")
+                    && repeat.response("HGETALL").and_then(Response::refusal).is_none();
+                let is_primary = || {
+                    let role = repeat.response("ROLE");
+                    matches!(role, Some(Response::Reply(Value::Array(items)))
+                        if matches!(items.first(), Some(Value::BulkString(name)) if name == b"master"))
+                };
+                is_pong && is_read && is_fine("SELECT") && (!needs_primary || is_primary())
+            }
+        }
+    }
 }
 
 /// The response to an ECHO of a large, unique value.
@@ -108,6 +153,11 @@ pub struct Repeat {
 }
 
 impl Experiments {
+    /// Returns the second look, if that connection works although the first one did not.
+    pub fn other_server(&self) -> Option<&SecondLook> {
+        self.second_look.as_ref().filter(|look| look.works())
+    }
+
     /// Returns the last request on the second connection, if the connection could be opened.
     pub fn last_repeated(&self) -> Option<&Exchange> {
         self.repeat.as_ref()?.exchanges.last()

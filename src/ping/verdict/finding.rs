@@ -5,7 +5,7 @@ use rustls::AlertDescription;
 
 use crate::exit::Exit;
 use crate::os::PacketCounts;
-use crate::ping::causes::{Cause, Fix, FixContext, hosts_file_fixes};
+use crate::ping::causes::{Cause, Fix, FixContext, hosts_file_fixes, other_server_fixes};
 use crate::ping::observation::PacketSizes;
 use crate::sanitize;
 
@@ -125,7 +125,7 @@ impl Finding {
     pub(super) fn fixed(self, at: &FixContext) -> Self {
         let fixes = self.cause.fixes(&at.with_reply(self.reply.as_deref()));
         Self {
-            fixes: hosts_file_fixes(self.cause, at, fixes),
+            fixes: hosts_file_fixes(self.cause, at, other_server_fixes(at, fixes)),
             ..self
         }
     }

@@ -14,6 +14,7 @@ mod other_protocol;
 mod ping;
 mod reply;
 mod role;
+mod second_look;
 mod sentinel;
 mod service;
 mod tcp;
@@ -66,7 +67,8 @@ pub fn judge(given: &Target, seen: &Observations) -> Verdict {
             let note = format!(" (through {forwarder}; the fault may be behind it)");
             finding.summary.push_str(&note);
         }
-        idle::with_lost_connection(finding, seen)
+        let finding = idle::with_lost_connection(finding, seen);
+        second_look::with_second_look(finding, seen)
             .facts(dns::hosts_file(target, seen))
             .facts(tcp::describe_listener(seen))
             .facts(hints::all(target, cause))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redis::Value;
 
+use super::situations::second_look;
 use super::{cause, connected, dial, handshake, reply, target};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
@@ -384,4 +385,50 @@ fn an_address_from_the_hosts_file_is_mentioned_whatever_is_wrong_with_the_server
         same.iter().position(|kind| *kind == "hosts-file"),
         Some(same.len() - 1)
     );
+}
+
+#[test]
+fn a_fault_of_one_of_several_servers_is_not_reported_as_that_of_all() {
+    let summary = |replies: &[(&'static str, &str)]| {
+        let seen = connected().with(|seen| {
+            seen.ping.response = Some(reply("-NOAUTH Authentication required."));
+            seen.experiments.second_look = Some(second_look("10.0.3.17:6379", replies));
+        });
+        let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
+        assert_eq!(finding.cause, Cause::AuthRequired);
+        (finding.fixes[0].kind, finding.summary)
+    };
+    let (kind, again) = summary(&[("PING", "-NOAUTH Authentication required.")]);
+    assert_eq!(kind, "password");
+    // A server that replies to PING may still refuse reads.
+    let refused = [("PING", "+PONG"), ("HGETALL", "-NOAUTH Authentication required.")];
+    assert_eq!(summary(&refused), (kind, again.clone()));
+    let (kind, once) = summary(&[("PING", "+PONG"), ("HGETALL", "*0")]);
+    assert_eq!(kind, "backend");
+    assert_ne!(once, again);
+}
+
+#[test]
+fn tls_is_only_likely_if_no_second_connection_could_be_made() {
+    let untested = |mut seen: Observations| {
+        let silence = DialResult::Timeout { syns: Some(2) };
+        seen.experiments.other_protocol = Some(Experiment::NotConnected(silence));
+        seen
+    };
+    let plain = untested(connected().with(|seen| seen.ping.response = Some(Response::Closed(vec![]))));
+    let tls = untested(handshake(TlsResult::TimedOut, None, None));
+    for (url, seen, code) in [
+        ("redis://10.0.3.17", plain.clone(), "tls.required"),
+        ("rediss://10.0.3.17", tls, "tls.not_offered"),
+    ] {
+        let finding = judge(&target(url), &seen).finding.unwrap();
+        assert_eq!(
+            (finding.cause.code(), finding.certainty),
+            (code, Certainty::Likely)
+        );
+    }
+    // Nothing is listening any more, so the server may have failed.
+    let mut refused = plain;
+    refused.experiments.other_protocol = Some(Experiment::NotConnected(DialResult::Refused));
+    assert_eq!(cause("redis://10.0.3.17", &refused), Some("proto.closed"));
 }

@@ -28,8 +28,8 @@ use crate::ping::instance::Instance;
 use crate::ping::observation::{
     CertificateProblem, CompletedName, Dial, DialResult, Echo, Endpoint, ErrorSource, Exchange, Experiment,
     FileLine, Followed, Handshake, HostsEntry, IdleEnd, IdleTest, IdleTrial, Lookup, NameAnswer, NameServer,
-    Observations, PacketSizes, PeerCertificate, Repeat, SentinelAnswer, TlsResult, TrustedCas, WiderOffer,
-    WriteTest,
+    Observations, PacketSizes, PeerCertificate, Repeat, SecondLook, SecondResult, SentinelAnswer, TlsResult,
+    TrustedCas, WiderOffer, WriteTest,
 };
 use crate::ping::report::text::{self, ReportLine};
 use crate::ping::response::Response;
@@ -135,6 +135,23 @@ fn asked(answer: SentinelAnswer, seen: Observations) -> Observations {
         answer,
     };
     seen.with(|seen| seen.followed = Some(followed))
+}
+
+/// Returns a second look at this address, on which these requests got these replies.
+pub(super) fn second_look(address: &str, replies: &[(&'static str, &str)]) -> SecondLook {
+    let exchanges = replies.iter().map(|(command, text)| Exchange {
+        command,
+        response: reply(text),
+    });
+    SecondLook {
+        address: address.parse().unwrap(),
+        result: SecondResult::Requests {
+            repeat: Repeat {
+                exchanges: exchanges.collect(),
+            },
+            needs_primary: false,
+        },
+    }
 }
 
 fn dialled(result: DialResult) -> Observations {

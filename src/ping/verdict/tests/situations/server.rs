@@ -153,9 +153,21 @@ pub(super) fn path_mtu() -> Vec<Situation> {
             });
         })
     };
+    let lost_login = packets(
+        2,
+        0,
+        connected().with(|seen| seen.auth.response = Some(Response::Timeout(vec![]))),
+    )
+    .with(|seen| {
+        seen.experiments.packet_sizes = Some(PacketSizes {
+            passed: 1396,
+            lost: 1404,
+        });
+    });
     vec![
         seen("lost requests", IP, lost(3, 0)),
         seen("lost replies", IP, lost(0, 1)),
+        seen("a lost login", IP_WITH_LOGIN, lost_login),
     ]
 }
 
@@ -341,6 +353,10 @@ pub(super) fn server_protected_mode() -> Vec<Situation> {
 
 pub(super) fn server_loading() -> Vec<Situation> {
     let mut half = error("-LOADING Redis is loading the dataset in memory");
+    let one_of_several = half.clone().with(|seen| {
+        let replies = [("PING", "+PONG"), ("HGETALL", "*0")];
+        seen.experiments.second_look = Some(second_look("10.0.3.17:6379", &replies));
+    });
     let mapped = half
         .clone()
         .with(|seen| seen.dns = Some(by_hosts_file("10.0.3.17", "10.0.3.18")));
@@ -353,6 +369,7 @@ pub(super) fn server_loading() -> Vec<Situation> {
         ),
         seen("with INFO", IP, half),
         seen("a server in /etc/hosts", NAME, mapped),
+        seen("one of several servers", IP, one_of_several),
     ]
 }
 

@@ -38,6 +38,10 @@ fn wider_offer(version: ProtocolVersion, cipher_suite: &str, unsupported: Option
 }
 
 pub(super) fn tls_required() -> Vec<Situation> {
+    let alone = ping(Response::Closed(vec![])).with(|seen| {
+        seen.experiments.other_protocol =
+            Some(Experiment::NotConnected(DialResult::Timeout { syns: Some(2) }));
+    });
     vec![
         seen(
             "no reply",
@@ -49,10 +53,15 @@ pub(super) fn tls_required() -> Vec<Situation> {
             IP,
             second_connection(TlsResult::Established, ping(Response::Closed(vec![]))),
         ),
+        seen("no second connection", IP, alone),
     ]
 }
 
 pub(super) fn tls_not_offered() -> Vec<Situation> {
+    let alone = handshake(TlsResult::TimedOut, None, None).with(|seen| {
+        seen.experiments.other_protocol =
+            Some(Experiment::NotConnected(DialResult::Timeout { syns: Some(2) }));
+    });
     vec![
         seen("no reply", TLS, tls_timeout(reply("+PONG"))),
         seen(
@@ -69,6 +78,7 @@ pub(super) fn tls_not_offered() -> Vec<Situation> {
             TLS,
             handshake(TlsResult::NotTls, Some(reply("+PONG")), None),
         ),
+        seen("no second connection", TLS, alone),
     ]
 }
 
@@ -192,6 +202,17 @@ pub(super) fn tls_name_mismatch() -> Vec<Situation> {
             tls.expected_name = expected.to_owned();
         })
     };
+    let other = "10.0.3.18:6379".parse().unwrap();
+    let one_address = rejected(CertificateProblem::OtherName, certificate()).with(|seen| {
+        seen.tcp.dials.push(Dial {
+            to: Endpoint::Ip(other),
+            ..dial(DialResult::Connected)
+        });
+        seen.experiments.second_look = Some(SecondLook {
+            address: other,
+            result: SecondResult::Handshake(Some(TlsResult::Established)),
+        });
+    });
     vec![
         seen(
             "other names",
@@ -227,6 +248,7 @@ pub(super) fn tls_name_mismatch() -> Vec<Situation> {
             TLS,
             handshake(TlsResult::BadName("not a name".into()), None, None),
         ),
+        seen("at one of two addresses", TLS, one_address),
     ]
 }
 

@@ -1,0 +1,82 @@
+//! A second look after an error reply, other data or a rejected certificate: does it concern all servers behind
+//! the name, or only one of them?
+
+use std::time::Duration;
+
+use super::Ladder;
+use crate::ping::causes::Cause;
+use crate::ping::experiments::{Banner, Reconnect};
+use crate::ping::observation::{Dial, Handshake, Observations, SecondLook, SecondResult, TlsResult};
+use crate::ping::response::Response;
+use crate::ping::rungs::ping::Requests;
+use crate::ping::rungs::tcp::SegmentSize;
+
+/// Time limit for the second look, which must not delay the report on a server that does not reply again.
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// What is repeated on the second connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeated {
+    Handshake,
+    Requests,
+    /// The write test reached a replica. The requests show whether the other server is a primary.
+    Role,
+}
+
+impl Ladder<'_> {
+    /// Repeats what failed on another connection, if possible to another address of the name.
+    pub(super) async fn look_again(&mut self, cause: Cause) {
+        let (Some(first), Some(repeated)) = (self.connected_to, repeated(cause, &self.seen)) else {
+            return;
+        };
+        if self.is_for_sentinel || self.allows_one_command() {
+            return;
+        }
+        let connected = self.seen.tcp.dials.iter().filter(|dial| Dial::is_connected(dial));
+        let mut others = connected.filter_map(|dial| dial.to.ip());
+        let address = others.find(|address| *address != first).unwrap_or(first);
+        let reconnect = Reconnect {
+            address: Some(address),
+            ..self.reconnect()
+        };
+        let until = self.before_the_deadline().within(LONGEST);
+        let result = if repeated == Repeated::Handshake {
+            SecondResult::Handshake(reconnect.handshake(SegmentSize::Default, until).await)
+        } else {
+            let requests = Requests::of(self.target);
+            SecondResult::Requests {
+                repeat: reconnect.repeat(Some(&requests), Banner::Skip, until).await,
+                needs_primary: repeated == Repeated::Role,
+            }
+        };
+        self.seen.experiments.second_look = Some(SecondLook { address, result });
+    }
+}
+
+/// Returns what must be repeated, or `None` if this would show nothing new or could do harm.
+fn repeated(cause: Cause, seen: &Observations) -> Option<Repeated> {
+    let is_rejected = |tls: &Handshake| tls.result == TlsResult::CertificateRejected;
+    if seen.tls.handshake.as_ref().is_some_and(is_rejected) {
+        return Some(Repeated::Handshake);
+    }
+    let is_reply = |response: &Response| matches!(response, Response::Reply(_) | Response::NotResp(_));
+    let is_error = |response: &Response| is_reply(response) && !response.is_granted();
+    let requests = [
+        &seen.auth.response,
+        &seen.ping.response,
+        &seen.requests.select,
+        &seen.requests.read,
+    ];
+    match cause {
+        // A server or a directory behind it may lock out a user after several failed logins. Replies out of step
+        // have their own explanation, and a Sentinel is not one of several servers.
+        Cause::AuthFailed | Cause::ProtoUnexpected | Cause::ProxyHeader | Cause::RoleSentinel => None,
+        Cause::RoleReplica => Some(Repeated::Role),
+        _ if seen.experiments.repeat.is_some() || seen.requests.stopped_at.is_some() => None,
+        _ => requests
+            .into_iter()
+            .flatten()
+            .any(is_error)
+            .then_some(Repeated::Requests),
+    }
+}

@@ -1,0 +1,39 @@
+//! Adds to a finding whether it concerns all servers behind the name, or only one of them.
+
+use super::finding::Finding;
+use super::no_reply::ONLY_THIS_CONNECTION;
+use crate::ping::observation::{Dial, Observations};
+
+/// Says which address the finding is about, and whether another connection works.
+pub(super) fn with_second_look(finding: Finding, seen: &Observations) -> Finding {
+    let Some(first) = seen.tcp.connected_address() else {
+        return finding;
+    };
+    let connected = seen.tcp.dials.iter().filter(|dial| Dial::is_connected(dial));
+    let has_several = connected.count() > 1;
+    let finding =
+        finding.facts(has_several.then(|| {
+            format!("the name has several addresses; unless otherwise stated, this is about {first}")
+        }));
+    let Some(look) = &seen.experiments.second_look else {
+        return finding;
+    };
+    let (other, works) = (look.address, look.works());
+    let summary = &finding.summary;
+    match (other == first, works) {
+        (true, true) => {
+            let summary = format!("{summary}; but {ONLY_THIS_CONNECTION}");
+            finding
+                .summary(summary)
+                .fact("a second connection to the same address got the expected replies")
+        }
+        (false, true) => {
+            let summary = format!("{summary} (at {first}; another address of the name, {other}, works)");
+            finding.summary(summary).fact(format!(
+                "a second connection, to {other}, got the expected replies"
+            ))
+        }
+        (true, false) => finding,
+        (false, false) => finding.fact(format!("a second connection, to {other}, did not work either")),
+    }
+}
