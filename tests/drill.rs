@@ -130,9 +130,17 @@ fn a_wrong_answer_shows_the_contradiction_and_may_be_corrected() {
         words.join(" ").contains(text)
     };
     let screen = terminal.wait_until("the contradiction", |screen| {
-        shows(screen, silent.symptom) && shows(screen, loading.symptom)
+        shows(screen, silent.symptom) && shows(screen, loading.contradiction_to(silent).unwrap())
     });
-    assert!(!screen.contains("server.loading"), "{screen}");
+    // The evidence contradicts the answer, but does not reveal the fault.
+    assert!(
+        !screen.contains("server.loading") && !screen.contains("LOADING"),
+        "{screen}"
+    );
+    // An Enter after the number is not another answer.
+    terminal.keys(&["Enter", "Down"]);
+    let screen = terminal.wait_for("> 1 ");
+    assert_eq!(screen.matches("[!!]").count(), 1, "{screen}");
     terminal.keys(&["h"]);
     terminal.wait_for("layer server");
     terminal.keys(&["?"]);

@@ -96,11 +96,9 @@ fn a_paste_of_shell_lines_never_drives_the_lesson() {
             // This Enter ends the last line of the paste.
             terminal.keys(&["Enter"]);
             terminal.wait_until("the prompt", |screen| {
-                screen
-                    .split(shown::TEXT_IGNORED)
-                    .last()
-                    .unwrap_or_default()
-                    .contains(prompt)
+                let (_, after) = screen.rsplit_once(shown::TEXT_IGNORED).unwrap_or_default();
+                let is_explained = *prompt == "redis>" || after.contains(shown::ENTER_IGNORED);
+                after.contains(prompt) && is_explained
             });
             terminal.line(key);
             let screen = terminal.wait_for(effect);
@@ -138,16 +136,64 @@ fn esc_asks_before_it_leaves() {
     for (step, prompt, ..) in PROMPTS {
         let (learner, terminal) = at_step(*step);
         terminal.wait_for(prompt);
-        terminal.keys(&["Escape"]);
-        terminal.wait_for(shown::LEAVE);
-        terminal.keys(&["n"]);
-        terminal.wait_until("the prompt", |screen| {
-            screen.contains(prompt) && !screen.contains(shown::LEAVE)
-        });
+        for (count, key) in (1..).zip(["n", "Enter"]) {
+            terminal.keys(&["Escape"]);
+            terminal.wait_for(shown::LEAVE);
+            terminal.keys(&[key]);
+            terminal.wait_until("the prompt", |screen| {
+                let (before, after) = screen.rsplit_once(shown::STAYS).unwrap_or_default();
+                let stayed = before.matches(shown::STAYS).count() + 1 == count;
+                stayed && after.contains(prompt) && !screen.contains(shown::LEAVE)
+            });
+        }
         terminal.keys(&["Escape"]);
         terminal.wait_for(shown::LEAVE);
         terminal.keys(&["y"]);
         left_sanely(&terminal, &learner, 0);
+    }
+}
+
+/// People who answer a question for one key also press Enter.
+#[test]
+fn an_enter_after_the_answer_to_a_question_has_no_effect() {
+    let (learner, terminal) = at_step(0);
+    terminal.wait_for("Enter run");
+    terminal.keys(&["Escape"]);
+    terminal.wait_for(shown::LEAVE);
+    terminal.text("n\r");
+    terminal.wait_for(shown::STAYS);
+    let screen = terminal.wait_for("Enter run");
+    assert!(!screen.contains("(integer)"), "{screen}");
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+}
+
+#[test]
+fn the_words_for_keys_are_never_sent_as_commands() {
+    let (learner, terminal) = at_step(1);
+    terminal.wait_for("redis>");
+    for word in ["y", "yes", "next"] {
+        terminal.line(word);
+        let screen = terminal.wait_for(&format!("{word} is not a key here"));
+        assert!(!screen.contains("not sent"), "{screen}");
+    }
+    terminal.keys(&["C-c"]);
+    left_sanely(&terminal, &learner, 130);
+}
+
+#[test]
+fn a_redis_command_at_a_prompt_for_keys_is_explained() {
+    for is_pasted in [true, false] {
+        let (learner, terminal) = at_step(0);
+        terminal.wait_for("Enter run");
+        match is_pasted {
+            true => terminal.paste("HGETALL sessiontut:user:ada\n"),
+            false => terminal.line("HGETALL sessiontut:user:ada"),
+        }
+        let screen = terminal.wait_for(shown::COMMAND_IGNORED);
+        assert!(!screen.contains(shown::TEXT_IGNORED), "{screen}");
+        terminal.keys(&["C-c"]);
+        left_sanely(&terminal, &learner, 130);
     }
 }
 
@@ -160,7 +206,11 @@ fn a_task_or_quiz_is_skipped_with_the_key_that_is_listed() {
         let screen = terminal.wait_for(shown::ALL_KEYS);
         assert!(screen.contains("      n  skip"), "{screen}");
         terminal.line("n");
-        terminal.wait_for("Enter next");
+        let screen = terminal.wait_for("Enter next");
+        assert!(
+            screen.lines().any(|line| line.trim() == shown::SKIPPED),
+            "{screen}"
+        );
         terminal.keys(&["Enter"]);
         terminal.wait_for(next);
         terminal.keys(&["C-c"]);
@@ -230,9 +280,13 @@ fn a_wrong_try_gets_an_explanation_then_hints_then_the_solution() {
     assert!(!screen.contains(shown::SOLUTION), "one try is not two:\n{screen}");
     terminal.line("EXPIER sessiontut:user:ada 100");
     terminal.wait_for("did you mean EXPIRE?");
+    // The learner's own misspelt keys are not suggested.
+    terminal.line("EXPIRE sessiontut:user:Ada 100");
+    terminal.wait_for("you used the key sessiontut:user:Ada");
     terminal.line("EXPIRE user:ada 100");
     terminal.wait_for("did you mean sessiontut:user:ada?");
-    terminal.line("PERSIST sessiontut:user:ada");
+    terminal.line("EXPIRE 100 sessiontut:user:ada");
+    terminal.wait_for("as in EXPIRE sessiontut:user:ada 100");
     let screen = terminal.wait_for(shown::SOLUTION_OFFERED);
     assert!(!screen.contains(shown::SOLUTION), "{screen}");
     terminal.wait_until("an empty prompt", |screen| screen.trim_end().ends_with("redis>"));
@@ -670,9 +724,13 @@ fn a_long_text_is_shown_page_by_page() {
         before.matches("Sentence").count(),
         after.matches("Sentence").count()
     );
+    // q closes the pager, but neither leaves the lesson nor loses text.
+    terminal.keys(&["q"]);
+    terminal.wait_for("Sentence number 20.");
+    terminal.wait_for("Enter next");
+    assert!(terminal.history().contains("Sentence number 10."));
     terminal.keys(&["q"]);
     left_sanely(&terminal, &learner, 0);
-    assert!(!terminal.history().contains("Sentence number 20."));
 }
 
 #[test]
@@ -770,6 +828,52 @@ fn a_command_is_repeated_until_it_succeeds() {
     terminal.wait_for("That was a visit.");
     terminal.keys(&["q"]);
     left(&terminal, 0);
+}
+
+/// Another program often uses port 5000. The test uses a port that it keeps in use.
+#[test]
+fn the_app_listens_on_another_port_if_its_port_is_in_use() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, port) = (taken.local_addr().unwrap(), taken.local_addr().unwrap().port());
+    let (learner, terminal) = in_a_lesson(&format!(
+        "Text with http://{address}/ before the app.\n\n```sh run\nsessiontut serve --stage 3 --listen {address}\n```\n\n         Run `ssh -L {port}:{address} HOST`.\n\n```sh\ncurl http://{address}/login\n```\n\n         ```redis check\n> EXISTS sessiontut:user:ada\n(integer) 1\n```\n"
+    ));
+    terminal.wait_for("yes, run it");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for(shown::APP_MOVED);
+    let screen = terminal.wait_for("Enter check");
+    let (_, after) = screen.rsplit_once(shown::APP_MOVED).unwrap();
+    assert!(!after.contains(&address.to_string()), "{screen}");
+    let (_, url) = after.split_once("curl http://").unwrap();
+    let (moved, _) = url.split_once('/').unwrap();
+    let moved: std::net::SocketAddr = moved.parse().unwrap();
+    assert!(
+        after.contains(&format!("ssh -L {}:{moved} HOST", moved.port())),
+        "{screen}"
+    );
+    assert!(std::net::TcpStream::connect(moved).is_ok(), "{screen}");
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+}
+
+/// Without the app, nothing that depends on it is checked or marked wrong.
+#[test]
+fn a_lesson_whose_app_cannot_start_offers_another_try_and_checks_nothing() {
+    let (learner, terminal) = in_a_lesson(
+        "```sh run\nsessiontut serve --cookie-name __Host-a\n```\n\n```redis check\n> GET sessiontut:a\n\"1\"\n```\n\n         ## Look\n\n```redis\n> GET sessiontut:a\n\"1\"\n```\n\nThe end.\n",
+    );
+    terminal.wait_for("yes, run it");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("Enter again");
+    terminal.keys(&["n"]);
+    terminal.wait_for(shown::NOT_CHECKED);
+    terminal.wait_for("Enter next");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for(shown::APP_MISSING);
+    let screen = terminal.wait_for("The end.");
+    assert!(!screen.contains('✗'), "{screen}");
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
 }
 
 /// The learner gives the command that starts the app of the final project. The command is saved for the next

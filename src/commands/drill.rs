@@ -9,7 +9,7 @@ use crate::drill::{self, DrillFault, FAULTS, Score};
 use crate::exit::Exit;
 use crate::signals::{self, Stop};
 use crate::ui;
-use crate::ui::menu::{Menu, Selected};
+use crate::ui::menu::{KeyReader, Menu, Selected};
 
 /// Arguments of `drill`.
 #[derive(Debug, Args)]
@@ -78,8 +78,9 @@ fn drills(chosen: Option<&'static DrillFault>, mut score: Score) -> Result<Exit,
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let mut fault = chosen.unwrap_or_else(|| score.next());
     let mut exit = Err(Error::Interrupted);
+    let mut keys = KeyReader::default();
     loop {
-        exit = match ask(fault, &mut score, &stop)? {
+        exit = match ask(fault, &mut score, &mut keys, &stop)? {
             DrillEnd::Right => Ok(Exit::Ok),
             DrillEnd::Wrong => Ok(Exit::No),
             DrillEnd::Left => return exit,
@@ -89,8 +90,9 @@ fn drills(chosen: Option<&'static DrillFault>, mut score: Score) -> Result<Exit,
             prompt: "",
             items: &items,
             keys: &[],
+            first: Some(0),
         };
-        if ui::menu::select(&menu, &stop)? == Selected::Quit {
+        if ui::menu::select(&menu, &mut keys, &stop)? == Selected::Quit {
             return exit;
         }
         fault = score.next();
@@ -98,7 +100,12 @@ fn drills(chosen: Option<&'static DrillFault>, mut score: Score) -> Result<Exit,
 }
 
 /// Runs the endpoint until the learner has identified the fault, or quits.
-fn ask(fault: &'static DrillFault, score: &mut Score, stop: &Stop) -> Result<DrillEnd, Error> {
+fn ask(
+    fault: &'static DrillFault,
+    score: &mut Score,
+    keys: &mut KeyReader,
+    stop: &Stop,
+) -> Result<DrillEnd, Error> {
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::task(&endpoint);
     let choices = choices(fault);
@@ -106,14 +113,15 @@ fn ask(fault: &'static DrillFault, score: &mut Score, stop: &Stop) -> Result<Dri
         .zip(&choices)
         .map(|(number, choice)| (format!("{number}"), choice.title))
         .collect();
-    let menu = Menu {
+    let mut menu = Menu {
         prompt: "When you have found the fault, choose it here:",
         items: &items,
         keys: &[('h', "hint"), ('s', "solution"), ('?', "all keys")],
+        first: Some(0),
     };
     let mut end = DrillEnd::Left;
     loop {
-        match ui::menu::select(&menu, stop)? {
+        match ui::menu::select(&menu, keys, stop)? {
             Selected::Item(index) => {
                 let picked = choices[index];
                 let is_right = picked.name == fault.name;
@@ -133,6 +141,8 @@ fn ask(fault: &'static DrillFault, score: &mut Score, stop: &Stop) -> Result<Dri
                     break;
                 }
                 ui::drill::wrong(fault, picked);
+                // An Enter after the number must not be another answer.
+                menu.first = None;
             }
             Selected::Key('h') => ui::drill::hint(fault, &endpoint),
             Selected::Key('s') => {
@@ -150,6 +160,6 @@ fn ask(fault: &'static DrillFault, score: &mut Score, stop: &Stop) -> Result<Dri
 /// Returns the fault and similar ones, in the order of the table, so that the position of the right answer
 /// reveals nothing.
 fn choices(fault: &DrillFault) -> Vec<&'static DrillFault> {
-    let is_shown = |other: &&DrillFault| other.name == fault.name || fault.look_alikes.contains(&other.name);
+    let is_shown = |other: &&DrillFault| other.name == fault.name || fault.contradiction_to(other).is_some();
     FAULTS.iter().filter(is_shown).collect()
 }

@@ -12,7 +12,19 @@ pub(super) fn run(code: &str) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
+/// How many codes a message suggests at most.
+const MOST_SUGGESTIONS: usize = 3;
+
 fn unknown(code: &str) -> String {
+    let parts = codes_with_part(&code.to_lowercase());
+    if !parts.is_empty() {
+        let shown = &parts[..parts.len().min(MOST_SUGGESTIONS)];
+        let more = match parts.len() > shown.len() {
+            true => "; `sessiontut ping --codes` lists all codes",
+            false => "",
+        };
+        return format!("unknown code {code}; did you mean {}?{more}", shown.join(" or "));
+    }
     let closest = Cause::ALL
         .iter()
         .map(|cause| cause.code())
@@ -21,5 +33,36 @@ fn unknown(code: &str) -> String {
     match meant {
         Some(other) => format!("unknown code {code}; did you mean {other}?"),
         None => format!("unknown code {code}; `sessiontut ping --codes` lists all codes"),
+    }
+}
+
+/// Returns the codes of which `part` is the layer or the name, such as `auth` or `refused`, or the start of the name.
+fn codes_with_part(part: &str) -> Vec<&'static str> {
+    let codes = || Cause::ALL.iter().map(|cause| cause.code());
+    let split = |code: &'static str| code.split_once('.').unwrap_or((code, ""));
+    let exact: Vec<&str> = codes()
+        .filter(|code| [split(code).0, split(code).1].contains(&part))
+        .collect();
+    if !exact.is_empty() || part.len() < 3 {
+        return exact;
+    }
+    codes().filter(|code| split(code).1.starts_with(part)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn part_of_a_code_suggests_the_whole_code() {
+        for (part, code) in [
+            ("auth", "auth.failed"),
+            ("refused", "tcp.refused"),
+            ("max_cl", "server.max_clients"),
+            ("tcp.refsed", "tcp.refused"),
+        ] {
+            assert!(unknown(part).contains(code), "{}", unknown(part));
+        }
+        assert!(!unknown("nonsense").contains("did you mean"));
     }
 }

@@ -28,7 +28,7 @@ use crate::ping::report::json;
 use crate::redis_url::Target;
 use crate::signals::Stop;
 use crate::ui;
-use crate::ui::menu::{Menu, Selected};
+use crate::ui::menu::{KeyReader, Menu, Selected};
 pub use error::Error;
 
 /// Parses the command line.
@@ -129,9 +129,11 @@ fn menu() -> Result<Exit, Error> {
         prompt: "Press a letter, or use the arrow keys and Enter:",
         items: &items,
         keys: &[],
+        first: Some(0),
     };
+    let mut keys = KeyReader::default();
     loop {
-        let Selected::Item(index) = ui::menu::select(&menu, &stop)? else {
+        let Selected::Item(index) = ui::menu::select(&menu, &mut keys, &stop)? else {
             return Ok(Exit::Ok);
         };
         match MENU[index].0 {

@@ -1,7 +1,7 @@
 //! `sessiontut serve`.
 
 use std::env;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::redis_client::connect;
 use crate::redis_client::fault::RedisFault;
 use crate::redis_url::Trust;
 use crate::secret::Secret;
-use crate::serve::{self, AccessLog, AppStage, HowToOpen, ServeOptions, ServerEvent};
+use crate::serve::{self, AccessLog, AppStage, HowToOpen, ListenError, ServeOptions, ServerEvent};
 use crate::session::DEFAULT_TTL;
 use crate::session::cookie::SigningKey;
 use crate::signals;
@@ -99,21 +99,26 @@ const METADATA_WITHIN: Duration = Duration::from_millis(500);
 const EC2_USER: &str = "ec2-user";
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Error> {
-    run_until(args, None, std::future::pending(), |_| {})
+    let listener = serve::bind(&args.listen).map_err(|error| unusable(&error))?;
+    run_until(args, listener, None, std::future::pending(), |_| {})
 }
 
-/// Runs the app until a signal arrives or `end` resolves. Calls `ready` with the address. Uses the Redis in
-/// the options, or the given one, which the caller closes.
+/// Returns the usage error for a listen address that cannot be used.
+pub(super) fn unusable(error: &ListenError) -> Error {
+    Error::usage(format!("{error:#}"))
+}
+
+/// Runs the app on `listener` until a signal arrives or `end` resolves. Calls `ready` with the address. Uses the
+/// Redis in the options, or the given one, which the caller closes.
 pub(super) fn run_until(
     args: &ServeArgs,
+    listener: TcpListener,
     redis: Option<Arc<Choice>>,
     end: impl Future<Output = ()>,
     ready: impl Fn(SocketAddr) + Send + Sync + 'static,
 ) -> Result<Exit, Error> {
     let log = Log::new(args.log);
     let cookie_name = prefixed_cookie_name(args)?;
-    let listener =
-        serve::bind(&args.listen).map_err(|fault| Error::usage(format!("{:#}", anyhow!(fault))))?;
     let stage = AppStage::numbered(args.stage).ok_or_else(|| anyhow!("there is no stage {}", args.stage))?;
     let options = ServeOptions {
         stage,

@@ -25,8 +25,19 @@ pub struct DrillFault {
     pub symptom: &'static str,
     /// The evidence that distinguishes this fault from similar ones.
     pub evidence: &'static str,
-    /// The names of similar faults, which are offered as wrong answers.
-    pub look_alikes: [&'static str; 4],
+    /// The names of similar faults, which are offered as wrong answers, each with the evidence that contradicts it.
+    /// This evidence alone does not identify the fault.
+    pub look_alikes: [(&'static str, &'static str); 4],
+}
+
+impl DrillFault {
+    /// Returns the evidence that contradicts a similar fault.
+    #[must_use]
+    pub fn contradiction_to(&self, other: &DrillFault) -> Option<&'static str> {
+        let mut look_alikes = self.look_alikes.iter();
+        let (_, contradiction) = look_alikes.find(|(name, _)| *name == other.name)?;
+        Some(contradiction)
+    }
 }
 
 /// Returns the fault with this name.
@@ -46,7 +57,18 @@ pub static FAULTS: &[DrillFault] = &[
         evidence: "the connection is refused at once: the host replies with an RST, the TCP packet that rejects a connection. So \
                    the host is reachable, but no process is listening on the port. A firewall that drops packets sends no reply, and a paused server process still accepts \
                    connections",
-        look_alikes: ["dropped", "closed", "silent", "max-clients"],
+        look_alikes: [
+            (
+                "dropped",
+                "a connection attempt does not wait for a reply, but ends at once",
+            ),
+            ("closed", "TCP does not connect"),
+            ("silent", "TCP does not connect"),
+            (
+                "max-clients",
+                "TCP does not connect, so the server cannot send anything",
+            ),
+        ],
     },
     DrillFault {
         name: "dropped",
@@ -57,7 +79,12 @@ pub static FAULTS: &[DrillFault] = &[
         evidence: "a SYN packet asks for a TCP connection. Here, it gets neither a SYN-ACK, which accepts the connection, nor an \
                    RST, which rejects it. A security group that blocks your packets has the same effect. \
                    Here, the server's accept queue is full, because it no longer accepts connections",
-        look_alikes: ["refused", "silent", "closed", "slow"],
+        look_alikes: [
+            ("refused", "no RST arrives"),
+            ("silent", "TCP does not connect"),
+            ("closed", "TCP does not connect"),
+            ("slow", "TCP does not connect, so no command succeeds"),
+        ],
     },
     DrillFault {
         name: "closed",
@@ -67,7 +94,12 @@ pub static FAULTS: &[DrillFault] = &[
         symptom: "TCP connects, and the server closes the connection at once without sending a byte",
         evidence: "TCP connects, but the server closes the connection without sending a byte. Redis sends an error \
                    when it rejects a client; a proxy without a backend does not",
-        look_alikes: ["refused", "silent", "tls-only", "max-clients"],
+        look_alikes: [
+            ("refused", "TCP connects"),
+            ("silent", "the connection does not stay open"),
+            ("tls-only", "a TLS handshake does not succeed"),
+            ("max-clients", "the server sends no text"),
+        ],
     },
     DrillFault {
         name: "silent",
@@ -78,7 +110,12 @@ pub static FAULTS: &[DrillFault] = &[
         evidence: "TCP connects, so the network works, but neither PING nor a ClientHello (the first message of TLS) gets a reply: \
                    the process \
                    is stopped or stuck. If a security group blocked your packets, TCP would not connect",
-        look_alikes: ["dropped", "tls-only", "slow", "closed"],
+        look_alikes: [
+            ("dropped", "TCP connects"),
+            ("tls-only", "a TLS handshake does not succeed"),
+            ("slow", "no command succeeds, however long you wait"),
+            ("closed", "the connection stays open"),
+        ],
     },
     DrillFault {
         name: "http",
@@ -88,7 +125,12 @@ pub static FAULTS: &[DrillFault] = &[
         symptom: "the reply to PING starts with HTTP/1.1",
         evidence: "the reply starts with HTTP/1.1, but no Redis reply starts with H: the port belongs to another \
                    service",
-        look_alikes: ["closed", "tls-only", "loading", "silent"],
+        look_alikes: [
+            ("closed", "bytes arrive before the server closes the connection"),
+            ("tls-only", "PING without TLS gets a reply"),
+            ("loading", "the reply does not contain LOADING"),
+            ("silent", "PING gets a reply"),
+        ],
     },
     DrillFault {
         name: "tls-only",
@@ -98,7 +140,15 @@ pub static FAULTS: &[DrillFault] = &[
         symptom: "PING without TLS gets no reply, but a TLS handshake succeeds",
         evidence: "PING without TLS gets no Redis reply, but a TLS handshake on a second connection succeeds: the URL \
                    must start with rediss://",
-        look_alikes: ["plain-only", "silent", "closed", "wrong-password"],
+        look_alikes: [
+            ("plain-only", "the URL starts with redis://"),
+            ("silent", "the server replies to one of these two"),
+            (
+                "closed",
+                "the server does not close the connection before it has received anything",
+            ),
+            ("wrong-password", "no reply contains WRONGPASS"),
+        ],
     },
     DrillFault {
         name: "plain-only",
@@ -108,7 +158,12 @@ pub static FAULTS: &[DrillFault] = &[
         symptom: "a TLS handshake gets no reply, but PING without TLS returns PONG",
         evidence: "the ClientHello, which is the first message of TLS, gets no reply, because Redis is waiting for a newline, which a ClientHello does not \
                    contain. PING without TLS on a second connection works, so the URL must start with redis://",
-        look_alikes: ["tls-only", "silent", "expired-certificate", "wrong-name"],
+        look_alikes: [
+            ("tls-only", "the URL starts with rediss://"),
+            ("silent", "the server replies to one of these two"),
+            ("expired-certificate", "no certificate arrives"),
+            ("wrong-name", "no certificate arrives"),
+        ],
     },
     DrillFault {
         name: "expired-certificate",
@@ -118,7 +173,12 @@ pub static FAULTS: &[DrillFault] = &[
         symptom: "the server's certificate lists the host of the URL, but its end date has passed",
         evidence: "the CA is trusted and the name matches, but the certificate's end date has passed. Check this \
                    host's clock, too: it may be wrong",
-        look_alikes: ["wrong-name", "tls-only", "plain-only", "closed"],
+        look_alikes: [
+            ("wrong-name", "the certificate lists the host of the URL"),
+            ("tls-only", "the URL starts with rediss://"),
+            ("plain-only", "a TLS handshake gets a reply"),
+            ("closed", "the server sends a certificate"),
+        ],
     },
     DrillFault {
         name: "wrong-name",
@@ -128,7 +188,15 @@ pub static FAULTS: &[DrillFault] = &[
         symptom: "the server's certificate has not expired, but it does not list the host of the URL",
         evidence: "the certificate is valid and trusted, but does not list the host of the URL. This happens if you \
                    connect through a CNAME, an IP address or a tunnel; --tls-name sets the name to expect",
-        look_alikes: ["expired-certificate", "tls-only", "plain-only", "wrong-password"],
+        look_alikes: [
+            (
+                "expired-certificate",
+                "the end date of the certificate has not passed",
+            ),
+            ("tls-only", "the URL starts with rediss://"),
+            ("plain-only", "a TLS handshake gets a reply"),
+            ("wrong-password", "the URL contains no password"),
+        ],
     },
     DrillFault {
         name: "wrong-password",
@@ -138,7 +206,15 @@ pub static FAULTS: &[DrillFault] = &[
         symptom: "AUTH returns WRONGPASS",
         evidence: "AUTH returns WRONGPASS. If the password were missing, commands would return NOAUTH; if the user \
                    lacked permissions, they would return NOPERM",
-        look_alikes: ["acl", "loading", "tls-only", "max-clients"],
+        look_alikes: [
+            ("acl", "AUTH does not succeed"),
+            ("loading", "no reply contains LOADING"),
+            ("tls-only", "commands without TLS get a reply"),
+            (
+                "max-clients",
+                "the server sends nothing before it has received a command",
+            ),
+        ],
     },
     DrillFault {
         name: "acl",
@@ -148,7 +224,12 @@ pub static FAULTS: &[DrillFault] = &[
         symptom: "AUTH succeeds, but commands return NOPERM",
         evidence: "the login succeeds, but commands return NOPERM: the password is right, but the user's ACL rules \
                    are not",
-        look_alikes: ["wrong-password", "replica", "loading", "cluster"],
+        look_alikes: [
+            ("wrong-password", "AUTH succeeds"),
+            ("replica", "no reply contains READONLY"),
+            ("loading", "no reply contains LOADING"),
+            ("cluster", "no reply contains MOVED"),
+        ],
     },
     DrillFault {
         name: "max-clients",
@@ -158,7 +239,15 @@ pub static FAULTS: &[DrillFault] = &[
         symptom: "the server sends \"max number of clients reached\" as soon as TCP connects",
         evidence: "before the server receives any command, it sends `max number of clients reached` and closes the \
                    connection: look for a pool that leaks connections",
-        look_alikes: ["closed", "loading", "wrong-password", "refused"],
+        look_alikes: [
+            (
+                "closed",
+                "the server sends a text before it closes the connection",
+            ),
+            ("loading", "no reply contains LOADING"),
+            ("wrong-password", "no reply contains WRONGPASS"),
+            ("refused", "TCP connects"),
+        ],
     },
     DrillFault {
         name: "loading",
@@ -168,7 +257,15 @@ pub static FAULTS: &[DrillFault] = &[
         symptom: "PING returns LOADING at once",
         evidence: "PING returns LOADING: the server has just started, and will accept commands once its data is in \
                    memory",
-        look_alikes: ["slow", "silent", "replica", "max-clients"],
+        look_alikes: [
+            ("slow", "not every command succeeds"),
+            ("silent", "PING gets a reply"),
+            ("replica", "PING does not return PONG"),
+            (
+                "max-clients",
+                "the server sends nothing before it has received a command",
+            ),
+        ],
     },
     DrillFault {
         name: "replica",
@@ -178,7 +275,12 @@ pub static FAULTS: &[DrillFault] = &[
         symptom: "PING returns PONG at once, but a write returns READONLY",
         evidence: "PING works, but a write returns READONLY: the URL leads to a reader endpoint, or to a node that is \
                    no longer the primary",
-        look_alikes: ["acl", "cluster", "loading", "wrong-password"],
+        look_alikes: [
+            ("acl", "no reply contains NOPERM"),
+            ("cluster", "no reply contains MOVED"),
+            ("loading", "PING returns PONG"),
+            ("wrong-password", "the URL contains no password"),
+        ],
     },
     DrillFault {
         name: "cluster",
@@ -188,7 +290,12 @@ pub static FAULTS: &[DrillFault] = &[
         symptom: "PING returns PONG at once, but a command with a key returns MOVED",
         evidence: "PING works, but a command with a key returns MOVED and another address: the client must support \
                    the cluster protocol",
-        look_alikes: ["replica", "acl", "loading", "closed"],
+        look_alikes: [
+            ("replica", "no reply contains READONLY"),
+            ("acl", "no reply contains NOPERM"),
+            ("loading", "PING returns PONG"),
+            ("closed", "commands get replies"),
+        ],
     },
     DrillFault {
         name: "slow",
@@ -198,7 +305,12 @@ pub static FAULTS: &[DrillFault] = &[
         symptom: "every command succeeds, but takes a tenth of a second",
         evidence: "every command works, but takes a tenth of a second. A page that sends ten commands one by one \
                    takes a whole second: check whether the server is in another availability zone or region",
-        look_alikes: ["loading", "silent", "dropped", "replica"],
+        look_alikes: [
+            ("loading", "PING returns PONG"),
+            ("silent", "every command gets a reply"),
+            ("dropped", "TCP connects"),
+            ("replica", "no reply contains READONLY"),
+        ],
     },
 ];
 
@@ -209,11 +321,14 @@ mod tests {
     #[test]
     fn every_look_alike_is_another_fault_that_exists() {
         for fault in FAULTS {
-            for (index, name) in fault.look_alikes.iter().enumerate() {
+            for (index, (name, contradiction)) in fault.look_alikes.iter().enumerate() {
                 assert!(find(name).is_some(), "{name}");
                 assert_ne!(*name, fault.name);
+                assert_ne!(*contradiction, fault.symptom, "{name}");
                 assert!(
-                    !fault.look_alikes[..index].contains(name),
+                    !fault.look_alikes[..index]
+                        .iter()
+                        .any(|(earlier, _)| earlier == name),
                     "{}: {name} twice",
                     fault.name
                 );

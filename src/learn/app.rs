@@ -37,11 +37,35 @@ pub(crate) struct CommandFailure {
 #[derive(Debug)]
 pub(crate) struct RunningApp {
     pub address: SocketAddr,
+    /// The address in the lesson's command, such as `127.0.0.1:5000`. If its port is in use, the app listens on
+    /// another port.
+    pub in_lesson: String,
     pub shut_down: oneshot::Sender<()>,
     pub thread: JoinHandle<Exit>,
 }
 
 impl RunningApp {
+    /// Whether the app listens on another port than the one in the lesson.
+    pub(crate) fn has_moved(&self) -> bool {
+        let port = self.port_in_lesson().parse();
+        port.is_ok_and(|port: u16| port != 0 && port != self.address.port())
+    }
+
+    /// Replaces the address in a text of the lesson with the app's address, also where `ssh -L` forwards the port.
+    pub(crate) fn with_address(&self, text: &str) -> String {
+        if !self.has_moved() {
+            return text.to_owned();
+        }
+        let (address, port) = (self.address, self.address.port());
+        let forwarded = format!("{}:{}", self.port_in_lesson(), self.in_lesson);
+        text.replace(&forwarded, &format!("{port}:{address}"))
+            .replace(&self.in_lesson, &address.to_string())
+    }
+
+    pub(crate) fn port_in_lesson(&self) -> &str {
+        self.in_lesson.rsplit_once(':').map_or("", |(_, port)| port)
+    }
+
     pub(crate) fn stop(self) {
         // Both calls fail only if Ctrl-C has already stopped the app.
         let _ = self.shut_down.send(());

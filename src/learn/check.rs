@@ -134,6 +134,32 @@ pub(crate) fn explanation(command: &str, got: &str) -> Option<&'static str> {
             "this command is for another type of value, so it has changed nothing; TYPE shows the type of a key"
         }
         _ if got.starts_with("(error) NOPERM") => "this user's ACL does not allow the command",
+        ("SET", _) if got.starts_with("(error) ERR syntax error") => {
+            "SET stores one string under a key, and accepts only options such as EX after it; HSET sets a field of a hash"
+        }
+        _ if got.starts_with("(error) ERR syntax error") => {
+            "Redis does not recognise one of the words after the key: check their order and spelling"
+        }
+        ("HINCRBY" | "HINCRBYFLOAT", _) if got.starts_with("(error) ERR hash value is not") => {
+            "the field does not contain a number, so nothing can be added to it"
+        }
+        ("INCR" | "DECR", _) if got.starts_with("(error) ERR value is not") => {
+            "the value of the key is not a number, so nothing can be added to it"
+        }
+        _ if got.starts_with("(error) ERR value is not an integer") => {
+            "this command expects a whole number in one of its places: check the order of the words after the key"
+        }
+        _ if got.starts_with("(error) ERR invalid expire time") => "a TTL must be greater than zero",
+        _ if got.starts_with("(error) ERR no such key") => "there is no such key: check the name",
+        ("EXEC" | "DISCARD", _) if got.contains("without MULTI") => {
+            "MULTI must come first: it starts the transaction"
+        }
+        ("MULTI", _) if got.starts_with("(error)") => {
+            "a transaction has already begun; EXEC runs its commands"
+        }
+        ("EXEC", _) if got.starts_with("(error) EXECABORT") => {
+            "one of the queued commands was wrong, so Redis has run none of them; start again with MULTI"
+        }
         _ if got.starts_with("(error) ERR wrong number of arguments") => {
             "an argument is missing, or there is one too many"
         }

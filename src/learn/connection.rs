@@ -42,6 +42,8 @@ pub(crate) struct LessonConnection {
     pub keeps_state: bool,
     /// Whether the server has identified itself as a practice Redis.
     is_named_practice: bool,
+    /// Whether a connection has been opened before.
+    was_open: bool,
 }
 
 /// An open connection.
@@ -125,6 +127,7 @@ impl LessonConnection {
             redis: None,
             keeps_state: false,
             is_named_practice: false,
+            was_open: false,
         })
     }
 
@@ -227,6 +230,7 @@ impl LessonConnection {
             redis: &mut self.redis,
             keeps_state: self.keeps_state,
             is_named_practice: &mut self.is_named_practice,
+            was_open: &mut self.was_open,
         };
         let work = async {
             tokio::select! {
@@ -259,6 +263,7 @@ impl LessonConnection {
             redis: &mut self.redis,
             keeps_state: false,
             is_named_practice: &mut self.is_named_practice,
+            was_open: &mut self.was_open,
         };
         let work = deadline.bound(send(link, target, trust, work));
         self.runtime.block_on(reported(work, target, notice)).ok()?.ok()
@@ -296,6 +301,7 @@ struct Link<'a> {
     redis: &'a mut Option<Connected>,
     keeps_state: bool,
     is_named_practice: &'a mut bool,
+    was_open: &'a mut bool,
 }
 
 /// Connects if necessary, then runs `work`.
@@ -315,7 +321,8 @@ async fn send<T>(
     let connected = match link.redis {
         Some(connected) => connected,
         None => {
-            let mut redis = connect(target, trust).await?;
+            let mut redis = connect(target, trust, *link.was_open).await?;
+            *link.was_open = true;
             let info = answer(&mut redis, &["INFO", "server"]).await;
             *link.is_named_practice = matches!(info, Some(Ok(info)) if names_practice(&info));
             let used = Instant::now();
@@ -357,9 +364,20 @@ fn names_practice(info: &Value) -> bool {
     lines.any(|line| line.strip_prefix("server_name:") == Some(practice::SERVER_NAME))
 }
 
-async fn connect(target: &Target, trust: &Trust) -> Result<RedisConnection, Unavailable> {
+/// Opens a connection. If this worked before, the most likely reason for a failure is that Redis has been stopped.
+async fn connect(target: &Target, trust: &Trust, was_open: bool) -> Result<RedisConnection, Unavailable> {
     let opened = connect::open(target, trust, Deadline::after(DEFAULT_TIMEOUT)).await;
-    opened.map_err(|unreachable| Unavailable::of(RedisFault::of_verdict(&unreachable.verdict)))
+    opened.map_err(|unreachable| {
+        let fault = RedisFault::of_verdict(&unreachable.verdict);
+        let may_be_stopped = was_open && fault.code.starts_with("tcp.");
+        let mut unavailable = Unavailable::of(fault);
+        if may_be_stopped {
+            let fix =
+                "check whether Redis is still running, and start it again if not: it was available before";
+            unavailable.fixes.insert(0, fix.to_owned());
+        }
+        unavailable
+    })
 }
 
 /// Returns the problem if an error reply is about the Redis server itself rather than the command.

@@ -5,11 +5,12 @@ mod blocks;
 mod menu;
 mod setup;
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::app::{RunCommand, RunningApp};
 use super::learner::{CourseEvent, Key, Learner, Mark, Offer, Standing};
-use super::lesson::{Block, CodeTab, Lesson};
+use super::lesson::{Block, CodeTab, Lesson, Shell};
 use super::lesson_files::{LessonFiles, Lessons};
 use super::name::NameLock;
 use super::progress::{LessonProgress, Progress};
@@ -273,6 +274,25 @@ impl Course<'_> {
         self.state.skip_explained = false;
         self.learner.show(&CourseEvent::Step { lesson, step });
         let blocks = &lesson.steps[step].blocks;
+        let place = Place {
+            lesson,
+            step,
+            block: 0,
+        };
+        let uses_app = |block: &Block| match block {
+            Block::Shell(shell) => shell.commands.is_empty(),
+            Block::Redis(_) | Block::Check(_) => true,
+            _ => false,
+        };
+        if self.lacks_app(place)
+            && let Some(starts) = blocks::app_step(place)
+            && blocks.iter().any(uses_app)
+        {
+            let title = &lesson.steps[starts].title;
+            let text =
+                format!("the app of this lesson is not running: to start it, go back with b to \"{title}\"");
+            self.say(Mark::Warning, &text);
+        }
         for (block, content) in blocks.iter().enumerate() {
             self.check_time()?;
             match self.block(Place { lesson, step, block }, content) {
@@ -305,14 +325,30 @@ impl Course<'_> {
 
     fn show_text(&mut self, block: &Block) {
         match block {
-            Block::Prose(text) => self.learner.show(&CourseEvent::Prose(text)),
+            Block::Prose(text) => {
+                let text = self.with_address(text);
+                self.learner.show(&CourseEvent::Prose(&text));
+            }
             Block::Code(tabs) => {
                 let shown = self.tab_of(tabs);
                 self.learner.show(&CourseEvent::Code { tabs, shown });
             }
             Block::Diagram(diagram) => self.learner.show(&CourseEvent::Diagram(diagram)),
-            Block::Shell(shell) => self.learner.show(&CourseEvent::Shell(shell)),
+            Block::Shell(shell) => self.show_shell(shell),
             _ => {}
+        }
+    }
+
+    fn show_shell(&mut self, shell: &Shell) {
+        let text = self.with_address(&shell.text);
+        self.learner.show(&CourseEvent::Shell(&text));
+    }
+
+    /// Replaces the app's address in a text of the lesson, if the app listens on another port.
+    fn with_address<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match &self.state.app {
+            Some(app) => app.with_address(text).into(),
+            None => text.into(),
         }
     }
 
@@ -324,6 +360,11 @@ impl Course<'_> {
 
     fn say(&mut self, mark: Mark, text: &str) {
         self.learner.show(&CourseEvent::Message(mark, text));
+    }
+
+    /// Tells the learner that a task, a quiz or a command is left out.
+    fn say_skipped(&mut self) {
+        self.say(Mark::Plain, "skipped");
     }
 
     fn save(&mut self) {

@@ -13,6 +13,9 @@ pub(crate) enum Forbidden {
     /// A key does not start with [`PREFIX`].
     #[error("not sent: the key {0} must start with {PREFIX}")]
     ForeignKey(String),
+    /// The key is not in its place. Contains the command with the key in the first place.
+    #[error("not sent: the key comes first, as in {0}")]
+    KeyNotFirst(String),
     /// The command is not on the list.
     #[error("not sent: {0} is not on the list of commands a lesson may run")]
     Unlisted(String),
@@ -158,6 +161,9 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
     let keys = command.keys_in(words);
     for key in &keys {
         let Some(own) = key.strip_prefix(PREFIX.as_bytes()) else {
+            if let Some(line) = key_first(command, words) {
+                return Err(Forbidden::KeyNotFirst(line));
+            }
             return Err(Forbidden::ForeignKey(sanitize::excerpt(key, 60)));
         };
         if RESERVED
@@ -171,6 +177,22 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
         return Err(Forbidden::TooLarge(shown_name(words)));
     }
     Ok(keys)
+}
+
+/// If a command takes one key, and another of its arguments is the key, returns the command with that key in the first
+/// place.
+fn key_first(command: &CommandInfo, words: &[Vec<u8>]) -> Option<String> {
+    let key = words
+        .iter()
+        .skip(2)
+        .position(|word| word.starts_with(PREFIX.as_bytes()))?
+        + 2;
+    if command.keys_in(words).len() != 1 {
+        return None;
+    }
+    let mut line = words.to_vec();
+    line[..=key][1..].rotate_right(1);
+    Some(sanitize::excerpt(&line.join(&b' '), 120))
 }
 
 /// Returns the prompt that a copied line begins with, such as `$`, `>` or `127.0.0.1:6379>`.
@@ -219,11 +241,22 @@ fn lower(word: &[u8]) -> String {
 const MOST_TYPOS: usize = 2;
 /// The minimum number of letters that are completed to a command name.
 const SHORTEST_START: usize = 4;
+/// The minimum length of a command name that is recognised at the start of a longer word.
+const SHORTEST_NAME: usize = 3;
+
+/// Names that other programs use for a command.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("REMOVE", "DEL"),
+    ("RM", "DEL"),
+    ("HREMOVE", "HDEL"),
+    ("ADD", "INCRBY"),
+];
 
 /// Suggests a correction for a command that was not sent: the full name of an abbreviated command, a command
-/// name that differs by at most two typos, one of the lesson's keys, or the same key with the prefix.
+/// name that differs by at most two typos or has further letters, one of `keys`, or the same key with the prefix. `keys`
+/// are the keys of the lesson; the first ones are preferred.
 #[must_use]
-pub(super) fn suggestion(words: &[Vec<u8>], lesson_keys: &[String]) -> Option<String> {
+pub(super) fn suggestion(words: &[Vec<u8>], keys: &[String]) -> Option<String> {
     let Some(command) = listed(words) else {
         let name = String::from_utf8_lossy(words.first()?).to_uppercase();
         let names = COMPLETIONS.iter().filter(|known| !known.contains(' '));
@@ -232,10 +265,20 @@ pub(super) fn suggestion(words: &[Vec<u8>], lesson_keys: &[String]) -> Option<St
         {
             return Some((*whole).to_owned());
         }
+        if let Some((_, known)) = OTHER_NAMES.iter().find(|(other, _)| *other == name) {
+            return Some((*known).to_owned());
+        }
         let (typos, nearest) = names
+            .clone()
             .map(|known| (strsim::osa_distance(&name, known), known))
             .min()?;
-        return (typos <= MOST_TYPOS && typos * 3 <= name.len()).then(|| (*nearest).to_owned());
+        if typos <= MOST_TYPOS && typos * 3 <= name.len() {
+            return Some((*nearest).to_owned());
+        }
+        let starts = names.filter(|known| known.len() >= SHORTEST_NAME && name.starts_with(**known));
+        return starts
+            .max_by_key(|known| known.len())
+            .map(|known| (*known).to_owned());
     };
     if matches!(command.name, "keys" | "scan") {
         return None;
@@ -245,12 +288,40 @@ pub(super) fn suggestion(words: &[Vec<u8>], lesson_keys: &[String]) -> Option<St
     if !is_foreign {
         return None;
     }
-    let ending = format!(":{}", key.to_lowercase());
-    let meant = lesson_keys
-        .iter()
-        .find(|known| known.to_lowercase().ends_with(&ending));
-    let prefixed = || format!("{PREFIX}{}", sanitize::line(key));
-    Some(meant.cloned().unwrap_or_else(prefixed))
+    if key_first(command, words).is_some() {
+        return None;
+    }
+    let meant = keys.iter().find(|known| is_like(key, known));
+    Some(
+        meant
+            .cloned()
+            .unwrap_or_else(|| sanitize::line(&prefixed(key)).into_owned()),
+    )
+}
+
+/// Whether `key` is probably a mistyped `known` key: it has the same parts at its end, such as `user:ada`, or differs by
+/// few letters.
+fn is_like(key: &str, known: &str) -> bool {
+    let (key, known) = (key.to_lowercase(), known.to_lowercase());
+    let parts = known.strip_prefix(PREFIX).unwrap_or(&known);
+    let (prefixed, typos) = (prefixed(&key), |one: &str| strsim::osa_distance(one, &known));
+    prefixed == known
+        || parts == key
+        || parts.ends_with(&format!(":{key}"))
+        || typos(&key).min(typos(&prefixed)) * 6 <= parts.len()
+}
+
+/// Returns the key with the prefix. If its first part resembles the prefix, replaces that part.
+fn prefixed(key: &str) -> String {
+    let own = PREFIX.trim_end_matches(':');
+    match key.split_once([':', '.', '/', '_', '-']) {
+        Some((first, rest)) if is_misspelt(first, own) => format!("{PREFIX}{rest}"),
+        _ => format!("{PREFIX}{key}"),
+    }
+}
+
+fn is_misspelt(part: &str, own: &str) -> bool {
+    strsim::osa_distance(&part.to_lowercase(), own) <= own.len() - "session".len()
 }
 
 /// The commands that the prompt offers as completions.
@@ -362,6 +433,29 @@ mod tests {
     }
 
     #[test]
+    fn a_key_behind_other_arguments_is_put_first() {
+        for (line, wanted) in [
+            ("EXPIRE 100 sessiontut:a", Some("EXPIRE sessiontut:a 100")),
+            (
+                "HSET colour blue sessiontut:a",
+                Some("HSET sessiontut:a colour blue"),
+            ),
+            (
+                "HSET colour sessiontut:a blue",
+                Some("HSET sessiontut:a colour blue"),
+            ),
+            ("EXPIRE a 100", None),
+            ("RENAME a sessiontut:a", None),
+        ] {
+            let found = match judged(line).unwrap_err() {
+                Forbidden::KeyNotFirst(line) => Some(line),
+                _ => None,
+            };
+            assert_eq!(found.as_deref(), wanted, "{line}");
+        }
+    }
+
+    #[test]
     fn commands_that_change_nothing_are_not_attempts() {
         for name in [
             "GET", "hgetall", "TTL", "SCAN", "MEMORY", "OBJECT", "CONFIG", "CLIENT", "PING", "COMMAND",
@@ -399,6 +493,15 @@ mod tests {
             ("HGETALL user:ada", Some("sessiontut:user:ada")),
             ("hincrby Ada visits 1", Some("sessiontut:user:ada")),
             ("hincrby bob visits 1", Some("sessiontut:bob")),
+            ("HSET session:user:ada colour blue", Some("sessiontut:user:ada")),
+            ("HSET session:user:bob colour blue", Some("sessiontut:user:bob")),
+            ("GET sesiontut:user:ada", Some("sessiontut:user:ada")),
+            ("GET sessiontut.user.ada", Some("sessiontut:user:ada")),
+            ("GET user:adda", Some("sessiontut:user:ada")),
+            ("EXPIRE 100 sessiontut:user:ada", None),
+            ("DELETE sessiontut:a", Some("DEL")),
+            ("HDELETE sessiontut:a b", Some("HDEL")),
+            ("rm sessiontut:a", Some("DEL")),
             ("FLUSHALL", None),
             ("KEYS user:*", None),
             ("xx", None),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::check::Outcome;
 use super::connection::Unavailable;
-use super::lesson::{CodeTab, Hint, Lesson, LessonExchange, Quiz, SequenceDiagram, Shell, Transcript, Wait};
+use super::lesson::{CodeTab, Lesson, LessonExchange, Quiz, SequenceDiagram, Transcript, Wait};
 use crate::examples::SourceFile;
 use crate::signals::Interrupted;
 
@@ -129,7 +129,8 @@ pub(crate) enum CourseEvent<'a> {
         language: &'a str,
     },
     Diagram(&'a SequenceDiagram),
-    Shell(&'a Shell),
+    /// Shell commands, as shown to the learner.
+    Shell(&'a str),
     /// Redis commands that are about to be run.
     Commands(&'a Transcript),
     /// One of the commands has been run.
@@ -144,7 +145,7 @@ pub(crate) enum CourseEvent<'a> {
     NotYet(&'a Outcome),
     Solution(&'a Transcript),
     Hint {
-        hint: &'a Hint,
+        text: &'a str,
         number: usize,
         of: usize,
     },

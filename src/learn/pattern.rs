@@ -98,6 +98,19 @@ fn range(wildcard: &Captures<'_>) -> Option<RangeInclusive<i64>> {
     (!range.is_empty()).then_some(range)
 }
 
+/// Returns an example of a line that matches an expected one: `(integer) [1-10]` becomes `(integer) 5`.
+#[must_use]
+pub(crate) fn example(line: &str) -> String {
+    if line.trim() == "..." {
+        return "…".to_owned();
+    }
+    let part = |found: &Captures<'_>| match range(found) {
+        Some(range) => range.start().midpoint(*range.end()).to_string(),
+        None => found[0].replace("[..]", "…"),
+    };
+    WILDCARD.replace_all(line, part).into_owned()
+}
+
 /// Formats a line of an expected reply for display: `(integer) [1-10]` becomes
 /// `(integer) a number from 1 to 10`.
 #[must_use]
@@ -155,6 +168,15 @@ mod tests {
                 matches,
                 "{pattern:?} {reply:?}"
             );
+        }
+    }
+
+    #[test]
+    fn an_example_matches_its_pattern() {
+        for line in ["(integer) [60-400]", "(integer) [-2--1]", "\"[1-9]\"", "OK"] {
+            let example = example(line);
+            assert!(!example.contains('['), "{example}");
+            assert!(Pattern::new(&[line]).matches(&[example]), "{line}");
         }
     }
 

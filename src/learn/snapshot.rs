@@ -101,7 +101,8 @@ enum Damage {
 
 impl Snapshot {
     /// Says how a hash has been damaged since this snapshot, or returns `None`. `named` contains the words of the
-    /// task's commands: the fields that it may change and, if `is_solved`, the keys that it may delete.
+    /// task's commands: the fields that it may change and, if `is_solved`, the keys that it may delete. The hashes in
+    /// `to_delete` may be damaged in any way.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -109,9 +110,11 @@ impl Snapshot {
         &self,
         sandbox: &mut Sandbox,
         named: &BTreeSet<&[u8]>,
+        to_delete: &[&[u8]],
         is_solved: bool,
     ) -> Result<Option<String>, SendError> {
-        for hash in &self.hashes {
+        let kept = |hash: &&Hash| !to_delete.contains(&hash.key.as_slice());
+        for hash in self.hashes.iter().filter(kept) {
             let reply = sandbox.ask(&[b"HGETALL".to_vec(), hash.key.clone()])?;
             let may_be_gone = is_solved && named.contains(hash.key.as_slice());
             let text = match hash.damage(reply, named) {

@@ -37,6 +37,23 @@ pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenError> {
     Ok(listener)
 }
 
+/// How many ports [`bind_near`] tries before it takes any free port.
+const NEAR: u16 = 20;
+
+/// Like [`bind`] but, if the port is in use, listens on one of the next ports or on any free port.
+pub(crate) fn bind_near(text: &str) -> Result<TcpListener, ListenError> {
+    let first = bind(text);
+    let Err(ListenError::InUse(address, _)) = &first else {
+        return first;
+    };
+    let (ip, port) = (address.ip(), address.port());
+    let near = (1..=NEAR).filter_map(|step| port.checked_add(step));
+    let mut others = near
+        .chain([0])
+        .map(|port| bind(&SocketAddr::new(ip, port).to_string()));
+    others.find(Result::is_ok).unwrap_or(first)
+}
+
 /// Parses an address and a port. A host name is resolved.
 pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, ListenError> {
     let unreadable = || ListenError::Unreadable(text.to_owned());
@@ -191,6 +208,15 @@ mod tests {
             fault,
             format!("port {port} of 127.0.0.1 is in use; try --listen {next}")
         );
+    }
+
+    #[test]
+    fn another_port_is_used_if_the_port_is_in_use() {
+        let taken = bind("127.0.0.1:0").unwrap();
+        let near = bind_near(&taken.local_addr().unwrap().to_string()).unwrap();
+        assert_ne!(near.local_addr().unwrap(), taken.local_addr().unwrap());
+        assert!(near.local_addr().unwrap().ip().is_loopback());
+        assert!(bind_near("127.0.0.1").is_err());
     }
 
     fn instance(public_name: &str) -> Instance {

@@ -10,7 +10,7 @@ use super::pages::{Layout, Rendered};
 use super::source;
 use crate::learn::lesson_files::LessonFiles;
 use crate::learn::name::FIRST_NAME;
-use crate::learn::pattern::{Pattern, in_words};
+use crate::learn::pattern::{Pattern, example};
 use crate::learn::{Block, DiagramEvent, Lesson, LessonStep, MARKDOWN, Transcript};
 
 /// The built-in lessons, in order.
@@ -42,9 +42,10 @@ pub(super) struct LessonPage<'a> {
 }
 
 impl<'a> LessonPage<'a> {
-    /// Returns the page of a lesson, or `None` if there is no lesson with this ID.
+    /// Returns the page of a lesson, or `None` if there is no lesson with this ID or number.
     pub(super) fn new(layout: &'a Layout, id: &str) -> Option<Self> {
-        let index = LESSONS.iter().position(|lesson| lesson.id == id)?;
+        let is_it = |lesson: &Lesson| lesson.id == id || id.parse() == Ok(lesson.number);
+        let index = LESSONS.iter().position(is_it)?;
         Some(Self {
             layout,
             lesson: &LESSONS[index],
@@ -103,13 +104,13 @@ fn markdown(text: &str) -> Rendered {
     Rendered(rendered)
 }
 
-/// Returns the commands and their expected replies, as redis-cli shows them.
+/// Returns the commands with examples of their replies, as redis-cli shows them.
 fn transcript(transcript: &Transcript) -> String {
     let mut lines = Vec::new();
     for exchange in &transcript.exchanges {
         lines.push(format!("> {}", exchange.source));
         let reply = exchange.reply.iter().flat_map(Pattern::source);
-        lines.extend(reply.map(|line| in_words(line)));
+        lines.extend(reply.map(|line| example(line)));
     }
     lines.join("\n")
 }

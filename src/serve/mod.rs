@@ -35,7 +35,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use address::{DEFAULT_PORT, HowToOpen, bind, how_to_open, listen_address};
+pub(crate) use address::{
+    DEFAULT_PORT, HowToOpen, ListenError, bind, bind_near, how_to_open, listen_address,
+};
 pub(crate) use connection_manager::Opener;
 pub(crate) use extractors::read_form_and_cookies;
 pub(crate) use layers::{AccessLog, LogEntry};

@@ -52,7 +52,9 @@ pub(crate) fn wrong(fault: &DrillFault, picked: &DrillFault) {
         &format!("this: {}", picked.title),
     );
     told_behind("     that fault shows: ", picked.symptom);
-    told_behind("     this one shows:   ", fault.symptom);
+    if let Some(contradiction) = fault.contradiction_to(picked) {
+        told_behind("     but here:         ", contradiction);
+    }
     answer("");
 }
 

@@ -4,12 +4,16 @@
 use colored::Colorize as _;
 use dialoguer::console::{Term, measure_text_width};
 
-use super::prompt::{Key, KeyReader, Press, TEXT_IGNORED, WithoutEcho};
+use super::prompt::{Key, Press, TEXT_IGNORED, WithoutEcho};
 use super::{answer, window};
 use crate::signals::{Interrupted, Stop};
+pub(crate) use crate::ui::prompt::KeyReader;
 
 /// The width in columns of the mark before the selected item.
 const MARK: usize = 2;
+
+/// The message about Enter while no item is selected.
+const NOTHING_CHOSEN: &str = "press the number of an item, or select one with the arrow keys first";
 
 /// A menu: a question, items with a name and a description, and additional keys with descriptions. One of
 /// these keys is always `q`.
@@ -17,6 +21,8 @@ pub(crate) struct Menu<'a> {
     pub prompt: &'a str,
     pub items: &'a [(String, &'a str)],
     pub keys: &'a [(char, &'a str)],
+    /// The index of the item that Enter selects at first, if any.
+    pub first: Option<usize>,
 }
 
 /// What the user selected in a menu.
@@ -30,16 +36,16 @@ pub(crate) enum Selected {
 }
 
 /// Lets the user select an item with the arrow keys and Enter or with the first character of its name, or
-/// press one of the additional keys.
+/// press one of the additional keys. `reader` must be the same for menus that follow each other: an Enter directly after
+/// a number belongs to the number.
 ///
 /// # Errors
 /// Returns [`Interrupted`] after Ctrl-C or a signal, or if the terminal is closed.
-pub(crate) fn select(menu: &Menu<'_>, stop: &Stop) -> Result<Selected, Interrupted> {
+pub(crate) fn select(menu: &Menu<'_>, reader: &mut KeyReader, stop: &Stop) -> Result<Selected, Interrupted> {
     let Menu { items, keys, .. } = menu;
     let term = Term::stdout();
     let _without_echo = WithoutEcho::start();
-    let mut reader = KeyReader::default();
-    let mut selected = 0;
+    let mut selected = menu.first;
     let mut message = None;
     loop {
         let rows = rows(menu, selected, message, window::width(&term));
@@ -48,13 +54,21 @@ pub(crate) fn select(menu: &Menu<'_>, stop: &Stop) -> Result<Selected, Interrupt
         clear(&term, &rows);
         message = None;
         match press? {
-            Press::Key(Key::Up) => selected = selected.checked_sub(1).unwrap_or(items.len() - 1),
-            Press::Key(Key::Down | Key::Tab) => selected = (selected + 1) % items.len(),
-            Press::Key(Key::Enter) => return Ok(Selected::Item(selected)),
+            Press::Key(Key::Up) => {
+                selected = Some(selected.unwrap_or(0).checked_sub(1).unwrap_or(items.len() - 1));
+            }
+            Press::Key(Key::Down | Key::Tab) => {
+                selected = Some(selected.map_or(0, |selected| (selected + 1) % items.len()));
+            }
+            Press::Key(Key::Enter) => match selected {
+                Some(selected) => return Ok(Selected::Item(selected)),
+                None => message = Some(NOTHING_CHOSEN),
+            },
             Press::Key(Key::Esc | Key::Char('q' | 'Q')) => return Ok(Selected::Quit),
             Press::Key(Key::Char(typed)) => {
                 let typed = typed.to_ascii_lowercase();
                 if let Some(item) = items.iter().position(|(name, _)| name.starts_with(typed)) {
+                    reader.ignore_next_enter();
                     return Ok(Selected::Item(item));
                 }
                 if keys.iter().any(|(key, _)| *key == typed) {
@@ -62,7 +76,7 @@ pub(crate) fn select(menu: &Menu<'_>, stop: &Stop) -> Result<Selected, Interrupt
                 }
                 message = Some("not a key here");
             }
-            Press::Text => message = Some(TEXT_IGNORED),
+            Press::Text(_) => message = Some(TEXT_IGNORED),
             _ => {}
         }
     }
@@ -79,10 +93,10 @@ fn clear(term: &Term, rows: &[String]) {
 }
 
 /// Returns the lines of a menu that is `columns` wide.
-fn rows(menu: &Menu<'_>, selected: usize, message: Option<&str>, columns: usize) -> Vec<String> {
+fn rows(menu: &Menu<'_>, selected: Option<usize>, message: Option<&str>, columns: usize) -> Vec<String> {
     let mut rows = window::lines(menu.prompt, Some(columns));
     for (index, (name, text)) in menu.items.iter().enumerate() {
-        let mut mark = if index == selected {
+        let mut mark = if Some(index) == selected {
             ">".green()
         } else {
             " ".normal()

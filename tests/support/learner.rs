@@ -24,6 +24,13 @@ pub mod shown {
     pub const ONLY_TASKS: &str = "only the tasks of this lesson";
     pub const ALL_TEXT: &str = "all text of this lesson again";
     pub const TEXT_IGNORED: &str = "ignored: type or paste shell commands";
+    pub const COMMAND_IGNORED: &str = "not sent: here, Enter runs";
+    pub const ENTER_IGNORED: &str = "this Enter ended the ignored text";
+    pub const STAYS: &str = "you stay in the lesson";
+    pub const SKIPPED: &str = "skipped";
+    pub const NOT_CHECKED: &str = "not checked";
+    pub const APP_MOVED: &str = "is in use, so this app listens on port";
+    pub const APP_MISSING: &str = "the app of this lesson is not running";
     pub const LEAVE: &str = "leave the lesson?";
     pub const EXPECTED: &str = "expected:";
     pub const CONTINUES: &str = "continues where you left off";

@@ -104,19 +104,21 @@ fn grade_own_app(args: &mut CheckArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs the app in a thread. Returns when the app is listening.
+/// Runs the app in a thread. Returns when the app is listening. If its port is in use, it listens on another one.
 fn serve(mut args: ServeArgs, choice: Arc<Choice>, is_robot: bool) -> Result<RunningApp, String> {
     if is_robot {
-        // Use any free port: only the robot needs the address, and the default port may be in use.
+        // Only the robot needs the address, so it can be any.
         "127.0.0.1:0".clone_into(&mut args.listen);
     }
+    let in_lesson = args.listen.clone();
+    let listener = crate::serve::bind_near(&in_lesson).map_err(|error| error.to_string())?;
     let (shut_down, is_shut_down) = oneshot::channel();
     let (ready, address) = mpsc::channel();
     let run = move || {
         let until = async {
             let _ = is_shut_down.await;
         };
-        let served = commands::serve::run_until(&args, Some(choice), until, move |address| {
+        let served = commands::serve::run_until(&args, listener, Some(choice), until, move |address| {
             let _ = ready.send(address);
         });
         served.unwrap_or_else(|error| commands::report(&error))
@@ -126,6 +128,7 @@ fn serve(mut args: ServeArgs, choice: Arc<Choice>, is_robot: bool) -> Result<Run
     match address.recv_timeout(READY_WITHIN) {
         Ok(address) => Ok(RunningApp {
             address,
+            in_lesson,
             shut_down,
             thread,
         }),

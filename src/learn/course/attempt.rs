@@ -10,7 +10,8 @@ use crate::learn::check::{self, Outcome};
 use crate::learn::connection::SendError;
 use crate::learn::guard;
 use crate::learn::learner::{CourseEvent, Key, Mark, Typed};
-use crate::learn::lesson::Transcript;
+use crate::learn::lesson::{LessonExchange, Transcript};
+use crate::learn::sandbox;
 use crate::learn::snapshot::Snapshot;
 use crate::practice::split;
 
@@ -43,11 +44,35 @@ enum AttemptVerdict {
 }
 
 impl Task<'_> {
+    fn exchanges(&self) -> impl Iterator<Item = &LessonExchange> {
+        let transcripts = std::iter::once(self.solution).chain(self.checks);
+        transcripts.flat_map(|transcript| &transcript.exchanges)
+    }
+
+    /// Returns the keys of the solution and of the checks.
+    fn keys(&self) -> Vec<&[u8]> {
+        let keys = self
+            .exchanges()
+            .filter_map(|exchange| guard::keys_of(&exchange.words).ok());
+        keys.flatten().collect()
+    }
+
+    /// Returns the keys that the solution deletes. They need not stay undamaged.
+    fn deleted_keys(&self) -> Vec<&[u8]> {
+        let deletes = |exchange: &&LessonExchange| {
+            let name = &exchange.words[0];
+            name.eq_ignore_ascii_case(b"DEL") || name.eq_ignore_ascii_case(b"UNLINK")
+        };
+        let deleting = self.solution.exchanges.iter().filter(deletes);
+        deleting
+            .filter_map(|exchange| guard::keys_of(&exchange.words).ok())
+            .flatten()
+            .collect()
+    }
+
     /// Returns all words of the solution and of the checks.
     fn words(&self) -> BTreeSet<&[u8]> {
-        let transcripts = std::iter::once(self.solution).chain(self.checks);
-        let exchanges = transcripts.flat_map(|transcript| &transcript.exchanges);
-        let words = exchanges.flat_map(|exchange| &exchange.words);
+        let words = self.exchanges().flat_map(|exchange| &exchange.words);
         words.map(Vec::as_slice).collect()
     }
 
@@ -103,7 +128,10 @@ impl Course<'_> {
                 }
                 Typed::Key(Key::Solution) => self.show_solution(&mut task),
                 Typed::Key(Key::Next) => return self.run_solution(place, &task),
-                Typed::Key(Key::No) => return Ok(()),
+                Typed::Key(Key::No) => {
+                    self.say_skipped();
+                    return Ok(());
+                }
                 Typed::Key(key) => self.obey(place, key)?,
             }
         }
@@ -117,7 +145,16 @@ impl Course<'_> {
         };
         if let Err(forbidden) = guard::keys_of(&typed) {
             self.say(Mark::Warning, &forbidden.to_string());
-            if let Some(suggestion) = guard::suggestion(&typed, &self.sandbox.key_names()) {
+            // The keys that the learner has typed are no suggestions, because they may be misspelt.
+            let lesson_keys = sandbox::keys_of(place.lesson);
+            let keys = task
+                .keys()
+                .into_iter()
+                .chain(lesson_keys.iter().map(Vec::as_slice));
+            let keys: Vec<String> = keys
+                .map(|key| String::from_utf8_lossy(key).into_owned())
+                .collect();
+            if let Some(suggestion) = guard::suggestion(&typed, &keys) {
                 self.say(Mark::Plain, &format!("did you mean {suggestion}?"));
             }
             return Ok(false);
@@ -143,6 +180,9 @@ impl Course<'_> {
                 self.learner.show(&CourseEvent::NotYet(&outcome));
                 if let Some(text) = other_key(task, &typed) {
                     self.say(Mark::Plain, &text);
+                }
+                if let Some(text) = unit(&typed) {
+                    self.say(Mark::Plain, text);
                 }
                 // A task with several commands keeps the effects of the first ones.
                 if task.solution.exchanges.len() == 1 {
@@ -203,7 +243,7 @@ impl Course<'_> {
             return Ok(verdict);
         };
         Ok(
-            match before.damage(&mut self.sandbox, &task.words(), is_solved)? {
+            match before.damage(&mut self.sandbox, &task.words(), &task.deleted_keys(), is_solved)? {
                 Some(damage) => AttemptVerdict::Wrong(match task.explanation(&verdict) {
                     Some(why) => format!("{damage}; {why}"),
                     None => damage,
@@ -289,15 +329,31 @@ fn shown(typed: &[Vec<u8>]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// Explains the unit of a command that takes milliseconds, which is easily confused with one that takes seconds.
+fn unit(typed: &[Vec<u8>]) -> Option<&'static str> {
+    let is = |place: usize, name: &str| {
+        typed
+            .get(place)
+            .is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    if is(0, "PEXPIRE") {
+        return Some("PEXPIRE takes milliseconds; EXPIRE takes seconds");
+    }
+    if is(0, "PSETEX") || typed.len() > 3 && (is(0, "SET") && (3..typed.len()).any(|place| is(place, "PX"))) {
+        return Some("this TTL is in milliseconds; SET with EX takes seconds");
+    }
+    if is(0, "EXPIREAT") || is(0, "PEXPIREAT") {
+        return Some(
+            "this command takes a point in time (the seconds or milliseconds since 1970); EXPIRE takes a number of seconds",
+        );
+    }
+    None
+}
+
 /// Explains that a command used another key than the task asks for.
 fn other_key(task: &Task<'_>, typed: &[Vec<u8>]) -> Option<String> {
     let typed_key = *guard::keys_of(typed).ok()?.first()?;
-    let checks = task.checks.iter().flat_map(|check| &check.exchanges);
-    let exchanges = task.solution.exchanges.iter().chain(checks);
-    let keys: Vec<&[u8]> = exchanges
-        .filter_map(|exchange| guard::keys_of(&exchange.words).ok())
-        .flatten()
-        .collect();
+    let keys = task.keys();
     if keys.is_empty() || keys.contains(&typed_key) {
         return None;
     }

@@ -25,6 +25,14 @@ impl Course<'_> {
         if !self.can_run(&transcript.fence, &transcript.exchanges) {
             return Ok(());
         }
+        if self.lacks_app(place) {
+            self.learner.show(&CourseEvent::Skipped {
+                line: transcript.fence.line,
+                commands: &transcript.exchanges,
+                why: "not run: these commands read data of the app, which is not running",
+            });
+            return Ok(());
+        }
         if !self.state.fast_lane {
             self.learner.show(&CourseEvent::Commands(transcript));
             let next = match transcript.fence.wait {
@@ -69,7 +77,7 @@ impl Course<'_> {
         if !self.can_run(&check.fence, &check.exchanges) {
             return Ok(());
         }
-        if self.state.command_skipped {
+        if self.state.command_skipped || self.lacks_app(place) {
             self.learner.show(&CourseEvent::Skipped {
                 line: check.fence.line,
                 commands: &[],
@@ -98,7 +106,10 @@ impl Course<'_> {
             let skip = offer(Key::No, "continue anyway");
             match self.learner.press(&[again, skip, QUIT])? {
                 Key::Next => {}
-                Key::No => return Ok(()),
+                Key::No => {
+                    self.say_skipped();
+                    return Ok(());
+                }
                 _ => return Err(Leave::Quit),
             }
         }
@@ -106,7 +117,7 @@ impl Course<'_> {
 
     /// Shows a `sh` fence. If it is a `sh run` or `sh try` fence, also runs it with the learner's consent.
     pub(super) fn shell(&mut self, place: Place<'_>, shell: &Shell) -> Result<(), Leave> {
-        self.learner.show(&CourseEvent::Shell(shell));
+        self.show_shell(shell);
         if shell.commands.is_empty() {
             return Ok(());
         }
@@ -125,6 +136,7 @@ impl Course<'_> {
         let mut skip = offer(Key::No, "not now");
         loop {
             if !self.agrees_to_run(place, shell, first, skip)? {
+                self.say_skipped();
                 self.state.command_skipped = !shell.is_task;
                 return Ok(());
             }
@@ -133,11 +145,14 @@ impl Course<'_> {
             }
             let has_succeeded = self.run_commands(shell)?;
             self.learner.show(&CourseEvent::CommandOutput);
-            if !shell.is_task {
+            if has_succeeded {
+                if shell.is_task {
+                    self.say(Mark::Success, "correct");
+                }
                 return Ok(());
             }
-            if has_succeeded {
-                self.say(Mark::Success, "correct");
+            // The rest of the lesson needs the app, but not the other commands.
+            if !shell.is_task && !starts_app(shell) {
                 return Ok(());
             }
             first = offer(Key::Next, "again");
@@ -205,6 +220,14 @@ impl Course<'_> {
             Ok(Some(app)) => {
                 let address = app.address;
                 self.learner.show(&CourseEvent::AppStarted { line, address });
+                if app.has_moved() {
+                    let text = format!(
+                        "port {} is in use, so this app listens on port {}; the addresses below contain this port",
+                        app.port_in_lesson(),
+                        address.port()
+                    );
+                    self.say(Mark::Plain, &text);
+                }
                 self.state.app = Some(app);
                 true
             }
@@ -236,6 +259,12 @@ impl Course<'_> {
         can_grade
     }
 
+    /// Whether a command before this position starts the app, which is not running. This can be the case if the
+    /// learner has skipped that command, or has continued the lesson after it.
+    pub(super) fn lacks_app(&self, place: Place<'_>) -> bool {
+        self.state.app.is_none() && app_step(place).is_some()
+    }
+
     pub(super) fn stop_app(&mut self) {
         if let Some(app) = self.state.app.take() {
             self.learner.show(&CourseEvent::AppStops);
@@ -261,7 +290,10 @@ impl Course<'_> {
                         return Ok(());
                     }
                 }
-                Picked::Key(Key::No) => return Ok(()),
+                Picked::Key(Key::No) => {
+                    self.say_skipped();
+                    return Ok(());
+                }
                 Picked::Key(key) => self.obey(place, key)?,
             }
         }
@@ -328,6 +360,25 @@ impl Course<'_> {
 /// Whether a command of the fence starts the learner's app.
 fn uses_app(shell: &Shell) -> bool {
     shell.commands.iter().flatten().any(|word| word == APP)
+}
+
+/// Returns the index of the last step that starts the app before this position.
+pub(super) fn app_step(place: Place<'_>) -> Option<usize> {
+    let starts = |block: &Block| matches!(block, Block::Shell(shell) if starts_app(shell));
+    let steps = &place.lesson.steps;
+    let before = |step: usize| match step == place.step {
+        true => place.block.min(steps[step].blocks.len()),
+        false => steps[step].blocks.len(),
+    };
+    (0..=place.step)
+        .rev()
+        .find(|step| steps[*step].blocks[..before(*step)].iter().any(starts))
+}
+
+/// Whether a command of the fence starts the app of the lesson.
+fn starts_app(shell: &Shell) -> bool {
+    let mut commands = shell.commands.iter();
+    commands.any(|words| words.first().is_some_and(|word| word == "serve"))
 }
 
 /// Replaces [`APP`], if it is the last word, with the command that starts the learner's app. If there is no

@@ -138,8 +138,10 @@ impl Course<'_> {
             return;
         };
         self.state.hints_shown.push(indexes[number]);
+        let hint = &place.lesson.steps[place.step].hints[indexes[number]];
+        let text = self.with_address(&hint.text);
         self.learner.show(&CourseEvent::Hint {
-            hint: &place.lesson.steps[place.step].hints[indexes[number]],
+            text: &text,
             number,
             of: indexes.len(),
         });

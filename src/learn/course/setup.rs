@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use redis::Value;
 
+use super::blocks::app_step;
 use super::menu::{LIST, PING, QUIT, offer};
 use super::{Course, Guest, Leave, Place};
 use crate::exit::Exit;
@@ -84,7 +85,8 @@ impl Course<'_> {
     /// learner was reading.
     fn restore(&mut self, place: Place<'_>) -> Result<(), SendError> {
         let restore = match place.blocks().get(place.block) {
-            _ if self.state.app.is_some() => Restore::Expired,
+            // The app, or the learner's own instance of it, changes the keys.
+            _ if app_step(place).is_some() => Restore::Expired,
             // The learner has done something in another window, which may have changed the keys.
             Some(Block::Check(_)) => Restore::Expired,
             Some(Block::Try { .. }) => Restore::Missing,

@@ -74,9 +74,11 @@ fn shown(offer: &Offer) -> String {
     format!("{} {}", sign(offer.key), offer.does)
 }
 
-/// Whether a word is the text for a key, offered or not.
-pub(super) fn is_sign(word: &str) -> bool {
-    KEYS.iter().any(|(_, sign, _)| *sign == word)
+/// Whether a word stands for a key, offered or not.
+pub(super) fn is_key_word(word: &str) -> bool {
+    let word = word.to_lowercase();
+    let mut keys = KEYS.iter();
+    keys.any(|(_, sign, words)| *sign == word || words.contains(&word.as_str()))
 }
 
 /// Returns the text for a key on the screen.

@@ -3,6 +3,7 @@
 use colored::Colorize as _;
 use dialoguer::console::{Term, measure_text_width};
 
+use super::terminal::is_command;
 use crate::signals::{Interrupted, Stop};
 use crate::ui::prompt::{self, Key, KeyReader, Press, TEXT_IGNORED};
 use crate::ui::{window, writer};
@@ -11,7 +12,15 @@ use crate::ui::{window, writer};
 const PROMPT_ROWS: usize = 2;
 
 /// The text that lists the keys that the learner can press at a pause in a lesson.
-pub(super) const AT_PAUSE: &str = "Enter more  q quit";
+pub(super) const IN_TEXT: &str = "Enter more  q skip to the end";
+/// The same for a pause in complete files.
+pub(super) const IN_FILES: &str = "Enter more  q back to the lesson";
+
+/// The message about a Redis command that was typed or pasted where a single key is expected.
+const COMMAND_IGNORED: &str =
+    "not sent: here, Enter runs the lesson's own commands; you can type commands at the prompt redis>";
+/// The message about an Enter that follows ignored text.
+const ENTER_IGNORED: &str = "this Enter ended the ignored text; the prompt below now waits for a key";
 
 pub(super) struct Screen {
     pub(super) term: Term,
@@ -25,12 +34,26 @@ pub(super) struct Screen {
     drawn: Option<usize>,
     /// Whether the last line is empty.
     after_gap: bool,
-    /// Whether `q` was pressed at a pause. If so, nothing more is written, and the next question returns `q`.
-    quits: bool,
+    /// What the learner chose at the last pause. It applies until the next question.
+    at_last_pause: AfterPause,
     /// The text that lists the keys at a pause.
     pub(super) at_pause: &'static str,
     /// An error if Ctrl-C was pressed at a pause. It is returned by the next question.
     pub(super) interrupted: Result<(), Interrupted>,
+}
+
+/// What happens after a pause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum AfterPause {
+    /// The next part is written.
+    #[default]
+    More,
+    /// The rest is written without further pauses.
+    All,
+    /// The rest of the files is not written.
+    NoFiles,
+    /// Nothing more is written, because the learner leaves the lesson.
+    Leave,
 }
 
 impl Screen {
@@ -43,8 +66,8 @@ impl Screen {
             written: 0,
             drawn: None,
             after_gap: true,
-            quits: false,
-            at_pause: AT_PAUSE,
+            at_last_pause: AfterPause::More,
+            at_pause: IN_TEXT,
             interrupted: Ok(()),
         }
     }
@@ -56,7 +79,8 @@ impl Screen {
 
     /// Writes a line. If this would scroll unread text out of the window, pauses first.
     pub(super) fn put(&mut self, line: &str) {
-        if self.interrupted.is_err() || self.quits {
+        let is_closed = matches!(self.at_last_pause, AfterPause::NoFiles | AfterPause::Leave);
+        if self.interrupted.is_err() || is_closed {
             return;
         }
         self.clear_line();
@@ -65,7 +89,7 @@ impl Screen {
             .div_ceil(usize::from(columns).max(1))
             .max(1);
         let most = usize::from(height).saturating_sub(PROMPT_ROWS).max(3);
-        if self.rows + rows > most {
+        if self.rows + rows > most && self.at_last_pause != AfterPause::All {
             self.pause();
             return self.put(line);
         }
@@ -104,14 +128,24 @@ impl Screen {
         }
     }
 
-    /// Returns whether `q` was pressed at a pause since the last question, and resets this.
-    pub(super) fn take_quit(&mut self) -> bool {
-        std::mem::take(&mut self.quits)
+    /// Returns whether the learner left the lesson at a pause since the last question.
+    pub(super) fn takes_leave(&mut self) -> bool {
+        std::mem::take(&mut self.at_last_pause) == AfterPause::Leave
+    }
+
+    /// Continues with the lesson after the files.
+    pub(super) fn end_files(&mut self) {
+        if self.at_last_pause != AfterPause::Leave {
+            self.at_last_pause = AfterPause::More;
+        }
     }
 
     /// Records that the learner has read everything so far.
     pub(super) fn read(&mut self) {
         self.rows = 0;
+        if self.at_last_pause == AfterPause::All {
+            self.at_last_pause = AfterPause::More;
+        }
     }
 
     /// Writes text on the bottom line. It stays there until [`Screen::clear_line`].
@@ -132,7 +166,7 @@ impl Screen {
     }
 
     /// Shows `line` on the bottom line, and waits for a key. If text is typed or pasted instead, shows a
-    /// message.
+    /// message, and returns `None`.
     pub(super) fn key(&mut self, line: &str) -> Result<Option<Key>, Interrupted> {
         self.draw(&line.dimmed().to_string());
         let press = self.keys.read(&self.stop);
@@ -140,27 +174,39 @@ impl Screen {
         Ok(match press? {
             Press::Key(key) => Some(key),
             Press::Redraw => None,
-            Press::Text => {
-                self.rows = 0;
-                let lead = "!".yellow().bold().to_string();
-                self.put_all(window::fitted(
-                    &format!("{lead} "),
-                    TEXT_IGNORED,
-                    Some(self.width()),
-                ));
-                None
-            }
+            Press::Text(text) if is_command(&text) => self.warn(COMMAND_IGNORED),
+            Press::Text(_) => self.warn(TEXT_IGNORED),
+            Press::EndOfText => self.warn(ENTER_IGNORED),
         })
     }
 
-    /// Asks whether the learner wants to leave the lesson.
+    fn warn<T>(&mut self, text: &str) -> Option<T> {
+        self.rows = 0;
+        let lead = format!("{} ", "!".yellow().bold());
+        self.put_all(window::fitted(&lead, text, Some(self.width())));
+        None
+    }
+
+    /// Asks whether the learner wants to leave the lesson. If not, says so.
     pub(super) fn is_leaving(&mut self) -> Result<bool, Interrupted> {
+        let leaves = self.confirms_leaving()?;
+        if !leaves {
+            self.put(&"you stay in the lesson".dimmed().to_string());
+        }
+        Ok(leaves)
+    }
+
+    fn confirms_leaving(&mut self) -> Result<bool, Interrupted> {
         const QUESTION: &str = "leave the lesson?  y leave  n stay";
         let mut line = QUESTION.to_owned();
         loop {
             match self.key(&line)? {
                 Some(Key::Char('y' | 'Y' | 'q' | 'Q')) => return Ok(true),
-                Some(Key::Char('n' | 'N') | Key::Enter | Key::Esc) => return Ok(false),
+                Some(Key::Char('n' | 'N')) => {
+                    self.keys.ignore_next_enter();
+                    return Ok(false);
+                }
+                Some(Key::Enter | Key::Esc) => return Ok(false),
                 Some(Key::Char(_)) => line = format!("press y or n:  {QUESTION}"),
                 _ => {}
             }
@@ -170,21 +216,28 @@ impl Screen {
     fn pause(&mut self) {
         let ended = self.wait_for_more();
         match ended {
-            Ok(quits) => self.quits = quits,
+            Ok(after) => self.at_last_pause = after,
             Err(interrupted) => self.interrupted = Err(interrupted),
         }
         self.rows = 0;
     }
 
-    /// Waits until the learner continues. Returns whether the learner quits instead.
-    fn wait_for_more(&mut self) -> Result<bool, Interrupted> {
+    /// Waits until the learner chooses how to continue.
+    fn wait_for_more(&mut self) -> Result<AfterPause, Interrupted> {
+        let close = match self.at_pause {
+            IN_FILES => AfterPause::NoFiles,
+            _ => AfterPause::All,
+        };
         let mut line = self.at_pause.to_owned();
         loop {
             match self.key(&line)? {
-                Some(Key::Enter | Key::Char(' ') | Key::Down | Key::PageDown) => return Ok(false),
-                Some(Key::Char('q' | 'Q')) => return Ok(true),
-                Some(Key::Esc) if self.at_pause != AT_PAUSE || self.is_leaving()? => return Ok(true),
-                Some(Key::Char(_)) => line = format!("read on first:  {}", self.at_pause),
+                Some(Key::Enter | Key::Char(' ') | Key::Down | Key::PageDown) => {
+                    return Ok(AfterPause::More);
+                }
+                Some(Key::Char('q' | 'Q')) => return Ok(close),
+                Some(Key::Esc) if close == AfterPause::NoFiles => return Ok(close),
+                Some(Key::Esc) if self.is_leaving()? => return Ok(AfterPause::Leave),
+                Some(Key::Char(_)) => line = format!("read to the end first:  {}", self.at_pause),
                 _ => {}
             }
         }

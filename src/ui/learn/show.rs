@@ -7,7 +7,7 @@ use dialoguer::console::{measure_text_width, truncate_str};
 
 use super::diagram;
 use super::keys::sign;
-use super::screen::AT_PAUSE;
+use super::screen::{IN_FILES, IN_TEXT};
 use super::terminal::{Rows, TerminalLearner};
 use crate::examples::SourceFile;
 use crate::learn::check::{Outcome, ReplyVerdict};
@@ -35,7 +35,7 @@ impl TerminalLearner {
             CourseEvent::Code { tabs, shown } => self.code(tabs, *shown),
             CourseEvent::Files { files, language } => self.files(files, language),
             CourseEvent::Diagram(diagram) => self.diagram(diagram),
-            CourseEvent::Shell(shell) => self.shell(&shell.text),
+            CourseEvent::Shell(text) => self.shell(text),
             CourseEvent::Commands(transcript) => self.pending_commands(&transcript.exchanges),
             CourseEvent::Ran(outcome) => self.outcome(outcome),
             CourseEvent::Checked(_) => {}
@@ -47,7 +47,7 @@ impl TerminalLearner {
                 self.commands(&transcript.exchanges);
                 self.say("type it, or press Enter to run it");
             }
-            CourseEvent::Hint { hint, number, of } => self.hint(&hint.text, *number, *of),
+            CourseEvent::Hint { text, number, of } => self.hint(text, *number, *of),
             CourseEvent::Quiz(quiz) => self.question(quiz),
             CourseEvent::Answered { quiz, picked } => self.answered(quiz, picked),
             CourseEvent::Skipped { commands, why, .. } => {
@@ -171,14 +171,14 @@ impl TerminalLearner {
 
     /// Shows complete files page by page. Here, `q` closes the files, but does not leave the lesson.
     fn files(&mut self, files: &[SourceFile], language: &str) {
-        self.screen.at_pause = "Enter more  q back to the lesson";
+        self.screen.at_pause = IN_FILES;
         for file in files {
             self.screen.put(&file.path.bold().to_string());
             let lines = highlight::lines(&file.shown(), language);
             self.block(lines.into_iter().map(|line| format!("  {line}")).collect());
         }
-        self.screen.at_pause = AT_PAUSE;
-        let _ = self.screen.take_quit();
+        self.screen.at_pause = IN_TEXT;
+        self.screen.end_files();
     }
 
     fn diagram(&mut self, diagram: &SequenceDiagram) {
@@ -248,7 +248,7 @@ impl TerminalLearner {
         for exchange in exchanges {
             self.command_line(&exchange.source);
             let reply = exchange.reply.iter().flat_map(Pattern::source);
-            let reply: Vec<String> = reply.map(|line| pattern::in_words(line)).collect();
+            let reply: Vec<String> = reply.map(|line| pattern::example(line)).collect();
             // A reply that is only a wildcard is not a useful example.
             let is_sample = |line: &&String| !line.contains('…');
             let lines = reply

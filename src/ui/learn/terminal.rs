@@ -2,7 +2,7 @@
 
 use colored::Colorize as _;
 
-use super::keys::{is_sign, key_line, meaning, of_word, others};
+use super::keys::{is_key_word, key_line, meaning, of_word, others};
 use super::screen::Screen;
 use crate::learn::learner::{CourseEvent, Key, Learner, Offer, Picked, Typed};
 use crate::learn::{COMPLETIONS, Quiz, prompt_in};
@@ -42,10 +42,10 @@ impl TerminalLearner {
 }
 
 impl TerminalLearner {
-    /// Returns whether `q` was pressed at a pause in the text.
+    /// Returns whether the learner left the lesson at a pause in the text.
     fn has_quit(&mut self) -> Result<bool, Interrupted> {
         self.screen.interrupted?;
-        Ok(self.screen.take_quit())
+        Ok(self.screen.takes_leave())
     }
 
     /// Shows `line`, and waits for a key. Returns `None` if `line` must be shown again.
@@ -150,7 +150,7 @@ impl Learner for TerminalLearner {
                             self.say("type a Redis command, or ? to list all letters, and press Enter");
                             false
                         }
-                        None if is_sign(word) => {
+                        None if is_key_word(word) => {
                             self.say(&format!("{word} has no meaning here; ? lists all letters"));
                             false
                         }
@@ -231,7 +231,7 @@ fn picked(numbers: &str, answers: usize) -> Option<Vec<usize>> {
 }
 
 /// Whether a pasted line starts with the name of a Redis command, or with a prompt and such a name.
-fn is_command(line: &str) -> bool {
+pub(super) fn is_command(line: &str) -> bool {
     let line = line.trim_start();
     let line = &line[prompt_in(line).map_or(0, str::len)..];
     let name = line.split_whitespace().next().unwrap_or_default();

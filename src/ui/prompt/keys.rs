@@ -16,13 +16,20 @@ const HOLD: Duration = Duration::from_millis(200);
 const TYPING: Duration = Duration::from_millis(500);
 /// If Enter arrives within this time after the last character, it ends the line.
 const ENTER_AFTER_TEXT: Duration = Duration::from_secs(5);
+/// If Enter arrives within this time after a key that some people end with Enter, it belongs to that key.
+const ENTER_AFTER_KEY: Duration = Duration::from_secs(1);
+/// How many bytes of a text are returned.
+const LONGEST_BEGINNING: usize = 200;
 
 /// What the person did at a prompt for a single key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Press {
     Key(Key),
-    /// The person typed or pasted several characters, which are therefore not treated as keys.
-    Text,
+    /// The person typed or pasted several characters, which are therefore not treated as keys. Contains the
+    /// beginning of the text.
+    Text(String),
+    /// The person pressed Enter at the end of such a text.
+    EndOfText,
     /// The person resized the window or resumed the program, so the prompt must be drawn again.
     Redraw,
 }
@@ -36,6 +43,28 @@ pub(crate) struct KeyReader {
     /// A key, such as an arrow key, that followed a letter so quickly that it could not be returned together
     /// with it.
     next: Option<Key>,
+    /// Until when an Enter belongs to the key before it, which many people end with Enter.
+    enter_ignored_until: Option<Instant>,
+}
+
+/// The beginning of a text that is not treated as keys.
+#[derive(Default)]
+struct Beginning(String);
+
+impl Beginning {
+    fn push(&mut self, character: char) {
+        if self.0.len() < LONGEST_BEGINNING {
+            self.0.push(character);
+        }
+    }
+
+    fn push_key(&mut self, key: Key) {
+        match key {
+            Key::Char(character) => self.push(character),
+            Key::Enter => self.push('\n'),
+            _ => {}
+        }
+    }
 }
 
 impl KeyReader {
@@ -49,26 +78,35 @@ impl KeyReader {
             return Ok(Press::Key(next));
         }
         let mut events = Events::start(stop)?;
+        let mut text = Beginning::default();
+        let enter_ignored_until = self.enter_ignored_until.take();
         loop {
             match events.next()? {
                 Event::Resize(..) => return Ok(Press::Redraw),
-                Event::Paste(text) => {
-                    self.skip_text(&mut events, !text.ends_with(['\r', '\n']))?;
-                    return Ok(Press::Text);
+                Event::Paste(pasted) => {
+                    pasted.chars().for_each(|character| text.push(character));
+                    self.skip_text(&mut events, !pasted.ends_with(['\r', '\n']), &mut text)?;
+                    return Ok(Press::Text(text.0));
                 }
                 Event::Key(key) if (key.modifiers - KeyModifiers::SHIFT).is_empty() => {
+                    text.push_key(key.code);
                     let is_text = match key.code {
-                        Key::Char(_) => self.text_within(TYPING) || self.starts_text(&mut events)?,
+                        Key::Char(_) => {
+                            self.text_within(TYPING) || self.starts_text(&mut events, &mut text)?
+                        }
                         Key::Enter if self.text_within(ENTER_AFTER_TEXT) => {
                             self.text_at = None;
+                            return Ok(Press::EndOfText);
+                        }
+                        Key::Enter if enter_ignored_until.is_some_and(|until| Instant::now() < until) => {
                             return Ok(Press::Redraw);
                         }
                         Key::Enter => follows_enter(&mut events)?,
                         _ => false,
                     };
                     if is_text {
-                        self.skip_text(&mut events, true)?;
-                        return Ok(Press::Text);
+                        self.skip_text(&mut events, true, &mut text)?;
+                        return Ok(Press::Text(text.0));
                     }
                     self.text_at = None;
                     return Ok(Press::Key(key.code));
@@ -78,18 +116,26 @@ impl KeyReader {
         }
     }
 
+    /// Ignores an Enter that follows the last key within [`ENTER_AFTER_KEY`].
+    pub(crate) fn ignore_next_enter(&mut self) {
+        self.enter_ignored_until = Some(Instant::now() + ENTER_AFTER_KEY);
+    }
+
     fn text_within(&self, span: Duration) -> bool {
         self.text_at.is_some_and(|at| at.elapsed() < span)
     }
 
     /// Whether the letter that was just read is the start of a text. An Enter directly after it belongs to
     /// the letter.
-    fn starts_text(&mut self, events: &mut Events<'_>) -> Result<bool, Interrupted> {
+    fn starts_text(&mut self, events: &mut Events<'_>, text: &mut Beginning) -> Result<bool, Interrupted> {
         loop {
             match events.next_within(HOLD)? {
                 Some(Event::Key(key)) => match key.code {
                     Key::Enter => return follows_enter(events),
-                    Key::Char(_) => return Ok(true),
+                    Key::Char(character) => {
+                        text.push(character);
+                        return Ok(true);
+                    }
                     other => {
                         self.next = Some(other);
                         return Ok(false);
@@ -104,11 +150,19 @@ impl KeyReader {
 
     /// Skips the rest of a text. `is_open` says whether the last line of the text still has to be ended by
     /// Enter.
-    fn skip_text(&mut self, events: &mut Events<'_>, mut is_open: bool) -> Result<(), Interrupted> {
+    fn skip_text(
+        &mut self,
+        events: &mut Events<'_>,
+        mut is_open: bool,
+        skipped: &mut Beginning,
+    ) -> Result<(), Interrupted> {
         loop {
             let within = if is_open { TYPING } else { 5 * BURST };
             match events.next_within(within)? {
-                Some(Event::Key(key)) => is_open = key.code != Key::Enter,
+                Some(Event::Key(key)) => {
+                    skipped.push_key(key.code);
+                    is_open = key.code != Key::Enter;
+                }
                 Some(Event::Paste(text)) => is_open = !text.ends_with(['\r', '\n']),
                 Some(_) => {}
                 None => break,
