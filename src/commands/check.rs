@@ -181,7 +181,7 @@ impl CheckArgs {
 fn settings(args: &CheckArgs) -> Result<Settings, Error> {
     let base = match &args.url {
         Some(url) => app_url(url)?,
-        None => default_url()?,
+        None => default_url(args)?,
     };
     let regex = |option: &str, pattern: &str| {
         Regex::new(pattern).map_err(|error| Error::usage(format!("{option} {pattern}: {error}")))
@@ -226,16 +226,32 @@ fn mask_password(url: &str) {
 }
 
 /// Returns the address on which the app listens if it reads its port from the variable PORT.
-fn default_url() -> Result<Url, Error> {
+fn default_url(args: &CheckArgs) -> Result<Url, Error> {
     let port = match std::env::var("PORT").ok().filter(|text| !text.is_empty()) {
         Some(text) => text.parse().ok().filter(|port: &u16| *port > 0).ok_or_else(|| {
             Error::usage(format!(
                 "the variable PORT is {text}: expected a port, 1 to 65535"
             ))
         })?,
+        None if args.in_lesson && !args.command.is_empty() => port_in_lesson(),
         None => DEFAULT_PORT,
     };
     app_url(&format!("http://127.0.0.1:{port}"))
+}
+
+/// Returns the port for the app that a lesson starts. The learner cannot set PORT during the lesson, so if the default
+/// port is in use, this is another free port.
+fn port_in_lesson() -> u16 {
+    let default = format!("127.0.0.1:{DEFAULT_PORT}");
+    let listener = serve::bind_near(&default).ok();
+    let port = listener.and_then(|listener| Some(listener.local_addr().ok()?.port()));
+    let port = port.unwrap_or(DEFAULT_PORT);
+    if port != DEFAULT_PORT {
+        ui::note(&format!(
+            "port {DEFAULT_PORT} is in use, so PORT is {port} for your app; if the app ignores PORT, stop the other program"
+        ));
+    }
+    port
 }
 
 fn show(args: &CheckArgs, report: &Report) -> Result<(), Error> {

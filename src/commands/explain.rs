@@ -20,10 +20,14 @@ fn unknown(code: &str) -> String {
     if !parts.is_empty() {
         let shown = &parts[..parts.len().min(MOST_SUGGESTIONS)];
         let more = match parts.len() > shown.len() {
-            true => "; `sessiontut ping --codes` lists all codes",
+            true => " `sessiontut ping --codes` lists all codes",
             false => "",
         };
-        return format!("unknown code {code}; did you mean {}?{more}", shown.join(" or "));
+        let shown = match shown {
+            [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+            _ => shown.join(""),
+        };
+        return format!("unknown code {code}; did you mean {shown}?{more}");
     }
     let closest = Cause::ALL
         .iter()
