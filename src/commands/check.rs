@@ -22,7 +22,7 @@ use crate::check::settings::{AppPages, LOGGED_IN, Settings, VISITS, address_of};
 use crate::exit::Exit;
 use crate::files;
 use crate::secret::Secret;
-use crate::serve::DEFAULT_PORT;
+use crate::serve::{self, DEFAULT_PORT};
 use crate::session::DEFAULT_TTL;
 use crate::signals::{self, Stop};
 use crate::ui;
