@@ -142,7 +142,7 @@ fn a_wrong_answer_shows_the_contradiction_and_may_be_corrected() {
     let screen = terminal.wait_for("> 1 ");
     assert_eq!(screen.matches("[!!]").count(), 1, "{screen}");
     terminal.keys(&["h"]);
-    terminal.wait_for("layer server");
+    terminal.wait_for("server layer");
     terminal.keys(&["?"]);
     terminal.wait_for("score is saved");
     terminal.keys(&[&number_of(loading)]);

@@ -836,7 +836,7 @@ fn the_app_listens_on_another_port_if_its_port_is_in_use() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, port) = (taken.local_addr().unwrap(), taken.local_addr().unwrap().port());
     let (learner, terminal) = in_a_lesson(&format!(
-        "Text with http://{address}/ before the app.\n\n```sh run\nsessiontut serve --stage 3 --listen {address}\n```\n\n         Run `ssh -L {port}:{address} HOST`.\n\n```sh\ncurl http://{address}/login\n```\n\n         ```redis check\n> EXISTS sessiontut:user:ada\n(integer) 1\n```\n"
+        "Text with http://{address}/ before the app.\n\n```sh run\nsessiontut serve --stage 3 --listen {address}\n```\n\nRun `ssh -L {port}:{address} HOST`.\n\n```sh\ncurl http://{address}/login\n```\n\n```redis check\n> EXISTS sessiontut:user:ada\n(integer) 1\n```\n"
     ));
     terminal.wait_for("yes, run it");
     terminal.keys(&["Enter"]);
@@ -860,7 +860,7 @@ fn the_app_listens_on_another_port_if_its_port_is_in_use() {
 #[test]
 fn a_lesson_whose_app_cannot_start_offers_another_try_and_checks_nothing() {
     let (learner, terminal) = in_a_lesson(
-        "```sh run\nsessiontut serve --cookie-name __Host-a\n```\n\n```redis check\n> GET sessiontut:a\n\"1\"\n```\n\n         ## Look\n\n```redis\n> GET sessiontut:a\n\"1\"\n```\n\nThe end.\n",
+        "```sh run\nsessiontut serve --cookie-name __Host-a\n```\n\n```redis check\n> GET sessiontut:a\n\"1\"\n```\n\n## Look\n\n```redis\n> GET sessiontut:a\n\"1\"\n```\n\nThe end.\n",
     );
     terminal.wait_for("yes, run it");
     terminal.keys(&["Enter"]);

@@ -12,7 +12,7 @@ use crate::ui::{window, writer};
 const PROMPT_ROWS: usize = 2;
 
 /// The text that lists the keys that the learner can press at a pause in a lesson.
-pub(super) const IN_TEXT: &str = "Enter more  q skip to the end";
+pub(super) const IN_TEXT: &str = "Enter more  q to the end";
 /// The same for a pause in complete files.
 pub(super) const IN_FILES: &str = "Enter more  q back to the lesson";
 
@@ -198,6 +198,8 @@ impl Screen {
 
     fn confirms_leaving(&mut self) -> Result<bool, Interrupted> {
         const QUESTION: &str = "leave the lesson?  y leave  n stay";
+        // An Enter after this question answers it.
+        self.keys = KeyReader::default();
         let mut line = QUESTION.to_owned();
         loop {
             match self.key(&line)? {
@@ -237,7 +239,7 @@ impl Screen {
                 Some(Key::Char('q' | 'Q')) => return Ok(close),
                 Some(Key::Esc) if close == AfterPause::NoFiles => return Ok(close),
                 Some(Key::Esc) if self.is_leaving()? => return Ok(AfterPause::Leave),
-                Some(Key::Char(_)) => line = format!("read to the end first:  {}", self.at_pause),
+                Some(Key::Char(_)) => line = format!("read on:  {}", self.at_pause),
                 _ => {}
             }
         }
