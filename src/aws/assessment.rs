@@ -13,7 +13,7 @@ pub(crate) struct Assessment {
     pub(crate) certainty: Certainty,
     /// The check that determines the outcome: the first denial or, if there is none, the first unknown check.
     pub(crate) first: Option<Code>,
-    /// All checks, in the order of their importance.
+    /// All checks, most important first.
     pub(crate) checks: Vec<Check>,
     /// The fixes for all denials, in the order of the checks.
     pub(crate) fixes: Vec<AwsFix>,
@@ -22,17 +22,16 @@ pub(crate) struct Assessment {
     pub(crate) cache: Option<Cache>,
     /// Whether the dialled address is a public endpoint, which has no VPC.
     pub(crate) is_public: bool,
-    /// Other findings, in one sentence each.
+    /// Other findings, one sentence each.
     pub(crate) notes: Vec<String>,
-    /// The account of the instance, if the credentials belong to another one.
+    /// The account of the instance, if the credentials belong to a different account.
     pub(crate) other_account: Option<Account>,
-    /// The users of the cache, each with the way in which the user logs in: `iam`, `password` or
-    /// `no-password`.
+    /// The users of the cache, each with its login method: `iam`, `password` or `no-password`.
     pub(crate) logins: Vec<(String, String)>,
 }
 
 impl Assessment {
-    /// Returns the permissions needed to fetch the documents that would settle the open questions.
+    /// Returns the permissions for fetching the documents that unknown checks need.
     pub(crate) fn needs(&self) -> Vec<&'static str> {
         let mut needs: Vec<_> = self
             .checks
@@ -54,7 +53,7 @@ impl Assessment {
         }
     }
 
-    /// Returns the first check with this outcome.
+    /// Returns the check that determines the outcome.
     pub(crate) fn first_check(&self) -> Option<&Check> {
         self.checks.iter().find(|check| Some(check.code) == self.first)
     }

@@ -1,6 +1,6 @@
 //! Finds the cache that an endpoint belongs to, as described by ElastiCache.
 //!
-//! Source of the forms of names: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>.
+//! Source for the name formats: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>.
 
 use super::documents::{Documents, all, find};
 use super::id::{Id, Name, Region};
@@ -10,7 +10,7 @@ use crate::redis_url::provider;
 /// The ports of a serverless cache. The first accepts all commands, and the second only reads.
 pub(crate) const SERVERLESS_PORTS: [u16; 2] = [6379, 6380];
 
-/// What the name of an endpoint reveals.
+/// What an endpoint's name reveals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointName {
     pub(crate) form: Form,
@@ -18,7 +18,7 @@ pub(crate) struct EndpointName {
     pub(crate) names: Vec<Name>,
 }
 
-/// The kind of cache that has such an endpoint.
+/// The kind of cache that an endpoint belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// A replication group, a single cluster, or one of their nodes.
@@ -29,7 +29,7 @@ pub(crate) enum Form {
 }
 
 impl EndpointName {
-    /// Parses a host name. Returns `None` if it is not that of an ElastiCache endpoint.
+    /// Parses a host name. Returns `None` if it is not the name of an ElastiCache endpoint.
     pub(crate) fn parse(host: &str) -> Option<Self> {
         let hint = provider::endpoint_hint(host)?;
         let host = host.trim_end_matches('.').to_ascii_lowercase();
@@ -64,7 +64,7 @@ fn without_random_part(label: &str) -> &str {
     label.rsplit_once('-').map_or(label, |(name, _)| name)
 }
 
-/// Removes the numbers of the node and its shard: returns `ID` for `ID-001` and `ID-0001-001`.
+/// Removes the numbers of the node and the shard: returns `ID` for `ID-001` and `ID-0001-001`.
 fn without_node(label: &str) -> &str {
     let number = |label: &'_ str, digits: usize| -> Option<usize> {
         let (name, last) = label.rsplit_once('-')?;
@@ -224,7 +224,7 @@ impl Cache {
         })
     }
 
-    /// Whether this is a serverless cache, so that a connection needs both of its ports.
+    /// Whether this is a serverless cache. A connection to a serverless cache needs both of its ports.
     pub(crate) fn is_serverless(&self) -> bool {
         self.kind == "serverless"
     }
@@ -261,8 +261,7 @@ fn is_host(endpoint: Option<&CacheEndpoint>, host: &str) -> bool {
     own.is_some_and(|own| own.eq_ignore_ascii_case(host.trim_end_matches('.')))
 }
 
-/// Returns the ports of the endpoint with this host name. If there is no such endpoint, returns those of all
-/// endpoints.
+/// Returns the ports of the endpoint with this host name, or those of all endpoints if none has this name.
 fn ports(endpoints: &[&CacheEndpoint], host: &str) -> Option<Vec<u16>> {
     let of = |only: bool| -> Vec<u16> {
         let chosen = endpoints

@@ -1,4 +1,4 @@
-//! Commands for the program `aws` that users paste. Only parsed IDs, ranges and numbers can be added to them.
+//! `aws` commands for users to paste. Only parsed IDs, ranges and numbers can be added to a command.
 
 use std::fmt::Display;
 
@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::id::{Account, Id, Region};
 
-/// A value that contains no characters with a special meaning to the shell.
+/// A value without characters that have a special meaning to a shell.
 pub(crate) trait Plain: Display {}
 
 impl Plain for Id {}
@@ -16,7 +16,7 @@ impl Plain for IpNet {}
 impl Plain for u16 {}
 impl Plain for i64 {}
 
-/// A command for the program `aws`.
+/// An `aws` command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AwsCommand(String);
 
@@ -36,7 +36,7 @@ impl AwsCommand {
         self
     }
 
-    /// Adds fixed words.
+    /// Adds a fixed word.
     pub(crate) fn word(mut self, word: &'static str) -> Self {
         self.0 += " ";
         self.0 += word;

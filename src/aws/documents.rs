@@ -22,8 +22,8 @@ use super::truth::Truth;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Table<T> {
     pub(crate) items: Vec<T>,
-    /// Whether every element could be read and no document was incomplete. Only in this case does a missing
-    /// element prove something.
+    /// Whether every element could be read and no document was incomplete. Only then does the absence of an
+    /// element prove that it does not exist.
     pub(crate) is_complete: bool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    /// Returns the permissions that are missing according to the errors of `aws`.
+    /// Returns the permissions that are missing, according to the errors that `aws` printed.
     pub(crate) fn missing_permissions(&self) -> BTreeSet<String> {
         let refused = self
             .errors
@@ -103,7 +103,7 @@ pub(crate) fn all<T>(table: &Known<T>) -> impl Iterator<Item = &T> {
     table.iter().flat_map(|table| &table.items)
 }
 
-/// Whether all elements are known. If so, it proves something that an element is missing.
+/// Whether all elements are known, so that an element that is not in the table does not exist.
 pub(crate) fn is_complete<T>(table: &Known<T>) -> bool {
     table.as_ref().is_some_and(|table| table.is_complete)
 }

@@ -23,8 +23,8 @@ object! {
         source: Source = "source",
         /// The first and the last of the local ports that the kernel uses for connections.
         ephemeral: Vec<u16> = "ephemeral",
-        /// The groups whose rules were requested. If there are no rules for one of them, it has no rules,
-        /// rather than being invisible.
+        /// The security groups whose rules were requested. If the documents contain no rules of such a group,
+        /// the group has no rules.
         asked_groups: Vec<Id> = "asked_groups",
     }
     /// The network interface of the instance that tried the connection.

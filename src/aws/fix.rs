@@ -1,4 +1,4 @@
-//! Creates the commands that add what is missing, and those that remove it again.
+//! Creates the commands that fix denials, and the commands that undo these fixes.
 
 mod acl;
 mod group;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::read::FromJson;
 
-/// The message of `expect`. The pattern is valid, so compiling it cannot fail.
+/// The message for `expect`. The pattern is valid, so compiling it cannot fail.
 const VALID: &str = "the pattern is valid";
 
 macro_rules! word {
@@ -19,7 +19,7 @@ macro_rules! word {
         pub(crate) struct $name(String);
 
         impl $name {
-            /// Parses an identifier. Returns `None` if the text does not have the right form.
+            /// Parses an identifier. Returns `None` if the text is not in the right form.
             pub(crate) fn parse(text: &str) -> Option<Self> {
                 static FORM: LazyLock<Regex> = LazyLock::new(|| Regex::new($pattern).expect(VALID));
                 FORM.is_match(text).then(|| Self(text.to_owned()))

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex_lite::{Captures, Regex};
 use serde_json::Value;
 
-/// Members that contain names and that no check needs.
+/// Members that contain names but are not needed by any check.
 const DROPPED: [&str; 5] = ["Tags", "TagSet", "Arn", "ARN", "UserId"];
 
 /// Replaces account numbers. The same number always gets the same replacement, so that equal owners stay equal.
@@ -19,7 +19,8 @@ fn mask(value: &Value, numbers: &mut HashMap<String, String>) -> Value {
         Value::String(text) => mask_text(text, numbers).into(),
         Value::Array(items) => items.iter().map(|item| mask(item, numbers)).collect(),
         Value::Object(members) => {
-            // In a reference to a group, the account is needed.
+            // An object with a `GroupId` keeps its `UserId`, because a reference to a group needs the
+            // account.
             let is_dropped = |name: &str| DROPPED.contains(&name) && !members.contains_key("GroupId");
             let kept = members.iter().filter(|(name, _)| !is_dropped(name));
             kept.map(|(name, item)| (name.clone(), mask(item, numbers)))

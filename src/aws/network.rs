@@ -1,4 +1,4 @@
-//! The parts of the network between both ends that the checks and fixes use.
+//! The network between the two ends of the connection.
 
 use super::cache::Cache;
 use super::check::Code;
@@ -13,7 +13,7 @@ use super::truth::Truth;
 /// The range of local ports that is assumed if the kernel's range is not known.
 const ALL_EPHEMERAL: (u16, u16) = (1024, u16::MAX);
 
-/// The parts of the network that the checks use.
+/// The parts of the network that the checks and fixes use.
 pub(crate) struct Network<'a> {
     pub(crate) facts: &'a Facts,
     pub(crate) documents: &'a Documents,
@@ -22,7 +22,8 @@ pub(crate) struct Network<'a> {
     pub(crate) destination: &'a Place,
     /// The connections between the two VPCs. Empty if both ends are in the same VPC.
     pub(crate) links: Vec<Link>,
-    /// Whether rules may refer to groups of the other end: first for incoming, then for outgoing traffic.
+    /// Whether rules can refer to security groups of the other end. The first value is for incoming traffic,
+    /// the second for outgoing traffic.
     pub(crate) references: [Truth; 2],
     pub(crate) is_same_subnet: Truth,
 }

@@ -13,7 +13,7 @@ use super::objects::{AclEntry, NetworkAcl};
 use super::security_group::Direction;
 use super::truth::Truth;
 
-/// Entries with this number or a higher one are those that AWS itself adds.
+/// Entries that AWS itself adds have this number or a higher one.
 pub(crate) const FIRST_DEFAULT_NUMBER: i64 = 32767;
 
 /// The packets that an ACL must allow.
@@ -177,7 +177,7 @@ impl AclEntry {
         protocol.and(Truth::from(self.range.or(self.ipv6_range).map(contains)))
     }
 
-    /// Returns the ports of the entry. If it applies to all protocols, these are all ports.
+    /// Returns the ports of the entry. An entry for all protocols applies to all ports.
     fn ports(&self) -> Option<(i64, i64)> {
         let range = self.ports.as_ref();
         match (

@@ -19,7 +19,7 @@ pub(crate) enum Link {
     },
     TransitGateway {
         id: Id,
-        /// Whether incoming rules may refer to groups of the other VPC. Outgoing rules never may.
+        /// Whether incoming rules can refer to groups of the other VPC. Outgoing rules never can.
         refers: Truth,
     },
 }
@@ -50,7 +50,8 @@ impl Link {
         }
     }
 
-    /// Whether rules may refer to groups of the other VPC: first for incoming, then for outgoing traffic.
+    /// Whether rules can refer to groups of the other VPC. The first value is for incoming traffic, the
+    /// second for outgoing traffic.
     pub(crate) fn references(&self) -> [Truth; 2] {
         match self {
             Self::Peering { is_one_region, .. } => [*is_one_region; 2],
@@ -77,8 +78,7 @@ pub(crate) fn links(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     links
 }
 
-/// Whether a peering connection may be between these two VPCs, although the documents do not describe it
-/// completely.
+/// Whether a peering connection that the documents describe only partly could connect these two VPCs.
 pub(crate) fn may_connect(peering: &Peering, one: &Id, other: &Id) -> bool {
     let is_usable = state_of(peering).is_some();
     match connects(peering, one, other) {
@@ -168,8 +168,8 @@ fn gateways_between(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     links.collect()
 }
 
-/// Whether a VPC of another account may be attached to the same transit gateway. Such an attachment is not
-/// visible.
+/// Whether a VPC of another account could be attached to the same transit gateway. The documents do not show
+/// such attachments.
 pub(crate) fn may_be_attached_elsewhere(
     documents: &Documents,
     own_vpc: &Id,

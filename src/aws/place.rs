@@ -27,8 +27,8 @@ pub(crate) struct Place {
     pub(crate) zone: Option<String>,
     pub(crate) groups: Option<Vec<Id>>,
     pub(crate) owner: Option<Account>,
-    /// Whether the groups come from ElastiCache and were found by the cache's name, rather than from an
-    /// interface with the address.
+    /// Whether the groups come from ElastiCache's description of the cache, rather than from an interface
+    /// with the address.
     pub(crate) is_by_name: bool,
 }
 
@@ -46,7 +46,7 @@ pub(crate) enum Found {
     Unknown,
 }
 
-/// Returns the end at which the instance is.
+/// Returns the instance's end of the connection.
 pub(crate) fn source(facts: &Facts, documents: &Documents) -> Place {
     let own = facts.source.clone().unwrap_or_default();
     let address = source_address(facts);
@@ -120,7 +120,7 @@ struct Search<'a> {
     interfaces: Vec<&'a Interface>,
 }
 
-/// Returns the end with the dialled address.
+/// Returns the end with the dialled address, and how it was found.
 pub(crate) fn destination(
     facts: &Facts,
     documents: &Documents,
@@ -237,7 +237,7 @@ fn of_interface(interface: &Interface, address: IpAddr, documents: &Documents) -
     place
 }
 
-/// Returns the place of an address in a VPC whose interface is not visible.
+/// Returns the place of an address in a VPC if the interface with the address is not visible.
 fn in_vpc(vpc: &Id, address: IpAddr, groups: Option<Vec<Id>>, documents: &Documents) -> Place {
     let subnet = all(&documents.subnets)
         .find(|subnet| subnet.vpc.as_ref() == Some(vpc) && subnet.range_with(address).is_some());
@@ -263,8 +263,8 @@ impl Place {
         }
     }
 
-    /// Returns the range to use in a rule about this end. This is the range of its subnet, because a failover
-    /// moves nodes, or else only the address.
+    /// Returns the range to use in a rule about this end. This is the range of the subnet, because a node may
+    /// get another address in a failover. If the subnet is unknown, it is only the address.
     pub(crate) fn range_for_rules(&self) -> Option<IpNet> {
         self.range.or(self.address.map(IpNet::from))
     }
@@ -376,8 +376,8 @@ pub(crate) fn ranges_of(documents: &Documents, vpc: &Id) -> Option<Vec<IpNet>> {
     (!ranges.is_empty()).then_some(ranges)
 }
 
-/// Whether the account can see all interfaces in the instance's VPC. In a shared VPC, it can see only its
-/// own.
+/// Whether the account can see all interfaces in the instance's VPC. If another account owns the VPC and
+/// shares it, only this account's own interfaces are visible.
 fn owns_vpc(facts: &Facts, documents: &Documents, source: &Place) -> Truth {
     let subnet = source.subnet.as_ref().and_then(|id| documents.subnet(id));
     let owner = subnet.and_then(|subnet| subnet.owner.clone());

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// A type that can be read from a document.
 pub(crate) trait FromJson: Sized {
-    /// Reads the value. Returns `None` if it does not have the right form.
+    /// Reads the value. Returns `None` if it is not in the right form.
     fn read(value: &Value) -> Option<Self>;
 }
 
@@ -50,7 +50,7 @@ impl FromJson for IpNet {
     }
 }
 
-/// If one of its elements cannot be read, the whole list is unknown.
+/// If one element cannot be read, the whole list is unknown.
 impl<T: FromJson> FromJson for Vec<T> {
     fn read(value: &Value) -> Option<Self> {
         value.as_array()?.iter().map(T::read).collect()

@@ -34,15 +34,14 @@ pub(crate) struct AwsAnswer {
     pub(crate) from: Origin,
     /// The permissions that are missing according to AWS.
     pub(crate) missing_permissions: Vec<String>,
-    /// What went wrong when the documents were collected, in one sentence for each problem.
+    /// The problems that occurred while documents were collected, one sentence each.
     pub(crate) problems: Vec<String>,
-    /// The commands with their documents or errors, for a report.
+    /// The commands with their documents or errors, to be included in a report.
     pub(crate) raw: Vec<Value>,
 }
 
 impl AwsAnswer {
-    /// Returns the permissions that are needed to settle the open questions: those of unknown checks, and
-    /// those that AWS has refused.
+    /// Returns the permissions that unknown checks need, and those that are missing according to AWS.
     pub(crate) fn needs(&self) -> Vec<String> {
         let checks = self.assessment.needs().into_iter().map(str::to_owned);
         let mut needs: Vec<_> = checks.chain(self.missing_permissions.iter().cloned()).collect();

@@ -1,4 +1,4 @@
-//! Route tables, which determine where packets are sent. The longest prefix decides.
+//! Route tables, which determine where packets are sent. The route with the longest matching prefix decides.
 //!
 //! Source: <https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html#route-tables-priority>
 
@@ -20,8 +20,7 @@ pub(crate) enum Target {
     TransitGateway(Id),
     /// The route leads to the internet or a NAT gateway, and therefore not to another VPC.
     Internet(String),
-    /// The route leads to a device or network behind which it cannot be followed: an appliance, a VPN or a
-    /// core network.
+    /// The route leads to an appliance, a VPN or a core network. The path cannot be followed any further.
     NotFollowed(String),
     Unknown,
 }
@@ -39,7 +38,7 @@ pub(crate) enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chosen<'a> {
     pub(crate) route: &'a Route,
-    /// The range of its destination that contains the address.
+    /// The range in the route's destination that contains the address.
     pub(crate) prefix: IpNet,
     pub(crate) target: Target,
     pub(crate) state: State,
@@ -49,7 +48,7 @@ pub(crate) struct Chosen<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LookUp<'a> {
     Route(Chosen<'a>),
-    /// No route contains the address.
+    /// No route's destination contains the address.
     Nowhere,
     /// A prefix list whose entries are unknown may contain the address.
     Unknown(Option<Id>),

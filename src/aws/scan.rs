@@ -19,8 +19,8 @@ pub(super) enum Part<'a> {
 /// The start of a line with the command whose output follows. The line `### end` ends the text.
 pub(super) const MARKER: &str = "### ";
 
-/// The maximum number of damaged documents. A text with more is not the output of `aws`, and the rest of it
-/// is not read.
+/// The maximum number of damaged documents. A text with more damaged documents is probably not the output of
+/// `aws`, so the rest of it is not read.
 const MOST_DAMAGED: usize = 1000;
 
 /// Removes escape sequences (ECMA-48) and carriage returns.

@@ -109,8 +109,8 @@ fn gateway_routes(addresses: &[IpAddr]) -> String {
     )
 }
 
-/// Returns the commands about the cache, if the URL contains its name. They set the variables `C` and `N` to
-/// its groups and its VPC.
+/// Returns the commands about the cache, if the URL contains its name. They set the variable `C` to the
+/// groups of the cache, and `N` to its VPC.
 fn cache_lines(facts: &Facts) -> Vec<String> {
     let endpoint = facts.endpoint.as_deref().and_then(EndpointName::parse);
     let Some((endpoint, name)) = endpoint

@@ -67,11 +67,12 @@ pub(crate) struct Traffic<'a> {
     pub(crate) own: &'a Place,
     pub(crate) peer: &'a Place,
     pub(crate) port: u16,
-    /// Whether a rule may refer to the groups of the peer on this path.
+    /// Whether a rule can refer to the groups of the peer on this path.
     pub(crate) references: Truth,
 }
 
-/// What one rule says about the traffic. If this is unknown, also the permission that would settle it.
+/// Whether one rule allows the traffic. If this is unknown, `needs` is the permission for the missing
+/// document.
 struct Answer {
     truth: Truth,
     needs: Option<&'static str>,
@@ -236,7 +237,8 @@ impl Traffic<'_> {
         }
     }
 
-    /// Whether the rule's peer is the other end. If it is not, also returns the reason, as the end of a
+    /// Whether the rule's peer is the other end. If this is unknown, also returns the permission for the
+    /// missing document. If the rule looks right but does not apply, also returns the reason, as the end of a
     /// sentence.
     fn matches(&self, peer: &Peer) -> (Truth, Option<&'static str>, Option<String>) {
         match peer {
@@ -333,7 +335,7 @@ impl Rule {
 
 fn of_permission(permission: &Permission) -> Rule {
     fn peers<T>(list: Option<&Vec<T>>, read: impl Fn(&T) -> Peer) -> Vec<Peer> {
-        // If a version of the program does not print the list, there may be a peer that is not visible.
+        // If a version of `aws` does not print the list, there may be a peer that is not visible.
         list.map_or_else(|| vec![Peer::Unknown], |list| list.iter().map(read).collect())
     }
     let range = |range: Option<IpNet>| range.map_or(Peer::Unknown, Peer::Range);

@@ -82,7 +82,7 @@ pub(crate) fn follow(documents: &Documents, gateway: &Id, from: &Place, to: &Pla
 
 /// Returns all routes of the gateway's table to the address, or `None` if they are not known.
 fn routes_to<'a>(documents: &'a Documents, table: &Id, address: IpAddr) -> Option<Vec<&'a TransitRoute>> {
-    // If a document is limited to another address, it says nothing about this one.
+    // The result of a search for another range shows nothing about this address.
     let about = |routes: &&TransitRoutes| {
         routes.table.as_ref() == Some(table) && routes.searched.is_none_or(|range| range.contains(&address))
     };

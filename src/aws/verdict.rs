@@ -106,7 +106,7 @@ impl Network<'_> {
     }
 }
 
-/// Returns the account of the instance, if the credentials belong to another one.
+/// Returns the account of the instance, if the credentials belong to a different account.
 fn other_account<'a>(facts: &'a Facts, documents: &Documents) -> Option<&'a Account> {
     let owner = facts.source.as_ref()?.owner.as_ref()?;
     let account = documents.account.as_ref()?;
@@ -125,7 +125,8 @@ fn logins(cache: Option<&Cache>, documents: &Documents) -> Vec<(String, String)>
         .collect()
 }
 
-/// Returns the outcome of all checks. A single proven denial is enough, even if other checks are unknown.
+/// Returns the outcome of all checks. If one check denies the connection, the outcome is a denial, even if
+/// other checks are unknown.
 fn overall(checks: &[Check]) -> (Outcome, Option<Code>) {
     for outcome in [Outcome::Denied, Outcome::Partly, Outcome::Unknown] {
         if let Some(check) = checks.iter().find(|check| check.outcome == outcome) {

@@ -24,7 +24,7 @@ pub(super) enum Answer {
 
 const OTHER_WAY: &str = "--aws-commands prints a script for AWS CloudShell instead";
 
-/// Parts of the messages of botocore and of the program's versions 1 and 2.
+/// Parts of the messages about missing credentials, from botocore and from versions 1 and 2 of `aws`.
 const NO_CREDENTIALS: [&str; 8] = [
     "Enter MFA code",
     "Unable to locate credentials",
@@ -50,7 +50,7 @@ const UNREACHABLE: [&str; 6] = [
     "Failed to connect to proxy",
     "SSL validation failed",
 ];
-/// Parts of the messages of versions that do not know a command or an option.
+/// Parts of the messages that older versions print about a command or an option that they do not know.
 const TOO_OLD: [&str; 4] = [
     "usage:",
     "Unknown options",
@@ -83,7 +83,7 @@ pub(super) fn read(finished: &Finished) -> Answer {
     }
 }
 
-/// An error that AWS returned.
+/// Returns the result for an error that AWS returned.
 fn of_aws(error: AwsError) -> Answer {
     let code = &error.code;
     let (text, is_useless) = match error.kind {
@@ -109,7 +109,7 @@ fn of_aws(error: AwsError) -> Answer {
     }
 }
 
-/// An error that did not come from AWS.
+/// Returns the result for an error that did not come from AWS.
 fn of_program(errors: &str) -> Answer {
     let has = |texts: &[&str]| texts.iter().any(|text| errors.contains(text));
     if has(&EXPIRED) {

@@ -13,9 +13,9 @@ use crate::aws::Region;
 use crate::deadline::Deadline;
 use crate::os;
 
-/// The maximum number of bytes of a document that are read.
+/// The maximum number of bytes that are read from a document.
 const LONGEST_ANSWER: u64 = 4 * 1024 * 1024;
-/// The maximum number of bytes of error messages that are read.
+/// The maximum number of bytes that are read from the error messages.
 const LONGEST_ERROR: u64 = 64 * 1024;
 
 /// How a command ended.

@@ -79,8 +79,8 @@ struct Gathering<'a> {
     is_useless: bool,
 }
 
-/// The operations, each with the member of its output that contains the list. It is needed for commands that
-/// return no document.
+/// The operations, each with the member of its output that contains the list. If a command returns no
+/// document, an empty list is recorded under this name.
 const MEMBERS: [(&str, &str); 16] = [
     ("describe-network-interfaces", "NetworkInterfaces"),
     ("describe-security-groups", "SecurityGroups"),
@@ -160,7 +160,8 @@ impl Gathering<'_> {
                 let excerpt = sanitize::excerpt(finished.errors.trim().as_bytes(), 500);
                 self.raw.push(json!({"command": line, "error": excerpt}));
                 self.documents.errors.extend(error);
-                // The option is not required, because older versions do not know it.
+                // A failure of a command with this option is not a problem, because older versions do not
+                // know the option.
                 if !words.iter().any(|word| word == MANAGED) {
                     self.problems.insert(text.clone());
                 }

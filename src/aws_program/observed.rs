@@ -48,8 +48,8 @@ pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
 }
 
 impl Observed {
-    /// Adds facts from the documents that this host cannot provide. The documents may come from the instance
-    /// and be evaluated on another host.
+    /// Completes the facts with those in the documents. The documents may come from the instance, but be
+    /// evaluated on another host.
     pub(crate) fn completed_from(self, others: Option<&Facts>) -> Facts {
         let Some(others) = others.cloned() else {
             return self.facts;

@@ -9,7 +9,8 @@ use super::{Gathering, Question};
 use crate::aws::{self, EndpointName, ErrorKind, Form, Id};
 
 const INTERFACES: &str = "ec2 describe-network-interfaces --page-size 500";
-/// Shows interfaces that an account hides by default. Older versions of the program do not know the option.
+/// The option that shows interfaces which an account hides by default. Older versions of `aws` do not know
+/// it.
 pub(super) const MANAGED: &str = "--include-managed-resources";
 
 impl Gathering<'_> {
@@ -29,7 +30,7 @@ impl Gathering<'_> {
             let mut places: Vec<_> = self.subnet_groups();
             places.extend(self.networks());
             self.round(places).await;
-            // The subnet groups may have shown in which VPC the cache is.
+            // The subnet groups may have revealed the VPC of the cache, so its networks are requested now.
             let mut rules = self.networks();
             rules.extend(self.rules());
             self.round(rules).await;
@@ -142,8 +143,8 @@ impl Gathering<'_> {
             .collect()
     }
 
-    /// Returns the commands for all subnets and route tables of both VPCs. All tables are needed, because the
-    /// main table does not contain its subnets.
+    /// Returns the commands for all subnets and route tables of both VPCs. All tables are needed, because a
+    /// main table does not list its subnets.
     fn networks(&self) -> Vec<Vec<String>> {
         let assessment = aws::judge(&self.facts, &self.documents);
         let vpcs = [assessment.source.vpc, assessment.destination.vpc];
@@ -215,7 +216,8 @@ impl Gathering<'_> {
         commands
     }
 
-    /// Where the route tables of the transit gateways send packets to both ends.
+    /// Returns the commands that show where the route tables of the transit gateways send packets to both
+    /// ends.
     fn gateway_routes(&self) -> Vec<Vec<String>> {
         let assessment = aws::judge(&self.facts, &self.documents);
         let ends = [assessment.source.address, assessment.destination.address];

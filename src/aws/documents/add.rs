@@ -1,4 +1,4 @@
-//! Adds documents, which may be in any order and in any text.
+//! Adds the documents in a text to the tables.
 
 use ipnet::IpNet;
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use crate::aws::read::FromJson;
 use crate::aws::scan::{self, Part};
 
 impl Documents {
-    /// Reads the documents in a text. They may be in any order, and everything between them is skipped.
+    /// Reads the documents in a text. They may be in any order. Skips everything between them.
     pub(crate) fn add_text(&mut self, text: &str) {
         let mut command = "";
         let text = scan::plain(text);
@@ -30,7 +30,7 @@ impl Documents {
         let Some(document) = document.as_object() else {
             return;
         };
-        // A report of `ping --aws` contains the documents.
+        // A report of `ping --aws` contains documents in its member `aws`.
         let reported = document
             .get("aws")
             .and_then(|aws| aws.get("documents")?.as_array());
@@ -108,8 +108,8 @@ impl Adding<'_> {
         }
     }
 
-    /// Adds a document that does not contain the ID of the object it describes. The ID comes from the
-    /// command, as one of `members`.
+    /// Adds a document that does not contain the ID of the object it describes. `members` contains the ID,
+    /// which comes from the command.
     fn unnamed<'a, T: FromJson>(
         &mut self,
         member: &str,

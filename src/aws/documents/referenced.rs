@@ -1,4 +1,4 @@
-//! The objects that documents refer to. Other documents describe them.
+//! The objects that documents refer to, but that are described in other documents.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ impl Documents {
             .collect()
     }
 
-    /// Returns the subnet groups of all cache clusters.
+    /// Returns the names of the subnet groups of all cache clusters.
     pub(crate) fn cache_subnet_group_names(&self) -> BTreeSet<String> {
         all(&self.cache_clusters)
             .filter_map(|cluster| cluster.subnet_group.clone())
@@ -28,7 +28,7 @@ impl Documents {
         of_groups.chain(of_serverless).cloned().collect()
     }
 
-    /// Returns the prefix lists that are referred to in rules and routes.
+    /// Returns the prefix lists that rules and routes refer to.
     pub(crate) fn referenced_prefix_lists(&self) -> BTreeSet<Id> {
         let of_groups = all(&self.groups).flat_map(|group| {
             let permissions = group.ingress.iter().chain(&group.egress).flatten();
@@ -53,7 +53,7 @@ impl Documents {
         of_groups.chain(of_rules).chain(of_routes).cloned().collect()
     }
 
-    /// The route tables that attachments of transit gateways use.
+    /// Returns the route tables that transit gateway attachments use.
     pub(crate) fn transit_route_tables(&self) -> BTreeSet<Id> {
         let used = all(&self.transit_tables).filter_map(|table| table.association.as_ref()?.table.clone());
         used.collect()

@@ -30,7 +30,8 @@ impl Network<'_> {
         vec![fix.with(accept, undo)]
     }
 
-    /// Returns the simple fix and, if it is possible, a fix that creates a new peering connection.
+    /// Returns the advice to use an instance in the other VPC and, if possible, a fix that creates a peering
+    /// connection.
     pub(super) fn peering_fix(&self, check: &Check) -> Vec<AwsFix> {
         let other = self
             .destination

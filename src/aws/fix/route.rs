@@ -14,7 +14,7 @@ use crate::aws::path::Link;
 use crate::aws::place::Place;
 use crate::aws::route::{self, LookUp, State, Target};
 
-/// The part of a command that changes a route, without the route's target.
+/// A command that changes a route. The target of the route still has to be added.
 pub(super) struct RouteChange {
     pub(super) command: AwsCommand,
     undo: String,
@@ -64,8 +64,8 @@ impl Network<'_> {
         Some(AwsFix::text(check.code, text).with(command, change.undo))
     }
 
-    /// Returns the change of a route table that packets to the other end need, without the route's target. If
-    /// a wrong route would take precedence, it is replaced.
+    /// Returns the change to a route table that makes it send packets to the other end. If an existing route
+    /// would take precedence over a new one, the change replaces the existing route.
     pub(super) fn change_route(&self, table: &RouteTable, to: &Place) -> Option<RouteChange> {
         let id = table.id.as_ref()?;
         let range = to.range_for_rules()?;
@@ -102,8 +102,8 @@ impl Network<'_> {
         })
     }
 
-    /// Returns a fix that removes a route within a VPC. The local route is sufficient, but a more specific
-    /// route that does not work takes precedence.
+    /// Returns a fix that removes a broken route between two subnets of a VPC. The local route would work,
+    /// but the broken route is more specific and takes precedence.
     fn remove_specific_route(&self, code: Code, table: &RouteTable, id: &Id, to: &Place) -> Option<AwsFix> {
         let LookUp::Route(chosen) = table.look_up(self.documents, to.address?)? else {
             return None;

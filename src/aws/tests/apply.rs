@@ -16,8 +16,8 @@ impl Command {
     }
 }
 
-/// Applies a command line to the documents. If it is only text, such as the undo of a new peering connection,
-/// nothing changes.
+/// Applies a command line to the documents. If the line is not a command, such as the steps that undo a new
+/// peering connection, nothing changes.
 pub(super) fn apply(line: &str, documents: &mut [Value]) {
     let line = line.strip_prefix("P=$(").unwrap_or(line);
     for command in line.split(" && ") {

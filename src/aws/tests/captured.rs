@@ -93,7 +93,7 @@ fn every_captured_network_has_the_expected_result() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// Removes the member at this position, counted over all objects. Returns the name of the member.
+/// Removes the member at this position, counting the members of all objects. Returns the name of the member.
 fn remove(value: &mut Value, left: &mut usize) -> Option<String> {
     match value {
         Value::Array(items) => items.iter_mut().find_map(|item| remove(item, left)),
@@ -123,8 +123,8 @@ const REPLACED: [&str; 3] = [
     "cache-being-created",
 ];
 
-/// An older version of `aws` omits members that it does not know. Fewer results are then known, but no result
-/// may change.
+/// An older version of `aws` omits members that it does not know. This may make results unknown, but must not
+/// change them in any other way.
 #[test]
 fn a_missing_member_never_turns_the_verdict_around() {
     let mut wrong = Vec::new();

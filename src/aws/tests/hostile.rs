@@ -18,7 +18,7 @@ const HOSTILE: [&str; 9] = [
     "0.0.0.0/0 && reboot",
 ];
 
-/// Replaces the text at this position, counted over all texts.
+/// Replaces the text at this position, counting the texts of all members.
 fn replace(value: &mut Value, left: &mut usize, text: &str) {
     match value {
         Value::String(own) => {

@@ -161,8 +161,8 @@ fn all_fixes_together_allow_the_connection() {
         {
             apply(undo, &mut documents);
         }
-        // An accepted peering connection stays accepted, and a route to an existing one never becomes a
-        // blackhole again.
+        // The fixes cannot be undone completely in two cases: an accepted peering connection stays accepted,
+        // and a route to an existing target does not become a blackhole again.
         let routes = network.near_routes.iter().chain(&network.far_routes);
         let can_undo = !before.fixes.iter().any(|fix| fix.kind == "peering")
             && !routes.into_iter().any(|route| route.is_blackhole);

@@ -1,4 +1,4 @@
-//! Tests of AWS's rules. Each row contains what is special about the network, the network, and the result.
+//! Tests of AWS's rules. Each row contains a description, a network, and the expected result.
 
 mod acls;
 mod caches;
@@ -14,7 +14,7 @@ use super::captured::judged;
 use super::example::{Example, result};
 use crate::aws::Outcome;
 
-/// Checks each row, and that its fixes really allow the connection.
+/// Checks the result of each row, and that the fixes really allow the connection.
 fn check(rows: &[(&str, Example, &str)]) {
     let mut wrong = Vec::new();
     for (rule, example, expected) in rows {

@@ -101,7 +101,7 @@ impl Network<'_> {
         let has_unknown_range = is_reply && self.facts.ephemeral_ports().is_none();
         match (walk.allowed, walk.denied, walk.unknown) {
             (_, 0, 0) => Outcome::Allowed,
-            // Within one subnet, ACLs do not apply.
+            // ACLs do not apply within a subnet.
             _ if self.is_same_subnet == Truth::Unknown => Outcome::Unknown,
             (0, _, 0) => Outcome::Denied,
             (_, _, 0) if has_unknown_range => Outcome::Unknown,

@@ -18,7 +18,7 @@ pub(super) struct RouteCheck {
     pub path: Path,
 }
 
-/// The path of the packets. It determines whether rules may refer to groups of the other end.
+/// The path of the packets. It determines whether rules can refer to groups of the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Path {
     /// There is no route, or the route stays within the VPC.
@@ -240,8 +240,7 @@ impl Network<'_> {
         RouteCheck::new(result.check, Path::Link(link.clone()))
     }
 
-    /// Whether a peering connection may be between the two VPCs. The documents may not describe it
-    /// completely.
+    /// Whether this peering connection could connect the two VPCs. The documents may describe it only partly.
     fn may_connect(&self, id: &Id) -> bool {
         let (Some(one), Some(other)) = (&self.source.vpc, &self.destination.vpc) else {
             return true;

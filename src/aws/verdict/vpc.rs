@@ -133,8 +133,8 @@ impl Network<'_> {
         needs
     }
 
-    /// Returns the target of a route in the VPC that may lead to the address, although no peering connection
-    /// or attachment is visible. Returns `Some(None)` if the routes are not known.
+    /// If a route in the VPC might lead to the address in a way that the documents do not show, returns the
+    /// target of the route. Returns `Some(None)` if the routes or the target are unknown.
     fn other_way(&self, own: &Id) -> Option<Option<String>> {
         let Some(address) = self.destination.address else {
             return Some(None);

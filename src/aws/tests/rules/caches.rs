@@ -1,4 +1,4 @@
-//! Tests of what the name of an endpoint and ElastiCache's documents show.
+//! Tests of the information in endpoint names and in ElastiCache's documents.
 
 use serde_json::json;
 

@@ -9,8 +9,8 @@ use crate::aws::tests::example::{
 
 const SERVERLESS: &str = "shop-x1y2z3.serverless.euc1.cache.amazonaws.com";
 
-/// Compares the commands and those that undo them, without their common parts. A fix that is only text is
-/// written as `-`.
+/// Compares each fix's command and undo command with the expected ones, without the parts that all commands
+/// share. A fix without a command is written as `-`.
 fn check(what: &str, example: &Example, expected: &[&str]) {
     let assessment = example.judge();
     let short = |line: &str| line.replace("aws ec2 ", "").replace(" --region eu-central-1", "");
