@@ -15,7 +15,8 @@ const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '�
 /// The character for a probe without a response.
 const MISSED: char = '×';
 
-/// Counts and round trips of all probes so far. Its size is limited, however long the watch runs.
+/// Counts and round trips of all probes so far. The memory that it uses is limited, however long the watch
+/// runs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProbeHistory {
     answered: u64,
@@ -32,10 +33,11 @@ pub(crate) struct ProbeHistory {
 /// A period in which Redis did not respond.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outage {
-    /// When the first probe without a response began.
+    /// The start of the first probe without a response.
     pub began: SystemTime,
     since: Instant,
-    /// How long it took until a probe with a response began, or `None` if there has been no response yet.
+    /// The time until the start of the next probe with a response, or `None` if there has been no response
+    /// yet.
     lasted: Option<Duration>,
 }
 
@@ -99,7 +101,7 @@ impl ProbeHistory {
         self.answered
     }
 
-    /// Returns how often Redis stopped responding. If the first probe got no response, this counts, too.
+    /// Returns how often Redis stopped responding. This includes the first probe, if it got no response.
     pub(crate) fn outages(&self) -> u64 {
         self.outages
     }
@@ -129,7 +131,7 @@ impl ProbeHistory {
         })
     }
 
-    /// Returns the last `width` probes as a graph of one line, scaled to the slowest of them.
+    /// Returns the last `width` probes as a one-line graph, scaled to the slowest of them.
     pub(crate) fn graph(&self, width: usize) -> String {
         let shown: Vec<_> = self
             .recent

@@ -15,7 +15,7 @@ use crate::redis_client::{ProbeConnection, Stream};
 
 /// The maximum number of idle times that are tried. Each needs two connections.
 const MOST_IDLE_TIMES: u32 = 16;
-/// How many connections are opened at the same time. More logins at once might look like an attack.
+/// How many connections are opened at the same time. Many logins at once might look like an attack.
 const AT_A_TIME: usize = 8;
 /// The shortest interval of TCP keepalive. The kernel only accepts whole seconds.
 const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub(super) async fn search(
         .iter()
         .flat_map(|idle| [(*idle, None), (*idle, Some(period))])
         .collect();
-    // The connection that already exists is used for the longest trial.
+    // The first connection is used for the longest trial.
     let first = wanted.iter().rposition(|(_, keepalive)| keepalive.is_none());
     let first = first.map(|at| wanted.remove(at));
     let mut connections: Vec<_> = first.map(|wanted| (wanted, connection)).into_iter().collect();
@@ -55,8 +55,8 @@ pub(super) async fn search(
     join_all(trials).await
 }
 
-/// Starts the trials with keepalive a little later. If something ends all connections at the same time, such
-/// as a restart of a proxy, their idle times differ.
+/// Starts the trials with keepalive a little later than those without. Their idle times then differ if one
+/// event, such as a restart of a proxy, ends all connections at the same time.
 async fn staggered(
     mut connection: ProbeConnection<Stream>,
     idle: Duration,
@@ -65,7 +65,8 @@ async fn staggered(
 ) -> IdleTrial {
     if keepalive.is_some() {
         Deadline::after(STAGGER).sleep(STAGGER).await;
-        // If this PING gets no reply, the trial itself shows it.
+        // This PING only shows that the connection works at the start. If there is no reply, the trial fails
+        // anyway.
         let _ = ping::observe(&mut connection, Deadline::after(timeout)).await;
     }
     trial(connection, idle, keepalive, timeout).await
@@ -79,7 +80,7 @@ fn idle_times(longest: Duration) -> Vec<Duration> {
     (1..=count).map(|part| longest * part / count).collect()
 }
 
-/// Leaves one connection idle, then sends PING. If the connection ends before that, returns at once.
+/// Leaves one connection idle, then sends PING. Returns at once if the connection ends while it is idle.
 pub(super) async fn trial(
     mut connection: ProbeConnection<Stream>,
     idle: Duration,
@@ -87,7 +88,7 @@ pub(super) async fn trial(
     timeout: Duration,
 ) -> IdleTrial {
     if let (Some(period), Some(tcp)) = (keepalive, connection.stream().tcp()) {
-        // If keepalive cannot be set, this trial gives the same result as the one without keepalive.
+        // If keepalive cannot be enabled, this trial has the same result as the trial without keepalive.
         let _ = SockRef::from(tcp)
             .set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period));
     }

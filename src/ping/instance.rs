@@ -1,4 +1,5 @@
-//! Reads the metadata of the EC2 instance, if this host runs on one. Some fixes need it to name security groups.
+//! Reads the metadata of the EC2 instance that this host runs on, if it is one. Some fixes use it to name
+//! security groups.
 
 mod metadata;
 
@@ -114,7 +115,7 @@ async fn describe(service: &str, source: Option<IpAddr>) -> Option<Instance> {
 }
 
 /// Whether a word is safe to use in a command. Regions and groups become part of shell commands that users
-/// paste, and a fake service must not be able to inject shell code.
+/// paste, so a fake metadata service could otherwise inject shell code.
 fn is_plain(word: &str) -> bool {
     word.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -156,8 +157,8 @@ mod tests {
         })
     }
 
-    /// Starts a service that closes the connection after each response, or else sends a Content-Length and
-    /// keeps it open.
+    /// Starts a metadata service. If `closes` is true, it closes the connection after each response.
+    /// Otherwise, it sends a Content-Length and keeps the connection open.
     fn metadata_service(closes: bool) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -220,7 +221,7 @@ mod tests {
         assert_eq!(second.groups, ["sg-0bbbb", "sg-0cccc"]);
         assert!(second.holds("10.9.1.1".parse().unwrap()) && !second.holds("10.1.0.9".parse().unwrap()));
         assert_eq!(described_from("10.1.0.5").await.groups, ["sg-0aaaa"]);
-        // The bridge of a container is not an interface of the instance.
+        // The address belongs to a container's bridge, not to an interface of the instance.
         assert_eq!(described_from("172.17.0.2").await.groups, ["sg-0aaaa"]);
     }
 

@@ -26,14 +26,14 @@ use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, Trust};
 
-/// When to read the counter of blocked retransmissions for the first time. It must be well before the first
-/// SYN is retransmitted, after 1 s.
+/// When to read the counter of blocked retransmissions for the first time. This must be well before the first
+/// retransmission of a SYN, which is sent after 1 s.
 const BEFORE_RETRANSMISSION: Duration = Duration::from_millis(50);
 
 /// Time limit for connecting to the primary that a Sentinel reports.
 const LONGEST_DIAL: Duration = Duration::from_secs(1);
 
-/// Time limit for queries to name servers that only explain a fault.
+/// Time limit for name server queries that are sent only to explain a fault.
 const LONGEST_LOOKUP: Duration = Duration::from_secs(1);
 
 /// Checks the connection one layer at a time, and stops at the first failure.
@@ -52,7 +52,8 @@ pub async fn climb(
     }
 }
 
-/// Checks the connection to the address in the target itself. If it is a Sentinel, only PONG is expected.
+/// Checks the connection to the address in the target itself. If the server is a Sentinel, expects only a
+/// PONG.
 pub(super) async fn climb_to(
     target: &Target,
     trust: &Trust,
@@ -92,7 +93,7 @@ pub(super) async fn climb_to(
     }
 }
 
-/// Tries to connect to the primary that a Sentinel reports, before it is recommended to the user.
+/// Tries to connect to the primary that a Sentinel reports, before a fix recommends this primary to the user.
 async fn dial(primary: &NamedPrimary, deadline: Deadline) -> Vec<Dial> {
     let until = deadline.within((deadline.left() / 2).min(LONGEST_DIAL));
     let addresses = dns::addresses(&primary.host, primary.port, until).await;
@@ -105,14 +106,14 @@ struct Ladder<'a> {
     options: &'a ClimbOptions,
     deadline: Deadline,
     tell: &'a mut (dyn FnMut(ClimbEvent<'_>) + Send),
-    /// Whether the server is a Sentinel that is only asked for the primary's address.
+    /// Whether the server is a Sentinel that is asked only for the primary's address.
     is_for_sentinel: bool,
     seen: Observations,
     /// The address to which experiments connect, or `None` for a unix socket.
     connected_to: Option<SocketAddr>,
 }
 
-/// Each of these checks returns `None` if the climb ends there.
+/// The methods that perform a check return `None` if the climb ends there.
 impl<'a> Ladder<'a> {
     async fn climb(&mut self) -> Option<ProbeConnection<Stream>> {
         self.hint_at_url_mismatches();
@@ -178,8 +179,8 @@ impl<'a> Ladder<'a> {
         let started = Instant::now();
         // If the kernel cannot send retransmissions, a firewall on this host is blocking them.
         let blocked_before = OnceLock::new();
-        // After a timeout, there would be no time left to inspect this host, so this is done while the
-        // attempts are waiting.
+        // After a timeout, there would be no time left to inspect this host, so it is inspected while the
+        // attempts are waiting for a reply.
         let patience = patience(self.deadline);
         let surroundings = async {
             self.deadline.sleep(BEFORE_RETRANSMISSION.min(patience)).await;
@@ -233,8 +234,8 @@ impl<'a> Ladder<'a> {
         let small_packets =
             reconnect.small_packets(os::path_mtu(&(&plain).into()), patience(self.deadline), until);
         let handshake = tls::observe(plain, host, self.trust, self.deadline);
-        // If the PING is decisive, it cancels the handshake. When the handshake ends or is cancelled, the
-        // handshake in small packets is cancelled, too.
+        // A decisive result of the PING cancels the handshake. The handshake in small packets is cancelled
+        // when the first handshake ends or is cancelled.
         let ((shaken, mut experiment), handshakes) = with_side_task(
             with_experiment(handshake, plain_ping, self.deadline),
             small_packets,
@@ -318,8 +319,8 @@ impl<'a> Ladder<'a> {
         }
     }
 
-    /// Returns the deadline for experiments. It is a little earlier than the rung's deadline, so that a
-    /// timeout of an experiment can also be recorded.
+    /// Returns the deadline for experiments. It is a little earlier than the rung's deadline, so that an
+    /// experiment that times out can still be recorded.
     fn before_the_deadline(&self) -> Deadline {
         self.deadline.within(self.deadline.left().mul_f64(0.95))
     }

@@ -60,7 +60,7 @@ pub use ladder::climb;
 pub use observation::Observations;
 pub use verdict::{Verdict, judge, judge_cluster, judge_url};
 
-/// The maximum number of files that the checks need at the same time: for the runtime, sockets, the name
+/// The maximum number of files that the checks have open at the same time: for the runtime, sockets, the name
 /// lookup and certificates.
 pub(crate) const FILES_NEEDED: usize = 10;
 

@@ -56,7 +56,7 @@ pub(crate) enum ModeEvent<'a> {
     Idle(Deadline),
     /// `--hold`, `--idle`: a connection worked before it was idle, but not afterwards.
     Dropped,
-    /// `--count`: the number of a PING, and its round trip.
+    /// `--count`: the number of a PING, and its round trip time.
     Pong(u32, Duration),
     /// `--count`: a PING got no reply, which ends the run.
     Missed,
@@ -70,11 +70,11 @@ pub(crate) struct Diagnosis {
     pub observations: Observations,
     pub verdict: Verdict,
     pub elapsed: Duration,
-    /// Whether Ctrl-C ended the run, so that the observations are incomplete.
+    /// Whether Ctrl-C ended the run before the observations were complete.
     pub is_interrupted: bool,
 }
 
-/// How long to wait before the checks are repeated after an idle connection was lost.
+/// How long to wait before checking the connection again after an idle connection was lost.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
 
 type Tell<'t> = &'t mut (dyn FnMut(ModeEvent<'_>) + Send);
@@ -169,8 +169,8 @@ impl Check<'_> {
         seen.idle = Some(test);
     }
 
-    /// Climbs again. If the server may just be restarting, repeats this until Redis responds or the deadline
-    /// passes. If it does not respond, returns the first observations.
+    /// Climbs again. If the server might be restarting, repeats this until Redis responds or the deadline
+    /// passes. If Redis does not respond, returns the observations of the first climb.
     async fn climb_to_restarting_server(&self, deadline: Deadline) -> Observations {
         let mut first = None;
         loop {

@@ -13,16 +13,17 @@ pub(crate) const KEY_PATTERN: &str = "~sessiontut:*";
 pub(crate) struct Missing {
     /// The commands that the user is not allowed to run.
     pub commands: Vec<String>,
-    /// Whether the user may access the tutorial's keys.
+    /// Whether the user is allowed to access the tutorial's keys.
     pub keys: Access,
 }
 
-/// Whether a user may access keys.
+/// Whether a user is allowed to access keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Access {
     Granted,
     Forbidden,
-    /// It is unknown, because Redis checks the command first, and its keys only afterwards.
+    /// It is unknown, because Redis checks the permission for the command first, and only then the permission
+    /// for its keys.
     #[default]
     Unknown,
 }
@@ -77,8 +78,8 @@ impl Missing {
         }
     }
 
-    /// Returns the ACL rules that allow the missing commands. If these are not known, returns rules for all
-    /// of the tutorial's commands.
+    /// Returns the ACL rules that allow the missing commands. If these commands are unknown, returns rules
+    /// for all of the tutorial's commands.
     pub(super) fn rules(&self) -> Vec<String> {
         let rule = |name: &str| format!("+{}", name.to_lowercase());
         if self.commands.is_empty() && self.keys != Access::Forbidden {

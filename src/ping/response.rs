@@ -11,8 +11,8 @@ use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::{Limits, ProbeConnection, ReadError, Stream};
 use crate::secret::Secret;
 
-/// The response to a command. In the variants that contain bytes, these are an incomplete reply or data that
-/// is not RESP.
+/// The response to a command. If a variant contains bytes, they are an incomplete reply, or data that is not
+/// RESP.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Response {
     /// A complete reply, which may be an error reply.
@@ -139,7 +139,7 @@ impl Response {
         matches!(self, Self::Reply(Value::SimpleString(text)) if text.starts_with("OK "))
     }
 
-    /// Whether a TLS server may have sent this in reply to plain text.
+    /// Whether this may be a TLS server's response to plain text.
     pub(super) fn may_be_tls(&self) -> bool {
         match self {
             Self::Closed(_) | Self::Reset(_) => true,
@@ -179,7 +179,8 @@ fn masked(bytes: &[u8], password: &Secret) -> Vec<u8> {
     }
 }
 
-/// Masks the password in an error reply, but not in the code, which may contain a part of a password such as `wrongpw`.
+/// Masks the password in an error reply. Does not mask the error code, even if it happens to contain the
+/// password.
 pub(super) fn error_without(error: &str, password: &Secret) -> String {
     let code = error.split(' ').next().unwrap_or_default();
     let kept = if ErrorReply::is_code(code) { code } else { "" };

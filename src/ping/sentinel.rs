@@ -52,8 +52,7 @@ pub(super) async fn climb(
                 });
                 return climb;
             }
-            // The result of a Sentinel that has replied is more useful than that of one that could not be
-            // asked.
+            // The reply of one Sentinel is more useful than the failure to ask another.
             Some(SentinelAnswer::None) if best.is_some() => {}
             _ => best = Some(seen),
         }
@@ -75,7 +74,8 @@ async fn ask_one(
 ) -> Observations {
     let mut sentinel = target.of_sentinel(sentinels, index);
     let mut climb = climb_to(&sentinel, trust, options, deadline, &mut |_| {}, true).await;
-    // If the URL contains no password for the Sentinels, they may have the same password as the primary.
+    // If the URL contains no password for the Sentinels, tries the password for the primary, because they may
+    // be the same.
     if sentinel.password.is_none()
         && target.password.is_some()
         && climb.observations.requires_login()

@@ -7,9 +7,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::redis_url::{Address, Target, Trust, host_and_port};
 use crate::sanitize;
 
-/// Reads a password without echoing it, and prints it. Fails if the password is empty. The terminal's echo is
-/// restored afterwards, even after Ctrl-C. Ctrl-Z is ignored, because the shell would continue without an
-/// echo. `read -s` would be simpler, but works only in some shells.
+/// Reads a password without echoing it, and prints it to standard output. Fails if the password is empty.
+/// Restores the terminal's echo afterwards, even after Ctrl-C. Ignores Ctrl-Z, because a stopped command
+/// would leave the shell without an echo. `read -s` would be simpler, but works only in some shells.
 pub(super) const READ_PASSWORD: &str = "trap '' TSTP; trap 'stty echo; echo >&2' EXIT; trap 'exit 1' HUP INT TERM; \
                                         stty -echo; printf 'Password: ' >&2; IFS= read -r word; printf %s \"$word\"; \
                                         [ -n \"$word\" ]";
@@ -21,8 +21,8 @@ const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_');
 
-/// Quotes one word for a POSIX shell. All text from outside must pass through here before it becomes part of
-/// a command, whether it comes from the URL, DNS, the server, a Sentinel, or the instance metadata.
+/// Quotes one word for a POSIX shell. Text from the URL, DNS, the server, a Sentinel or the instance metadata
+/// must be quoted by this function before it becomes part of a command.
 pub(super) fn shell_quoted(word: &str) -> String {
     let word = sanitize::line(word);
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%".contains(&byte);
@@ -73,8 +73,8 @@ pub(super) const ADMIN_LOGIN: &str = "The following command asks for the default
                                       there is none); to log in as another administrator, add --user NAME to the \
                                       command";
 
-/// Returns a command line for an administrator, who logs in as another user than the target's. It asks once
-/// for a password, and then runs these commands.
+/// Returns a command line for an administrator, who logs in as a different user from the one in the target.
+/// It asks once for a password, and then runs these commands.
 pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> String {
     let address = address_options(target, trust);
     match commands {
@@ -84,7 +84,7 @@ pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> 
                 .iter()
                 .map(|command| format!("redis-cli{address} {command}"))
                 .collect();
-            // It is a subshell, so that later commands do not use this password.
+            // The command line is a subshell, so that later commands do not use this password.
             format!(
                 "(REDISCLI_AUTH=$({READ_PASSWORD}); export REDISCLI_AUTH; {})",
                 lines.join("; ")
@@ -93,8 +93,8 @@ pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> 
     }
 }
 
-/// Returns a command line for an administrator that changes an existing user. Without the check, ACL SETUSER
-/// would create the user.
+/// Returns a command line with which an administrator changes an existing user. It first checks that the user
+/// exists, because ACL SETUSER would create a missing user.
 pub(super) fn change_user(target: &Target, trust: &Trust, user: &str, rules: &str) -> String {
     let cli = format!("redis-cli{}", address_options(target, trust));
     format!(
@@ -103,7 +103,7 @@ pub(super) fn change_user(target: &Target, trust: &Trust, user: &str, rules: &st
     )
 }
 
-/// Returns the redis-cli options that select the server. Empty if the host is unknown.
+/// Returns the redis-cli options that select the server, or an empty string if the host is unknown.
 fn address_options(target: &Target, trust: &Trust) -> String {
     match &target.address {
         Address::Unix(path) => format!(" -s {}", shell_quoted(&path.to_string_lossy())),
@@ -188,7 +188,7 @@ pub(super) fn endpoint(target: &Target) -> String {
     shell_quoted(&host_and_port(host, port))
 }
 
-/// Returns the URL with another login, as an example in a text.
+/// Returns the URL with another login, as an example for a text.
 pub(super) fn url_with_login(target: &Target, login: &str) -> String {
     match &target.address {
         Address::Unix(path) => format!("unix://{login}@{}", sanitize::line(&path.to_string_lossy())),

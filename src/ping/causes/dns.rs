@@ -1,4 +1,4 @@
-//! Fixes for host names that have no address, or the wrong one.
+//! Fixes for host names that have no address, or the wrong address.
 
 use super::Cause;
 use super::commands::shell_quoted;
@@ -105,7 +105,7 @@ fn alias_end<'a>(at: &FixContext<'a>) -> Option<&'a str> {
     })
 }
 
-/// Returns fixes if /etc/resolv.conf contains a resolver on this host that is not running.
+/// Returns fixes if /etc/resolv.conf lists a resolver on this host, but that resolver is not running.
 fn local_resolver(at: &FixContext) -> Option<Fixes> {
     let is_stopped = |server: &&NameServer| {
         server.address.ip().is_loopback() && matches!(server.answer, NameAnswer::Unreachable(_))
@@ -183,11 +183,12 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
     }
 }
 
-/// Returns a fix if a search domain was appended to a full name, which then has the address of another host.
+/// Returns a fix if the resolver appended a search domain to a full name, and so found the address of another
+/// host.
 pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
     let completed = at.seen.dns.as_ref()?.completed.as_ref()?;
     let (host, port) = (at.host(), at.port());
-    // Names of services in Kubernetes contain dots, and need a search domain.
+    // Service names in Kubernetes contain dots, but still need a search domain.
     let is_container = at
         .hosting()
         .is_some_and(|hosting| hosting.reach == Reach::Containers);
@@ -210,8 +211,8 @@ pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Fixes for a name with several addresses, of which at least one did not accept a connection. A single lost
-/// packet can give the same impression.
+/// Fixes for a name with several addresses if at least one of them did not accept a connection. A single lost
+/// packet can have the same effect.
 pub(super) fn partial(at: &FixContext) -> Fixes {
     let mut dials = at.seen.tcp.dials.iter();
     let failed = dials.find_map(|dial| {
@@ -237,8 +238,8 @@ pub(super) fn partial(at: &FixContext) -> Fixes {
     advise("records", remove).after(look)
 }
 
-/// Adds a fix for the name's entry in `/etc/hosts` to the fixes for a cause. It comes first if the entry is
-/// probably the reason: the name servers return another address, or the system does not use the file, or no
+/// Adds a fix for the name's entry in `/etc/hosts`. This fix comes first if the entry is probably the reason
+/// for the failure: the name servers return another address, the system does not use the file, or no
 /// connection can be opened.
 pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Vec<Fix>) -> Vec<Fix> {
     let is_local = matches!(cause, Cause::LocalOpenFiles | Cause::TcpNoLocalPort);
@@ -319,7 +320,7 @@ fn unused_hosts_file(lookup: &Lookup) -> Option<Fixes> {
 }
 
 /// Returns a command that edits a system file with a sed script. It does not use `sed -i`, which replaces the
-/// file. That fails in containers, because the file is a mount point there.
+/// file: in a container, the file is a mount point and cannot be replaced.
 fn edited(path: &str, script: &str) -> String {
     format!("sudo sh -c 'new=$(sed \"{script}\" {path}) && printf \"%s\\n\" \"$new\" > {path}'")
 }
@@ -374,7 +375,7 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
     }))
 }
 
-/// Fixes for a name that is known only in a container network or a provider's network.
+/// Fixes for a name that exists only in a container network or a provider's network.
 fn private_name(at: &FixContext) -> Option<Fixes> {
     at.hosting()
         .filter(|hosting| hosting.is_private() && !hosting.is_aws)

@@ -11,7 +11,8 @@ pub struct Fix {
     pub text: String,
     /// A command that can be pasted unchanged into a POSIX shell.
     pub command: Option<String>,
-    /// The command that undoes the fix, or a description of the steps. Set only for proven fixes on AWS.
+    /// The command that undoes the fix, or a description of the steps. Set only for fixes on AWS that
+    /// documents prove to be right.
     pub undo: Option<String>,
 }
 
@@ -44,7 +45,7 @@ impl Fixes {
         self
     }
 
-    /// Adds to the last fix a command that tries another URL or password. The fix also says that, if the
+    /// Adds a command that tries another URL or password to the last fix. Also adds to the text that, if the
     /// command succeeds, the application needs the same change.
     pub(super) fn try_command(mut self, command: impl Into<String>) -> Self {
         if let Some(last) = self.0.last_mut() {
@@ -64,7 +65,7 @@ impl Fixes {
         self.command(at.redis_cli(arguments))
     }
 
-    /// Appends another list, if there is one.
+    /// Appends the fixes in another list, if there is one.
     pub(super) fn and_all(mut self, others: impl Into<Option<Self>>) -> Self {
         let others = others.into().into_iter();
         self.0.extend(others.flat_map(|others| others.0));

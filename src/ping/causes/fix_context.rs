@@ -1,4 +1,4 @@
-//! The facts on which the fixes for a cause depend.
+//! What is known about the target and the run when fixes are chosen.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -85,12 +85,12 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Returns the server's address, for programs that do not resolve names. If no address is known, returns
+    /// Returns the server's address, for programs that cannot resolve names. If no address is known, returns
     /// the host name.
     pub(super) fn numeric_host(&self) -> String {
         match self.address() {
             Some(address) => address.to_string(),
-            // A program would interpret such a name as an option.
+            // A program would interpret a name that starts with `-` as an option.
             None if self.host().starts_with('-') => "HOST".to_owned(),
             None => shell_quoted(self.host()),
         }
@@ -107,13 +107,13 @@ impl<'a> FixContext<'a> {
         commands::ping(self.url(), self.trust(), options)
     }
 
-    /// Like [`Self::ping`], for the URL that was given, even if it contains Sentinels.
+    /// Like [`Self::ping`], but for the URL that the user gave, even if it contains Sentinels.
     pub(super) fn ping_given(&self, options: &str) -> String {
         commands::ping(self.given, self.trust(), options)
     }
 
-    /// Returns the target for commands of this program. If no Sentinel has reported the primary, it is the URL
-    /// with the Sentinels, because a Sentinel alone is not a Redis server.
+    /// Returns the target for commands of this program. If no Sentinel has reported the primary, this is the
+    /// URL with the Sentinels, because a Sentinel itself stores no data.
     fn url(&self) -> &'a Target {
         match &self.seen.followed {
             Some(_) if self.seen.primary().is_none() => self.given,
@@ -121,12 +121,12 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Like [`Self::ping`], for another target.
+    /// Like [`Self::ping`], but for another target.
     pub(super) fn ping_with(&self, target: &Target, options: &str) -> String {
         commands::ping(target, self.trust(), options)
     }
 
-    /// Like [`Self::ping`], for the target with a change.
+    /// Like [`Self::ping`], but for a changed copy of the target.
     pub(super) fn ping_to(&self, change: impl FnOnce(&mut Target)) -> String {
         let mut target = self.url().clone();
         change(&mut target);
@@ -149,13 +149,14 @@ impl<'a> FixContext<'a> {
         commands::ping(self.url(), &trust, "")
     }
 
-    /// Like [`Self::ping`], for the host and port that were asked as a Sentinel, as those of a Redis server.
+    /// Like [`Self::ping`], but checks the host and port of the Sentinel as if they were those of a Redis
+    /// server.
     pub(super) fn ping_as_redis(&self) -> String {
         let target = self.given.of_primary(self.host(), self.port());
         commands::ping(&target, self.trust(), "")
     }
 
-    /// Like [`Self::ping`], for another host or port.
+    /// Like [`Self::ping`], but for another host or port.
     pub(super) fn ping_at(&self, host: &str, port: u16) -> String {
         commands::ping(&self.target.of_primary(host, port), self.trust(), "")
     }
@@ -242,8 +243,8 @@ impl<'a> FixContext<'a> {
             })
     }
 
-    /// Whether the host name, or the EC2 metadata of this host, shows that the server runs on AWS. A fix may
-    /// mention AWS only in this case.
+    /// Whether the host name, or the EC2 metadata of this host, shows that the server runs on AWS. Fixes must
+    /// not mention AWS otherwise.
     pub(super) fn is_aws(&self) -> bool {
         match self.provider() {
             // This host may be on AWS even if the server belongs to another provider.
@@ -252,13 +253,13 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Returns the text, followed by the note if the server runs on AWS.
+    /// Returns the text. If the server runs on AWS, appends the note.
     pub(super) fn with_aws_note(&self, text: &str, note: &str) -> String {
         format!("{text}{}", if self.is_aws() { note } else { "" })
     }
 
-    /// Returns the region option for the program `aws`, with the region of the EC2 instance or the one in the
-    /// host name.
+    /// Returns the region option for the program `aws`, with the region of this EC2 instance or the region in
+    /// the host name.
     pub(super) fn region_option(&self) -> String {
         let named = || provider::endpoint_hint(self.host())?.region;
         let region = self
@@ -270,7 +271,7 @@ impl<'a> FixContext<'a> {
         })
     }
 
-    /// Returns the region in the host name and the region of this instance, if both are known.
+    /// Returns the region in the host name and the region of this EC2 instance, if both are known.
     pub(super) fn regions(&self) -> Option<(String, &'a str)> {
         let named = provider::endpoint_hint(self.host())?.region?;
         Some((named, self.instance()?.region.as_str()))
@@ -294,7 +295,7 @@ impl<'a> FixContext<'a> {
         listener_of_the_connection(self.seen)
     }
 
-    /// Returns the name servers with their answers.
+    /// Returns the name servers and their answers.
     pub(super) fn name_servers(&self) -> &'a [NameServer] {
         self.seen.dns.as_ref().map_or(&[], |lookup| &lookup.servers)
     }

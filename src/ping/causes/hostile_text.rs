@@ -1,4 +1,4 @@
-//! Tests that no command in a fix executes text from outside.
+//! Tests that a command in a fix never executes text from outside.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -35,7 +35,7 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
     match SlowPart::of(at.seen) {
         SlowPart::Network => network,
         SlowPart::Loss => tcp::loss(at),
-        // A single connection attempt does not show whether the delay of the network varies.
+        // A single connection attempt does not show whether the network delay varies.
         SlowPart::Server | SlowPart::Unknown if is_distant(at) => advise(
             "network",
             "check whether the delay also varies in the network, for example because of a busy link, a VPN or a \
@@ -47,10 +47,10 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
     }
 }
 
-/// Round trips within one data centre are faster than this.
+/// Round trips within a data centre take less time than this.
 const DISTANT: Duration = Duration::from_millis(1);
 
-/// Whether the network causes most of the usual round trip time.
+/// Whether the network accounts for most of the median round trip time.
 fn is_distant(at: &FixContext) -> bool {
     let usual = median(&at.seen.ping.round_trips);
     let connecting = at.seen.tcp.connect_time();

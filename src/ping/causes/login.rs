@@ -115,7 +115,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         .after(form)
 }
 
-/// Returns a fix for a password whose form shows what is wrong with it.
+/// Returns a fix if the form of the password shows what is wrong with it.
 fn written_wrongly(password: &str) -> Option<Fixes> {
     let text = match suspicious_form(password)? {
         SuspiciousForm::Quoted => {
@@ -133,7 +133,7 @@ fn written_wrongly(password: &str) -> Option<Fixes> {
     Some(advise("password", text))
 }
 
-/// Fixes for an IAM token that is not accepted.
+/// Fixes for an IAM token that the server rejects.
 fn rejected_token() -> Fixes {
     advise(
         "token",
@@ -189,8 +189,8 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         Access::Granted => vec![commands],
         Access::Forbidden if commands.is_empty() => vec![pattern],
         Access::Forbidden => vec![format!("{pattern} {commands}")],
-        // Redis rejects an additional pattern after `~*`, and then also ignores all other rules of the same
-        // command.
+        // If a user already has `~*`, Redis rejects further patterns, and then ignores all other rules in the
+        // same command.
         Access::Unknown => vec![commands, pattern],
     };
     let grants: Vec<String> = grants

@@ -1,5 +1,5 @@
-//! The table of all causes and warnings, with their codes, exit statuses, meanings and fixes. They are listed
-//! only here. The tests and the documentation have one entry for each.
+//! The table of all causes and warnings, with their codes, exit statuses, meanings and fixes. This is the
+//! only list of them: the tests and the documentation have one entry for each.
 //!
 //! To add one, follow the recipe "Add a cause or a warning" in CONTRIBUTING.md. `sessiontut ping --codes` prints this
 //! table, and `sessiontut explain CODE` prints a page about one cause.
@@ -30,8 +30,8 @@ pub(crate) use fix_context::FixContext;
 pub(in crate::ping) use no_reply::other_server_fixes;
 pub(in crate::ping) use url::url_fixes;
 
-/// Declares [`Cause`]. Each row has the form `Variant "code" ExitStatus "meaning" => fixes;`, in which
-/// `fixes` is a function from a [`FixContext`] to at least one fix. The exit status of a warning is `Ok`.
+/// Declares [`Cause`]. Each row has the form `Variant "code" ExitStatus "meaning" => fixes;`. Here `fixes` is
+/// a function that takes a [`FixContext`] and returns at least one fix. The exit status of a warning is `Ok`.
 macro_rules! causes {
     ($($variant:ident $code:literal $exit:ident $meaning:literal => $fixes:expr;)+) => {
         /// Why a connection fails, or a warning about a connection that works.
@@ -67,14 +67,14 @@ macro_rules! causes {
             pub(crate) fn page(self) -> String {
                 match self {
                     $(Self::$variant => include_str!(concat!("../../../docs/src/causes/", $code, ".md")).replace(
-                        // mdBook replaces this line, too.
+                        // mdBook also replaces this line with the contents of the file.
                         concat!("{{#include examples/", $code, ".txt}}\n"),
                         include_str!(concat!("../../../docs/src/causes/examples/", $code, ".txt")),
                     ),)+
                 }
             }
 
-            /// Returns what the user can do, with the most promising fix first. There is at least one fix.
+            /// Returns the fixes, with the most promising one first. There is at least one.
             #[must_use]
             pub(crate) fn fixes(self, at: &FixContext) -> Vec<Fix> {
                 let fixes: fn(&FixContext) -> Fixes = match self { $(Self::$variant => $fixes,)+ };

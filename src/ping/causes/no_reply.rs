@@ -1,4 +1,4 @@
-//! Fixes if a port accepts connections, but Redis does not reply.
+//! Fixes for a port that accepts connections, but on which Redis does not reply.
 
 use super::commands::shell_quoted;
 use super::fix::{Fix, Fixes, advise};
@@ -13,7 +13,7 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
     let fixes = if let Some(fixes) = before_the_server(at) {
         fixes
     } else if at.seen.holds_back_writes() {
-        // FAILOVER and CLUSTER FAILOVER also pause writes, as CLIENT PAUSE with WRITE does.
+        // FAILOVER and CLUSTER FAILOVER also pause writes, as CLIENT PAUSE WRITE does.
         return advise(
             "paused-writes",
             "a failover, or CLIENT PAUSE with WRITE, makes Redis hold back writes for a while: wait until a write gets a \
@@ -61,8 +61,8 @@ pub(super) fn stalled(at: &FixContext) -> Fixes {
     fixes.after(tcp::forwarder(at))
 }
 
-/// Returns fixes if the server is not the reason for a missing reply: the timeout is too short, packets are
-/// lost, or another connection works.
+/// Returns fixes if a reply is missing for a reason other than the server: the timeout is too short, packets
+/// are lost, or another connection works.
 fn before_the_server(at: &FixContext) -> Option<Fixes> {
     match NoReply::of(at.seen) {
         NoReply::ShortTimeout(round_trip) => Some(longer_timeout(at, round_trip)),
@@ -79,9 +79,9 @@ fn before_the_server(at: &FixContext) -> Option<Fixes> {
     }
 }
 
-/// Fixes for a server so far away that the timeout is too short for the checks.
+/// Fixes for a server that is so far away that the timeout is too short for all checks.
 fn longer_timeout(at: &FixContext, round_trip: Duration) -> Fixes {
-    /// The checks need about 12 round trips with TLS, a login and a cluster.
+    /// With TLS, a login and a cluster, the checks need about 12 round trips.
     const ENOUGH: u32 = 15;
     const AT_LEAST: f64 = 10.0;
     let timeout = round_trip
@@ -241,7 +241,7 @@ pub(in crate::ping) fn other_server_fixes(at: &FixContext, fixes: Vec<Fix>) -> V
         .collect()
 }
 
-/// Fixes for a fault that affects only the first of two connections.
+/// Fixes for a fault that occurred on the first connection, but not on the second.
 fn one_of_several_servers() -> Fixes {
     advise(
         "backend",
@@ -289,7 +289,7 @@ fn stopped(at: &FixContext) -> Option<Fixes> {
 }
 
 /// Returns a fix that shows which process listens on the port. Returns `None` if this run has already found
-/// it, or if a provider runs the host.
+/// the process, or if a provider runs the host.
 fn listener(at: &FixContext) -> Option<Fixes> {
     (!is_listener_known(at) && at.provider().is_none()).then(|| {
         advise(

@@ -67,8 +67,8 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
         )
         .and("plan", "if the applications need all these connections, choose a larger plan or node");
     }
-    // When the limit is reached, Redis also rejects redis-cli, even through a unix socket. Only the system
-    // can then list the connections.
+    // When the client limit is reached, Redis also rejects redis-cli, even through a unix socket. Only the
+    // operating system can then list the connections.
     let connections = match at.socket() {
         Some(path) => format!("ss -Hx src {path}"),
         None => format!(

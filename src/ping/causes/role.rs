@@ -40,7 +40,7 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
          password (masterauth)",
     );
     let check = match at.seen.server.primary() {
-        // On this host, the loopback address stands for another host.
+        // A loopback address in the replica's reply means the replica's own host, not this host.
         Some((host, port)) if is_loopback_name(&host) => advise(
             "primary",
             format!(
@@ -61,11 +61,11 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
     )
 }
 
-/// Returns a command that checks the primary that a replica reports. The primary's address may be reachable
-/// only from the replica.
+/// Returns a command that checks the primary that a replica reports. This host may be unable to reach the
+/// primary at that address.
 fn primary(at: &FixContext) -> Option<String> {
     let (host, port) = at.seen.server.primary()?;
-    // To the replica, a loopback address means its own host.
+    // A loopback address in the replica's reply means the replica's own host.
     let host = if is_loopback_name(&host) { at.host() } else { &host };
     (!host.is_empty()).then(|| at.ping_at(host, port))
 }
@@ -110,7 +110,7 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
             .redis_cli(at, "SENTINEL MASTERS");
     };
     let in_this_program = if at.socket().is_some() {
-        // The URL of a Sentinel contains its host and port, which are unknown here.
+        // A Sentinel URL needs a host and a port, which are unknown for a unix socket.
         String::new()
     } else {
         format!(
@@ -240,8 +240,8 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         )
     });
     match (node, port) {
-        // A node that refuses the connection has announced the right address, because the other nodes can be
-        // reached.
+        // The other nodes can be reached at their announced addresses, so the address of a node that refuses
+        // the connection is probably right, too.
         (Some(node), None) => node,
         (node, port) => advise("announce", announce).after(port).after(node),
     }

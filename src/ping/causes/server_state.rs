@@ -68,8 +68,8 @@ pub(super) fn eviction(at: &FixContext) -> Fixes {
     }
 }
 
-/// Returns a new memory limit for Redis, in megabytes, of which a quarter is still free. Returns `None` if
-/// the limit cannot be set.
+/// Returns a new memory limit for Redis, in megabytes, of which Redis already uses three quarters. Returns
+/// `None` if the limit cannot be set.
 fn more_memory(at: &FixContext) -> Option<u64> {
     const MEGABYTE: u64 = 1 << 20;
     let server = &at.seen.server;
@@ -78,8 +78,8 @@ fn more_memory(at: &FixContext) -> Option<u64> {
     can_be_set.then(|| (used.saturating_mul(4) / 3).div_ceil(MEGABYTE))
 }
 
-/// Whether the host is certain to have this much memory, in megabytes, and the same amount for other
-/// programs.
+/// Whether the host certainly has twice this much memory, in megabytes, so that other programs have enough,
+/// too.
 fn is_in_memory(at: &FixContext, megabytes: u64) -> bool {
     let total = at.seen.server.number("total_system_memory").unwrap_or_default();
     total >> 21 > megabytes

@@ -92,12 +92,12 @@ fn provider_port(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Returns what to check at the provider that the host name reveals.
+/// Returns what to check at the provider, if the host name reveals the provider.
 fn provider_check(at: &FixContext) -> Option<Fixes> {
     at.provider().map(|provider| advise("provider", provider.check))
 }
 
-/// Returns what to check if the name is that of a container and was resolved.
+/// Returns what to check if the host name is that of a container and could be resolved.
 fn container_network(at: &FixContext) -> Option<Fixes> {
     at.hosting()
         .filter(|hosting| hosting.reach == Reach::Containers)
@@ -110,7 +110,7 @@ fn container_network(at: &FixContext) -> Option<Fixes> {
         })
 }
 
-/// Returns what to check on a tunnel or proxy on this host that accepts connections for a server elsewhere.
+/// Returns what to check on a tunnel or proxy on this host that forwards connections to a server elsewhere.
 pub(super) fn forwarder(at: &FixContext) -> Option<Fixes> {
     let listener = at.listener()?;
     let (forwarder, process) = (listener.forwarder()?, listener.process.as_deref()?);
@@ -126,7 +126,7 @@ pub(super) fn forwarder(at: &FixContext) -> Option<Fixes> {
     )
 }
 
-/// Suggests the port for clients, if the URL contains the port of the cluster bus.
+/// Suggests the client port, if the port in the URL is that of the cluster bus.
 pub(super) fn client_port(at: &FixContext) -> Option<Fixes> {
     let port = cluster_client_port(at.port())?;
     Some(
@@ -141,8 +141,9 @@ pub(super) fn client_port(at: &FixContext) -> Option<Fixes> {
     )
 }
 
-/// Returns a node's port for clients, if this is the usual port of its cluster bus. The port of the bus is
-/// higher by 10,000 (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>).
+/// Returns a cluster node's client port, if `bus` is the usual port of its cluster bus. The bus port is
+/// 10,000 higher than the client port
+/// (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>).
 pub(in crate::ping) fn cluster_client_port(bus: u16) -> Option<u16> {
     matches!(bus, 16379 | 16380 | 17000..=17005).then(|| bus - 10_000)
 }
@@ -169,8 +170,9 @@ fn port_typo(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Fixes that make this host send and request smaller packets, but only on the route to the server. A smaller
-/// MTU for the whole interface would affect all connections, and an MTU below 1280 disables IPv6.
+/// Fixes that make packets to and from the server smaller. They change only the route to the server, because
+/// a smaller MTU for the whole interface would affect all connections, and an MTU below 1280 would disable
+/// IPv6.
 pub(super) fn mtu(at: &FixContext) -> Fixes {
     let passed = at.seen.experiments.packet_sizes.map(|sizes| sizes.passed);
     let size = passed.unwrap_or(USUALLY_SMALL_ENOUGH);
@@ -189,7 +191,7 @@ pub(super) fn mtu(at: &FixContext) -> Fixes {
         )
 }
 
-/// The smallest MTU that a link with IPv6 may have (RFC 8200, 5). Few tunnels have a smaller one.
+/// The smallest MTU that IPv6 allows (RFC 8200, 5). Few tunnels have a smaller MTU.
 const USUALLY_SMALL_ENOUGH: u16 = 1280;
 
 /// Whether the port looks like a typo of 6379 or 6380, or is the port of Memcached.

@@ -33,7 +33,7 @@ pub(super) fn untrusted(at: &FixContext) -> Fixes {
     untrusted_certificate(at, tls).and_all(also_other_name(tls))
 }
 
-/// Returns fixes if the certificate, in addition to another fault, is for another host.
+/// Returns fixes if the certificate has another fault, and is also for a different host.
 fn also_other_name(tls: &Handshake) -> Option<Fixes> {
     let own = tls.certificate()?;
     let name = own.names.first()?;
@@ -48,7 +48,7 @@ fn also_other_name(tls: &Handshake) -> Option<Fixes> {
     })
 }
 
-/// Returns fixes if the certificate, in addition to another fault, is not signed by a trusted CA.
+/// Returns fixes if the certificate has another fault, and is also not signed by a trusted CA.
 fn also_untrusted(tls: &Handshake) -> Option<Fixes> {
     (!tls.chain.is_empty() && !tls.leads_to_trusted_ca).then(|| trust_file(&signer(tls)))
 }
@@ -95,7 +95,7 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
         )
         .and("certificate", "or reissue the server certificate with the CA that clients trust"),
         (_, Some(own)) if own.is_self_signed => trust(at, "this certificate itself: get it"),
-        // The server does not send the certificate of the CA.
+        // The server sends only its own certificate, and not that of its CA.
         (_, Some(own)) if tls.chain.len() == 1 => {
             let chain = advise(
                 "chain",
@@ -215,7 +215,7 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
     } else {
         format!("reissue the certificate with the name {expected} in subjectAltName")
     };
-    // The names come from the certificate. Only plain host names are used.
+    // The names come from the certificate, so only plain host names are used.
     let is_plain = |name: &&String| {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
         name.bytes().all(is_plain)
@@ -285,8 +285,7 @@ pub(in crate::ping) fn faulty(tls: &Handshake) -> Option<usize> {
     tls.chain.iter().position(is_faulty)
 }
 
-/// Whether all certificates in the chain are valid according to a clock that is this many seconds ahead of
-/// this host's clock.
+/// Whether all certificates in the chain would be valid if this host's clock were ahead by this many seconds.
 pub(in crate::ping) fn is_valid_after(tls: &Handshake, ahead: i64) -> bool {
     let is_valid = |one: &PeerCertificate| one.begins_in <= ahead && ahead <= one.ends_in;
     ahead.abs() >= AGREE && tls.chain.iter().all(is_valid)

@@ -6,7 +6,7 @@ use super::fix_context::FixContext;
 use crate::redis_url::{UrlError, UrlErrorKind, UrlWarning};
 use crate::secret::MASK;
 
-/// Returns fixes for a URL that cannot be used. If it is clear which URL was meant, suggests it.
+/// Returns fixes for a URL that cannot be used. If the intended URL is clear, suggests it.
 pub(crate) fn url_fixes(error: &UrlError) -> Vec<Fix> {
     let fixes = match error.kind {
         UrlErrorKind::Encoding => encoding().after(suggestion(error)),
@@ -23,8 +23,8 @@ fn advice(error: &UrlError) -> Option<Fixes> {
     })
 }
 
-/// Returns a fix that suggests the intended URL. Its command must not contain the password, so the command
-/// asks for it. The text contains the URL.
+/// Returns a fix that suggests the intended URL. If the URL contains a password, it is masked, and the
+/// command asks for it.
 fn suggestion(error: &UrlError) -> Option<Fixes> {
     let url = error.suggestion.as_ref()?;
     Some(if url.contains(MASK) {

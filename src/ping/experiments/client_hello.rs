@@ -12,8 +12,8 @@ use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::ping::rungs::tls;
 use crate::redis_client::ProbeConnection;
 
-/// Sends a ClientHello to a port where the URL expects plain RESP. If the handshake completes, also sends a PING
-/// inside TLS.
+/// Sends a ClientHello to a port that the URL expects to speak plain RESP. If the handshake completes, also
+/// sends a PING inside TLS.
 ///
 /// Uses small packets, so that the result does not depend on the path's MTU.
 pub(super) async fn client_hello(address: SocketAddr, host: &str, deadline: Deadline) -> Experiment {

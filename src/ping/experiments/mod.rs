@@ -1,7 +1,7 @@
-//! Experiments on further connections. They distinguish causes that look alike on the first connection.
+//! Experiments on additional connections. They distinguish causes that look alike on the first connection.
 //!
 //! An experiment runs at the same time as the rung that it explains. It never replaces the rung, and never
-//! runs longer than the rung.
+//! runs longer than it.
 
 mod client_hello;
 mod packet_sizes;
@@ -26,16 +26,16 @@ pub(super) use reconnect::Reconnect;
 pub(super) use server_clock::server_clock_ahead;
 pub(super) use wider_offer::wider_offer;
 
-/// How long to wait for a reply inside TLS after the handshake has shown that the port speaks TLS.
+/// How long to wait for the reply to a PING inside TLS, after the handshake has shown that the port speaks
+/// TLS.
 const INSIDE_TLS: Duration = Duration::from_millis(700);
 
-/// Returns how long a check waits for a reply before experiments start: a quarter of the remaining time.
+/// Returns how long a check waits for a reply before it starts experiments: a quarter of the remaining time.
 pub(super) fn patience(deadline: Deadline) -> Duration {
     deadline.span() / 4
 }
 
-/// Runs both futures concurrently until `work` is complete. If `side` is not complete by then, it is
-/// cancelled.
+/// Runs both futures concurrently until `work` is complete, and then cancels `side` if it is not complete.
 pub(super) async fn with_side_task<T, S>(
     work: impl Future<Output = T>,
     side: impl Future<Output = S>,
@@ -50,8 +50,8 @@ pub(super) async fn with_side_task<T, S>(
 
 /// Waits for `rung`. After [`patience`], also starts `experiment`, and runs both concurrently.
 ///
-/// If the rung ends first, the experiment is cancelled. If the experiment ends first and its result is
-/// decisive, the rung is cancelled, and its result is `None`.
+/// If the rung ends first, the experiment is cancelled. If the experiment ends first and is decisive, the
+/// rung is cancelled, and its result is `None`.
 pub(super) async fn with_experiment<T, E: Decisive>(
     rung: impl Future<Output = T>,
     experiment: impl Future<Output = E>,
@@ -71,8 +71,7 @@ pub(super) async fn with_experiment<T, E: Decisive>(
     }
 }
 
-/// The result of an experiment. If it is decisive, there is no need to wait for the first connection any
-/// longer.
+/// The result of an experiment. A decisive result ends the wait for the first connection.
 pub(super) trait Decisive {
     /// Whether the result proves which protocol the port speaks.
     fn is_decisive(&self) -> bool;
@@ -82,7 +81,7 @@ impl Decisive for Experiment {
     fn is_decisive(&self) -> bool {
         match self {
             Self::PlainPing(Response::Reply(_)) => true,
-            // A TLS server may reply to plain text with an alert, but the handshake may still succeed.
+            // A TLS server may reply to plain text with an alert, but the TLS handshake may still succeed.
             Self::PlainPing(Response::NotResp(received)) => !looks_like_tls(received),
             Self::ClientHello { result, .. } => result.is_tls(),
             _ => false,

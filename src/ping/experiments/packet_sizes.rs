@@ -23,10 +23,10 @@ const PRECISION: u16 = 8;
 /// How many sizes are tried at the same time, each on its own connection.
 const SIZES_AT_ONCE: u16 = 4;
 
-/// The results of further handshakes that run while one gets no reply.
+/// The results of further handshakes, which run while the first handshake gets no reply.
 #[derive(Debug)]
 pub(in crate::ping) struct MoreHandshakes {
-    /// The result of the handshake in packets of the usual size.
+    /// The result of the handshake in packets of the default size.
     pub(in crate::ping) usual: Option<TlsResult>,
     pub(in crate::ping) small: Option<TlsResult>,
     pub(in crate::ping) sizes: Option<PacketSizes>,
@@ -36,13 +36,13 @@ pub(in crate::ping) struct MoreHandshakes {
 pub(super) enum Sizes {
     /// Packets up to a limit get through.
     Limited(PacketSizes),
-    /// Some sizes get through although a smaller size does not, so the size is not the reason.
+    /// Some sizes get through although a smaller size does not, so the packet size is not the reason.
     Unlimited,
     /// No packet gets through, or there was not enough time to find the limit.
     Unknown,
 }
 
-/// What is sent in packets of each size.
+/// The data that is sent in packets of each size.
 #[derive(Clone, Copy)]
 pub(super) enum Large<'a> {
     /// An ECHO of a large value.
@@ -54,9 +54,10 @@ pub(super) enum Large<'a> {
 }
 
 impl Reconnect<'_> {
-    /// Waits for `delay`, then tries another handshake, and also one in small packets. If only the latter
-    /// gets a reply, the path drops large packets, and the function then finds which sizes get through.
-    /// `path_mtu` is the size of the packets that this host sends.
+    /// Waits for `delay`, then tries two more handshakes: one in packets of the default size, and one in
+    /// small packets. If only the handshake in small packets gets a reply, the path drops large packets. The
+    /// function then also finds which sizes get through. `path_mtu` is the size of the packets that this host
+    /// sends.
     pub(in crate::ping) async fn small_packets(
         &self,
         path_mtu: Option<u16>,
@@ -108,12 +109,12 @@ impl Reconnect<'_> {
     /// Finds which packet sizes get through. First tries several sizes at once, then sizes between the
     /// largest that got through and the smallest that was lost.
     ///
-    /// `largest` is the size of the packets that were lost at first.
+    /// `largest` is the size of the packets that were lost on the first connection.
     pub(super) async fn packet_sizes(&self, large: Large<'_>, largest: u16, deadline: Deadline) -> Sizes {
         let Some(address) = self.address else {
             return Sizes::Unknown;
         };
-        // The IP and TCP headers do not belong to a segment.
+        // The segment size does not include the IP and TCP headers.
         let headers = if address.is_ipv6() { 60 } else { 40 };
         let (mut passed, mut lost) = (SMALLEST_PACKET, largest);
         let mut sizes = vec![SMALLEST_PACKET];

@@ -1,4 +1,4 @@
-//! Experiments that show what a server sends by itself, and how it replies to an unencrypted PING.
+//! Experiments that show what a server sends without a request, and how it replies to an unencrypted PING.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::redis_client::{ProbeConnection, Stream};
 /// How long to wait for a banner before anything is sent.
 pub(super) const BANNER: Duration = Duration::from_millis(120);
 
-/// Whether to wait for a banner first. Some servers send an error and then close the connection. If this
-/// program sent data at that moment, the error would be lost.
+/// Whether to wait for a banner before sending. Some servers send an error and then close the connection.
+/// Data that this program sent at that moment would cause an RST, and the error would be lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::ping) enum Banner {
     Listen,
@@ -45,7 +45,7 @@ pub(super) async fn listen(connection: &mut ProbeConnection<Stream>, deadline: D
     }
 }
 
-/// Waits briefly for a further reply that belongs to no request.
+/// Waits briefly for an additional reply, which belongs to no request.
 pub(in crate::ping) async fn surplus_reply(
     connection: &mut ProbeConnection<Stream>,
     deadline: Deadline,

@@ -14,8 +14,8 @@ use crate::ping::rungs::{ping, tcp, tls};
 use crate::redis_client::{ProbeConnection, Stream};
 
 impl Reconnect<'_> {
-    /// Connects, and sends a PROXY protocol header as a proxy would. Some ports accept only connections from
-    /// proxies.
+    /// Connects, and sends a PROXY protocol header. Some ports accept only connections from proxies, which
+    /// send this header.
     ///
     /// Specification: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, 2.1.
     async fn with_proxy_header(&self, address: SocketAddr, deadline: Deadline) -> Option<TcpStream> {
@@ -28,14 +28,14 @@ impl Reconnect<'_> {
         Some(stream)
     }
 
-    /// Whether PING or the login gets a reply after a PROXY header. If the port does not expect this header,
-    /// Redis replies that it does not know the command PROXY.
+    /// Whether the login or PING gets a reply after a PROXY header. The reply to the header itself does not
+    /// count: a Redis server that does not expect the header replies that PROXY is an unknown command.
     pub(super) async fn answers_after_proxy_header(&self, address: SocketAddr, deadline: Deadline) -> bool {
         let Some(stream) = self.with_proxy_header(address, deadline).await else {
             return false;
         };
         let mut connection = ProbeConnection::new(Stream::Tcp(stream));
-        // A reply at this point would be a reply to the header, or to the connection itself.
+        // A reply that arrives before the next request is a reply to the header, or to the connection itself.
         let round_trips = BANNER.max(self.connecting * 4);
         if !matches!(receive(&mut connection, deadline.within(round_trips)).await, Response::Timeout(received) if received.is_empty())
         {
@@ -66,7 +66,7 @@ impl Reconnect<'_> {
     }
 }
 
-/// Whether this is the reply to AUTH or PING. If it were the reply to the PROXY header, a second reply would
+/// Whether this is the only reply. If the server had also replied to the PROXY header, a second reply would
 /// follow.
 async fn is_the_only_reply(
     response: &Response,

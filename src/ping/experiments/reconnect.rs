@@ -10,7 +10,7 @@ use crate::ping::rungs::{ping, tcp, tls};
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Address, Target, Trust};
 
-/// How to open further connections to the server that is being checked.
+/// What is needed to open further connections to the server that is being checked.
 #[derive(Clone, Copy)]
 pub(in crate::ping) struct Reconnect<'a> {
     pub(in crate::ping) target: &'a Target,

@@ -11,7 +11,7 @@ use crate::ping::rungs::tcp::SegmentSize;
 
 impl Reconnect<'_> {
     /// Repeats PING and the requests after it on a second connection. Sends one request at a time, and stops
-    /// at the first that gets no reply.
+    /// at the first request that gets no reply.
     pub(in crate::ping) async fn repeat(
         &self,
         requests: Option<&Requests>,

@@ -1,5 +1,5 @@
-//! An experiment that compares the server's clock with this host's clock. A difference may be the reason why
-//! a certificate seems to have expired.
+//! An experiment that compares the server's clock with this host's clock. If they differ, a certificate may
+//! only seem to have expired.
 
 use std::net::SocketAddr;
 

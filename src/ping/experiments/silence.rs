@@ -12,11 +12,11 @@ use crate::deadline::Deadline;
 use crate::ping::observation::{Experiment, PacketSizes, Repeat};
 use crate::ping::response::Response;
 
-/// How much earlier the repeated PING connects than the ClientHello. A load balancer then sends the PING to
-/// the next server in its list.
+/// How long the ClientHello waits after the repeated PING starts to connect. A load balancer then sends the
+/// PING to the next server in its list.
 const LEAD: Duration = Duration::from_millis(50);
 
-/// What further connections showed while the first connection was waiting for a reply, or after it had ended.
+/// What further connections showed, while the first connection was waiting for a reply or after it had ended.
 #[derive(Debug, Default)]
 pub(in crate::ping) struct Explanation {
     pub(in crate::ping) experiment: Option<Experiment>,
@@ -32,8 +32,8 @@ impl Decisive for Explanation {
 }
 
 impl Reconnect<'_> {
-    /// Explains why the first request gets no reply, or why the connection ends. Another server behind the
-    /// same address may reply, the port may speak TLS, or it may expect a PROXY header.
+    /// Finds out why the first request gets no reply, or why the connection ends. Perhaps another server
+    /// behind the same address replies, the port speaks TLS, or the port expects a PROXY header.
     /// If the request is large, `path_mtu` is the size of its packets, which may be lost.
     pub(in crate::ping) async fn explain(
         &self,

@@ -7,7 +7,7 @@ use crate::ping::observation::WiderOffer;
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::ping::rungs::tls;
 
-/// Sends a ClientHello that offers more than the first one, to find out what the server requires.
+/// Sends a ClientHello that offers more than the first one did, to find out what the server requires.
 pub(in crate::ping) async fn wider_offer(
     address: SocketAddr,
     name: &str,
@@ -16,7 +16,7 @@ pub(in crate::ping) async fn wider_offer(
 ) -> Option<WiderOffer> {
     let mut offer = tls::wider_offer(address, name, clock, deadline).await?;
     if offer.certificate.is_none() {
-        // In TLS 1.3, the certificate is encrypted, so only a handshake can show it.
+        // In TLS 1.3, the certificate is encrypted, so only a full handshake can show it.
         let (stream, _) = tcp::dial(address, SegmentSize::Default, deadline).await;
         if let Some(stream) = stream {
             let chain = tls::unverified_chain(stream, name, deadline).await;

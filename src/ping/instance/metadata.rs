@@ -18,7 +18,7 @@ const METADATA_ADDRESS: &str = "169.254.169.254:80";
 
 const METADATA_ADDRESS_V6: &str = "[fd00:ec2::254]:80";
 
-/// The maximum number of bytes that are read. The longest value, a list of groups, has a few hundred bytes.
+/// The maximum number of bytes that are read. The longest value is a list of groups with a few hundred bytes.
 const LONGEST_RESPONSE: u64 = 8 * 1024;
 
 /// Returns `HOST:PORT` of the metadata service. The environment variables of the AWS SDKs take precedence.
@@ -76,7 +76,7 @@ impl<'a> Metadata<'a> {
     }
 
     /// Returns the path of the network interface with this source address. In a container, no interface has
-    /// this address, so the first one is used.
+    /// this address, so this returns the first interface.
     pub(super) async fn interface(&self, source: Option<IpAddr>) -> Option<String> {
         const ALL: &str = "network/interfaces/macs";
         let source = source.map(|address| address.to_string());
@@ -115,8 +115,8 @@ async fn request(service: &str, method: &str, path: &str, header: &str) -> Optio
     is_ok.then(|| lines.join("\n"))
 }
 
-/// Whether the whole body has arrived. It is not enough to wait for the end of the connection, because some
-/// services keep it open.
+/// Whether the whole body has arrived. Some services keep the connection open, so the end of the body must be
+/// found from its length.
 fn is_complete(response: &[u8]) -> bool {
     let text = String::from_utf8_lossy(response);
     let Some((head, body)) = text.split_once("\r\n\r\n") else {

@@ -1,4 +1,4 @@
-//! The rungs that use the open connection: the login, PING with the requests after it, and the role.
+//! The rungs that use the open connection: the login, PING and the requests after it, and the role.
 
 use std::future::Future;
 use std::time::Instant;
@@ -96,8 +96,8 @@ impl Ladder<'_> {
     /// Sends the requests to which a working connection must reply. If a reply is missing, repeats the
     /// requests on a second connection.
     ///
-    /// Returns whether there is a connection for the next rung. It may be a new one, if the server closed the
-    /// first connection after an optional request.
+    /// Returns whether there is a connection for the next rung. This is a new connection if the server closed
+    /// the first one after an optional request.
     async fn requests(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
         let requests = ping::Requests::of(self.target);
         let reconnect = self.reconnect();
@@ -148,8 +148,8 @@ impl Ladder<'_> {
         self.seen.server = role::server_info(exchanges);
     }
 
-    /// Opens a new connection. Some proxies close the connection after a request that they do not support,
-    /// but the rest of the climb needs an open one.
+    /// Opens a new connection for the rest of the climb. Some proxies close the connection after a request
+    /// that they do not support.
     async fn replace(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
         let serves = self
             .seen
@@ -211,7 +211,7 @@ impl Ladder<'_> {
         self.finish(Rung::Role);
     }
 
-    /// Whether the server closes connections on which commands are repeated without a login.
+    /// Whether the server closes a connection on which more than one command is sent without a login.
     pub(super) fn allows_one_command(&self) -> bool {
         let is_logged_in = self.seen.auth.response.as_ref().is_some_and(Response::is_ok);
         !is_logged_in && self.target.host().is_some_and(provider::is_public_serverless)
@@ -221,8 +221,8 @@ impl Ladder<'_> {
         self.seen.ping.response.as_ref().and_then(Response::error)
     }
 
-    /// For `redis://ada@host`, tries an empty password, as many clients do. The user may be configured as
-    /// `nopass`.
+    /// For a URL such as `redis://ada@host`, tries to log in with an empty password, as many clients do. The
+    /// user may have no password (`nopass`).
     async fn log_in_without_password(&mut self, connection: &mut ProbeConnection<Stream>) {
         if let (Some(user), None) = (&self.target.user, &self.target.password) {
             let login =
@@ -259,7 +259,8 @@ impl Ladder<'_> {
         response
     }
 
-    /// Waits for a further reply. If a reply does not belong to its request, the right one may still follow.
+    /// Waits for an additional reply. If the last reply belongs to an earlier request, the right one may
+    /// still follow.
     async fn listen_for_surplus(&mut self, connection: &mut ProbeConnection<Stream>) {
         let response = self
             .seen

@@ -3,26 +3,26 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// The result of the system's lookup, which applications use, too. If it failed, also the answer of each name
-/// server.
+/// The result of a lookup by the system's resolver, which applications also use. If the lookup failed, also
+/// contains the answer of each name server.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {
     /// The addresses found, in the order of the system's resolver.
     pub addresses: Vec<IpAddr>,
     /// The error message of the system's resolver.
     pub fault: Option<String>,
-    /// Whether the system's resolver did not return before the deadline, or before a name server answered
+    /// Whether the system's resolver had not returned by the deadline, or by the time a name server answered
     /// this program's own query.
     pub system_timed_out: bool,
     /// The answer of each name server to this program's own queries.
     pub servers: Vec<NameServer>,
-    /// Whether no name server is configured, so that only one on this host was queried.
+    /// Whether no name server is configured. In this case, only a name server on this host was queried.
     pub is_unconfigured: bool,
-    /// The name that has the addresses, if the host name is an alias (CNAME) of it.
+    /// The name that has the addresses, if the host name is an alias (CNAME) for that name.
     pub alias: Option<String>,
     /// The name that has the addresses, if the resolver appended a search domain to the host name.
     pub completed: Option<CompletedName>,
-    /// The name's entry in `/etc/hosts`, if the run found a cause.
+    /// The host name's entry in `/etc/hosts`. It is read only if the run found a cause.
     pub hosts_file: Option<HostsEntry>,
     /// The `hosts:` line of `/etc/nsswitch.conf`, if the lookup failed.
     pub nsswitch: Option<FileLine>,
@@ -72,7 +72,8 @@ pub struct HostsEntry {
 pub struct NameServer {
     pub address: SocketAddr,
     pub answer: NameAnswer,
-    /// The record type (A or AAAA) for which no answer arrived, although one arrived for the other type.
+    /// The record type (A or AAAA) for which no answer arrived, although an answer for the other type
+    /// arrived.
     pub silent_about: Option<&'static str>,
     /// The time until the answer arrived, or until this program stopped waiting for it.
     pub took: Duration,
@@ -84,18 +85,18 @@ pub enum NameAnswer {
     Addresses(Vec<IpAddr>),
     /// The name exists but has no address.
     NoAddress,
-    /// The name is an alias (CNAME) of this name, and the response contains no address of it.
+    /// The name is an alias (CNAME) for this name, but the response contains no address for it.
     EmptyAlias(String),
     /// The name does not exist (NXDOMAIN).
     NotFound,
-    /// The name is an alias (CNAME) of this name, which does not exist.
+    /// The name is an alias (CNAME) for this name, which does not exist.
     DanglingAlias(String),
     /// Another response code, such as SERVFAIL or REFUSED.
     Refused(String),
     Timeout,
     /// The query could not be sent, or no server is listening. Contains the error message.
     Unreachable(String),
-    /// The response is too long for UDP, and the query over TCP failed (RFC 7766). Contains the reason.
+    /// The response is too long for UDP, but the query over TCP failed (RFC 7766). Contains the reason.
     NoTcp(String),
     /// This host itself blocked the query. Contains the error message.
     Blocked(String),

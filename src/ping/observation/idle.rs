@@ -6,11 +6,11 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdleTest {
     pub trials: Vec<IdleTrial>,
-    /// Whether the server's run ID had changed afterwards.
+    /// Whether the server's run ID changed during the test, which shows that the server was restarted.
     pub is_restarted: bool,
 }
 
-/// How much later the trials with TCP keepalive start.
+/// How much later the trials with TCP keepalive start than those without it.
 pub(in crate::ping) const STAGGER: Duration = Duration::from_millis(400);
 
 /// A connection that was left idle and then used.
@@ -57,7 +57,8 @@ impl IdleTest {
             .filter(move |trial| trial.keepalive == keepalive)
     }
 
-    /// Returns the trial with the shortest idle time that a connection did not survive.
+    /// Returns the failed trial with the shortest idle time. Considers only trials with this keepalive
+    /// setting.
     pub fn shortest_lost(&self, keepalive: Option<Duration>) -> Option<&IdleTrial> {
         let lost = self
             .with(keepalive)
@@ -65,13 +66,15 @@ impl IdleTest {
         lost.min_by_key(|trial| trial.idle)
     }
 
-    /// Like [`Self::shortest_lost`], with or without keepalive.
+    /// Returns the failed trial with the shortest idle time. Considers all trials, with and without
+    /// keepalive.
     pub fn any_lost(&self) -> Option<&IdleTrial> {
         let lost = self.trials.iter().filter(|trial| trial.end != IdleEnd::Survived);
         lost.min_by_key(|trial| trial.idle)
     }
 
-    /// Returns the longest idle time that a connection survived.
+    /// Returns the longest idle time that a connection survived. Considers only trials with this keepalive
+    /// setting.
     pub fn longest_survived(&self, keepalive: Option<Duration>) -> Option<Duration> {
         let survived = self
             .with(keepalive)

@@ -46,10 +46,10 @@ pub struct Observations {
     pub write_test: Option<WriteTest>,
     /// Whether writing was not tested, because the connection ended before `--write-check`.
     pub is_write_untested: bool,
-    /// If the user is not allowed to run one of the tutorial's commands: the response to each of these
-    /// commands, with arguments that change nothing.
+    /// The responses to the tutorial's commands, which are sent with arguments that change nothing. They are
+    /// sent only if the user is not allowed to run one of them.
     pub permissions: Vec<(&'static str, Response)>,
-    /// The trials of `--idle` and `--hold`. If they are present, the other observations belong to a new
+    /// The trials of `--idle` or `--hold`, if there were any. The other observations then belong to a new
     /// connection.
     pub idle: Option<IdleTest>,
     /// The packet counts of a connection on which a reply timed out.
@@ -119,8 +119,8 @@ impl Observations {
         }
     }
 
-    /// Returns the target of the observations: the primary that Sentinels have reported, or else the given
-    /// target.
+    /// Returns the target of the observations: the primary that Sentinels have reported, or `given` if there
+    /// is none.
     pub fn target<'a>(&'a self, given: &'a Target) -> &'a Target {
         self.followed.as_ref().map_or(given, |followed| &followed.target)
     }
@@ -135,7 +135,7 @@ impl Observations {
         self.ping.response.as_ref().is_some_and(Response::is_pong)
     }
 
-    /// Whether an ACL forbids a command that is needed here.
+    /// Whether an ACL forbids one of the commands that the run needs.
     pub fn is_refused_by_acl(&self) -> bool {
         let is_pinged = self.has_pong() || self.serves_without_ping();
         let write_test = self.write_test.iter().flat_map(|test| &test.queued);
@@ -190,8 +190,9 @@ impl Observations {
             .or(self.tls.handshake.as_ref().and_then(|tls| tls.packets))
     }
 
-    /// Returns the command after PONG that got no reply. If several commands are sent together, a proxy may
-    /// discard the replies to the earlier ones, so the second connection decides.
+    /// Returns the first command after PING that got no reply. On the first connection, commands are sent
+    /// together, and a proxy may discard the replies to the earlier ones, so the second connection takes
+    /// precedence.
     pub fn unanswered(&self) -> Option<&'static str> {
         let second = self.experiments.stopped_again_at();
         let last = second.filter(|exchange| exchange.command != "PING");
@@ -201,19 +202,19 @@ impl Observations {
             .map(|first| last.map_or(first.command, |last| last.command))
     }
 
-    /// Whether a second connection got every reply, although the first one did not.
+    /// Whether a second connection got every reply, although the first connection did not.
     pub fn second_connection_works(&self) -> bool {
         let repeat = self.experiments.repeat.as_ref();
         repeat.is_some_and(|repeat| repeat.has_answered("PING") && repeat.stopped_at().is_none())
     }
 
-    /// Whether the write test got no reply, although reads get replies, even on a second connection.
+    /// Whether the write test got no reply, but all requests on a second connection got replies.
     pub fn holds_back_writes(&self) -> bool {
         let is_silent = |test: &WriteTest| matches!(test.executed, Response::Timeout(_));
         self.write_test.as_ref().is_some_and(is_silent) && self.second_connection_works()
     }
 
-    /// Whether a second connection gets the replies that were missing on the first.
+    /// Whether a second connection got the replies that were missing on the first.
     pub fn fails_only_on_first_connection(&self) -> bool {
         let second_handshake = self.tls.second_handshake.as_ref();
         second_handshake.is_some_and(TlsResult::is_tls)
@@ -229,7 +230,7 @@ impl Observations {
 
 #[cfg(test)]
 impl Observations {
-    /// Returns these observations after `change`.
+    /// Returns these observations with a change applied.
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self

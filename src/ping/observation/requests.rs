@@ -108,11 +108,11 @@ impl SecondLook {
 /// The response to an ECHO of a large, unique value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Echo {
-    /// The same value. So 4 kB get through in both directions.
+    /// The same value, which shows that 4 kB get through in both directions.
     Same,
-    /// An error reply. So it is unknown whether large packets get through.
+    /// An error reply. It does not show whether large packets get through.
     Refused(String),
-    /// The value arrived in reply to this other command.
+    /// The same value, but as the reply to this other command.
     InReplyTo(&'static str),
     /// Any other reply.
     Other(Response),
@@ -126,8 +126,8 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Masks the password in the response, because a server may repeat what it was sent. An expected reply is
-    /// left unchanged.
+    /// Masks the password in the response, because a reply may repeat the request. An expected reply is left
+    /// unchanged.
     #[must_use]
     pub fn without(self, password: Option<&Secret>) -> Self {
         if self.response.is_granted() {
@@ -163,7 +163,7 @@ impl Experiments {
         self.repeat.as_ref()?.exchanges.last()
     }
 
-    /// Returns the request that got no reply on the second connection either.
+    /// Returns the request that got no reply on the second connection.
     pub fn stopped_again_at(&self) -> Option<&Exchange> {
         self.repeat.as_ref()?.stopped_at()
     }
@@ -176,7 +176,7 @@ impl Repeat {
         exchange.map(|exchange| &exchange.response)
     }
 
-    /// Returns the request that got no reply on the second connection either.
+    /// Returns the request that got no reply on the second connection.
     pub fn stopped_at(&self) -> Option<&Exchange> {
         self.exchanges.last().filter(|exchange| !exchange.is_answered())
     }
@@ -199,9 +199,9 @@ pub struct PacketSizes {
 /// The result of an experiment on a second connection.
 #[derive(Clone, Debug)]
 pub enum Experiment {
-    /// The response to an unencrypted PING. It is sent if the URL requires TLS.
+    /// The response to an unencrypted PING, which is sent if the URL requires TLS.
     PlainPing(Response),
-    /// A TLS handshake. It is tried if the URL does not require TLS.
+    /// A TLS handshake, which is tried if the URL does not require TLS.
     ClientHello {
         /// The result of the handshake, in which any certificate is accepted.
         result: TlsResult,

@@ -13,7 +13,7 @@ use crate::sanitize;
 /// The number of hash slots in a cluster.
 pub(crate) const SLOTS: u16 = 16384;
 
-/// What the server reports about itself. If an ACL forbids a command, its reply is missing.
+/// What the server reports about itself. If an ACL forbids a command, the reply to that command is missing.
 #[derive(Clone, Debug, Default)]
 pub struct ServerInfo {
     /// The reply to ROLE.
@@ -26,7 +26,7 @@ pub struct ServerInfo {
     pub refused: Vec<&'static str>,
     /// The fields in the reply to INFO. They are shared, because observations are cloned after each rung.
     pub fields: Arc<BTreeMap<String, String>>,
-    /// The response to MULTI. It is sent if the server lacks another command of Redis.
+    /// The response to MULTI. MULTI is sent only if the server does not support another Redis command.
     pub multi: Option<Response>,
     /// The fields in the reply to CLUSTER INFO.
     pub cluster: BTreeMap<String, String>,
@@ -53,7 +53,7 @@ impl ServerInfo {
         self.field(name)?.parse().ok()
     }
 
-    /// Returns those of the commands sent that the server does not support, although Redis does.
+    /// Returns the commands that `ping` has sent, and that Redis supports but this server does not.
     pub fn unsupported(&self) -> Vec<&'static str> {
         let role = self.role.clone().map(Response::Reply);
         let responses = [
@@ -78,7 +78,8 @@ impl ServerInfo {
         !self.is_before(6) && !self.unsupported().is_empty()
     }
 
-    /// Returns after what time the server itself closes idle connections, or zero if it does not.
+    /// Returns the idle time after which the server itself closes a connection, or zero if it does not close
+    /// any.
     pub fn idle_limit(&self) -> Option<Duration> {
         self.setting("timeout")?.parse().ok().map(Duration::from_secs)
     }
@@ -152,7 +153,7 @@ impl ServerInfo {
         self.role_name().as_deref() == Some("slave")
     }
 
-    /// Returns the host and port of a replica's primary, from the point of view of the replica.
+    /// Returns the host and port of a replica's primary, as the replica sees them.
     pub fn primary(&self) -> Option<(String, u16)> {
         if let [_, host, Value::Int(port), ..] = items(self.role.as_ref())
             && self.is_replica()
@@ -173,8 +174,8 @@ impl ServerInfo {
                 }))
     }
 }
-/// Converts a role in a Redis reply to the name that messages use: `primary` or `replica` for `master` or
-/// `slave`.
+/// Converts a role in a Redis reply to the name that messages use: `master` to `primary`, and `slave` to
+/// `replica`.
 pub(crate) fn role_text(name: &str) -> String {
     match name {
         "master" => "primary".into(),

@@ -85,7 +85,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Returns the IP address and port, if this is one.
+    /// Returns the IP address and port, or `None` for a path or a name.
     pub fn ip(&self) -> Option<SocketAddr> {
         match self {
             Self::Ip(address) => Some(*address),

@@ -15,16 +15,16 @@ use crate::redis_url::Trust;
 pub struct Handshakes {
     /// The handshake on the connection.
     pub handshake: Option<Handshake>,
-    /// The result of a second handshake that accepts any certificate. It is tried if the first was closed or
-    /// got no reply.
+    /// The result of a second handshake, which accepts any certificate. It is tried if the server closed the
+    /// first connection, or did not reply on it.
     pub second_handshake: Option<TlsResult>,
     /// The result of a handshake in small packets, which ran while the first one got no reply.
     pub small_packet_handshake: Option<TlsResult>,
-    /// What the server chooses if it is offered more. It is tried after a handshake in which both sides had
-    /// nothing in common.
+    /// What the server chooses from a wider offer. This offer is sent after a handshake that failed because
+    /// the two sides had no TLS version or algorithm in common.
     pub wider_offer: Option<WiderOffer>,
-    /// How many seconds the server's clock is ahead of this host's clock, if the dates in the certificate are
-    /// wrong.
+    /// How many seconds the server's clock is ahead of this host's clock. It is measured only if the
+    /// certificate seems to be expired or not yet valid.
     pub server_clock_ahead: Option<i64>,
     /// The TLS options of this run.
     pub trust: Trust,
@@ -119,7 +119,7 @@ pub enum CertificateProblem {
     /// The chain contains something that this program does not support, although other clients may. Contains
     /// a description.
     Unsupported(String),
-    /// The certificate is not valid for servers, whatever the client. Contains a description.
+    /// The certificate is not valid for servers, and other clients reject it, too. Contains a description.
     Invalid(String),
 }
 
@@ -130,7 +130,7 @@ pub struct TrustedCas {
     pub count: usize,
     /// The variable `SSL_CERT_FILE` or `SSL_CERT_DIR` with its value, which replaces the system's CAs.
     pub variable: Option<(&'static str, String)>,
-    /// Why this file or folder cannot be read.
+    /// Why the file or folder in the variable cannot be read.
     pub fault: Option<String>,
 }
 

@@ -115,7 +115,7 @@ pub(crate) fn totals(history: &ProbeHistory, report: &Value, elapsed: Duration) 
     })
 }
 
-/// Returns one attempt of `--wait`, or the only attempt of a run without `--wait`.
+/// Returns the report on one attempt of `--wait`, or on the only attempt of a run without `--wait`.
 pub(crate) fn attempt(seen: &Observations, verdict: &Verdict, took: Duration) -> Value {
     let finding = verdict.finding.as_ref();
     let began = SystemTime::now().checked_sub(took);

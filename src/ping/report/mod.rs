@@ -53,7 +53,7 @@ impl Status {
     }
 }
 
-/// Returns all checks. According to the verdict, one of them may have failed, and others may have warnings.
+/// Returns all checks. The verdict determines which check failed, if any, and which checks have warnings.
 #[must_use]
 pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<ReportStep> {
     let mut steps: Vec<ReportStep> = Rung::ALL
@@ -70,7 +70,7 @@ pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Rep
         }
     }
     if let Some(finding) = &verdict.finding {
-        // If no check has failed by itself, the last one that was tried gets the cause.
+        // If no check shows a failure by itself, the cause belongs to the last check that was tried.
         if !steps.iter().any(|step| step.status == Status::Fail) {
             let last = steps.iter_mut().rev().find(|step| step.took.is_some());
             if let Some(step) = last {
@@ -97,7 +97,7 @@ fn rung_of(code: &str) -> Rung {
     }
 }
 
-/// Returns the result of one check before there is a verdict.
+/// Returns the result of one check, which follows from the observations alone, without a verdict.
 #[must_use]
 pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> ReportStep {
     let given = target;

@@ -14,8 +14,7 @@ use crate::ping::observation::{Dial, DialResult, Endpoint, SLOTS};
 use crate::ping::response::{items, text};
 use crate::redis_client::{Limits, ProbeConnection, Stream};
 
-/// Time limit for dialling the announced nodes. If a third of the timeout is shorter than this, it is used
-/// instead.
+/// Time limit for dialling the announced nodes. If a third of the timeout is shorter, that is the limit.
 const NODE_BUDGET: Duration = Duration::from_secs(1);
 /// The maximum number of nodes that are dialled. In a larger cluster, only a sample is dialled.
 const MOST_NODES: usize = 64;

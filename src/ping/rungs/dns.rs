@@ -25,11 +25,12 @@ use system_config::SystemConfig;
 
 /// A lookup that takes longer than this slows applications down.
 pub(crate) const SLOW_LOOKUP: Duration = Duration::from_secs(1);
-/// How long to wait for the system's lookup before the name servers are queried, too. If a quarter of the
-/// remaining time is shorter than this, it is used instead.
+/// How long to wait for the system's lookup before the name servers are also queried. If a quarter of the
+/// remaining time is shorter, waits only that long.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// If less time is left, name servers are not queried, because they could not be expected to reply.
+/// If less time than this is left, name servers are not queried, because they would probably not reply in
+/// time.
 const SHORTEST_QUERY: Duration = Duration::from_millis(100);
 
 /// The resolver of a static binary, if it differs from the resolver of most applications.
@@ -77,8 +78,7 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     lookup
 }
 
-/// Returns the name's entry in `/etc/hosts`. If there is one, also returns what the name servers say about
-/// the name.
+/// Returns the name's entry in `/etc/hosts`. If there is one, also returns the answers of the name servers.
 pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsEntry, Vec<NameServer>)> {
     let entry = system_config::in_hosts_file(host)?;
     let mut lookup = Lookup::default();
@@ -111,11 +111,11 @@ pub(crate) async fn addresses(host: &str, port: u16, deadline: Deadline) -> Vec<
 /// The result of getaddrinfo, or its error message.
 type SystemResult = Result<os::FoundHost, String>;
 
-/// Queries all name servers at once. If the system's lookup is still running, it continues meanwhile.
+/// Queries all name servers at once. If the system's lookup is still running, it continues at the same time.
 ///
-/// The wait ends when the system's lookup returns addresses. If this lookup has failed, the wait ends when a
-/// name server returns addresses. If only a name server has returned addresses so far, the system's lookup
-/// still has until [`SLOW_LOOKUP`] to return them as well.
+/// The wait ends when the system's lookup returns addresses or, if this lookup has failed, when a name server
+/// returns addresses. If a name server is the first to return addresses, the system's lookup still has until
+/// [`SLOW_LOOKUP`] to return them as well.
 async fn query_beside_system(
     host: &str,
     lookup: &mut Lookup,
@@ -235,7 +235,8 @@ fn record(lookup: &mut Lookup, host: &str, found: Result<SystemResult, oneshot::
     }
 }
 
-/// Records whether the other name comes from a search domain or an alias.
+/// Records `name` as the name that has the addresses, found either through a search domain or through an
+/// alias.
 fn record_other_name(lookup: &mut Lookup, host: &str, name: &str) {
     if system_config::in_hosts_file(host).is_some() {
         return;
@@ -273,7 +274,7 @@ async fn query_candidates(
             found @ NameAnswer::Addresses(_) => return (found, silent_about),
             empty @ (NameAnswer::NoAddress | NameAnswer::EmptyAlias(_)) => result = empty,
             other => {
-                // If the name with a search domain is refused, this says nothing about the full name.
+                // If a server refuses the name with a search domain, it may still know the full name.
                 if index < plausible && matches!(result, NameAnswer::NotFound | NameAnswer::DanglingAlias(_))
                 {
                     result = other;

@@ -1,4 +1,4 @@
-//! Finds out which of the tutorial's commands and keys an ACL user may use.
+//! Finds out which of the tutorial's commands and keys an ACL user is allowed to use.
 
 use redis::cmd;
 

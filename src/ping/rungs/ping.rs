@@ -1,5 +1,6 @@
 //! The auth and ping rungs. They send AUTH, PING, and the requests to which a working connection must reply,
-//! and measure round trip times. AUTH is sent here, because client libraries do not show the server's reply.
+//! and measure round trip times. This program sends AUTH itself, because client libraries do not show the
+//! server's reply to it.
 
 use std::time::{Duration, Instant};
 
@@ -20,10 +21,10 @@ use crate::session::KEY_PREFIX;
 const ROUND_TRIPS: usize = 5;
 /// The number of additional round trips if the first ones are uneven. A single slow one may be due to chance.
 const MORE_ROUND_TRIPS: usize = 10;
-/// For how many round trips time is reserved. The role rung needs them for the state of the cluster and the
-/// write check.
+/// The number of round trips for which time is reserved. The role rung needs them to read the state of the
+/// cluster and to run the write check.
 const RESERVED_ROUND_TRIPS: u32 = 8;
-/// The share of the remaining time in which the server must describe itself.
+/// The share of the remaining time that the requests about the server may take.
 const DESCRIPTION_SHARE: f64 = 0.75;
 /// The number of bytes that a working connection must carry in each direction. This is several packets, but
 /// less than a server's buffers.
@@ -102,8 +103,8 @@ impl Requests {
     /// reply.
     ///
     /// The large request is sent in a separate write, so that the requests before it get through even if its
-    /// packets are lost. The requests after it are only about the server, so waiting for them leaves time for
-    /// a second connection and the write test.
+    /// packets are lost. The requests after it only ask about the server. The time limit for their replies is
+    /// shorter, to leave time for a second connection and the write test.
     pub(crate) async fn pipeline(
         &self,
         connection: &mut ProbeConnection<Stream>,
@@ -136,7 +137,7 @@ impl Requests {
         exchanges
     }
 
-    /// Sends one request at a time, and stops at the first that gets no reply within `patience`.
+    /// Sends one request at a time, and stops at the first request that gets no reply within `patience`.
     pub(crate) async fn one_at_a_time(
         &self,
         connection: &mut ProbeConnection<Stream>,
@@ -202,9 +203,10 @@ pub(crate) fn read_key(key: &str) -> Cmd {
     cmd("HGETALL").arg(key).clone()
 }
 
-/// Measures round trips of `command`, and adds them to `round_trips`.
+/// Measures the round trips of `command`, and adds them to `round_trips`.
 ///
-/// `hint` is a round trip that was measured in another way. If it differs from the others, measures more of them.
+/// `hint` is a round trip that was measured in another way. If the round trips differ much from each other or
+/// from `hint`, measures some more.
 pub(crate) async fn measure(
     connection: &mut ProbeConnection<Stream>,
     command: &Cmd,

@@ -20,8 +20,8 @@ use crate::redis_client::Stream;
 
 /// Time between the starts of two attempts. RFC 8305 ("Connection Attempt Delay") allows 100 ms to 2 s.
 const STAGGER: Duration = Duration::from_millis(100);
-/// Time limit for the other attempts after one has succeeded. If a third of the timeout is shorter than this,
-/// it is used instead.
+/// Time limit for the other attempts after one has succeeded. If a third of the timeout is shorter, that is
+/// the limit.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Dials every address, and uses the first that connects. For the report, the other attempts continue for
@@ -157,8 +157,8 @@ async fn attempt(
             let _ = stream.set_nodelay(true);
             Ok(stream)
         }
-        // An RST in reply to a SYN is reported as "refused". In this case, the peer has accepted the
-        // connection and then closed or reset it.
+        // An RST in reply to the SYN is reported as "refused". After this other error, the stream can still
+        // be used: the peer accepted the connection, and then closed or reset it.
         Ok(Some(error)) if was_accepted(&error) => Ok(stream),
         Ok(Some(error)) | Err(error) => Err(failure(&SockRef::from(&stream), &error)),
     }

@@ -105,8 +105,8 @@ pub(in crate::ping) async fn unverified_chain(
     seen.get().chain
 }
 
-/// Returns the alert in an I/O error. In TLS 1.3, a server that rejects the client reports this only at the
-/// first read.
+/// Returns the alert in an I/O error. In TLS 1.3, a client learns only when it first reads that the server
+/// has rejected it.
 pub(crate) fn alert_in(error: &io::Error) -> Option<AlertDescription> {
     match error.get_ref()?.downcast_ref::<Error>()? {
         Error::AlertReceived(alert) => Some(*alert),

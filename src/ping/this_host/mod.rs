@@ -151,8 +151,8 @@ fn networks_v4(table: &str) -> Vec<IpNet> {
     table.lines().skip(1).filter_map(network).collect()
 }
 
-/// Does the same for `/proc/net/ipv6_route`. The first two fields are the destination and its prefix length,
-/// and the ninth field contains the flags.
+/// Like [`networks_v4`], but for `/proc/net/ipv6_route`. The first two fields are the destination and its
+/// prefix length, and the ninth field contains the flags.
 fn networks_v6(table: &str) -> Vec<IpNet> {
     let network = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -165,7 +165,7 @@ fn networks_v6(table: &str) -> Vec<IpNet> {
     table.lines().filter_map(network).collect()
 }
 
-/// Whether this host has sent ARP requests for the address but got no reply. It then cannot send a SYN.
+/// Whether this host has sent ARP requests for the address but got no reply. If so, it cannot send a SYN.
 pub(super) fn is_arp_unanswered(address: IpAddr) -> bool {
     let table = fs::read_to_string("/proc/net/arp").unwrap_or_default();
     lists_as_unanswered(&table, address)

@@ -88,7 +88,8 @@ pub(in crate::ping) fn local_ports(to: SocketAddr) -> Option<LocalPorts> {
 /// Returns the processes that are listening on the port.
 pub(super) fn listeners(port: u16) -> Option<Vec<LocalListener>> {
     // Rows of listening sockets come first. For each further row, the kernel searches its table of
-    // connections. This takes long if the table is large, so this function reads about one row at a time.
+    // connections. This takes a long time if the table is large, so this function reads about one row at a
+    // time.
     const ROW: usize = 150;
     let tables: Vec<_> = TABLES
         .iter()
@@ -196,8 +197,8 @@ fn hex_address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, u16::from_str_radix(port, 16).ok()?))
 }
 
-/// Returns the name of a process that has opened the socket. For processes of other users, only root may read
-/// it.
+/// Returns the name of a process that has opened the socket. Only root may read the names of other users'
+/// processes.
 fn owner_of_socket(inode: u64) -> Option<String> {
     let wanted = PathBuf::from(format!("socket:[{inode}]"));
     let is_it = |file: fs::DirEntry| fs::read_link(file.path()).is_ok_and(|target| target == wanted);

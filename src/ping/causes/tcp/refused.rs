@@ -23,7 +23,7 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
     } else {
         refused_elsewhere(at)
             .and_all(container_network(at))
-            // The refusal shows that the server's network can be reached.
+            // The refusal shows that packets reach the server's network.
             .after(provider_check(at).filter(|_| !at.hosting().is_some_and(Hosting::is_private)))
     };
     fixes
@@ -32,8 +32,8 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
         .after(dns::search_domain(at))
 }
 
-/// Fixes for a server on this host. Commands show what is listening there. They do not start a server,
-/// because a new, empty server could be started beside the real one.
+/// Fixes for a server on this host. The commands only show what is listening. They do not start a server,
+/// because that could be a second, empty server beside the real one.
 fn refused_here(at: &FixContext) -> Fixes {
     let listeners = listeners(at).unwrap_or_default();
     let covers = |listener: &LocalListener| at.address().is_some_and(|address| listener.covers(address));
@@ -126,7 +126,7 @@ fn socket(path: &str) -> Fixes {
     .command(format!("ls -l {path}"))
 }
 
-/// Fixes for a path in the URL that is not the path of a socket. The server may use another path.
+/// Fixes if the path in the URL is not a socket. The server may use another path.
 fn other_sockets(at: &FixContext) -> Option<Fixes> {
     let is_missing = |dial: &Dial| matches!(dial.result, DialResult::NoSocket(_));
     at.seen.tcp.dials.iter().any(is_missing).then(|| {

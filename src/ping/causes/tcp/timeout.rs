@@ -34,11 +34,11 @@ pub(in crate::ping::causes) fn timeout(at: &FixContext) -> Fixes {
         .after(dns::search_domain(at))
 }
 
-/// Fixes if there is no sign of AWS. Every explanation is then possible.
+/// Fixes if nothing suggests that the server runs on AWS, so that any explanation is possible.
 fn timeout_elsewhere(at: &FixContext) -> Fixes {
     let port = at.port();
     if other_port_works(at) {
-        // The route and the host itself work, because only this port gets no reply.
+        // Only this port gets no reply, so the route and the host work.
         return advise(
             "firewall",
             format!("if port {port} should work too, check whether it is enabled, and whether a firewall drops packets to it"),
@@ -138,12 +138,12 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
         ))
 }
 
-/// Returns a fix that adds a rule to the security group of the cache. For every kind of cache, the network
-/// interface with the cache's address shows this group.
+/// Returns a fix that adds a rule to the security group of the cache. The command finds this group through
+/// the network interface that has the cache's address, which works for every kind of cache.
 ///
-/// Several VPCs may use the same addresses, and an interface may have several groups. The command therefore
-/// changes something only if there is exactly one group. If the group of this instance is unknown, the
-/// command only reads.
+/// Several VPCs may use the same addresses, and an interface may have several groups, so the command makes a
+/// change only if it finds exactly one group. If the group of this instance is unknown, the command only
+/// reads.
 fn security_group(at: &FixContext) -> Fixes {
     let port = at.port();
     let region = at.region_option();
@@ -200,8 +200,8 @@ fn security_group(at: &FixContext) -> Fixes {
     .command(look)
 }
 
-/// Fixes for a cache in another region. The default VPCs of all regions use the same range of addresses, so
-/// the cache's address seems to be near.
+/// Fixes for a cache in another region. The default VPCs of all regions use the same address range, so the
+/// cache's address looks like one in this VPC.
 fn other_region(at: &FixContext) -> Option<Fixes> {
     let (named, own) = at.regions()?;
     (named != own).then(|| {

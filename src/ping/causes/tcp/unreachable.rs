@@ -1,4 +1,5 @@
-//! Fixes for addresses that packets do not reach, and for connections that are forbidden.
+//! Fixes for addresses that packets cannot reach, and for connections that a firewall or a permission
+//! forbids.
 
 use std::path::Path;
 

@@ -172,7 +172,7 @@ async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8], deadline
     }
 }
 
-/// Reads arbitrary bytes as the response to a query, whatever their ID. Used by [`crate::untrusted`].
+/// Reads arbitrary bytes as the response to a query. Used by [`crate::untrusted`].
 pub(crate) fn read_any_response(bytes: &[u8]) {
     if let Some(mut question) = question("h.example", RecordType::A) {
         question.metadata.id = 0;
@@ -287,8 +287,8 @@ mod tests {
         use proptest::prelude::*;
         use proptest::sample::Index;
 
-        /// Returns a server's answer in which some bytes are changed, which is cut off at `end`, and to which
-        /// the bytes in `more` are appended.
+        /// Returns a server's response after changing some bytes, cutting it off at `end`, and appending the
+        /// bytes in `more`.
         fn mangled(asked: &Message, changes: &[(Index, u8)], end: Index, more: &[u8]) -> Vec<u8> {
             let mut answer = asked.clone();
             answer.metadata.message_type = MessageType::Response;

@@ -77,10 +77,10 @@ impl SystemConfig {
         names
     }
 
-    /// Returns how many of the [`Self::candidates`], from the first, the user may have meant.
+    /// Returns how many of the [`Self::candidates`], counted from the first, the user may have meant.
     ///
-    /// If the host name has at least `ndots` dots, this is only the name itself. For a single word, it is
-    /// only the names in the search domains.
+    /// If the host name has at least `ndots` dots, this is only the name itself. If it is a single word, this
+    /// includes only the names with a search domain.
     pub(super) fn plausible_candidates(&self, host: &str) -> usize {
         match host.matches('.').count() {
             dots if dots >= self.ndots => 1,

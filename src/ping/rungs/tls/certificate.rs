@@ -84,12 +84,12 @@ pub(super) struct NamePath {
     pub(super) is_trusted: bool,
     /// The trusted CA, if the server did not send its certificate.
     pub(super) root: Option<CertificateDer<'static>>,
-    /// The unsupported feature of the first certificate on the path that has one.
+    /// The first unsupported feature in the certificates on the path.
     pub(super) unsupported: Option<String>,
 }
 
 impl NamePath {
-    /// Follows the issuer names. Signatures are not compared, because their algorithms may be unsupported.
+    /// Follows the issuer names. Does not verify signatures, because their algorithms may be unsupported.
     pub(super) fn of(
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -132,7 +132,7 @@ impl NamePath {
                 .filter(is_candidate)
                 .filter_map(|der| Some((der, parsed(der)?)));
             let mut roots: Vec<_> = roots.filter(|(_, root)| is_issuer(root)).collect();
-            // A CA may have several certificates with the same key, because it has renewed its certificate.
+            // A CA that has renewed its certificate may have several certificates with the same key.
             roots.sort_by_key(|(_, root)| root.validity().not_after.timestamp());
             if let Some((der, root)) = roots.pop() {
                 let found =

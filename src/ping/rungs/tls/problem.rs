@@ -38,7 +38,8 @@ pub(super) fn problem(
         _ => {}
     }
     if !path.is_trusted {
-        // A self-signed certificate only needs to be trusted, whatever else is unusual about it.
+        // A self-signed certificate is reported as untrusted, whatever its other faults, because clients only
+        // need to trust it.
         let is_signed_by_another = own.is_some_and(|own| !own.is_self_signed);
         return match fault {
             Fault::BadSignature if is_signed_by_another => CertificateProblem::WrongSignature,

@@ -52,7 +52,8 @@ impl Trusted {
     }
 }
 
-/// Describes where the trusted CAs come from. These variables replace the system's CAs (`openssl-env(7)`).
+/// Describes where the trusted CAs come from. `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's CAs
+/// (`openssl-env(7)`).
 fn summary(count: usize) -> TrustedCas {
     let variables = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(|name| {
         let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
@@ -71,7 +72,7 @@ fn summary(count: usize) -> TrustedCas {
     }
 }
 
-/// Returns why the file or folder in a variable cannot be read.
+/// Returns why the file or folder in the variable cannot be read.
 fn unreadable(variable: &str, value: &OsStr) -> Option<String> {
     let found = if variable == "SSL_CERT_FILE" {
         File::open(value)

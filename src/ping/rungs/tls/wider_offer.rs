@@ -17,7 +17,7 @@ use crate::ping::observation::WiderOffer;
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::random;
 
-/// The maximum number of bytes of the server's first messages that are read.
+/// The maximum number of bytes that are read of the server's first messages.
 const MOST_BYTES: usize = 64 * 1024;
 
 const HANDSHAKE: u8 = 22;
