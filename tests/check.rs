@@ -1,7 +1,7 @@
 //! Tests that `sessiontut check` passes correct apps, and finds each mistake in wrong ones.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
-#![allow(clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 mod support;
 
