@@ -77,12 +77,12 @@ struct Identity {
     run_id: Option<String>,
 }
 
-/// A change that was noticed although Redis responds.
+/// A change that was noticed while Redis was responding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WatchEvent {
     /// The server's role has changed. The roles are as in the reply to ROLE.
     Role { from: String, to: String },
-    /// The connection leads to another address.
+    /// The new connection leads to a different address.
     Address { from: SocketAddr, to: SocketAddr },
     /// The server's run ID has changed, because it was restarted or another server has replaced it.
     RunId,

@@ -233,8 +233,8 @@ impl Ladder<'_> {
         }
     }
 
-    /// Waits for the first response on the connection. If it is bad or missing, runs the experiments that
-    /// explain this.
+    /// Waits for the first response on the connection. If it is missing, or may come from a TLS server, runs
+    /// the experiments that find the reason.
     ///
     /// Returns `None` if a decisive experiment has ended the wait. If the request is large, `path_mtu` is the
     /// size of its packets.

@@ -72,8 +72,8 @@ impl ServerInfo {
             .collect()
     }
 
-    /// Whether the server lacks one of these commands for a reason other than its age. HELLO was added in
-    /// Redis 6.
+    /// Whether the server does not support all Redis commands, although it is not an old version. HELLO was
+    /// added in Redis 6.
     pub fn may_be_limited(&self) -> bool {
         !self.is_before(6) && !self.unsupported().is_empty()
     }

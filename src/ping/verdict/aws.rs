@@ -10,11 +10,12 @@ use crate::ping::observation::Observations;
 use crate::redis_url::{Target, provider};
 use crate::sanitize;
 
-/// The kinds of fix that concern AWS objects. The documents prove that a fix is right, or show that it is not
+/// The kinds of fix that change AWS objects. Documents can prove that such a fix is right, or that it is not
 /// needed.
 const KINDS: [&str; 4] = ["security-group", "network-acl", "route", "outside-vpc"];
 
-/// Returns what AWS can be asked about a verdict. Returns `None` if the cause is in another layer, for example an HTTP server.
+/// Returns the question that AWS documents can answer about a verdict. Returns `None` if they cannot explain
+/// the cause, for example if the port belongs to an HTTP server.
 pub(crate) fn question(target: &Target, verdict: &Verdict) -> Option<Question> {
     let Some(finding) = &verdict.finding else {
         return Some(Question::Path);
@@ -41,7 +42,7 @@ pub(crate) fn question(target: &Target, verdict: &Verdict) -> Option<Question> {
     }
 }
 
-/// Adds the results from the documents to the verdict. The answer belongs to a verdict with a [`question`].
+/// Adds the results from the documents to a verdict for which [`question`] has returned a question.
 pub(crate) fn add(answer: &AwsAnswer, verdict: &mut Verdict) {
     let assessment = &answer.assessment;
     match &mut verdict.finding {
@@ -229,10 +230,10 @@ fn safe(text: &str) -> String {
     sanitize::line(text).into_owned()
 }
 
-/// Returns what ElastiCache's description of the cache adds to other causes.
+/// Returns what ElastiCache's description of the cache shows about other causes.
 fn facts_about(cause: Cause, assessment: &Assessment) -> Vec<String> {
     let of_check = |code: Code| {
-        // A check that needs no permission has found that there is no such cache.
+        // An unknown check that needs no further permission has found that there is no such cache.
         let is_fact = |check: &&Check| {
             check.outcome == Outcome::Denied || check.outcome == Outcome::Unknown && check.needs.is_empty()
         };

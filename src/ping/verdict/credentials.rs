@@ -41,14 +41,14 @@ pub(super) fn facts(target: &Target) -> Vec<String> {
         .collect()
 }
 
-/// A form of a password which shows that it is probably not the password itself.
+/// A form which shows that a text is probably not the password itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ping) enum SuspiciousForm {
     /// The password is between quotes.
     Quoted,
-    /// The password is a word that stands for a value that does not exist.
+    /// The password is a word that programs write for a missing value.
     Missing,
-    /// The password is base64 of a text.
+    /// The password is a text that is encoded as base64.
     Base64,
 }
 
@@ -105,7 +105,7 @@ struct IamToken {
 
 impl IamToken {
     fn read(password: &str) -> Option<Self> {
-        // This is the token itself, or one that is still percent-encoded.
+        // The password is the token itself, or the token in percent-encoded form.
         let decoded = percent_encoding::percent_decode_str(password).decode_utf8_lossy();
         let text = if password.contains("?Action=connect") {
             password
@@ -141,8 +141,8 @@ impl IamToken {
         Some(token)
     }
 
-    /// The contents of the token, and the reasons for which ElastiCache and MemoryDB refuse it. The reply is
-    /// the same for all reasons.
+    /// Returns the contents of the token, and the reasons why ElastiCache or MemoryDB would refuse it. The
+    /// error reply is the same for all reasons.
     fn facts(&self, target: &Target, now: SystemTime) -> Vec<String> {
         let mut facts = vec![self.describe(target, now)];
         facts.extend(self.wrong_host(target.host().unwrap_or_default()));
@@ -154,7 +154,7 @@ impl IamToken {
         facts
     }
 
-    /// What is wrong with the parts of the token that depend on the cache.
+    /// Returns what is wrong with the parts of the token that depend on the cache.
     fn wrong_host(&self, host: &str) -> Vec<String> {
         let mut facts = Vec::new();
         let cache = sanitize::excerpt(self.cache.as_bytes(), 60);
@@ -250,7 +250,7 @@ impl IamToken {
     }
 }
 
-/// The longest lifetime of a token in seconds that AWS accepts (15 minutes).
+/// The longest lifetime of a token that AWS accepts, in seconds (15 minutes).
 const USUAL_LIFETIME: u64 = 900;
 /// The number of seconds by which clocks often differ.
 const CLOCK_TOLERANCE: u64 = 60;

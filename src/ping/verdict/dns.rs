@@ -119,7 +119,7 @@ fn blocked_here(lookup: &Lookup) -> Option<&str> {
     errors.all(|error| error.is_some()).then_some(first)
 }
 
-/// Returns the finding about a URL with an IP address of the address family that `-4` or `-6` excludes.
+/// Returns the finding about a URL whose IP address is excluded by `-4` or `-6`.
 fn judge_address(host: &str, seen: &Observations) -> Option<Finding> {
     let address: IpAddr = host.parse().ok().filter(|_| seen.tcp.dials.is_empty())?;
     Some(

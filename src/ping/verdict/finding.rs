@@ -14,7 +14,7 @@ use crate::sanitize;
 pub struct Verdict {
     /// What is wrong, or `None` if Redis works.
     pub finding: Option<Finding>,
-    /// Problems that do not prevent the use of Redis. They may be present in addition to a cause.
+    /// Problems that do not prevent the use of Redis. There can be warnings in addition to a cause.
     pub warnings: Vec<Warning>,
 }
 
@@ -109,7 +109,7 @@ impl Finding {
         self
     }
 
-    /// Adds the error reply that shows the cause to the evidence. The fixes also depend on it.
+    /// Adds to the evidence the error reply that shows the cause. The fixes also depend on this reply.
     pub(super) fn replied(mut self, command: &str, reply: &str) -> Self {
         self.reply = Some(reply.to_owned());
         self.fact(replied(command, reply))

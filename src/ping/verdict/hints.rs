@@ -10,8 +10,8 @@ use crate::redis_url::{Target, UrlWarning};
 pub(super) fn all(target: &Target, cause: Cause) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(endpoint) = target.host().and_then(provider::endpoint_hint) {
-        // If the cause is tls.required, it is known that the server speaks TLS, and not only suggested by its
-        // name.
+        // If the cause is tls.required, the server certainly speaks TLS, even if its name does not suggest
+        // it.
         let is_tls = target.tls || cause == Cause::TlsRequired;
         hints.extend(endpoint.hints(is_tls, target.port()));
     }

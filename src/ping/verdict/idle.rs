@@ -71,7 +71,7 @@ fn lost(seen: &Observations) -> Option<(&IdleTest, &IdleTrial)> {
     Some((test, lost))
 }
 
-/// Adds to a finding about the new connection that an earlier one worked before it was idle.
+/// Adds to a finding about a new connection the fact that an earlier connection worked until it was idle.
 pub(super) fn with_lost_connection(finding: Finding, seen: &Observations) -> Finding {
     match lost(seen) {
         Some((_, lost)) if finding.cause != Cause::PathIdle => {
@@ -98,10 +98,11 @@ fn what_happened(lost: &IdleTrial) -> String {
     )
 }
 
-/// Whether it is proved that the idle time ended the connection, rather than some event at that moment.
+/// Whether the observations prove that the idle time ended the connection, rather than some event at that
+/// moment.
 ///
-/// It is proved if the server has this idle limit, if keepalive made a difference, or if connections that became
-/// idle at different times survived equally long.
+/// This is the case if the server has this idle limit, if keepalive made a difference, or if connections that
+/// became idle at different times were lost after equal idle times.
 fn is_proved(test: &IdleTest, lost: &IdleTrial, seen: &Observations) -> bool {
     let has_limit = seen
         .server

@@ -7,7 +7,7 @@ use super::tcp;
 use crate::ping::causes::Cause;
 use crate::ping::observation::Observations;
 
-/// Above this median, round trips are reported as slow.
+/// If the median of the round trips is above this, they are reported as slow.
 const SLOW_MEDIAN: Duration = Duration::from_millis(20);
 
 /// A round trip is an outlier if it took longer than this, and more than [`OUTLIER_FACTOR`] times the median.
@@ -51,13 +51,13 @@ pub(super) fn uneven(seen: &Observations) -> Option<Found> {
     })
 }
 
-/// What makes round trips slow. A connection attempt is answered by the server's kernel, whatever Redis is
-/// doing.
+/// What makes round trips slow. The time that it takes to connect shows the delay of the network alone,
+/// because the server's kernel accepts connections even while Redis is busy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SlowPart {
     Network,
     Server,
-    /// Packets that had to be retransmitted. They are reported by `path.loss`.
+    /// Packets had to be retransmitted. The warning `path.loss` reports this.
     Loss,
     #[default]
     Unknown,

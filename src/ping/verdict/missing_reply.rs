@@ -7,13 +7,13 @@ use super::latency::median;
 use crate::ping::observation::{Observations, TlsResult};
 use crate::ping::response::Response;
 
-/// A wait proves something only if it is longer than this number of round trips.
+/// If the wait for a reply was shorter than this number of round trips, the timeout may just be too short.
 const FEW_ROUND_TRIPS: u32 = 3;
 
 /// Why no reply arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ping) enum NoReply {
-    /// The timeout is too short: a round trip, which takes this long, may not have been complete.
+    /// The timeout is too short for the round trip time. Contains this time.
     ShortTimeout(Duration),
     /// The request does not reach the server.
     LostPackets,
@@ -42,8 +42,8 @@ impl NoReply {
         }
     }
 
-    /// Describes a long round trip, or what happened to the packets. After less than a few round trips, a
-    /// missing acknowledgement does not mean that packets were lost.
+    /// Describes a long round trip, or what happened to the packets. If the timeout is too short, does not
+    /// describe the packets, because an acknowledgement may be missing only because it has not arrived yet.
     pub(super) fn fact(self, seen: &Observations) -> Option<String> {
         match self {
             Self::ShortTimeout(round_trip) => Some(format!(
@@ -55,8 +55,8 @@ impl NoReply {
     }
 }
 
-/// Returns how long the program waited for the reply that did not arrive, and how long a round trip takes. The
-/// TCP handshake takes one round trip.
+/// Returns how long this program waited for the reply that did not arrive, and how long a round trip takes.
+/// Without a measured round trip, this is the time that the TCP handshake took.
 fn unanswered(seen: &Observations) -> Option<(Duration, Duration)> {
     let connecting = seen.tcp.round_trip();
     let is_silent = |response: &Response| matches!(response, Response::Timeout(_));

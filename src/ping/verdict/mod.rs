@@ -100,7 +100,7 @@ fn repeats(warning: Cause, cause: Cause) -> bool {
         || matches!(
             (warning, cause),
             (Cause::ServerEviction, Cause::ServerOutOfMemory)
-                // Either data that got no reply in plain text was retransmitted, or the finding is about the
+                // Either the retransmitted data is the request that got no reply, or the finding is about the
                 // packet loss itself.
                 | (Cause::PathLoss, Cause::TlsRequired | Cause::ServerSilent | Cause::PathMtu | Cause::TlsStalled)
                 // The finding already contains the server's limit.
@@ -139,8 +139,8 @@ fn with_accepted_certificate(
     (Some(accepted.fact(fact).fact(answer)), None)
 }
 
-/// Like [`judge`], but the problem of a certificate that `--insecure` accepted is only a warning. It is used
-/// by the modes that only ask whether Redis responds.
+/// Like [`judge`], but the problem of a certificate that `--insecure` accepted is only a warning. This is for
+/// the modes that only test whether Redis responds.
 #[must_use]
 pub(crate) fn judge_answer(target: &Target, seen: &Observations) -> Verdict {
     let mut verdict = judge(target, seen);
@@ -153,7 +153,7 @@ pub(crate) fn judge_answer(target: &Target, seen: &Observations) -> Verdict {
     verdict
 }
 
-/// Returns the verdict if the node in the URL works, but its cluster cannot be joined.
+/// Returns the verdict if the node in the URL works, but a client cannot connect to its cluster.
 #[must_use]
 pub fn judge_cluster(target: &Target, seen: &Observations, verdict: &Verdict, why: &str) -> Verdict {
     let cause = Cause::ClusterUnreachableNodes;

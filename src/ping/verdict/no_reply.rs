@@ -13,7 +13,8 @@ use crate::sanitize;
 
 pub(super) fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Finding {
     let second = seen.experiments.last_repeated();
-    // The RST on the first connection discarded what the server had sent. The second connection shows it.
+    // The RST on the first connection may have discarded data from the server. The second connection can show
+    // this data.
     if let Some(Exchange { command, response }) = second {
         let when = format!("{command} on a second connection");
         match response {
@@ -80,8 +81,8 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
     if let Some(sizes) = seen.experiments.packet_sizes {
         return large_packets_lost(sizes, format!("{command}, which is large, got no reply"), seen);
     }
-    // Another server behind the same address may have replied with an error, or this one may have replied
-    // later.
+    // The error reply on the second connection may come from another server behind the same address, or the
+    // same server may have replied late.
     let second = seen.experiments.last_repeated();
     if let Some(second) = second
         && let Some(error) = second.response.error().filter(|error| !is_unavailable(error))

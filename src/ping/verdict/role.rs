@@ -36,8 +36,8 @@ fn untested(seen: &Observations) -> Option<Finding> {
         .then(|| fell_silent(last, seen).fact("writing was not tested, because the connection had ended"))
 }
 
-/// Redis replies to ROLE with a list or an error. Any other reply comes from a server that imitates only
-/// PING.
+/// Returns the finding about a reply to ROLE that is neither a list nor an error. Such a reply comes from a
+/// server that imitates only PING.
 fn not_a_role(seen: &Observations) -> Option<Finding> {
     match seen.server.role.as_ref()? {
         Value::Array(_) | Value::ServerError(_) | Value::Nil => None,
@@ -69,8 +69,8 @@ fn cluster(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Returns the finding about the first command that was rejected. The error reply to EXEC only says that some
-/// command was rejected.
+/// Returns the finding about the first command that was rejected. The error reply to EXEC only says that a
+/// command was rejected, but not which one.
 fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
     let errors: Vec<(&str, String)> = test
         .queued

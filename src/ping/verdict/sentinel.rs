@@ -7,7 +7,7 @@ use crate::ping::causes::Cause;
 use crate::ping::observation::{Dial, Observations, SentinelAnswer};
 use crate::sanitize;
 
-/// Returns a name or an address from a Sentinel or the URL, shortened.
+/// Shortens a name or an address that comes from a Sentinel or the URL.
 fn shown(text: &str) -> String {
     sanitize::excerpt(text.as_bytes(), 60)
 }

@@ -148,7 +148,7 @@ fn refused_read(error: &str, seen: &Observations) -> Finding {
     if error.starts_with("NOAUTH") && seen.is_logged_in() {
         return no_login_behind_proxy("HGETALL", error, seen);
     }
-    // Redis refuses PING too if it requires a login.
+    // If Redis required a login, it would refuse PING, too.
     if error.starts_with("NOAUTH") && seen.has_pong() {
         return Finding::likely(Cause::ProxyNoBackend)
             .summary("a proxy answers PING itself, but the Redis server behind it requires a login")
@@ -274,8 +274,8 @@ pub(super) fn large_packets_lost(sizes: PacketSizes, fact: String, seen: &Observ
 /// Returns a warning about a service that closes the connection at a command that every Redis supports, or
 /// that does not support several such commands.
 pub(super) fn limited(seen: &Observations) -> Option<Found> {
-    // If the second connection also fails, no command works, and this is not a limited service. A proxy may
-    // refuse a command only on the second connection.
+    // If the read request is refused on either connection, even single commands do not work, so this is not a
+    // limited service.
     let repeat = seen.experiments.repeat.as_ref();
     let again = repeat.and_then(|repeat| repeat.response("HGETALL"));
     if seen.refused_read().is_some() || again.and_then(Response::refusal).is_some() {
@@ -305,8 +305,8 @@ pub(super) fn limited(seen: &Observations) -> Option<Found> {
     Some((Cause::ProxyLimited, summary))
 }
 
-/// Describes the missing commands. Returns `None` if only a few are missing, because they may have been
-/// renamed, and old versions of Redis have no HELLO.
+/// Describes the commands that the server does not support. Returns `None` if there are only a few, because
+/// commands can be renamed, and old versions of Redis have no HELLO.
 fn not_supported(server: &ServerInfo) -> Option<String> {
     let missing = server.unsupported();
     let lacks = |name| missing.contains(&name);

@@ -24,8 +24,8 @@ pub(super) use limits::judge_open_files;
 pub(super) use listener::describe_listener;
 pub(in crate::ping) use listener::listener_of_the_connection;
 
-/// After this time, the kernel has sent the second SYN: it retransmits the first after one second (RFC 6298,
-/// 2).
+/// After this time, the kernel has sent a second SYN. It retransmits the first SYN after one second (RFC
+/// 6298, 2).
 const SECOND_SYN_SENT: Duration = Duration::from_millis(1900);
 
 /// How long the kernel waits before it retransmits the first SYN (RFC 6298, 2).
@@ -86,7 +86,7 @@ fn rank(dial: &Dial) -> u8 {
         | DialResult::Discarded
         | DialResult::Other(_) => 3,
         DialResult::Timeout { .. } => 4,
-        // That there is no route for one address family says nothing about the other.
+        // If one address family has no route, connections with the other family may still work.
         DialResult::NoRoute => 5,
     }
 }
@@ -228,7 +228,8 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
     }
 }
 
-/// Returns notes if the host name may have an unintended address: because of a search domain, an alias, or a resolver that blocks the name.
+/// Returns notes if the host name may have an unintended address: because of a search domain, an alias, or a
+/// resolver that blocks the name.
 fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<String> {
     let (Some(host), Some(lookup)) = (target.host(), &seen.dns) else {
         return Vec::new();
@@ -281,8 +282,8 @@ pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
     })
 }
 
-/// Returns how many packets were retransmitted, unless round trips take longer than the kernel waits for the
-/// first acknowledgement. The retransmissions then show only that the path is slow.
+/// Returns how many packets were lost and retransmitted. If round trips take longer than the kernel's first
+/// retransmission timeout, returns 0, because packets are then retransmitted even if none is lost.
 pub(super) fn lost_packets(seen: &Observations) -> u32 {
     match median(&seen.ping.round_trips) > FIRST_RETRANSMISSION {
         true => 0,

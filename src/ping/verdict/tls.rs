@@ -35,7 +35,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         Some(Experiment::PlainPing(response)) => Some(response),
         _ => None,
     };
-    // If there is a plain-text reply, it decides, however the handshake failed.
+    // A plain-text reply determines the cause, however the handshake failed.
     match plain_ping {
         Some(response @ Response::Reply(_)) if response.is_pong() || response.error().is_some() => {
             Some(not_offered(handshake, response))
@@ -158,8 +158,8 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
         .is_some_and(TlsResult::is_tls)
     {
         let out_of_order = tls.packets.filter(|packets| packets.out_of_order > 0);
-        // One of several servers may have replied by chance, unless the packet size is proved to be the
-        // reason.
+        // Unless the packet size is proved to be the reason, another server behind the same address may have
+        // replied by chance.
         return Finding::proved_if(seen.experiments.packet_sizes.is_some(), Cause::TlsStalled)
             .summary("the TLS handshake starts, but its large packets are lost on the way")
             .fact(waited)

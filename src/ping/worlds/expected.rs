@@ -1,5 +1,5 @@
-//! Determines which verdicts are right in a world. Each broken part has its causes, and the lowest broken
-//! part decides.
+//! Determines which verdicts are right in a world. Each broken part has its right causes, and the part in the
+//! lowest layer determines the verdict.
 
 use super::parts::{
     Acl, CutAt, CutBy, CutOn, Db, Door, Extra, Host, Lacks, Login, Name, Path, Port, Proxy, Role, Scheme,
@@ -17,7 +17,7 @@ pub(super) struct Fault {
     pub(super) causes: Vec<Cause>,
     /// Whether the observations of `ping` can prove the cause.
     pub(super) is_provable: bool,
-    /// Whether Redis may be usable in spite of the fault. Reporting no cause is then right, too.
+    /// Whether Redis may be usable in spite of the fault. If so, it is also right to report no cause.
     pub(super) may_be_ok: bool,
     /// Whether the fault affects only the first connection. If it does, `ping` may also report the next
     /// fault.
@@ -124,7 +124,8 @@ impl World {
         Some(if is_provable { fault } else { fault.likely() })
     }
 
-    /// Returns the fault of the network path. If all addresses fail, a reply counts more than a missing one.
+    /// Returns the fault of the network path. If all addresses fail, a rejection takes precedence over a
+    /// missing reply.
     fn path_fault(&self) -> Option<Fault> {
         let faults = self.paths().map(|path| {
             Some(match path {
@@ -158,7 +159,7 @@ impl World {
             Door::ClosesAtOnce | Door::ResetsAtOnce | Door::HalfCloses | Door::ClosesLate => {
                 &[Cause::ProtoClosed]
             }
-            // The experiments need further connections, so they show nothing.
+            // The server closes the further connections that experiments need, so these show nothing.
             Door::OneConnectionOnly if self.is_tls_mismatch() => {
                 &[Cause::ProtoClosed, Cause::TlsStalled, Cause::ServerSilent]
             }
@@ -172,7 +173,7 @@ impl World {
         Some(Fault::new(Layer::Door, causes))
     }
 
-    /// Whether a PROXY header does not lead to a reply either.
+    /// Whether there is no reply even after a PROXY header.
     fn is_silent_after_header(&self) -> bool {
         let is_cut = match self.cut_at {
             CutAt::AtAuth => self.has_password(),
@@ -414,7 +415,7 @@ impl World {
             Proxy::NoBackendSilent => {
                 Fault::new(Layer::Select, &[Cause::ProxyNoBackend, Cause::ServerSilent]).likely()
             }
-            // If the connection gets that far, replies cannot be trusted.
+            // If the connection works until the ECHO, all its replies are in doubt.
             Proxy::OtherReply if !matches!(self.cut_at, CutAt::AtSelect | CutAt::AtRead) => {
                 Fault::new(Layer::Select, &[Cause::ProtoUnexpected])
             }

@@ -110,7 +110,7 @@ fn compare(world: World, verdict: &Verdict) -> Faults {
 }
 
 /// Returns the faults that may be reported: those in the lowest layer and, if these are not always visible,
-/// also those above.
+/// also those in higher layers.
 fn right(faults: &[Fault]) -> Vec<&Fault> {
     let mut right: Vec<&Fault> = Vec::new();
     for fault in faults {
@@ -169,7 +169,7 @@ fn generator(number: usize) -> TestRunner {
     TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
 }
 
-/// Makes a failing world as simple as possible, so that as many parts as possible are healthy.
+/// Makes a failing world as simple as possible, so that only the necessary parts are broken.
 async fn simplify(number: usize, certificates: &Arc<Certificates>) -> World {
     let mut tree = World::any().new_tree(&mut generator(number)).unwrap();
     let mut simplest = tree.current();

@@ -6,8 +6,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Declares an enum whose first variant is healthy, and a strategy that generates it and mostly returns the
-/// first variant.
+/// Declares an enum whose first variant is healthy, and a strategy that generates mostly the first variant.
 macro_rules! parts {
     ($($(#[$about:meta])+ $part:ident { $healthy:ident, $($(#[$note:meta])* $broken:ident,)+ })+) => {
         $(
@@ -19,7 +18,8 @@ macro_rules! parts {
             impl $part {
                 pub(super) const HEALTHY: Self = Self::$healthy;
 
-                /// Returns the strategy. `weight` is how many times as often the part is healthy as not.
+                /// Returns the strategy. For each faulty value, it generates `weight` healthy ones on
+                /// average.
                 #[allow(dead_code, reason = "the scheme is chosen together with the port")]
                 pub(super) fn any(weight: u32) -> impl Strategy<Value = Self> {
                     prop_oneof![
@@ -197,7 +197,7 @@ parts! {
     /// Another program between `ping` and Redis.
     Proxy {
         Direct,
-        /// The proxy replies to PING, and to everything else with an error.
+        /// The proxy replies to PING, but rejects everything else with an error.
         NoBackendError,
         NoBackendCloses,
         NoBackendSilent,

@@ -223,8 +223,8 @@ enum Ending {
     Reset,
 }
 
-/// A delay that is longer than `ping` listens for a banner and waits before experiments, but shorter than its
-/// timeout.
+/// A delay after which `ping` no longer listens for a banner and has started its experiments, but has not
+/// timed out.
 const LATE: Duration = Duration::from_millis(350);
 
 /// The beginning of a handshake record of 122 bytes. The rest is never sent.

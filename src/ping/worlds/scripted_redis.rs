@@ -13,7 +13,7 @@ use super::{PASSWORD, USER};
 /// The delay of a slow reply.
 const DELAY: Duration = Duration::from_millis(30);
 const LONG_DELAY: Duration = Duration::from_millis(90);
-/// A delay that is longer than `ping` waits before its experiments.
+/// A delay after which `ping` has already started its experiments.
 const LATE: Duration = Duration::from_millis(350);
 
 /// What happens after a request.

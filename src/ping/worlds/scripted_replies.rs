@@ -191,7 +191,8 @@ impl Session {
         )
     }
 
-    /// Returns the port of the other node. It is either a port without a listener, or the same port again.
+    /// Returns the port of the other node. Nothing listens on this port if the world requires it. Otherwise,
+    /// it is this node's own port.
     pub(super) fn other_port(&self) -> u16 {
         match self.world.role {
             Role::ClusterNodeMissing | Role::ClusterUnreachable => 1,

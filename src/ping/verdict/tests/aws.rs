@@ -1,6 +1,6 @@
 //! Tests of what ElastiCache's description of a cache adds to causes in other layers.
 
-// `json!` makes values.
+// The documents come from `json!`, which returns owned values.
 #![allow(clippy::needless_pass_by_value)]
 
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ fn answer(host: &str, port: u16, documents: &[Value]) -> AwsAnswer {
     }
 }
 
-/// The evidence that is added to a cause.
+/// Returns the evidence that is added to a cause.
 fn added(cause: Cause, answer: &AwsAnswer) -> String {
     let mut verdict = Verdict {
         finding: Some(Finding::proved(cause)),
@@ -170,7 +170,7 @@ fn each_cause_gets_what_elasticache_shows_about_it() {
             &["6379 and 6380"],
         ),
         (Cause::RoleReplica, GROUP, group(json!({})), &[GROUP]),
-        // If ElastiCache does not show something, it must not be reported.
+        // A property that ElastiCache does not show must not be reported.
         (Cause::TlsRequired, GROUP, group(json!({})), &[]),
         (Cause::AuthFailed, GROUP, group(json!({})), &[]),
         (Cause::ProtoNotRedis, GROUP, tls(true, None), &[]),

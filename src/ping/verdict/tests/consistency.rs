@@ -291,7 +291,7 @@ impl Run<'_> {
             cause,
             Cause::ServerMaxClients | Cause::ServerSilent | Cause::ServerProtectedMode
         );
-        // After path.idle, the next connection works. After tls.unsupported, clients that use OpenSSL may be
+        // With path.idle, the next connection works. With tls.unsupported, clients that use OpenSSL may be
         // able to connect.
         let is_unusable = is_unusable && !matches!(cause, Cause::PathIdle | Cause::TlsUnsupported);
         if is_unusable && !is_on_its_host && self.verdict.finding.as_ref().is_some_and(|it| it.cause == cause)

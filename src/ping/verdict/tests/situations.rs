@@ -87,7 +87,7 @@ fn bad_url(title: &'static str, url: &'static str) -> Situation {
 }
 
 fn seen(title: &'static str, url: &'static str, mut seen: Observations) -> Situation {
-    // PING is sent after the login.
+    // PING is sent only after a successful login.
     if matches!(seen.ping.response, Some(Response::Reply(_)))
         && seen.auth.response.is_none()
         && target(url).password.is_some()
@@ -392,14 +392,14 @@ fn the_wording_of_the_pages_in_the_documentation() {
     }
 }
 
-/// A line to paste must be usable with the address in the URL. A unix socket has neither host nor port.
+/// A fix must work with the address in the URL. A unix socket has neither a host nor a port.
 #[test]
 fn the_fixes_for_a_unix_socket_contain_no_host_or_port() {
     let socket = target(SOCKET);
     let other_layers = ["url.", "dns.", "tcp.", "tls.", "path.", "aws."];
     for cause in Cause::ALL.iter().copied() {
         let is_for_hosts = other_layers.iter().any(|layer| cause.code().starts_with(layer))
-            // Redis accepts clients of a unix socket in protected mode.
+            // Protected mode does not affect clients of a unix socket.
             || matches!(cause, Cause::ServerProtectedMode | Cause::ClusterUnreachableNodes);
         for situation in situations(cause).into_iter().filter(|_| !is_for_hosts) {
             let Some(seen) = situation.seen.filter(|seen| seen.followed.is_none()) else {
@@ -415,7 +415,7 @@ fn the_fixes_for_a_unix_socket_contain_no_host_or_port() {
     }
 }
 
-/// ACL SETUSER creates a user that does not exist.
+/// ACL SETUSER would create a user that does not exist yet.
 #[test]
 fn no_fix_for_a_failed_login_creates_a_user() {
     for situation in situations(Cause::AuthFailed) {

@@ -40,7 +40,7 @@ pub(super) fn nothing_in_common(
 }
 
 /// Returns the finding about the server's choice from a wider offer. Returns `None` if this program supports
-/// the whole choice.
+/// everything that the server chose.
 fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
     let version = version_name(offer.version);
     let seen = format!(

@@ -1,9 +1,9 @@
-//! Networks on AWS, as `--aws` judges them.
+//! Situations on AWS, with the results of `--aws`.
 
 use super::*;
 use crate::aws::{AwsAnswer, Documents, Origin};
 
-/// Returns the verdict on a captured network, as `--aws` adds it.
+/// Returns the result of `--aws` for a captured network.
 pub(super) fn verdict_on(documents: &[&str]) -> Box<AwsAnswer> {
     let mut found = Documents::default();
     documents.iter().for_each(|text| found.add_text(text));
