@@ -14,7 +14,8 @@ pub(crate) const SERVERLESS_PORTS: [u16; 2] = [6379, 6380];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointName {
     pub(crate) form: Form,
-    /// The possible names of the cache, the most probable first. The name of a cache may itself end in a text that looks like the suffix of a node.
+    /// The possible names of the cache, most probable first. There can be several, because the name of a
+    /// cache can itself end with numbers that look like those of a node.
     pub(crate) names: Vec<Name>,
 }
 

@@ -75,7 +75,8 @@ fn describe_interfaces(addresses: &[IpAddr]) -> String {
     )
 }
 
-/// Returns the lines that set the variables `V`, `S` and `G` to the VPCs, subnets and security groups of both ends.
+/// Returns the lines that set the variables `V`, `S` and `G` to the VPCs, subnets and security groups of both
+/// ends.
 fn variables(facts: &Facts, interfaces: &str) -> [String; 3] {
     let own = facts.source.clone().unwrap_or_default();
     let list = |query: &str, known: Vec<&Id>, variable: &str| {

@@ -61,8 +61,8 @@ impl Gathering<'_> {
         )))
     }
 
-    /// Further ways to find the interface with the dialled address, if it was not found: an account may hide
-    /// the interfaces of services, and not every mock of AWS can filter by IPv6 address.
+    /// Returns further commands to find the interface with the dialled address, if it was not found. An
+    /// account may hide the interfaces of services, and some mocks of AWS cannot filter by IPv6 address.
     fn other_interfaces(&self) -> Vec<Vec<String>> {
         let Some(address) = self.facts.address else {
             return Vec::new();

@@ -47,8 +47,8 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 pub(crate) enum ModeEvent<'a> {
     Climb(ClimbEvent<'a>),
-    /// `--wait`: a run of the checks failed, with a different cause than the previous run. Runs are repeated
-    /// until the deadline.
+    /// `--wait`: a run of the checks failed, and the cause is not the same as in the previous run. Runs are
+    /// repeated until the deadline.
     Failed(Cause, Deadline),
     /// `--wait`: the pause before the next run of the checks. Runs are repeated until the deadline.
     Paused(Deadline),

@@ -38,8 +38,8 @@ pub(super) async fn ask(
     let sent = connection.send(std::slice::from_ref(command), deadline).await;
     let response = receive(connection, deadline).await;
     match (sent, response) {
-        // Some servers send an error and close the connection before anything is sent. The error can still be
-        // read.
+        // Some servers send an error and close the connection before this program sends anything. The error
+        // can still be read.
         (Err(ReadError::Io(_)), Response::Timeout(received)) => Response::Closed(received),
         (_, response) => response,
     }

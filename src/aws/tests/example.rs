@@ -1,6 +1,5 @@
 //! An example network that tests can change. It has an instance and a cache, and everything between them
 //! allows the connection.
-//! allows the connection.
 
 use std::collections::BTreeMap;
 

@@ -85,7 +85,8 @@ impl Network<'_> {
         result
     }
 
-    /// Returns the route table of the sender's subnet, and the route that it chooses, or else the check.
+    /// Returns the route table of the sender's subnet, and the route that it chooses. If there is no such
+    /// route, or it is unknown, returns the result of the check as an error.
     fn chosen_route(&self, code: Code, from: &Place, to: &Place) -> Result<(&RouteTable, Chosen<'_>), Check> {
         let unknown = |text: String, about: Option<&Id>, need| {
             Check::new(code, Outcome::Unknown, text)

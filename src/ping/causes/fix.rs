@@ -45,8 +45,8 @@ impl Fixes {
         self
     }
 
-    /// Adds a command that tries another URL or password to the last fix. Also adds to the text that, if the
-    /// command succeeds, the application needs the same change.
+    /// Adds to the last fix a command that tries another URL or password. Also adds a sentence to its text:
+    /// if the command succeeds, the application needs the same change.
     pub(super) fn try_command(mut self, command: impl Into<String>) -> Self {
         if let Some(last) = self.0.last_mut() {
             last.text

@@ -216,8 +216,8 @@ pub(super) fn not_redis(at: &FixContext) -> Fixes {
     correct.after(find).after(tcp::forwarder(at))
 }
 
-/// Adds a fix to the fixes for a cause if another connection works. The cause then concerns only one of several
-/// servers, so the application must not be adapted to it.
+/// Adds a fix if another connection works. Only one of several servers then has the fault, so fixes that
+/// would adapt the application to it are removed.
 pub(in crate::ping) fn other_server_fixes(at: &FixContext, fixes: Vec<Fix>) -> Vec<Fix> {
     let Some(look) = at.seen.experiments.other_server() else {
         return fixes;

@@ -78,8 +78,8 @@ fn more_memory(at: &FixContext) -> Option<u64> {
     can_be_set.then(|| (used.saturating_mul(4) / 3).div_ceil(MEGABYTE))
 }
 
-/// Whether the host certainly has twice this much memory, in megabytes, so that other programs have enough,
-/// too.
+/// Whether the host is known to have at least twice this much memory, in megabytes, so that enough is left
+/// for other programs.
 fn is_in_memory(at: &FixContext, megabytes: u64) -> bool {
     let total = at.seen.server.number("total_system_memory").unwrap_or_default();
     total >> 21 > megabytes

@@ -12,7 +12,7 @@ use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::ping::rungs::tls;
 use crate::redis_client::ProbeConnection;
 
-/// Sends a ClientHello to a port that the URL expects to speak plain RESP. If the handshake completes, also
+/// Sends a ClientHello to a port for which the URL does not require TLS. If the handshake completes, also
 /// sends a PING inside TLS.
 ///
 /// Uses small packets, so that the result does not depend on the path's MTU.

@@ -84,9 +84,9 @@ impl Reconnect<'_> {
         MoreHandshakes { usual, small, sizes }
     }
 
-    /// Explains why a long AUTH gets no reply: if large requests are lost, finds which packet sizes get through.
-    /// Does not log in, because a server may count failed logins. `path_mtu` is the size of the packets that
-    /// this host sends.
+    /// Finds which packet sizes get through, if a long AUTH got no reply and large requests are lost. Does
+    /// not log in, because a server may count failed logins. `path_mtu` is the size of the packets that this
+    /// host sends.
     pub(super) async fn sizes_without_login(&self, path_mtu: u16, deadline: Deadline) -> Option<PacketSizes> {
         let requests = Requests::of(self.target);
         let large = Large::WithoutLogin(&requests);

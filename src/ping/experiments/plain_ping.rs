@@ -22,7 +22,7 @@ pub(in crate::ping) enum Banner {
     Skip,
 }
 
-/// Waits for a banner, then sends an unencrypted PING to a port where the URL expects TLS.
+/// Waits for a banner, then sends an unencrypted PING to a port for which the URL requires TLS.
 pub(in crate::ping) async fn plain_ping(address: SocketAddr, deadline: Deadline) -> Experiment {
     let (stream, dial) = tcp::dial(address, SegmentSize::Default, deadline).await;
     let Some(stream) = stream else {

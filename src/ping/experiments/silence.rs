@@ -33,8 +33,8 @@ impl Decisive for Explanation {
 
 impl Reconnect<'_> {
     /// Finds out why the first request gets no reply, or why the connection ends. Perhaps another server
-    /// behind the same address replies, the port speaks TLS, or the port expects a PROXY header.
-    /// If the request is large, `path_mtu` is the size of its packets, which may be lost.
+    /// behind the same address replies, the port speaks TLS, or the port expects a PROXY header. If the
+    /// request is large, its packets may be lost; `path_mtu` is their size.
     pub(in crate::ping) async fn explain(
         &self,
         banner: Banner,

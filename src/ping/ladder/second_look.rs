@@ -1,5 +1,5 @@
-//! A second look after an error reply, other data or a rejected certificate: does it concern all servers behind
-//! the name, or only one of them?
+//! Repeats a failed request or handshake on another connection, after an error reply, unexpected data or a
+//! rejected certificate. This shows whether all servers behind the name have the fault, or only one of them.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::ping::response::Response;
 use crate::ping::rungs::ping::Requests;
 use crate::ping::rungs::tcp::SegmentSize;
 
-/// Time limit for the second look, which must not delay the report on a server that does not reply again.
+/// Time limit for the second look. It is short, because the report must wait for it.
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// What is repeated on the second connection.
@@ -19,12 +19,14 @@ const LONGEST: Duration = Duration::from_secs(1);
 enum Repeated {
     Handshake,
     Requests,
-    /// The write test reached a replica. The requests show whether the other server is a primary.
+    /// The requests, after the write test has reached a replica. They show whether the other server is a
+    /// primary.
     Role,
 }
 
 impl Ladder<'_> {
-    /// Repeats what failed on another connection, if possible to another address of the name.
+    /// Opens another connection, and repeats what failed on the first. If the name has several addresses,
+    /// uses another one.
     pub(super) async fn look_again(&mut self, cause: Cause) {
         let (Some(first), Some(repeated)) = (self.connected_to, repeated(cause, &self.seen)) else {
             return;
@@ -53,7 +55,7 @@ impl Ladder<'_> {
     }
 }
 
-/// Returns what must be repeated, or `None` if this would show nothing new or could do harm.
+/// Returns what to repeat, or `None` if repeating it would show nothing new or could do harm.
 fn repeated(cause: Cause, seen: &Observations) -> Option<Repeated> {
     let is_rejected = |tls: &Handshake| tls.result == TlsResult::CertificateRejected;
     if seen.tls.handshake.as_ref().is_some_and(is_rejected) {
@@ -68,8 +70,8 @@ fn repeated(cause: Cause, seen: &Observations) -> Option<Repeated> {
         &seen.requests.read,
     ];
     match cause {
-        // A server or a directory behind it may lock out a user after several failed logins. Replies out of step
-        // have their own explanation, and a Sentinel is not one of several servers.
+        // A server, or a directory behind it, may lock out a user after several failed logins. Replies that
+        // arrive out of step have another explanation, and a Sentinel is not one of several servers.
         Cause::AuthFailed | Cause::ProtoUnexpected | Cause::ProxyHeader | Cause::RoleSentinel => None,
         Cause::RoleReplica => Some(Repeated::Role),
         _ if seen.experiments.repeat.is_some() || seen.requests.stopped_at.is_some() => None,

@@ -72,12 +72,12 @@ pub struct SecondLook {
     pub result: SecondResult,
 }
 
-/// What was repeated on the other connection, with the result.
+/// The part of the run that was repeated on the other connection, with the result.
 #[derive(Clone, Debug)]
 pub enum SecondResult {
     /// The TLS handshake. `None` if no connection could be made.
     Handshake(Option<TlsResult>),
-    /// The requests. The write test needs a primary.
+    /// The requests. After a failed write test, the connection works only if the server is a primary.
     Requests { repeat: Repeat, needs_primary: bool },
 }
 
@@ -153,7 +153,7 @@ pub struct Repeat {
 }
 
 impl Experiments {
-    /// Returns the second look, if that connection works although the first one did not.
+    /// Returns the second look if its connection works, although the first connection did not.
     pub fn other_server(&self) -> Option<&SecondLook> {
         self.second_look.as_ref().filter(|look| look.works())
     }

@@ -72,8 +72,8 @@ impl ServerInfo {
             .collect()
     }
 
-    /// Whether the server does not support all Redis commands, although it is not an old version. HELLO was
-    /// added in Redis 6.
+    /// Whether this may be a service with a limited set of commands: it does not support some Redis commands,
+    /// although it is not an old version. HELLO was added in Redis 6.
     pub fn may_be_limited(&self) -> bool {
         !self.is_before(6) && !self.unsupported().is_empty()
     }

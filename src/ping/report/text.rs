@@ -16,7 +16,7 @@ use crate::sanitize;
 pub enum ReportLine {
     /// Text that may be wrapped.
     Words {
-        /// The text at the start of the first line, such as ` 1. `.
+        /// The text at the start of the first line, such as a number.
         lead: String,
         /// The indentation of the second and later lines, in columns.
         further: usize,

@@ -99,8 +99,8 @@ impl Requests {
         }
     }
 
-    /// Sends all requests without waiting in between. Reads the responses up to the first that is not a
-    /// reply.
+    /// Sends all requests without waiting in between. Reads the replies, and stops at the first request
+    /// without a reply.
     ///
     /// The large request is sent in a separate write, so that the requests before it get through even if its
     /// packets are lost. The requests after it only ask about the server. The time limit for their replies is

@@ -115,9 +115,9 @@ pub(super) fn listeners(port: u16) -> Option<Vec<LocalListener>> {
     )
 }
 
-/// Returns which users have opened the connections from this host to `own`, an address at which this process
-/// listens, by the address of the other end. Returns `None` if the tables cannot be read, or do not list the sockets of
-/// this process.
+/// Returns the users who have opened connections from this host to `own`, an address on which this process
+/// listens. The key is the address of the other end. Returns `None` if the tables cannot be read, or do not
+/// list the sockets of this process.
 pub(crate) fn users_connected_to(own: SocketAddr) -> Option<HashMap<SocketAddr, u32>> {
     // Only a few rows are parsed, because the tables may be long.
     let port = format!(":{:04X} ", own.port());

@@ -170,7 +170,7 @@ impl IamToken {
         let Some(hint) = provider::endpoint_hint(host) else {
             return facts;
         };
-        // The last names are those of the cache, for example of a node's replication group.
+        // The last name is that of the whole cache, for example of a node's replication group.
         let names = EndpointName::parse(host).map_or(Vec::new(), |endpoint| endpoint.names);
         let is_named = |name: &Name| name.as_str().eq_ignore_ascii_case(&self.cache);
         if let Some(name) = names

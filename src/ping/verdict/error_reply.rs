@@ -33,7 +33,7 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
     let percent = |part: u64, whole: u64| (whole > 0).then(|| part.saturating_mul(100) / whole);
     let fact = match cause {
         Cause::ServerLoading => shown("loading_loaded_perc").map(|percent| {
-            // At the beginning of loading, the estimate is wrong by orders of magnitude.
+            // At the beginning of loading, the estimated time is wrong by orders of magnitude.
             let is_early = percent.parse().is_ok_and(|percent: f64| percent < 5.0);
             let left = server.number("loading_eta_seconds").filter(|_| !is_early);
             let left = left.map_or_else(String::new, |left| format!(", and that loading the rest takes about {left} \

@@ -47,7 +47,7 @@ pub enum Certainty {
 /// A problem that does not prevent the use of Redis.
 #[derive(Clone, Debug)]
 pub struct Warning {
-    /// The problem, which has a code like a cause.
+    /// The problem. Like the cause of a failure, it has a code.
     pub cause: Cause,
     /// What was observed, in one sentence.
     pub summary: String,

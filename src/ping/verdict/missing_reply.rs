@@ -13,7 +13,7 @@ const FEW_ROUND_TRIPS: u32 = 3;
 /// Why no reply arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ping) enum NoReply {
-    /// The timeout is too short for the round trip time. Contains this time.
+    /// A round trip takes so long that the timeout is too short. Contains the round trip time.
     ShortTimeout(Duration),
     /// The request does not reach the server.
     LostPackets,
@@ -43,7 +43,7 @@ impl NoReply {
     }
 
     /// Describes a long round trip, or what happened to the packets. If the timeout is too short, does not
-    /// describe the packets, because an acknowledgement may be missing only because it has not arrived yet.
+    /// describe the packets, because a missing acknowledgement may just not have arrived yet.
     pub(super) fn fact(self, seen: &Observations) -> Option<String> {
         match self {
             Self::ShortTimeout(round_trip) => Some(format!(

@@ -81,8 +81,8 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
     if let Some(sizes) = seen.experiments.packet_sizes {
         return large_packets_lost(sizes, format!("{command}, which is large, got no reply"), seen);
     }
-    // The error reply on the second connection may come from another server behind the same address, or the
-    // same server may have replied late.
+    // If the second connection got an error reply, it may have reached another server, or the same server at
+    // a better moment.
     let second = seen.experiments.last_repeated();
     if let Some(second) = second
         && let Some(error) = second.response.error().filter(|error| !is_unavailable(error))

@@ -141,8 +141,8 @@ fn tls_required(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Returns the finding about a server that closes a plain-text connection at once, as Redis does on a TLS port, if
-/// a filter lets no second connection through.
+/// Returns the finding about a server that closes a plain-text connection at once, as Redis does on a TLS
+/// port. It is only likely that TLS is required, because no second connection could be opened to test this.
 fn tls_untested(seen: &Observations) -> Option<Finding> {
     let first = seen.auth.response.as_ref().or(seen.ping.response.as_ref())?;
     let is_rejected = match first {

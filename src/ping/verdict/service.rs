@@ -14,7 +14,7 @@ use crate::redis_url::Target;
 use crate::sanitize;
 
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
-    // A Sentinel has no data to read. It gets its own verdict later.
+    // A Sentinel has no data to read. It is reported separately.
     if seen.server.is_sentinel() {
         return None;
     }

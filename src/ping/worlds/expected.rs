@@ -1,5 +1,5 @@
-//! Determines which verdicts are right in a world. Each broken part has its right causes, and the part in the
-//! lowest layer determines the verdict.
+//! Determines which verdicts are right in a world. For each broken part, one or more causes are right. The
+//! part in the lowest layer determines the verdict.
 
 use super::parts::{
     Acl, CutAt, CutBy, CutOn, Db, Door, Extra, Host, Lacks, Login, Name, Path, Port, Proxy, Role, Scheme,

@@ -75,7 +75,7 @@ parts! {
         NoLocalPort,
         /// The path works, but the first SYN is lost.
         OpenLosesPackets,
-        /// The path works, but each round trip takes long.
+        /// The path works, but each round trip takes a long time.
         OpenFarAway,
     }
 

@@ -191,8 +191,8 @@ impl Session {
         )
     }
 
-    /// Returns the port of the other node. Nothing listens on this port if the world requires it. Otherwise,
-    /// it is this node's own port.
+    /// Returns the port of the other node. If a node must be unreachable, nothing listens on this port.
+    /// Otherwise, it is this node's own port.
     pub(super) fn other_port(&self) -> u16 {
         match self.world.role {
             Role::ClusterNodeMissing | Role::ClusterUnreachable => 1,

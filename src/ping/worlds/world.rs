@@ -145,7 +145,7 @@ impl World {
             } else {
                 self.state
             },
-            // A Sentinel has no ECHO, and another program does not send replies of Redis.
+            // A Sentinel has no ECHO, and another program does not send Redis replies.
             proxy: match self.proxy {
                 Proxy::LateReply if self.is_other_program() => Proxy::Direct,
                 Proxy::OtherReply if self.role == Role::Sentinel => Proxy::Direct,

@@ -141,7 +141,7 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
 /// Returns a fix that adds a rule to the security group of the cache. The command finds this group through
 /// the network interface that has the cache's address, which works for every kind of cache.
 ///
-/// Several VPCs may use the same addresses, and an interface may have several groups, so the command makes a
+/// Several VPCs can use the same addresses, and an interface can have several groups, so the command makes a
 /// change only if it finds exactly one group. If the group of this instance is unknown, the command only
 /// reads.
 fn security_group(at: &FixContext) -> Fixes {

@@ -24,8 +24,8 @@ const RESOLUTION_DELAY: Duration = Duration::from_millis(300);
 /// The maximum length of a UDP response. RFC 6891 suggests 4096.
 const LONGEST_DATAGRAM: usize = 4096;
 
-/// Queries one server for the A and AAAA records of a fully qualified name. If an answer arrives for only one
-/// record type, also returns the other type.
+/// Queries one server for the A and AAAA records of a fully qualified name. If only one of the two queries
+/// gets an answer, also returns the record type of the other.
 pub(super) async fn query(
     server: SocketAddr,
     name: &str,
@@ -64,8 +64,8 @@ async fn second(
     until.bound(rest).await.unwrap_or(NameAnswer::Timeout)
 }
 
-/// Combines the answers for both families. Only two "no address" answers prove that there is no address,
-/// because a failed query may hide one.
+/// Combines the answers for both families. Only two "no address" answers prove that there is no address.
+/// After a failed query, there may still be one.
 fn merge(v4: NameAnswer, v6: NameAnswer) -> NameAnswer {
     use NameAnswer as Answer;
     match (v4, v6) {

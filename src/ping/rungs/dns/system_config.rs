@@ -41,7 +41,7 @@ impl SystemConfig {
         if is_unconfigured {
             servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
         }
-        // If there are several such lines, the last one is used.
+        // If several lines set search domains, the last one is used.
         let search_line = lines(text)
             .filter(|(_, line)| has_keyword(line, &["search", "domain"]))
             .last();

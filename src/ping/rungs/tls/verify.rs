@@ -51,7 +51,7 @@ pub(super) struct Verifier {
 }
 
 /// Signature algorithms that ring does not support (RFC 8446, 4.2.3): ECDSA with P-521, and RSA-PSS keys.
-/// They are offered because a server with such a key sends its certificate only then.
+/// They are offered because a server with such a key sends its certificate only to clients that offer them.
 const UNSUPPORTED: [SignatureScheme; 4] = [
     SignatureScheme::ECDSA_NISTP521_SHA512,
     SignatureScheme::Unknown(0x0809),

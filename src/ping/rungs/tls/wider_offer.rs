@@ -135,7 +135,8 @@ async fn exchange(mut stream: TcpStream, hello: &[u8], deadline: Deadline) -> Ve
     handshake_messages(&received).0
 }
 
-/// Extracts the handshake messages from the records. Also returns whether the rest of the data is irrelevant.
+/// Extracts the handshake messages from the records. Also returns whether the rest of the data can be
+/// ignored.
 fn handshake_messages(mut records: &[u8]) -> (Vec<u8>, bool) {
     let mut messages = Vec::new();
     let mut is_over = false;
