@@ -9,7 +9,8 @@ use serde_json::Value;
 /// Members that contain names but are not needed by any check.
 const DROPPED: [&str; 5] = ["Tags", "TagSet", "Arn", "ARN", "UserId"];
 
-/// Replaces account numbers. The same number always gets the same replacement, so that equal owners stay equal.
+/// Replaces account numbers. The same number always gets the same replacement, so that equal owners stay
+/// equal.
 pub(crate) fn masked(report: &Value) -> Value {
     mask(report, &mut HashMap::new())
 }

@@ -94,7 +94,8 @@ impl NetworkAcl {
         Some(numbered)
     }
 
-    /// Applies the entries to the packets. For each port, the first entry that matches decides.
+    /// Applies the entries to the packets. For each port, the first matching entry determines whether packets
+    /// are allowed.
     pub(crate) fn walk(&self, packets: Packets) -> Option<Walk> {
         let entries = self.entries_of(packets.direction)?;
         let mut left = parts(&entries, packets.ports);

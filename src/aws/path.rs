@@ -78,7 +78,7 @@ pub(crate) fn links(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     links
 }
 
-/// Whether a peering connection that the documents describe only partly could connect these two VPCs.
+/// Whether a peering connection that the documents describe only partly might be between these two VPCs.
 pub(crate) fn may_connect(peering: &Peering, one: &Id, other: &Id) -> bool {
     let is_usable = state_of(peering).is_some();
     match connects(peering, one, other) {

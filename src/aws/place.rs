@@ -164,8 +164,8 @@ impl Search<'_> {
         Some(of_interface(found, self.address, self.documents))
     }
 
-    /// Returns the end if the instance's own VPC contains the address, but no interface with it is visible. The
-    /// local route takes precedence, even if the address also exists in another VPC.
+    /// Returns the end if the instance's own VPC contains the address, but no interface with it is visible.
+    /// The local route takes precedence, even if the address also exists in another VPC.
     fn in_own_vpc(&self) -> Result<(Place, Found), Found> {
         let Search { documents, cache, .. } = *self;
         let sees_all = is_complete(&documents.interfaces)
@@ -264,7 +264,7 @@ impl Place {
     }
 
     /// Returns the range to use in a rule about this end. This is the range of the subnet, because a node may
-    /// get another address in a failover. If the subnet is unknown, it is only the address.
+    /// get another address in a failover. If the subnet is unknown, returns only the address.
     pub(crate) fn range_for_rules(&self) -> Option<IpNet> {
         self.range.or(self.address.map(IpNet::from))
     }

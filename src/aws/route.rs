@@ -1,4 +1,4 @@
-//! Route tables, which determine where packets are sent. The route with the longest matching prefix decides.
+//! Route tables, which determine where packets are sent. The route with the longest matching prefix is used.
 //!
 //! Source: <https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html#route-tables-priority>
 

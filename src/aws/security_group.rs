@@ -54,7 +54,7 @@ struct Rule {
 struct Rules {
     list: Option<Vec<Rule>>,
     /// Whether the rules come from `describe-security-group-rules`. In its output, a group without rules
-    /// looks like one that is not visible.
+    /// looks the same as a group that is not visible.
     is_from_rules: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Determines the checks from the documents and facts. Each file in the folder contains the checks of one kind.
+//! Determines the results of the checks from the documents and facts. Each file in the folder contains the
+//! checks of one kind.
 
 mod acls;
 mod cache;

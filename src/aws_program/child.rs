@@ -39,7 +39,7 @@ pub(super) enum End {
     NotStarted(String),
 }
 
-/// Whether this is a command that only reads. Only this function decides what may be run.
+/// Whether this is a command that only reads. A command is run only if this function returns true.
 pub(super) fn only_reads(words: &[String]) -> bool {
     let [service, operation, ..] = words else {
         return false;

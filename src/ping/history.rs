@@ -131,7 +131,7 @@ impl ProbeHistory {
         })
     }
 
-    /// Returns the last `width` probes as a one-line graph, scaled to the slowest of them.
+    /// Returns the last `width` probes as a one-line graph. The slowest of them has the full height.
     pub(crate) fn graph(&self, width: usize) -> String {
         let shown: Vec<_> = self
             .recent

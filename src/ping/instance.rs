@@ -1,5 +1,4 @@
-//! Reads the metadata of the EC2 instance that this host runs on, if it is one. Some fixes use it to name
-//! security groups.
+//! If this host is an EC2 instance, reads its metadata. Some fixes use the metadata to name security groups.
 
 mod metadata;
 

@@ -1,5 +1,5 @@
-//! The modes of `ping` that end with one diagnosis: a single run of the checks, `--wait`, `--hold`, `--idle` and
-//! `--count`.
+//! The modes of `ping` that end with one diagnosis: a single run of the checks, `--wait`, `--hold`, `--idle`
+//! and `--count`.
 
 use std::time::{Duration, Instant};
 

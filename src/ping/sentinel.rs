@@ -22,8 +22,8 @@ const MOST_SENTINELS: usize = 64;
 /// The minimum time that must be left for a second login at a Sentinel.
 const SECOND_LOGIN: Duration = Duration::from_millis(50);
 
-/// Asks the Sentinels, all at once. Uses the first reply that contains the primary or, if there is none, the first
-/// reply.
+/// Asks the Sentinels, all at once. Uses the first reply that contains the primary or, if there is none, the
+/// first reply.
 pub(super) async fn climb(
     target: &Target,
     sentinels: &Sentinels,

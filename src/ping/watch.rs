@@ -68,8 +68,8 @@ struct Watch<'a> {
     next_lookup: Instant,
 }
 
-/// Properties that distinguish a server from another one that replaces it. They are `None` if the server does
-/// not report them.
+/// Properties that show whether one server has replaced another. A property is `None` if the server does not
+/// report it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Identity {
     role: Option<String>,

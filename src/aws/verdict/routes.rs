@@ -241,7 +241,8 @@ impl Network<'_> {
         RouteCheck::new(result.check, Path::Link(link.clone()))
     }
 
-    /// Whether this peering connection could connect the two VPCs. The documents may describe it only partly.
+    /// Whether this peering connection might be between the two VPCs. The documents may describe it only
+    /// partly.
     fn may_connect(&self, id: &Id) -> bool {
         let (Some(one), Some(other)) = (&self.source.vpc, &self.destination.vpc) else {
             return true;

@@ -1,8 +1,8 @@
 //! The table of all causes and warnings, with their codes, exit statuses, meanings and fixes. This is the
 //! only list of them: the tests and the documentation have one entry for each.
 //!
-//! To add one, follow the recipe "Add a cause or a warning" in CONTRIBUTING.md. `sessiontut ping --codes` prints this
-//! table, and `sessiontut explain CODE` prints a page about one cause.
+//! To add one, follow the recipe "Add a cause or a warning" in CONTRIBUTING.md. `sessiontut ping --codes`
+//! prints this table, and `sessiontut explain CODE` prints a page about one cause.
 
 mod commands;
 mod dns;

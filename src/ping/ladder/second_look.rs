@@ -26,7 +26,7 @@ enum Repeated {
 
 impl Ladder<'_> {
     /// Opens another connection, and repeats what failed on the first. If the name has several addresses,
-    /// uses another one.
+    /// uses another address.
     pub(super) async fn look_again(&mut self, cause: Cause) {
         let (Some(first), Some(repeated)) = (self.connected_to, repeated(cause, &self.seen)) else {
             return;

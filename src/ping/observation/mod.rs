@@ -47,7 +47,7 @@ pub struct Observations {
     /// Whether writing was not tested, because the connection ended before `--write-check`.
     pub is_write_untested: bool,
     /// The responses to the tutorial's commands, which are sent with arguments that change nothing. They are
-    /// sent only if the user is not allowed to run one of them.
+    /// sent only after a reply has shown that an ACL forbids a command.
     pub permissions: Vec<(&'static str, Response)>,
     /// The trials of `--idle` or `--hold`, if there were any. The other observations then belong to a new
     /// connection.

@@ -128,8 +128,8 @@ pub enum DialResult {
     TooManyFiles,
     /// This host has no free local port for the address (EADDRNOTAVAIL).
     NoLocalPort,
-    /// This host discards packets to the address (EINVAL): because of a blackhole route, or because a link-local
-    /// address has no zone.
+    /// This host discards packets to the address (EINVAL): because of a blackhole route, or because a
+    /// link-local address has no zone.
     Discarded,
     /// Any other error. Contains the system's message.
     Other(String),

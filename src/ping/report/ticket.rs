@@ -60,7 +60,7 @@ fn resolver() -> Vec<String> {
         .collect()
 }
 
-/// Returns the target's addresses, both those that were tried and those that were only found.
+/// Returns the target's addresses, both those that were tried and those that were only looked up.
 fn addresses(seen: &Observations) -> Vec<IpAddr> {
     let tried = seen.tcp.dials.iter().filter_map(|dial| match &dial.to {
         Endpoint::Ip(address) => Some(address.ip()),

@@ -11,7 +11,7 @@ use crate::redis_client::{ProbeConnection, Stream};
 /// Sends each of the tutorial's commands in a form that changes nothing, and returns the responses.
 ///
 /// Redis checks the permissions before the arguments, so invalid arguments are sufficient. MULTI and EXEC
-/// come last, because a transaction may stay open if only one of them is allowed.
+/// come last, because a transaction stays open if MULTI is allowed but EXEC is not.
 pub(crate) async fn observe(
     connection: &mut ProbeConnection<Stream>,
     deadline: Deadline,

@@ -19,7 +19,8 @@ use crate::session::KEY_PREFIX;
 
 /// The number of round trips that are always measured.
 const ROUND_TRIPS: usize = 5;
-/// The number of additional round trips if the first ones are uneven. A single slow one may be due to chance.
+/// The number of additional round trips if the first ones are uneven. A single slow round trip may be due to
+/// chance.
 const MORE_ROUND_TRIPS: usize = 10;
 /// The number of round trips for which time is reserved. The role rung needs them to read the state of the
 /// cluster and to run the write check.

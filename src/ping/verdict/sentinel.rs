@@ -1,4 +1,4 @@
-//! The verdict on Sentinels: those in the URL, and one that is reached by a plain URL.
+//! The verdict on Sentinels: those in a Sentinel URL, and one that is reached by the URL of a Redis server.
 
 use super::finding::Finding;
 use super::reply::unusable;

@@ -12,7 +12,8 @@ use crate::sanitize;
 /// A certificate that has fewer seconds left than this (14 days) expires soon.
 const EXPIRES_SOON: i64 = 14 * 86_400;
 
-/// Above this percentage of maxmemory (whatever the eviction policy is) or of maxclients, there is a warning.
+/// There is a warning if more than this percentage of maxmemory or maxclients is in use. For maxmemory, the
+/// eviction policy does not matter.
 const NEARLY_FULL: u64 = 90;
 
 /// Returns all warnings that follow from the URL and the observations.

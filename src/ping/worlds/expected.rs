@@ -13,7 +13,7 @@ use crate::ping::causes::Cause;
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
     pub(super) layer: Layer,
-    /// The causes that are right. The first one is the usual one.
+    /// The causes that are right, starting with the usual one.
     pub(super) causes: Vec<Cause>,
     /// Whether the observations of `ping` can prove the cause.
     pub(super) is_provable: bool,

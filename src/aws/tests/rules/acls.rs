@@ -1,4 +1,4 @@
-//! Tests of network ACLs. In both directions, the first entry that matches decides.
+//! Tests of network ACLs. In both directions, the first matching entry determines the result.
 
 use serde_json::{Value, json};
 

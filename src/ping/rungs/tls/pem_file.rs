@@ -10,7 +10,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use crate::ping::rungs::tcp::errno_text;
 use crate::sanitize;
 
-/// Reads the certificates in a file. There is at least one.
+/// Reads the certificates in a file. Returns at least one.
 ///
 /// # Errors
 ///

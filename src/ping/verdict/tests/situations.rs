@@ -109,7 +109,8 @@ pub(super) fn name_server(address: SocketAddr, answer: NameAnswer) -> NameServer
     }
 }
 
-/// Returns the lookup of a name with this address in `/etc/hosts`, and another address from its name server.
+/// Returns the lookup of a name that has one address in `/etc/hosts`, and another according to its name
+/// server.
 fn by_hosts_file(address: &str, elsewhere: &str) -> Lookup {
     let address = address.parse().unwrap();
     let found = NameAnswer::Addresses(vec![elsewhere.parse().unwrap()]);

@@ -7,8 +7,8 @@ use crate::ping::observation::{Handshake, PeerCertificate};
 use crate::ping::verdict::finding::alert_name;
 use crate::ping::verdict::finding::{Finding, age};
 
-/// Returns the finding about a TLS alert that concerns the client's certificate, during or after the handshake.
-/// Returns `None` for other alerts.
+/// Returns the finding about a TLS alert that concerns the client's certificate, during or after the
+/// handshake. Returns `None` for other alerts.
 pub(in crate::ping::verdict) fn client_certificate(
     alert: AlertDescription,
     tls: Option<&Handshake>,
