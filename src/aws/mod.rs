@@ -2,8 +2,8 @@
 //! The results are checks and fixes.
 //!
 //! This folder does no input or output. [`Documents`] come from the program `aws` or from pasted text, and
-//! [`Facts`] come from this host. Every decision has three possible values, because something that is not in
-//! the documents is unknown.
+//! [`Facts`] come from this host. Every decision is yes, no or unknown, because the documents may not contain
+//! everything.
 
 mod assessment;
 mod cache;

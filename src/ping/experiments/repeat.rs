@@ -10,8 +10,8 @@ use crate::ping::rungs::ping::{self, Requests};
 use crate::ping::rungs::tcp::SegmentSize;
 
 impl Reconnect<'_> {
-    /// Repeats PING and the requests after it on a second connection. Sends one request at a time, and stops
-    /// at the first request that gets no reply.
+    /// On a second connection, repeats PING and the requests that followed it. Sends one request at a time,
+    /// and stops at the first request that gets no reply.
     pub(in crate::ping) async fn repeat(
         &self,
         requests: Option<&Requests>,

@@ -201,7 +201,7 @@ async fn receive(
     }
 }
 
-/// Runs getaddrinfo in a detached thread, because it has no timeout.
+/// Runs getaddrinfo in a detached thread, because getaddrinfo has no timeout.
 fn system_lookup(host: &str) -> oneshot::Receiver<SystemResult> {
     let (report, found) = oneshot::channel();
     let host = host.to_owned();
@@ -258,7 +258,7 @@ fn is_same_name(one: &str, other: &str) -> bool {
 }
 
 /// Queries the names one after the other, and returns the answer for the first name that exists. If none
-/// exists, returns the first failure for one of the first `plausible` names.
+/// exists, returns the first failure among the first `plausible` names.
 async fn query_candidates(
     server: SocketAddr,
     names: &[String],

@@ -44,7 +44,7 @@ impl SeenTls {
 pub(super) struct Verifier {
     /// The trusted CAs, or `None` if certificates are not verified.
     pub(super) trusted: Option<Trusted>,
-    /// Whether to continue if the certificate is invalid. The problem is recorded nevertheless.
+    /// Whether to continue if the certificate is invalid. The problem is recorded in any case.
     pub(super) accepts_all: bool,
     pub(super) seen: Arc<SeenTls>,
     pub(super) algorithms: WebPkiSupportedAlgorithms,

@@ -48,7 +48,7 @@ pub(super) fn local_ports(seen: &Observations, dial: &Dial) -> Option<String> {
     })
 }
 
-/// Returns a note if the range of local ports is much smaller than usual, and therefore the problem.
+/// Returns a note if the range of local ports is much smaller than usual, because this is then the problem.
 pub(super) fn few_ports(seen: &Observations) -> Option<String> {
     const FEW: u16 = 1000;
     let LocalPorts { first, last, .. } = seen.this_host.as_ref()?.local_ports?;
