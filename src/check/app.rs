@@ -81,11 +81,11 @@ impl AppError {
     }
 }
 
-/// How the app ended, although this program had not stopped it.
+/// How the app exited when this program had not stopped it.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
     status: ExitStatus,
-    /// The last lines of its output.
+    /// The last lines of the app's output.
     pub(crate) tail: Vec<String>,
 }
 
@@ -108,12 +108,13 @@ pub(crate) struct App {
     guard: Option<Guard>,
 }
 
-/// A process that stops the app if this program is killed, and therefore cannot stop the app itself. When the
-/// guard is dropped, only this process ends.
+/// A shell that stops the app if this program is killed and therefore cannot stop the app itself. Dropping
+/// the guard ends the shell, but not the app.
 #[derive(Debug)]
 struct Guard(Child);
 
-/// Says how to correct a start command, if its mistake is known. The command is started without a shell.
+/// Returns advice for a start command that failed, or an empty string if the mistake is not known. A common
+/// mistake is to use shell syntax, because the command runs without a shell.
 fn advice(error: &io::Error, words: &[String]) -> String {
     let program = words.first().map_or("", String::as_str);
     let quoted = |line: &str| format!("'{}'", line.replace('\'', r"'\''"));
@@ -161,7 +162,7 @@ impl StartCommand {
             address,
             redis_url,
             output,
-            // The key is kept across restarts, so that signed cookies stay valid.
+            // The app gets the same key after a restart, so that its signed cookies stay valid.
             secret_key: random::hexadecimal::<32>(),
         }
     }
@@ -258,7 +259,8 @@ impl App {
             .await
     }
 
-    /// Waits until the app listens. Whenever the app prints something, `silent` starts again.
+    /// Waits until the app listens. `whole` limits the wait. `silent` limits the time without output, so it
+    /// is reset whenever the app prints something.
     async fn until_ready(&mut self, whole: Deadline, silent: &Cell<Deadline>) -> Result<(), AppError> {
         let started = Instant::now();
         let port = self.command.address.port();
@@ -302,12 +304,12 @@ impl App {
         self.output.whole()
     }
 
-    /// Returns the last lines of its output.
+    /// Returns the last lines of the app's output.
     pub(crate) fn output_tail(&self) -> Vec<String> {
         self.output.last_lines()
     }
 
-    /// Returns how the app has exited without being stopped by this program, or `None` if it still runs.
+    /// Returns how the app exited when this program had not stopped it, or `None` if it still runs.
     pub(crate) fn ended(&mut self) -> Option<Ended> {
         let status = self.child.as_mut()?.try_wait().ok()??;
         let tail = self.output_tail();
@@ -327,7 +329,7 @@ impl App {
             let what = "waiting until the app ends after SIGTERM; it is killed";
             progress.during(what, || deadline.left(), end).await;
         }
-        // This also kills child processes of the app that have ignored the signal.
+        // This also kills child processes of the app that have ignored SIGTERM.
         self.kill();
     }
 
@@ -335,7 +337,7 @@ impl App {
         if let Some(mut child) = self.child.take() {
             signal_group(&mut child, GroupSignal::Kill);
             let _ = child.wait();
-            // A child of the app may still be listening on the port for a moment.
+            // A child process of the app may still be listening on the port for a moment.
             let deadline = Deadline::after(END_WITHIN);
             while answers(self.command.address) && !deadline.is_over() {
                 std::thread::sleep(POLL);

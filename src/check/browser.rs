@@ -43,11 +43,11 @@ impl Visitor {
         }
     }
 
-    /// Returns a visitor to another instance of the app, with the same cookies. The proxy does not record the
-    /// Redis commands that its requests cause.
+    /// Returns a visitor to another instance of the app, with the same cookies. This visitor's exchanges
+    /// contain no Redis commands.
     pub(crate) fn moved_to(&self, address: SocketAddr) -> Self {
         let mut settings = self.site.settings.clone();
-        // This fails only for URLs that cannot have a port.
+        // Setting the port fails only for URLs that cannot have one.
         let _ = settings.base.set_port(Some(address.port()));
         Self {
             site: Arc::new(Site {

@@ -1,5 +1,5 @@
-//! Provides the visitor of `check` to the tests of `examples/`. It is synchronous, and does not follow
-//! redirects.
+//! Provides the visitor of `check` to the tests of `examples/`. This visitor is synchronous and does not
+//! follow redirects.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub struct AppVisitor {
     runtime: Arc<Runtime>,
 }
 
-/// A response, before redirects.
+/// A response. If it is a redirect, the redirect has not been followed.
 #[derive(Clone, Debug)]
 pub struct AppAnswer {
     pub status: u16,

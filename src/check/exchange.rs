@@ -1,4 +1,4 @@
-//! What a visitor did, how the app responded, and which Redis commands the app sent meanwhile.
+//! What a visitor did, how the app responded, and which Redis commands the app sent during this time.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -24,17 +24,17 @@ pub(crate) struct Hop {
 }
 
 /// The requests of one visitor's action, such as a login with its redirects, and the Redis commands that the
-/// app sent meanwhile.
+/// app sent during this time.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     pub(crate) hops: Vec<Hop>,
     pub(crate) commands: Vec<SeenCommand>,
-    /// The position in the proxy's record before the first request.
+    /// The position in the proxy's record when the first request began.
     pub(crate) mark: usize,
 }
 
 impl Exchange {
-    /// Runs `visit`, and records its requests and the Redis commands that the app sends meanwhile.
+    /// Runs `visit`, and records its requests and the Redis commands that the app sends during this time.
     pub(crate) async fn record(proxy: Option<&Proxy>, visit: impl AsyncFnOnce(&mut Vec<Hop>)) -> Self {
         let mark = proxy.map_or(0, Proxy::mark);
         let mut hops = Vec::new();
@@ -70,7 +70,8 @@ impl Exchange {
         self.commands.iter().filter(|command| command.uses_data())
     }
 
-    /// Returns the number of commands after which the proxy can cut the connection.
+    /// Returns the number of points at which the proxy can cut the connection: one after each command with an
+    /// effect.
     pub(crate) fn cuts(&self) -> usize {
         self.commands
             .iter()

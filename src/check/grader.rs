@@ -25,7 +25,7 @@ pub(crate) struct Grader {
     pub(crate) site: Arc<Site>,
     /// The app, if this program has started it.
     pub(crate) app: Option<App>,
-    /// An identifier of this run. Names contain it, so no name has been used before.
+    /// An identifier of this run. All user names contain it, so no earlier run has used them.
     run: String,
     names: usize,
     session_cookies: Option<Vec<String>>,
@@ -34,12 +34,12 @@ pub(crate) struct Grader {
     pub(crate) silence: Option<Silence>,
     /// The tokens of all sessions of this run. A check searches the app's output for them.
     pub(crate) tokens: Vec<String>,
-    /// The first time that the app crashed or stayed unusable after Redis was disturbed. The check
+    /// The first crash or lasting failure of the app after Redis was disturbed, if there was one. The check
     /// `recovers-without-a-restart` reports it.
     pub(crate) outage: Option<Loss>,
-    /// The number of checks during which the app did not answer a request in time.
+    /// The number of checks during which the app did not respond to a request in time.
     hung: usize,
-    /// Why no further check can be judged.
+    /// Why no further check can be judged, or `None` if checks can be judged.
     pub(crate) gone: Option<String>,
 }
 
@@ -50,8 +50,8 @@ pub(crate) struct LoggedIn {
     pub(crate) login: Exchange,
 }
 
-/// The names begin with different letters. So if several keys begin with the same characters, these are not
-/// part of a name.
+/// First names that begin with different letters. So if the keys of several users begin with the same
+/// characters, these are not part of a name.
 const FIRST_NAMES: [&str; 8] = ["ada", "grace", "edsger", "kay", "linus", "mary", "tim", "joan"];
 /// How long to wait for commands that the app sends after its response.
 const SETTLE: Duration = Duration::from_millis(150);
@@ -95,7 +95,7 @@ impl Grader {
     pub(crate) fn name(&mut self) -> String {
         let first = FIRST_NAMES[self.names % FIRST_NAMES.len()];
         self.names += 1;
-        // The number has two digits, so that no name is the beginning of another one.
+        // The number has two digits, so that no name is the beginning of another name.
         format!("{first}-{}-{:02}", self.run, self.names)
     }
 
@@ -130,7 +130,7 @@ impl Grader {
         Ok(LoggedIn { visitor, name, login })
     }
 
-    /// Visits the home page. Fails if the page does not show the user.
+    /// Visits the home page. Fails if the page does not show the user's name.
     pub(crate) async fn visit(&self, visit: &mut LoggedIn) -> Result<Exchange, NotHeld> {
         let exchange = visit.visitor.home().await;
         match exchange.page() {
@@ -173,7 +173,7 @@ impl Grader {
         }
     }
 
-    /// Starts a countdown, which shows what the wait is for.
+    /// Starts a countdown of `span`. `what` says what the wait is for.
     pub(crate) fn countdown(&self, what: &str, span: Duration) -> Countdown {
         self.site.progress.countdown(what, span)
     }

@@ -1,4 +1,5 @@
-//! Reads HTML with a few patterns, which are enough for the visible text and for the fields of forms.
+//! Reads HTML with a few regular expressions, which are enough for the visible text and for the fields of
+//! forms.
 
 use std::sync::LazyLock;
 
@@ -7,7 +8,7 @@ use regex_lite::{Captures, Regex};
 /// A tag of a form or field.
 pub(super) struct FormTag {
     pub(super) kind: TagKind,
-    /// The attributes that have values, in the order of the tag.
+    /// The attributes that have values, in the same order as in the tag.
     attributes: Vec<(String, String)>,
 }
 
@@ -27,7 +28,7 @@ impl FormTag {
     }
 }
 
-/// Returns the tags of forms and fields, in the order of the page.
+/// Returns the tags of forms and fields, in the same order as on the page.
 pub(super) fn form_tags(html: &str) -> Vec<FormTag> {
     static TAG: LazyLock<Regex> =
         LazyLock::new(|| regex(r#"(?is)<(/?)(form|input)\b((?:[^>"']|"[^"]*"|'[^']*')*)>"#));
@@ -69,7 +70,7 @@ pub(super) fn text(html: &str) -> String {
     decoded(&TAG.replace_all(&text, "\n"))
 }
 
-/// Decodes the entities that templates write when they escape text.
+/// Decodes the HTML entities that template engines use to escape text.
 fn decoded(text: &str) -> String {
     static ENTITY: LazyLock<Regex> =
         LazyLock::new(|| regex(r"(?i)&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(lt|gt|amp|quot|apos|nbsp));"));

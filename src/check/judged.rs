@@ -8,7 +8,7 @@ use super::redis_command::Key;
 /// The result of a check: `Ok` if it passes, otherwise the reason.
 pub(crate) type Judged = Result<(), NotHeld>;
 
-/// Why a check does not pass.
+/// Why a check did not pass.
 #[derive(Debug)]
 pub(crate) enum NotHeld {
     Fails(Box<Failure>),
@@ -22,7 +22,7 @@ pub(crate) struct Failure {
     pub(crate) did: String,
     pub(crate) expected: String,
     pub(crate) got: String,
-    /// The reason, if a more specific one than that of the check is known.
+    /// A reason that is more specific than the check's own, if one is known.
     pub(crate) why: Option<&'static str>,
     /// The requests and their responses, one per line.
     pub(crate) http: Vec<String>,
@@ -61,7 +61,7 @@ pub(crate) fn not_judged(why: impl Into<String>) -> NotHeld {
     NotHeld::NotJudged(why.into())
 }
 
-/// Returns the keys as text, each once, for a report.
+/// Returns the keys as text for a report, without duplicates.
 pub(crate) fn shown_keys(keys: &[Key]) -> String {
     let mut known = HashSet::new();
     let keys = keys.iter().filter(|key| known.insert(*key));

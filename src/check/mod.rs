@@ -1,4 +1,5 @@
-//! Grades the learner's own app, in any language, by what a browser sees and by which commands reach Redis.
+//! Grades the learner's own app, in any language, by its HTTP responses and by the commands that it sends to
+//! Redis.
 //!
 //! ```text
 //! app ─▶ visits through a proxy ─▶ exchanges ─▶ checks ─▶ report
@@ -43,7 +44,7 @@ pub(crate) async fn grade(grader: &mut Grader, tell: &mut dyn FnMut(CheckResult)
             None => {
                 let judged = (check.run)(grader).await;
                 let loss = grader.loss().await;
-                // If the app is lost for good, no later check can report the outage.
+                // If the app cannot be started again, no later check can report the outage.
                 let outage = grader.outage.clone().filter(|_| grader.gone.is_some());
                 match loss.or(outage) {
                     Some(loss) => loss.blamed(judged),
@@ -60,7 +61,7 @@ pub(crate) async fn grade(grader: &mut Grader, tell: &mut dyn FnMut(CheckResult)
     }
 }
 
-/// Stops the app, and removes its keys as [`remove_keys`] does. Returns the keys that remain.
+/// Stops the app, and removes its keys with [`remove_keys`]. Returns the keys that remain.
 pub(crate) async fn clean_up(grader: &mut Grader, removes_all: bool) -> Vec<String> {
     if let Some(app) = &mut grader.app {
         app.stop(&grader.site.progress).await;

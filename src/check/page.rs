@@ -10,7 +10,7 @@ use super::settings::AppPages;
 /// The maximum number of characters of a page that a report shows.
 const SHOWN: usize = 160;
 
-/// A response to the last request, after redirects.
+/// The response to the last request, after all redirects have been followed.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     pub(crate) status: u16,
@@ -31,7 +31,7 @@ impl Page {
             body,
             text: String::new(),
         };
-        // This takes long for a large page, so it is done only once.
+        // Extracting the text of a large page takes long, so it is done only once.
         page.text = match page.is_json() {
             true => page.body.clone(),
             false => html::text(&page.body),
@@ -65,14 +65,14 @@ impl Page {
         self.is_logged_in(pages) && self.shows_name(name)
     }
 
-    /// Whether the page shows this name, decoded.
+    /// Whether the page shows this name as text, rather than as undecoded bytes.
     pub(crate) fn shows_name(&self, name: &str) -> bool {
         if self.is_json() {
             let value = serde_json::from_str(&self.body).unwrap_or(Value::Null);
             return has_string(&value, name);
         }
         let (text, name) = (squeezed(self.text()), squeezed(name));
-        // In Python, a name that was not decoded appears as b'ada'.
+        // If a Python app does not decode the name, the page shows b'ada'.
         let is_bytes = ["b'", "b\""]
             .iter()
             .any(|start| text.contains(&format!("{start}{name}")));
@@ -105,9 +105,9 @@ impl Page {
             .find(|form| form.is_post && form.action.path() == path)
     }
 
-    /// Whether a GET request may have received this response because the path accepts only POST. Many
-    /// frameworks then respond with 405 (RFC 9110, section 15.5.6). Frameworks that select a route by both
-    /// method and path, such as Express, respond with 404.
+    /// Whether this may be the response to a GET request for a path that accepts only POST. To such a
+    /// request, many frameworks respond with 405 (RFC 9110, section 15.5.6). Frameworks that select a route
+    /// by both method and path, such as Express, respond with 404.
     pub(crate) fn may_be_for_post_only(&self) -> bool {
         matches!(self.status, 404 | 405)
     }

@@ -10,8 +10,8 @@ use crate::deadline::{Deadline, if_quick};
 /// How often the displayed countdown is updated.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 
-/// A function that is called when a wait begins, with what the wait is for and its length. It returns a
-/// function that shows the time left.
+/// A function that is called when a wait begins. The arguments are what the wait is for, and its length. The
+/// function returns another one that shows the time left.
 pub(crate) type OnWait = Box<dyn Fn(&str, Duration) -> Box<dyn FnMut(Duration)> + Send + Sync>;
 
 /// Shows the user what the program is waiting for, one wait at a time.
@@ -28,7 +28,7 @@ impl Progress {
         }
     }
 
-    /// Starts a countdown. The time is shown after `what`, as in "waiting: the TTL ends in 2.0 s".
+    /// Starts a countdown. The remaining time is shown after `what`, as in "waiting: the TTL ends in 2.0 s".
     pub(crate) fn countdown(&self, what: &str, span: Duration) -> Countdown {
         Countdown {
             show: (self.on_wait)(what, span),
@@ -36,9 +36,8 @@ impl Progress {
         }
     }
 
-    /// Waits for `work`, which takes at most the time that `left` returns. If it takes longer than a second,
-    /// shows `what`,
-    /// followed by the time left.
+    /// Waits for `work`. If it takes longer than a second, shows `what`, followed by the time that `left`
+    /// returns.
     pub(crate) async fn during<T>(
         &self,
         what: &str,
@@ -49,7 +48,7 @@ impl Progress {
         if let Some(done) = if_quick(work.as_mut()).await {
             return done;
         }
-        // If there are several waits at the same time, or one within another, only one is shown.
+        // If there are several waits at the same time, or one wait within another, only the first is shown.
         if self.is_shown.swap(true, Ordering::Relaxed) {
             return work.await;
         }
@@ -64,7 +63,7 @@ impl Progress {
     }
 }
 
-/// Ends the display of a wait when it is dropped, which may be before the end of the wait.
+/// Records that no wait is shown any more when it is dropped, even if the wait was cancelled.
 struct Shown<'a>(&'a AtomicBool);
 
 impl Drop for Shown<'_> {
@@ -73,14 +72,14 @@ impl Drop for Shown<'_> {
     }
 }
 
-/// A countdown over several waits, such as the pauses between visits.
+/// A countdown that spans several waits, such as the pauses between visits.
 pub(crate) struct Countdown {
     show: Box<dyn FnMut(Duration)>,
     end: Deadline,
 }
 
 impl Countdown {
-    /// Waits for this time, and shows the time until the whole countdown ends.
+    /// Waits for `span`, and meanwhile shows the time until the whole countdown ends.
     pub(crate) async fn wait(&mut self, span: Duration) {
         let deadline = Deadline::after(span);
         while !deadline.is_over() {

@@ -40,12 +40,12 @@ pub(crate) struct Proxy {
 struct State {
     mode: Mode,
     log: Vec<SeenCommand>,
-    /// How much memory the record takes, approximately.
+    /// The approximate memory of the record, in bytes.
     recorded: usize,
-    /// All keys that the app has used, and whether they existed before.
+    /// All keys that the app has used, and whether they existed before the app used them.
     keys: HashMap<Key, KeyOrigin>,
     hold: Option<Hold>,
-    /// After how many more data commands the connection is cut.
+    /// The number of data commands after which the connection will be cut.
     cut_after: Option<usize>,
     /// How long each reply is delayed.
     delay: Duration,
@@ -56,9 +56,9 @@ struct State {
     answered: Instant,
     /// Commands that the app sends by itself, not for a request.
     idle: HashSet<(String, Option<Key>)>,
-    /// Why the proxy could not connect to Redis.
+    /// Why the proxy could not connect to Redis, if a connection attempt failed.
     unreachable: Option<String>,
-    /// Another user, whose connection was refused.
+    /// The ID of another user whose connection was refused, if there was one.
     refused: Option<u32>,
 }
 
@@ -79,7 +79,7 @@ struct Shared {
     inspector: RedisConnection,
     /// Open connections to Redis that are not in use yet.
     spare: Mutex<Vec<Stream>>,
-    /// Whether not every user of this host can use Redis.
+    /// Whether only some users of this host can use Redis.
     is_protected: bool,
     users: tokio::sync::Mutex<Option<Users>>,
 }

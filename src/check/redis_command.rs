@@ -24,8 +24,8 @@ pub(crate) struct SeenCommand {
     pub(crate) at: Instant,
     /// The number of the connection on which the command arrived.
     pub(crate) connection: u64,
-    /// The number of the round trip within the connection. Commands of one round trip were sent before the
-    /// first of them was answered.
+    /// The number of the round trip within the connection. The app sent all commands of a round trip before
+    /// the first of them was answered.
     pub(crate) round_trip: u64,
     /// The command's name and its arguments.
     pub(crate) words: Vec<Vec<u8>>,
@@ -33,10 +33,10 @@ pub(crate) struct SeenCommand {
     pub(crate) effect: Effect,
     /// The reply from Redis. `None` if the command did not reach Redis, or has not been answered yet.
     pub(crate) reply: Option<Value>,
-    /// If `check` has delayed the command or its reply: what was delayed, and when the delay ended.
+    /// What `check` delayed (this command or its reply), and when the delay ended. `None` if neither was
+    /// delayed.
     pub(crate) delayed: Option<(Delayed, Instant)>,
-    /// The keys that had no TTL directly after this command. This includes only keys that the app has
-    /// created.
+    /// The keys that the app has created and that had no TTL directly after this command.
     pub(crate) without_ttl: Vec<Key>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum Delayed {
     Reply,
 }
 
-/// What kind of command it is, and what it may change.
+/// What a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// The command sets up or tests the connection, such as HELLO or PING.
@@ -80,7 +80,7 @@ impl SeenCommand {
         name.unwrap_or_default().to_ascii_uppercase()
     }
 
-    /// Whether the reply contains this text, on its own or as a part of a string.
+    /// Whether any string in the reply contains this text.
     pub(crate) fn reply_contains(&self, text: &str) -> bool {
         fn contains(value: &Value, text: &[u8]) -> bool {
             match value {
@@ -108,8 +108,8 @@ impl SeenCommand {
         self.uses_data() || self.name() == "EXEC"
     }
 
-    /// Returns the command and its reply, shortened, on one line. Passwords of other servers and in settings are
-    /// masked.
+    /// Returns the command and its reply, shortened, on one line. Passwords in MIGRATE and in settings
+    /// (CONFIG) are masked.
     pub(crate) fn shown(&self) -> String {
         let words = (0..)
             .zip(&self.words)
@@ -137,7 +137,7 @@ impl SeenCommand {
         };
         match self.name().as_str() {
             "MIGRATE" => is(at.checked_sub(1), "AUTH") || is(at.checked_sub(2), "AUTH2"),
-            // Names and values alternate, starting with a name at 2.
+            // Names and values alternate, starting with a name at position 2.
             "CONFIG" => {
                 is(Some(1), "SET") && at > 2 && at % 2 == 1 && may_be_password_setting(&self.words[at - 1])
             }
@@ -171,7 +171,7 @@ fn cut(text: &str, length: usize) -> String {
     }
 }
 
-/// Commands that manage the connection. They have no keys in the command table, or are not in it.
+/// Commands that manage the connection. In the command table, they have no keys or are missing.
 const CONNECTION: [&str; 14] = [
     "ACL", "AUTH", "CLIENT", "CLUSTER", "COMMAND", "ECHO", "HELLO", "INFO", "PING", "QUIT", "READONLY",
     "RESET", "ROLE", "SELECT",

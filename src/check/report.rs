@@ -29,7 +29,7 @@ pub(crate) enum Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) results: Vec<CheckResult>,
-    /// The keys that the app has created and that still exist.
+    /// The names of the keys that the app has created and that still exist.
     pub(crate) left: Vec<String>,
     /// The file that contains the app's output.
     pub(crate) output: Option<PathBuf>,
@@ -84,8 +84,9 @@ impl Report {
             .any(|result| matches!(result.outcome, Outcome::Fails(_)))
     }
 
-    /// Returns the failures to show in full: the first one of a required check (or, if there is none, of an advisory
-    /// check), and those to which inconclusive checks refer. With `Shown::All`, returns all.
+    /// Returns the failures to show in full. With `Shown::First`, these are the first failure of a required
+    /// check (or, if there is none, of an advisory check) and the failures to which inconclusive checks
+    /// refer.
     pub(crate) fn shown_failures(&self, shown: Shown) -> Vec<&CheckResult> {
         let failures = || {
             let results = self.results.iter();
@@ -138,7 +139,7 @@ impl Report {
         (1..=4).map(of).filter(|result| result.must > 0).collect()
     }
 
-    /// Returns the last stage before the first failed stage, or 0.
+    /// Returns the number of the last stage before the first failed stage, or 0 if the first stage failed.
     fn furthest(&self) -> u8 {
         let stages = self.stages();
         let passed = stages.iter().take_while(|stage| stage.is_ok());
@@ -286,9 +287,9 @@ struct Suite<'a> {
 }
 
 impl Junit<'_> {
-    /// Returns the text of a failure, and the text that says why a check is skipped.
+    /// Returns the text of the failure, if any, and the reason why the check counts as skipped, if it does.
     fn texts(&self, result: &CheckResult) -> (Option<String>, Option<String>) {
-        // This also removes the characters that XML does not allow.
+        // This also escapes the characters that XML does not allow.
         let clean = |text: &str| sanitize::lines(&(self.masked)(text)).into_owned();
         match &result.outcome {
             Outcome::Passes => (None, None),

@@ -48,7 +48,7 @@ pub(crate) struct Settings {
     pub(crate) only_stage: bool,
     /// The app's base URL.
     pub(crate) base: Url,
-    /// The TTL that the app uses.
+    /// The TTL that the app is expected to use.
     pub(crate) ttl: Duration,
     /// The maximum lifetime of a session, or `None` if it is not checked.
     pub(crate) max_age: Option<Duration>,

@@ -15,13 +15,14 @@ pub(crate) struct Site {
     pub(crate) settings: Settings,
     pub(crate) address: SocketAddr,
     pub(crate) proxy: Option<Proxy>,
-    /// Set if the app uses https.
+    /// The TLS configuration if the app uses HTTPS, otherwise `None`.
     pub(crate) tls: Option<TlsConnector>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) answered: Arc<Answered>,
 }
 
-/// How many requests the app has answered, not counting those sent while Redis did not reply.
+/// Counts the requests with and without a response. Requests that got no response while Redis did not reply
+/// are not counted.
 #[derive(Debug, Default)]
 pub(crate) struct Answered {
     answered: AtomicUsize,

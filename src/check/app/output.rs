@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use crate::sanitize;
 
-/// The maximum size of the file. It can be exceeded by what the app prints between two checks of the size.
+/// The maximum size of the file. Between two checks of the size, the app may exceed this limit.
 const MOST_BYTES: u64 = 8 * 1024 * 1024;
 /// How often the size is checked.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
-/// How many bytes at the end are read for the last lines, and are kept if the file is too large.
+/// The number of bytes at the end of the file in which the last lines are searched. If the file is too large,
+/// only these bytes are kept.
 const TAIL: u64 = 64 * 1024;
-/// The maximum number of lines at the end of the output that a report shows.
+/// The maximum number of output lines that a report shows, counted from the end.
 const MOST_LINES: usize = 10;
 
 /// The file with the app's output. While this value exists, a thread limits the size of the file.
@@ -28,7 +29,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Limits the size of this file. The app must append to it.
+    /// Starts to limit the size of this file. The app must open the file in append mode.
     pub(super) fn limited(file: &Path) -> Self {
         let output = Self {
             file: file.to_owned(),
@@ -37,7 +38,7 @@ impl Output {
         let (file, watched) = (output.file.clone(), Arc::downgrade(&output.is_cut));
         let limit = move || {
             while let Some(is_cut) = watched.upgrade() {
-                // If the file cannot be shortened, the next attempt may succeed.
+                // If shortening the file fails, the next attempt may succeed.
                 if shorten(&file).unwrap_or(false) {
                     is_cut.store(true, Ordering::Relaxed);
                 }

@@ -56,7 +56,8 @@ impl Visitor {
             Ok(answer) => answer.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no response within {:.0} s", patience.as_secs_f64())),
         };
-        // While Redis does not reply, an app may wait for it.
+        // While Redis does not reply, the app may also be unable to respond, so a missing response is not
+        // counted.
         if answer.is_ok() || site.proxy.as_ref().is_none_or(Proxy::is_forwarding) {
             site.answered.count(answer.is_ok());
         }

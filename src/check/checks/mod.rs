@@ -195,7 +195,7 @@ pub(crate) static CHECKS: &[Check] = &[
     check(4, Must, "recovers-without-a-restart", "When Redis is back, the app must work again without a restart",
         "Redis servers restart and fail over. The app must connect again by itself.",
         "in-production#failover", |grader| Box::pin(stage4::outage::recovers_without_a_restart(grader))),
-    // After the check that the app reconnects, because this one cuts connections too.
+    // Runs after the check that the app reconnects, because this check also cuts connections.
     check(4, Advice, "lost-reply-is-not-repeated", "A visit should not be counted again if the reply of Redis is lost",
         "If the connection breaks after Redis has counted the visit, a client library that repeats commands counts it \
          twice. Turn off automatic retries for commands that add.",

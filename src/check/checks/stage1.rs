@@ -8,19 +8,19 @@ use crate::check::grader::{Grader, LoggedIn};
 use crate::check::judged::{Judged, NotHeld, fails, not_judged};
 use crate::check::page::Page;
 
-/// Why a page that shows the name does not count as a page of a user who is logged in.
+/// The reason for a failure if the page shows the user's name, but not that the user is logged in.
 const OTHER_WORDS: &str = "The page shows the name, but without the words that `check` looks for: write \"Logged in as NAME\", or \
                            set the pattern with --logged-in.";
-/// Why a page does not show a name that Redis has returned.
+/// The reason for a failure if Redis has returned the name, but the page does not show it.
 const UNUSED_REPLY: &str = "Redis has returned the name to the app, but the page does not show it. Many client libraries \
                             return bytes instead of text: in Python, b\"username\" is not equal to \"username\". In \
                             redis-py, set decode_responses=True; in other libraries, decode the fields \
                             (`sessiontut learn count-visits` shows how).";
 
-/// Why an app that needs Redis cannot log a user in, although Redis is available.
+/// The reason for a failure if the app needs Redis but has not connected to it.
 const NO_CONNECTION: &str = "The app has not connected to the Redis server of this check: it must use the address in the \
                              variable REDIS_URL.";
-/// Why a redirect does not lead to the home page.
+/// The reason for a failure if the app redirects with status 307 or 308.
 const REPEATED_POST: &str = "After the status 307 or 308, a browser sends the POST again. Respond with 303, so that it opens the \
                              page with GET.";
 
@@ -86,13 +86,14 @@ pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
     let is_redirect = (300..400).contains(&answer.status);
     let home = visitor.home().await;
     let wanted = grader.settings().url(&grader.pages().home);
-    // The home page may redirect to another page, too.
+    // The home page may itself redirect to another page, so the login may also end there.
     let ends = [Some(&wanted), home.page().map(|page| &page.url)];
     let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
     let end = login.page().map(|page| path(&page.url));
     let is_at_home =
         ends.iter().any(|url| url.map(path) == end) && login.page().is_some_and(|page| page.status < 400);
-    // An app with a JSON interface need not redirect, and a page may be the home page itself.
+    // An app with a JSON interface need not redirect. Nor does an app that responds to the login with the
+    // home page.
     let is_page = !is_redirect && !answer.is_json() && !grader.shows_login(&login);
     if (is_redirect && !is_at_home) || is_page {
         let expected = format!("a redirect to {}", wanted.path());
@@ -107,7 +108,7 @@ pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
     explain(failed, grader, &[&login, &home], &name)
 }
 
-/// Replaces the reason why a page does not show the user, if the last page or the exchanges suggest a more specific one.
+/// Adds a more specific reason to a failure, if the last page or the exchanges suggest one.
 fn explain(failed: Judged, grader: &Grader, exchanges: &[&Exchange], name: &str) -> Judged {
     let page = exchanges.last().and_then(|exchange| exchange.page());
     let mut commands = exchanges.iter().flat_map(|exchange| &exchange.commands);
@@ -243,7 +244,7 @@ pub(super) async fn bad_cookies_are_ignored(grader: &mut Grader) -> Judged {
         ] {
             let mut visitor = user.visitor.with_cookie(&cookie, Some(&bad));
             let home = visitor.home().await;
-            // The login must not depend on other cookies, such as one that contains the language.
+            // A bad value in another cookie, such as the language cookie, must not log in another user.
             let is_right = home.page().is_some_and(|page| match is_part_of_session {
                 true => page.status < 500 && !page.is_logged_in(grader.pages()),
                 false => !page.is_logged_in(grader.pages()) || page.shows_user(&user.name, grader.pages()),
@@ -261,8 +262,8 @@ pub(super) async fn bad_cookies_are_ignored(grader: &mut Grader) -> Judged {
     Ok(())
 }
 
-/// Returns a cookie's value with one character changed. The last characters are not used, because they may be
-/// padding that is not checked.
+/// Returns a cookie's value with one character changed. This is not one of the last characters, because they
+/// may be padding that the app does not check.
 pub(super) fn changed(value: &str) -> String {
     let at = value
         .char_indices()
@@ -300,7 +301,7 @@ async fn set_cookies(grader: &mut Grader) -> Result<(Vec<String>, Exchange), Not
     }
 }
 
-/// Checks that this condition is true for all session cookies.
+/// Checks that `is_right` returns true for the Set-Cookie header of every session cookie.
 async fn all_set(grader: &mut Grader, did: &str, expected: &str, is_right: impl Fn(&str) -> bool) -> Judged {
     let (headers, login) = set_cookies(grader).await?;
     match headers.into_iter().find(|header| !is_right(header)) {
@@ -309,8 +310,8 @@ async fn all_set(grader: &mut Grader, did: &str, expected: &str, is_right: impl 
     }
 }
 
-/// Returns the values of an attribute of a Set-Cookie header in lower case, or "" for an attribute without a
-/// value.
+/// Returns the values of an attribute of a Set-Cookie header, in lower case. The value of an attribute
+/// without `=` is an empty string.
 fn attribute<'a>(header: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
     header.split(';').skip(1).filter_map(move |attribute| {
         let (found, value) = attribute.split_once('=').unwrap_or((attribute, ""));
@@ -327,7 +328,7 @@ pub(super) async fn cookie_is_http_only(grader: &mut Grader) -> Judged {
 }
 
 pub(super) async fn cookie_has_same_site(grader: &mut Grader) -> Judged {
-    // `None` gives no protection, like a missing attribute.
+    // `SameSite=None` gives no more protection than a missing attribute.
     let is_right =
         |header: &str| attribute(header, "samesite").any(|value| value == "lax" || value == "strict");
     all_set(

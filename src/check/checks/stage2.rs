@@ -18,7 +18,7 @@ use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 const CROWD: usize = 50;
 /// How long the proxy delays replies during the simultaneous visits, so that the requests overlap at Redis.
 const OVERLAP: Duration = Duration::from_millis(30);
-/// The TTL that the keys get while the app restarts, and while many visitors are served at the same time.
+/// The TTL that is set on the keys before the app restarts, and before the simultaneous visits.
 const LONG_TTL: Duration = Duration::from_secs(180);
 
 pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
@@ -90,8 +90,7 @@ fn integers(reply: &Value) -> Vec<i64> {
 }
 
 pub(super) async fn number_is_the_reply(grader: &mut Grader) -> Judged {
-    /// Commands that add to a number and return the sum. The second list contains commands that run several
-    /// commands together.
+    /// Commands that add to a number and return the sum.
     const ADD: [&str; 5] = ["HINCRBY", "HINCRBYFLOAT", "INCR", "INCRBY", "INCRBYFLOAT"];
     const TOGETHER: [&str; 4] = ["EXEC", "EVAL", "EVALSHA", "FCALL"];
     grader.proxy()?;
@@ -121,8 +120,8 @@ pub(super) async fn number_is_the_reply(grader: &mut Grader) -> Judged {
             &[&home],
         );
     }
-    // The replies are delayed, so that a second command, such as HGET, sees the visits that other requests
-    // have counted in the meantime.
+    // The proxy delays the replies. If the app reads the count with a second command, such as HGET, it then
+    // gets a count that includes the visits of other requests.
     let proxy = grader.proxy()?;
     proxy.delay(OVERLAP);
     let visits = join_all((0..6).map(|_| {
@@ -158,13 +157,13 @@ pub(super) async fn simultaneous_visits_all_count(grader: &mut Grader) -> Judged
         let what = "waiting until Redis has accepted 50 connections; continuing";
         let prepared = deadline.bound(proxy.prepare(CROWD));
         let progress = &grader.site.progress;
-        // If some connections cannot be opened now, they are opened later.
+        // Connections that cannot be opened now are opened when the app needs them.
         let _ = progress.during(what, || deadline.left(), prepared).await;
     }
     let mut user = grader.logged_in().await?;
     let (before, first) = grader.count(&mut user).await?;
     if let Some(proxy) = &grader.site.proxy {
-        // On a slow computer, the simultaneous visits may take longer than the TTL.
+        // On a slow computer, the simultaneous visits may take longer than the app's TTL.
         proxy.prolong(&first.keys(), LONG_TTL).await;
         proxy.delay(OVERLAP);
     }
@@ -232,7 +231,7 @@ pub(super) async fn restarted_app_continues(grader: &mut Grader) -> Judged {
     let mut user = grader.logged_in().await?;
     grader.count(&mut user).await?;
     let (before, first) = grader.count(&mut user).await?;
-    // The restart may take longer than the TTL.
+    // The restart may take longer than the app's TTL.
     let started = Instant::now();
     if let Some(proxy) = &grader.site.proxy {
         proxy.prolong(&first.keys(), LONG_TTL).await;
@@ -285,7 +284,7 @@ pub(super) async fn keys_have_a_prefix(grader: &mut Grader) -> Judged {
     let mut second = grader.logged_in().await?;
     let (one, two) = (grader.visit(&mut first).await?, grader.visit(&mut second).await?);
     let (a, b) = (one.keys(), two.keys());
-    // Keys that all users share have no part that could be a user name.
+    // Keys that both users use cannot contain a user name.
     let own = |keys: &[Key], others: &[Key]| keys.iter().find(|key| !others.contains(key)).cloned();
     let (Some(key), Some(other)) = (own(&a, &b), own(&b, &a)) else {
         return Err(not_judged("a visit uses no key that belongs only to this user"));

@@ -19,8 +19,8 @@ pub(super) async fn visits_refresh_the_ttl(grader: &mut Grader) -> Judged {
     refreshes(grader, &mut user).await
 }
 
-/// Checks that a visit raises the TTL of the session's keys. If the app rounds to whole seconds, only the
-/// second visit may raise the TTL.
+/// Checks that one of two visits raises the TTL of each of the session's keys. A single visit is not enough
+/// for an app that rounds the TTL to whole seconds.
 pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judged {
     grader.proxy()?;
     let first = grader.visit(user).await?;
@@ -46,7 +46,7 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
         exchanges.push(visit);
         let has_other_keys = now.iter().any(|key| !keys.contains(key));
         if user.visitor.cookies() != cookies && has_other_keys {
-            // The app has moved the session to other keys. The old keys may exist a little longer, for
+            // The app has moved the session to new keys. The app may keep the old keys for a moment, for
             // requests that are still in progress.
             return Ok(());
         }
@@ -81,8 +81,8 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
     }
 }
 
-/// Deletes a key of the user, and returns whether this ends the session or restarts the count. Other keys,
-/// such as a user's rate limit, need not be refreshed.
+/// Deletes a key of the user, and returns whether this ends the session or restarts the count. If it does
+/// neither, the key is not part of the session, and its TTL need not be reset.
 async fn is_part_of_session(grader: &Grader, user: &mut LoggedIn, key: &Key) -> Result<bool, NotHeld> {
     let number = |visit: &Exchange| visit.page().and_then(|page| page.visits(grader.pages()));
     let before = grader.visit(user).await?;
@@ -127,8 +127,8 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
     }
 }
 
-/// Returns those keys used by a request that were created in this run and have no TTL. Also returns the
-/// number of all keys that the request used. Keys that all users share do not count.
+/// Returns the keys of a request that have no TTL, and the number of all keys of the request. Both exclude
+/// keys that all users share and keys that existed before the run.
 async fn endless(grader: &mut Grader, exchange: &Exchange) -> Result<(Vec<Key>, usize), NotHeld> {
     let own = grader.own_keys(exchange.keys()).await?;
     let count = own.len();

@@ -9,8 +9,8 @@ use crate::check::judged::{Judged, NotHeld, fails, not_judged};
 
 /// How much the app's TTL may differ from `--ttl`.
 const TOLERANCE: Duration = Duration::from_millis(1500);
-/// The cookie attribute Expires and the command EXPIREAT contain whole seconds, so a session may end almost
-/// one second early or late.
+/// The cookie attribute Expires and the command EXPIREAT use whole seconds, so a session may end almost one
+/// second early or late.
 const ROUNDING: Duration = Duration::from_millis(1100);
 
 /// What the visitors saw before, during and after the wait.
@@ -18,9 +18,9 @@ pub(crate) struct Waits {
     /// The visit of the idle visitor after the TTL has passed.
     idle: Exchange,
     idle_name: String,
-    /// How many visits of the idle visitor the app had counted before the wait.
+    /// The idle visitor's number of visits before the wait, as shown by the app.
     before: Option<i64>,
-    /// The visits of the active visitor.
+    /// The active visitor's visits during the wait.
     active: Vec<ActiveVisit>,
     /// The TTL that the app uses, if it differs from `--ttl`.
     other_ttl: Option<Duration>,
@@ -35,8 +35,8 @@ struct ActiveVisit {
     exchange: Exchange,
 }
 
-/// Returns the time between two visits of the active visitor. It is shorter than the TTL, even if the app
-/// rounds the TTL down.
+/// Returns the time between two visits of the active visitor. This time is shorter than the TTL, even if the
+/// app rounds the TTL down.
 fn step(ttl: Duration) -> Duration {
     let most = ttl.saturating_sub(ROUNDING).max(ttl.mul_f64(0.3));
     ttl.mul_f64(0.6).min(most)
@@ -101,7 +101,7 @@ async fn other_ttl(grader: &mut Grader, visit: &Exchange) -> Option<Duration> {
     }
 }
 
-/// Returns the result of the wait.
+/// Waits for the TTL if no other check has done so, and returns what the visitors saw.
 async fn seen(grader: &mut Grader) -> Result<&Waits, NotHeld> {
     wait(grader).await?;
     let waits = grader

@@ -10,20 +10,21 @@ use crate::check::judged::{Judged, NotHeld, fails, not_judged};
 use crate::check::proxy::Proxy;
 use crate::deadline::Deadline;
 
-/// How long a process may take to end after a crash.
+/// How long the app's process may take to end after a crash.
 const CRASH_WITHIN: Duration = Duration::from_millis(500);
-/// How long an app may take to listen again, for example because a tool starts it again.
+/// How long to wait for an app that has stopped listening to listen again. Some tools restart an app
+/// automatically.
 const BACK_WITHIN: Duration = Duration::from_secs(3);
-/// After this many checks without a response, the app is not visited any more.
+/// The number of checks with a missing response after which the app is no longer visited.
 const MOST_HUNG: usize = 3;
-/// How long the app may take to recover when Redis is back.
+/// How long the app may take to recover after Redis is available again.
 pub(crate) const RECOVER_WITHIN: Duration = Duration::from_secs(10);
-/// How often a login is tried while the app does not work yet.
+/// How often a login is attempted until the app works again.
 pub(crate) const RETRY: Duration = Duration::from_millis(250);
 /// How often the process or its port is polled.
 const LOOK: Duration = Duration::from_millis(25);
 
-/// The app has crashed, or does not answer any more.
+/// The app has crashed or stopped responding.
 #[derive(Clone, Debug)]
 pub(crate) struct Loss {
     /// What happened, without a full stop.
@@ -33,7 +34,7 @@ pub(crate) struct Loss {
 }
 
 impl Loss {
-    /// Returns the result of a check during which the app was lost.
+    /// Turns the result of a check during which the app was lost into a failure that reports the loss.
     pub(crate) fn blamed(&self, judged: Judged) -> Judged {
         let failed = match judged {
             Err(NotHeld::Fails(_)) => judged,
@@ -51,10 +52,11 @@ impl Loss {
 }
 
 impl Grader {
-    /// Starts the app again, as its owner would after a crash.
+    /// Starts the app again.
     ///
     /// # Errors
-    /// Returns a message if it does not start, or if this program has not started it.
+    /// Returns a message if the app does not start, or if this program did not start it in the first
+    /// place.
     pub(crate) async fn restart(&mut self) -> Result<(), String> {
         match &mut self.app {
             None => Err("the app was not started by this program".to_owned()),
@@ -65,8 +67,8 @@ impl Grader {
         }
     }
 
-    /// Finds out whether the app has crashed or stopped answering. Starts it again if possible; otherwise,
-    /// `gone` is set.
+    /// Finds out whether the app has crashed or stopped responding. If so, starts it again. If that fails,
+    /// sets `gone`.
     pub(crate) async fn loss(&mut self) -> Option<Loss> {
         if self.gone.is_some() {
             return None;
@@ -123,7 +125,7 @@ impl Grader {
         Some(loss)
     }
 
-    /// The app listens, but has not answered a request.
+    /// Counts a check in which the app was listening but did not respond to a request.
     fn note_hung(&mut self) {
         self.hung += 1;
         let seconds = PATIENCE.as_secs();
@@ -138,7 +140,7 @@ impl Grader {
         }
     }
 
-    /// Notes a crash of the app while Redis was disturbed. Returns whether there was one.
+    /// Records a crash of the app after Redis was disturbed. Returns whether the app had crashed.
     pub(crate) async fn note_crash(&mut self) -> bool {
         let loss = self.loss().await;
         let has_crashed = loss.is_some();
@@ -146,11 +148,11 @@ impl Grader {
         has_crashed
     }
 
-    /// Waits until the app works again after the connection to Redis was cut. Notes it if the app does not,
-    /// for the check `recovers-without-a-restart`, and starts the app again.
+    /// Waits until the app works again after the connection to Redis was cut. If it does not recover, starts
+    /// the app again, and records this for the check `recovers-without-a-restart`.
     ///
     /// # Errors
-    /// If that check is not run, the current one fails.
+    /// Fails if the app does not recover and that check is not part of this run.
     pub(crate) async fn works_again(&mut self) -> Judged {
         if let Some(why) = &self.gone {
             return Err(not_judged(why.as_str()));
@@ -179,7 +181,8 @@ impl Grader {
         }
     }
 
-    /// Logs in until a login works. Starts the app again if none does.
+    /// Tries to log in until a login succeeds. If none does within `wait`, starts the app again and returns
+    /// false.
     async fn recovers_within(&mut self, wait: Duration) -> bool {
         let deadline = Deadline::after(wait);
         let progress = Arc::clone(&self.site.progress);

@@ -7,13 +7,13 @@ use crate::check::judged::{NotHeld, not_judged};
 use crate::check::redis_command::Key;
 
 impl Grader {
-    /// Returns the name of the cookie without which a visitor is logged out. If there are several, such as a
-    /// token and its signature, returns the first.
+    /// Returns the name of the session cookie, without which a visitor is logged out. If there are several
+    /// such cookies, for example a token and its signature, returns the first name.
     pub(crate) async fn session_cookie(&mut self) -> Result<String, NotHeld> {
         Ok(self.session_cookies().await?.swap_remove(0))
     }
 
-    /// Returns the names of all such cookies: at least one.
+    /// Returns the names of all session cookies, of which there is at least one.
     pub(crate) async fn session_cookies(&mut self) -> Result<Vec<String>, NotHeld> {
         if let Some(names) = &self.session_cookies {
             return Ok(names.clone());
@@ -36,7 +36,8 @@ impl Grader {
     }
 
     /// Returns the keys that the visits of all users have in common, such as a counter for the whole site or
-    /// a rate limit for an address. They are not part of a session, so they may have a longer TTL, or none.
+    /// a rate limit for an address. These keys are not part of a session, so they need not have the session's
+    /// TTL.
     pub(crate) async fn shared_keys(&mut self) -> Result<&HashSet<Key>, NotHeld> {
         if self.shared_keys.is_none() {
             let mut users = Vec::new();
@@ -60,7 +61,7 @@ impl Grader {
         Ok(keys.into_iter().filter(|key| !shared.contains(key)).collect())
     }
 
-    /// Returns those of the given keys that exist.
+    /// Returns the given keys that currently exist.
     pub(crate) async fn living(&self, keys: &[Key]) -> Result<Vec<Key>, NotHeld> {
         let ttls = self.proxy()?.ttls(keys).await;
         Ok(keys

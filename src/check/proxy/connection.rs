@@ -29,13 +29,13 @@ const REPLY: Limits = Limits {
     bytes: 64 * 1024 * 1024,
     depth: 16,
 };
-/// The maximum number of commands of one connection that have been read, but not sent to Redis yet.
+/// The maximum number of commands on one connection that have been read but not yet sent to Redis.
 const MOST_COMMANDS: usize = 256;
-/// The maximum memory for the replies to one connection that the app has not read yet.
+/// The maximum memory in bytes for replies on one connection that the app has not read yet.
 const MOST_UNREAD: usize = 8 * 1024 * 1024;
-/// The memory for a reply in addition to its bytes.
+/// The memory in bytes that a reply needs in addition to its contents.
 const REPLY_OVERHEAD: usize = 128;
-/// Commands after which replies no longer correspond to commands.
+/// Commands after which the bytes from Redis no longer correspond to single commands.
 const STREAMING: [&str; 6] = [
     "MONITOR",
     "PSUBSCRIBE",
@@ -89,7 +89,7 @@ async fn serve(shared: Arc<Shared>, mut near: TcpStream, peer: SocketAddr, numbe
 
 /// Forwards commands and replies until either side closes its connection.
 async fn forward(shared: &Shared, near: TcpStream, number: u64) {
-    // A small reply must not wait until the previous one is acknowledged.
+    // Without this option, a small reply would wait until the app has acknowledged the previous reply.
     let _ = near.set_nodelay(true);
     let (commands, execution) = mpsc::channel(MOST_COMMANDS);
     let (replies, answers) = Replies::new();
@@ -101,7 +101,7 @@ async fn forward(shared: &Shared, near: TcpStream, number: u64) {
     }
 }
 
-/// Reads commands, and records each with its time of arrival.
+/// Reads commands from the app, and records each with its time of arrival.
 async fn read(
     shared: &Shared,
     mut from_app: impl AsyncRead + Unpin,
@@ -156,7 +156,7 @@ async fn read(
 enum Incoming {
     /// The index of a recorded command.
     Command(usize),
-    /// Bytes that follow a command such as SUBSCRIBE.
+    /// Bytes from the app after a command such as SUBSCRIBE.
     Bytes(Vec<u8>),
 }
 
@@ -167,7 +167,7 @@ enum Outgoing {
         due: Instant,
         bytes: Vec<u8>,
     },
-    /// A message that does not reply to a command.
+    /// A message that is not a reply to a command.
     Push(Vec<u8>),
 }
 
@@ -203,7 +203,7 @@ async fn execute(shared: &Shared, mut commands: mpsc::Receiver<Incoming>, replie
     let mut transaction: Option<Vec<Key>> = None;
     while let Some(incoming) = commands.recv().await {
         if shared.state().mode != Mode::Forward {
-            // When Redis comes back, this connection is closed.
+            // This connection will be closed when the proxy forwards commands again.
             return pending().await;
         }
         let (upstream, received) = match &mut redis {
@@ -256,7 +256,8 @@ async fn execute(shared: &Shared, mut commands: mpsc::Receiver<Incoming>, replie
     }
 }
 
-/// Returns the keys that this command has changed. For a transaction, returns all its keys at EXEC.
+/// Returns the keys that this command may have changed. For commands in a transaction, returns no keys. For
+/// EXEC, returns the keys of the whole transaction.
 fn touched(command: &SeenCommand, reply: &Value, transaction: &mut Option<Vec<Key>>) -> Vec<Key> {
     let is_refused = matches!(reply, Value::ServerError(_));
     match command.name().as_str() {

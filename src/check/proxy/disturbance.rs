@@ -1,4 +1,5 @@
-//! What a check can do to the commands: delay them, leave them unanswered, or cut the connection.
+//! The ways in which a check can disturb the app's commands: delay them, leave them unanswered, or cut the
+//! connection.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,7 +34,8 @@ pub(crate) enum HoldPoint {
 #[derive(Debug)]
 pub(super) struct Hold {
     point: HoldPoint,
-    /// The round trips with data commands since this delay was requested, each as connection and number.
+    /// The round trips with data commands since this delay was requested. Each is a pair of connection number
+    /// and round-trip number.
     round_trips: Vec<(u64, u64)>,
     /// The connection whose request is delayed, if the request has arrived.
     connection: Option<u64>,
@@ -86,7 +88,7 @@ impl Proxy {
         self.shared.state().delay = delay;
     }
 
-    /// Cuts the app's connection after this many further data commands. Their replies may be lost.
+    /// Cuts the app's connection after this number of further data commands. Their replies may be lost.
     pub(crate) fn cut_after(&self, commands: usize) {
         self.shared.state().cut_after = Some(commands);
     }
@@ -106,7 +108,7 @@ impl Proxy {
         self.shared.state().mode = Mode::Silent;
     }
 
-    /// Closes all connections, and from now on every new one.
+    /// Closes all connections, and every new connection from now on.
     pub(crate) fn go_down(&self) {
         let mut state = self.shared.state();
         state.mode = Mode::Down;

@@ -15,8 +15,8 @@ pub(super) enum KeyOrigin {
 }
 
 impl Proxy {
-    /// Returns the keys that the app has created and that still exist, with their TTLs in milliseconds (-1:
-    /// no TTL).
+    /// Returns the keys that the app has created and that still exist, with their TTLs in milliseconds (-1
+    /// means no TTL).
     pub(crate) async fn living_keys(&self) -> HashMap<Key, i64> {
         let own: Vec<Key> = {
             let state = self.shared.state();
@@ -30,7 +30,7 @@ impl Proxy {
         own.into_iter().zip(ttls).filter(|(_, ttl)| *ttl != -2).collect()
     }
 
-    /// Returns the given keys without those that existed before the run. They may belong to other programs.
+    /// Returns the given keys without those that existed before the run, which may belong to other programs.
     pub(crate) fn of_this_run(&self, mut keys: Vec<Key>) -> Vec<Key> {
         let state = self.shared.state();
         keys.retain(|key| state.keys.get(key) != Some(&KeyOrigin::ExistedBefore));
@@ -77,7 +77,7 @@ impl Shared {
         ttls
     }
 
-    /// For keys that the app uses for the first time, determines whether they already exist.
+    /// For each of these keys that the app uses for the first time, records whether the key already exists.
     pub(super) async fn note_keys(&self, keys: &[Key]) {
         let new: Vec<Key> = {
             let state = self.state();
@@ -98,7 +98,7 @@ impl Shared {
         }
     }
 
-    /// Returns those of the keys that the app has created and that have no TTL.
+    /// Returns the keys among these that the app has created and that have no TTL.
     pub(super) async fn without_ttl(&self, keys: &[Key]) -> Vec<Key> {
         let own: Vec<Key> = {
             let state = self.state();

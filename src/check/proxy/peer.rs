@@ -11,26 +11,26 @@ use crate::redis_url::{Address, Target, Trust};
 /// The error reply to a program of another user.
 pub(super) const REFUSAL: &[u8] =
     b"-NOPERM only programs of the user who runs sessiontut check may use this proxy\r\n";
-/// While other connections open and close, the kernel's list of connections may lack one, so it is read several
-/// times.
+/// The number of attempts to find a connection in the kernel's list. The list may be incomplete while other
+/// connections open and close.
 const ATTEMPTS: u32 = 3;
 /// The pause before the next attempt.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The users who have opened connections to the proxy. If they cannot be determined, there are none.
+/// The users who have opened connections to the proxy, or `None` if they cannot be determined.
 pub(super) struct Users {
     read: Instant,
     of_peers: Option<HashMap<SocketAddr, u32>>,
 }
 
 impl Proxy {
-    /// The ID of another user, whose connection was refused.
+    /// Returns the ID of another user whose connection was refused, if there was one.
     pub(crate) fn refused_user(&self) -> Option<u32> {
         self.shared.state().refused
     }
 }
 
-/// Whether not every user of this host can use this Redis.
+/// Whether only some users of this host can use this Redis.
 pub(super) fn is_protected(target: &Target, trust: &Trust) -> bool {
     let is_tcp = matches!(target.address, Address::Tcp { .. });
     target.password.is_some() || trust.cert.is_some() || !is_tcp
@@ -53,15 +53,15 @@ impl Shared {
                     }
                     return is_admitted;
                 }
-                // The other end may already be closed.
+                // The list does not contain the connection. Its other end may already be closed.
                 Some(None) => tokio::time::sleep(PAUSE).await,
             }
         }
         false
     }
 
-    /// Returns the user of a connection that is already open. Reading the list takes long if the host has many
-    /// connections, so simultaneous connections share it.
+    /// Returns the user of a connection that is already open. If the host has many connections, reading the
+    /// kernel's list takes long, so simultaneous callers share one copy of the list.
     async fn user_of(&self, peer: SocketAddr, own: SocketAddr) -> Option<Option<u32>> {
         let opened = Instant::now();
         let mut users = self.users.lock().await;

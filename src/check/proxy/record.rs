@@ -8,19 +8,19 @@ use redis::Value;
 use super::{Proxy, State};
 use crate::check::redis_command::{Effect, Key, SeenCommand};
 
-/// If a command arrives later than this after the last response, the app sent it by itself, not for a
-/// request.
+/// If a command arrives later than this after the last response, the app is assumed to have sent it by
+/// itself, not for a request.
 const ATTRIBUTED_WITHIN: Duration = Duration::from_millis(300);
 
 /// The maximum memory for the record. A run of all checks needs less than 1 MB.
 const MOST_MEMORY: usize = 128 * 1024 * 1024;
-/// The memory for a command in addition to its words.
+/// The memory in bytes that a command needs in addition to its words.
 const COMMAND_OVERHEAD: usize = 400;
-/// The maximum number of bytes of a reply that is recorded as a whole.
+/// The maximum length in bytes of a reply that is recorded in full.
 const LARGEST_REPLY: usize = 256 * 1024;
 
 impl Proxy {
-    /// Why the commands of the app are not recorded any more, or `None` if they are.
+    /// Returns the reason why commands are no longer recorded, or `None` if they are.
     pub(crate) fn overflow(&self) -> Option<String> {
         let is_full = self.shared.state().is_full();
         let most = MOST_MEMORY / 1024 / 1024;
@@ -34,11 +34,11 @@ impl Proxy {
         self.shared.state().log.len()
     }
 
-    /// Returns the commands since the mark, without those that the app sends by itself.
+    /// Returns the commands since `mark`, without those that the app sends by itself.
     pub(crate) fn since(&self, mark: usize) -> Vec<SeenCommand> {
         let state = self.shared.state();
         let commands = state.log[mark..].iter();
-        // MULTI and EXEC are treated like the commands between them.
+        // If a command between MULTI and EXEC is left out, MULTI and EXEC are left out, too.
         let idle: HashSet<(u64, u64)> = commands
             .clone()
             .filter(|command| state.is_idle(command))
@@ -53,12 +53,12 @@ impl Proxy {
             .collect()
     }
 
-    /// The number of connections that the app has opened.
+    /// Returns the number of connections that the app has opened.
     pub(crate) fn connections_opened(&self) -> u64 {
         self.shared.state().opened
     }
 
-    /// Why the proxy could not connect to Redis for the app, or `None` if it could.
+    /// Returns the reason why the proxy could not connect to Redis for the app, or `None` if it could.
     pub(crate) fn unreachable(&self) -> Option<String> {
         self.shared.state().unreachable.clone()
     }
@@ -86,7 +86,8 @@ impl State {
         self.recorded > MOST_MEMORY
     }
 
-    /// Records a command, and returns its index. If the record is full, closes all connections and returns `None`.
+    /// Records a command, and returns its index. If the record is full, instead closes all connections and
+    /// returns `None`.
     pub(super) fn record(&mut self, command: SeenCommand) -> Option<usize> {
         let words: usize = command
             .words
@@ -116,7 +117,7 @@ impl State {
     }
 }
 
-/// Returns how much memory a reply takes, approximately.
+/// Returns approximately how much memory a reply uses, in bytes.
 fn memory_of(reply: &Value) -> usize {
     let more = match reply {
         Value::BulkString(bytes) => bytes.len(),

@@ -14,9 +14,9 @@ use crate::deadline::Deadline;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The connection is cut after the first command of a login, after the second, and so on, up to this number.
 const MOST_CUTS: usize = 8;
-/// How many times a user whose visit was cut visits the app again, until a visit is counted.
+/// How many times a visit is attempted again after its connection to Redis was cut.
 const MOST_ATTEMPTS: usize = 6;
-/// The pause between two of these attempts.
+/// The pause between two such attempts.
 const RECONNECT: Duration = Duration::from_millis(200);
 
 /// What the app did while Redis did not reply.
@@ -71,7 +71,7 @@ async fn silence(grader: &mut Grader) -> Result<Silence, NotHeld> {
     Ok(silence)
 }
 
-/// Logs in until a login works. Returns whether it did, and the last exchange.
+/// Tries to log in until a login succeeds. Returns whether one succeeded, and the last exchange.
 async fn recovers(grader: &mut Grader, deadline: Deadline) -> (bool, Exchange) {
     loop {
         let mut visitor = grader.visitor();
@@ -165,7 +165,8 @@ pub(crate) async fn recovers_without_a_restart(grader: &mut Grader) -> Judged {
     }
 }
 
-/// Loses the reply to each command of a visit in turn, and checks that the visit has not been counted twice.
+/// Cuts the connection before the reply to each command of a visit in turn. Each time, checks that the visit
+/// was not counted twice.
 pub(crate) async fn lost_reply_is_not_repeated(grader: &mut Grader) -> Judged {
     grader.proxy()?;
     let mut user = grader.logged_in().await?;
@@ -286,7 +287,7 @@ pub(crate) async fn visit_without_cookie_needs_no_redis(grader: &mut Grader) -> 
     proxy.go_down();
     let home = grader.visitor().home().await;
     proxy.come_back();
-    // A client library may wait before it reconnects.
+    // Wait for the app, because a client library may pause before it reconnects.
     let was_known = grader.outage.is_some();
     grader.works_again().await?;
     if let Some(outage) = grader.outage.as_ref().filter(|_| !was_known) {

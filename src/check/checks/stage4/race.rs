@@ -17,9 +17,9 @@ use crate::check::redis_command::{Effect, Key};
 
 /// How long the commands of a request are held back from Redis. This is shorter than the usual timeouts of client libraries.
 const HOLD_FOR: Duration = Duration::from_millis(400);
-/// How long a request may take to reach the point at which it is delayed.
+/// Time limit for a request to reach the point at which it is delayed.
 const HELD_WITHIN: Duration = Duration::from_secs(2);
-/// A visit is delayed at each of its first round trips, up to this number.
+/// The maximum number of round trips of a visit at which the visit is delayed.
 const MOST_HOLDS: usize = 3;
 
 pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged {
@@ -51,8 +51,8 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     if has_overlapped {
         return Ok(());
     }
-    // An app with one connection or one thread cannot serve two requests at once, but two instances of it
-    // can.
+    // One instance of an app with a single connection or thread cannot serve two requests at once, but two
+    // instances can.
     if let Some(app) = &grader.app
         && let Ok(mut other) = app.start_another(&grader.site.progress).await
     {
@@ -74,7 +74,7 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
 struct Overlap {
     visit: Exchange,
     logout: Exchange,
-    /// The position in the proxy's record before both.
+    /// The position in the proxy's record before the visit and the logout.
     start: usize,
     /// The keys of all commands until the visit was released.
     touched: Vec<Key>,
@@ -82,9 +82,8 @@ struct Overlap {
     between: HashMap<Key, i64>,
 }
 
-/// Delays a visit at this point, and meanwhile logs the user out (at another instance of the app, if its
-/// address is given). Checks that the session has really ended. Returns whether the logout reached Redis
-/// during the delay.
+/// Delays a visit at this point, and meanwhile logs the user out, at the instance `other` if it is given.
+/// Checks that the session has ended after that. Returns whether the logout reached Redis during the delay.
 async fn hold_across_logout(
     grader: &mut Grader,
     point: HoldPoint,
@@ -179,7 +178,7 @@ async fn overlap(
         .any(|command| command.effect == Effect::Write && command.reply.is_some());
     let commands = proxy.since(start).into_iter();
     let touched = commands.flat_map(|command| command.keys).collect();
-    // This reads all keys. The app may write to other keys at any time, for example to announce itself.
+    // This includes keys that the two requests did not use, because the app may write to those at any time.
     let between = proxy.living_keys().await;
     proxy.release();
     let (visit, logout) = match (early, quick) {

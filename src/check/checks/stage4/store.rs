@@ -54,10 +54,11 @@ pub(crate) async fn visit_without_cookie_sends_nothing(grader: &mut Grader) -> J
 }
 
 pub(crate) async fn connections_are_reused(grader: &mut Grader) -> Judged {
-    /// A pool may still open a few connections, and so may each process of an app with several.
+    /// The maximum number of new connections in a round. A connection pool or an app with several processes
+    /// may still open a few.
     const MOST_NEW: u64 = 3;
     const VISITS: u64 = 10;
-    /// After so many rounds, even an app with many processes has opened its connections.
+    /// The maximum number of rounds. By then, even an app with many processes has opened all its connections.
     const ROUNDS: u64 = 4;
     let mut user = grader.logged_in().await?;
     let mut last = grader.visit(&mut user).await?;

@@ -56,7 +56,7 @@ pub(crate) async fn cookie_reveals_nothing(grader: &mut Grader) -> Judged {
     Ok(())
 }
 
-/// Whether a cookie contains the name as plain text, percent-encoded, in base64 or in hexadecimal.
+/// Whether a cookie contains the user name as plain text, percent-encoded, in base64 or in hexadecimal.
 fn reveals(value: &str, name: &str) -> bool {
     let plain = percent_decode_str(value).decode_utf8_lossy().into_owned();
     let contains = |bytes: &[u8]| bytes.windows(name.len()).any(|window| window == name.as_bytes());
@@ -87,10 +87,11 @@ fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
     )
 }
 
-/// Returns the maximum number of random bits in these values of a cookie, judging by their length and
-/// alphabet.
+/// Returns the maximum number of random bits that these values of a cookie can contain, judging by their
+/// length and alphabet.
 fn bits(values: &[String]) -> f64 {
-    /// If fewer characters than this are constant, they may be a version or a separator, as in a UUID.
+    /// If the values share fewer characters than this, the shared characters may be a version or separators,
+    /// as in a UUID.
     const FEW: usize = 5;
     let values: Vec<Vec<char>> = values
         .iter()
@@ -147,7 +148,7 @@ pub(crate) async fn brought_token_is_not_adopted(grader: &mut Grader) -> Judged 
     fails(did, "a new token", got, &[&login, &home])
 }
 
-/// Returns a token that looks like the app's tokens, but that the app has not created.
+/// Returns a token that has the same form as the app's tokens, but that the app has not created.
 fn made_up(user: &LoggedIn, cookie: &str) -> String {
     let value = user.visitor.cookie(cookie).unwrap_or_default();
     let mut noise = random::hexadecimal::<32>().into_bytes().into_iter().cycle();
@@ -177,7 +178,7 @@ pub(crate) async fn login_changes_the_token(grader: &mut Grader) -> Judged {
         let got = "a copy of the old cookie still works";
         return fails(did, "the old session has ended", got, &[&first, &login, &home]);
     }
-    // An app may create a session before the login.
+    // An app may already create a session when a visitor opens the home page.
     let mut visitor = grader.visitor();
     visitor.home().await;
     let Some(anonymous) = visitor.cookie(&cookie) else {
