@@ -130,7 +130,7 @@ async fn hidden_interfaces_are_asked_for_only_if_none_was_found() {
         &visible.ask(facts(), Question::Path).await,
         "--include-managed-resources"
     ));
-    // A version that does not know the option is not a problem.
+    // If a version of `aws` does not know the option, no problem is reported.
     let old = Script::new()
         .with_file("old", "")
         .ask(facts(), Question::Path)

@@ -157,8 +157,8 @@ async fn attempt(
             let _ = stream.set_nodelay(true);
             Ok(stream)
         }
-        // An RST in reply to the SYN is reported as "refused". After this other error, the stream can still
-        // be used: the peer accepted the connection, and then closed or reset it.
+        // This error means that the peer accepted the connection, and then closed or reset it, so the stream
+        // can still be read. An RST in reply to the SYN would be reported as "refused".
         Ok(Some(error)) if was_accepted(&error) => Ok(stream),
         Ok(Some(error)) | Err(error) => Err(failure(&SockRef::from(&stream), &error)),
     }

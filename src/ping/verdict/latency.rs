@@ -71,7 +71,7 @@ impl SlowPart {
         };
         match seen.tcp.connect_time() {
             _ if tcp::lost_packets(seen) > 0 => Self::Loss,
-            // Through a tunnel, this host itself accepts the connection.
+            // A tunnel accepts the connection on this host, so the time to connect shows nothing.
             Some(_) if seen.tcp.leads_to_this_host() => Self::Unknown,
             Some(connecting) if connecting > slow / 2 => Self::Network,
             Some(_) => Self::Server,

@@ -211,7 +211,7 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
                 | DialResult::TooManyFiles
         )
     {
-        // A host has replied, so the network can be reached, or no packet was sent.
+        // Either a host has replied, so the network can be reached, or no packet was sent.
         return None;
     }
     let is_foreign = seen.this_host.as_ref()?.nearness == Nearness::ForeignPrivate;

@@ -216,7 +216,7 @@ fn a_syn_that_was_never_retransmitted_has_not_left_this_host() {
     };
     assert_eq!(cause_of(one(Some(1), 3000), 0), Some("tcp.unreachable"));
     assert_eq!(cause_of(one(Some(3), 3000), 2), Some("tcp.prohibited"));
-    // The counter includes other programs, so a single blocked packet proves nothing.
+    // The counter includes packets of other programs, so a single blocked packet proves nothing.
     assert_eq!(cause_of(one(Some(3), 3000), 1), Some("tcp.timeout"));
     assert_eq!(cause_of(one(Some(1), 3000), 1), Some("tcp.unreachable"));
     // The first retransmission is sent after one second.
