@@ -67,7 +67,7 @@ fn time(at: OffsetDateTime) -> String {
 
 /// Formats a short duration: `3.0 s`, `12.3 ms`.
 pub(crate) fn seconds(took: Duration) -> String {
-    // Whole numbers are used, because formatting floating-point numbers takes four times as long.
+    // Use whole numbers, because formatting floating-point numbers takes four times as long.
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let (tenths, unit) = match micros {
         0..1_000 => return format!("{micros} µs"),

@@ -84,7 +84,7 @@ impl Deadline {
 
     /// Sleeps for `span`, but not beyond the deadline.
     pub async fn sleep(self, span: Duration) {
-        // Even a sleep of zero takes a millisecond, which is longer than a local connection attempt.
+        // Skip a sleep of zero: it would take a millisecond, which is longer than a local connection attempt.
         if span.is_zero() {
             return;
         }
@@ -95,8 +95,8 @@ impl Deadline {
 /// Users do not notice waits shorter than this, so no message is printed for them.
 const UNNOTICED: Duration = Duration::from_secs(1);
 
-/// Returns the result of `work` if it is ready within a second. If it is not, the caller tells the user what
-/// the program is waiting for.
+/// Returns the result of `work` if it is ready within a second. Otherwise returns `None`, and the caller
+/// tells the user what the program is waiting for.
 pub(crate) async fn if_quick<T>(work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     tokio::time::timeout(UNNOTICED, work).await.ok()
 }

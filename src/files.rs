@@ -1,4 +1,4 @@
-//! Reads and writes files such that other processes, other users and crashes do no harm.
+//! Reads and writes files safely, despite crashes, other processes and other users.
 
 mod atomic;
 mod lock;

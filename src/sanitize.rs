@@ -56,7 +56,7 @@ fn style(text: &str) -> Option<&str> {
 /// The maximum number of characters in the parameters of a style. The longest is `1;3;4;9;97`.
 const LONGEST_STYLE: usize = 16;
 
-/// Escapes those control characters in JSON text that JSON itself does not require to be escaped (`\u009b`).
+/// Escapes the control characters that JSON allows unescaped, such as `\u009b`, in JSON text.
 #[must_use]
 pub fn json(text: &str) -> Cow<'_, str> {
     let must_be_escaped = |character: char| is_control(character) && character != '\n';
@@ -128,9 +128,10 @@ fn write_escape(safe: &mut String, escape: std::fmt::Arguments<'_>) {
     let _ = safe.write_fmt(escape);
 }
 
-/// Whether this is a control character, a character that reorders text (Unicode TR 36, section 2.3), or an
+/// Whether this is a control character, a character that reorders text (Unicode TR 36, section 2.3), an
 /// invisible character (`Default_Ignorable_Code_Point` in Unicode's DerivedCoreProperties, without the
-/// variation selectors of emoji), or a noncharacter (Unicode, section 23.7), which XML does not allow.
+/// variation selectors of emoji), or a noncharacter (Unicode, section 23.7). XML does not allow
+/// noncharacters.
 fn is_control(character: char) -> bool {
     character.is_control()
         || matches!(character,

@@ -51,7 +51,8 @@ pub(crate) enum Signal {
     Terminate,
 }
 
-/// The termination signals. After this value has been created, they no longer end the process by themselves.
+/// Receives the termination signals. Once this value has been created, they no longer end the process by
+/// themselves.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(crate) struct Signals {
@@ -69,7 +70,7 @@ impl Signals {
     /// Returns the system's error if a handler cannot be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        // With a handler, `nohup` would have no effect.
+        // A handler for SIGHUP would cancel the effect of `nohup`.
         let is_ignored = os::is_hangup_ignored();
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -94,7 +95,7 @@ impl Signals {
     }
 }
 
-/// Ctrl-C. After this value has been created, it no longer ends the process by itself.
+/// Receives Ctrl-C. Once this value has been created, Ctrl-C no longer ends the process by itself.
 #[cfg(windows)]
 #[derive(Debug)]
 pub(crate) struct Signals(tokio::signal::windows::CtrlC);

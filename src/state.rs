@@ -57,8 +57,8 @@ struct Versioned<T> {
 const VERSION: u64 = 1;
 
 impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
-    /// Reads the file `name`. If it is damaged, renames it. Also returns a message if the file is damaged or
-    /// cannot be saved. `what` describes its contents in this message.
+    /// Reads the file `name`. If the file is damaged, renames it. Also returns a message if the file is
+    /// damaged or cannot be saved. In this message, `what` describes the contents of the file.
     pub(crate) fn read(folder: io::Result<PathBuf>, name: &str, what: &str) -> (Self, Option<String>) {
         let unsaved = |record, why: &dyn Display| {
             let problem = format!("{what} will not be saved: {why}");
@@ -91,8 +91,8 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
                 Err(error) => return unsaved(T::default(), &format!("{shown}: {error}")),
             },
         };
-        // Creating a file is the only reliable test, because the permissions of the folder are not
-        // sufficient.
+        // Creating a file is the only reliable test. The permissions of the folder do not show whether this
+        // will work.
         match tempfile::tempfile_in(file.parent().unwrap_or(&file)) {
             Ok(_) => (
                 Self {
@@ -117,7 +117,7 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
     ///
     /// # Errors
     ///
-    /// Returns a message at the first failure only.
+    /// Returns a message when saving fails for the first time. Later failures are not reported.
     pub(crate) fn save(&mut self) -> Result<(), String> {
         let Some(file) = &self.file else {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Runs commands of this program for a lesson. `serve` runs in the background. If the learner is the robot,
-//! it also logs in to the app and visits its page.
+//! Runs this program's commands for a lesson; `serve` runs in the background. With `learn --yes`, a simulated
+//! visitor logs in to the app and views its page.
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
@@ -19,8 +19,8 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::signals;
 
-/// Runs one command line, given without the leading `sessiontut`, in this process. If the command is `serve`,
-/// returns the running app.
+/// Runs a command line (without the leading `sessiontut`) in this process. If the command is `serve`, returns
+/// the running app.
 pub(crate) type RunCommand<'a> = dyn FnMut(&[String]) -> Result<Option<RunningApp>, CommandFailure> + 'a;
 
 #[derive(Debug)]
@@ -29,29 +29,29 @@ pub(crate) struct CommandFailure {
     pub what: String,
     /// Whether Ctrl-C ended the command.
     pub interrupted: bool,
-    /// The section of a lesson, as `lesson#step`, that teaches what the command found missing.
+    /// The lesson section that teaches what the command found missing, as `lesson#step`.
     pub lesson: Option<&'static str>,
 }
 
-/// A running app, which a thread of this process serves.
+/// An app that is running in a thread of this process.
 #[derive(Debug)]
 pub(crate) struct RunningApp {
     pub address: SocketAddr,
-    /// The address in the lesson's command, such as `127.0.0.1:5000`. If its port is in use, the app listens on
-    /// another port.
+    /// The address in the lesson's command, such as `127.0.0.1:5000`. If this port is in use, the app listens
+    /// on a different one.
     pub in_lesson: String,
     pub shut_down: oneshot::Sender<()>,
     pub thread: JoinHandle<Exit>,
 }
 
 impl RunningApp {
-    /// Whether the app listens on another port than the one in the lesson.
+    /// Whether the app listens on a different port from the one in the lesson.
     pub(crate) fn has_moved(&self) -> bool {
         let port = self.port_in_lesson().parse();
         port.is_ok_and(|port: u16| port != 0 && port != self.address.port())
     }
 
-    /// Replaces the address in a text of the lesson with the app's address, also where `ssh -L` forwards the port.
+    /// Replaces the lesson's address in a text with the app's address, also in a port forwarding of `ssh -L`.
     pub(crate) fn with_address(&self, text: &str) -> String {
         if !self.has_moved() {
             return text.to_owned();
@@ -73,7 +73,7 @@ impl RunningApp {
     }
 }
 
-/// The number of page views at the login and after it: the page after the login, and two reloads.
+/// The number of page views: one directly after the login, and two reloads.
 const VIEWS: usize = 3;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -107,7 +107,7 @@ impl Visitor {
         self.request(Method::GET, "/logout", "", 303)
     }
 
-    /// Sends one request. Fails if the response has another status.
+    /// Sends one request. Fails if the response does not have the given status.
     fn request(&mut self, method: Method, path: &str, form: &str, status: u16) -> anyhow::Result<()> {
         let what = format!("{method} {path}");
         let request = Request::builder()

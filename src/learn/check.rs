@@ -81,8 +81,8 @@ pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     }
 }
 
-/// Compares a reply with the expected one. If the lesson contains no expected reply, any reply is accepted
-/// or, if the fence has the word `fails`, any error.
+/// Compares a reply with the expected one. If the lesson contains no expected reply, accepts any reply, or
+/// only an error if the fence contains the word `fails`.
 #[must_use]
 pub(crate) fn judge(exchange: &LessonExchange, fails: bool, reply: &Value) -> Outcome {
     let got = printed(&exchange.words, reply);

@@ -25,8 +25,8 @@ use crate::signals::{self, Interrupted, Stop};
 /// Called with the target when a wait for Redis becomes long, and with `None` when the wait is over.
 pub(crate) type WaitNotice = Box<dyn FnMut(Option<&Target>) + Send>;
 
-/// Returns the target for a new connection. It may change: if the process that ran the practice Redis has
-/// ended, another one runs it.
+/// Returns the target for a new connection. The target can change: if the process that runs the practice
+/// Redis ends, another process takes over.
 pub(crate) type CurrentTarget = Arc<dyn Fn() -> Target + Send + Sync>;
 
 /// A connection that the first command opens. After a failure, the next command opens it again.
@@ -38,7 +38,7 @@ pub(crate) struct LessonConnection {
     stop: Stop,
     notice: WaitNotice,
     redis: Option<Connected>,
-    /// Whether a lost connection would also lose a transaction or a WATCH.
+    /// Whether losing the connection would also lose a transaction or a WATCH.
     pub keeps_state: bool,
     /// Whether the server has identified itself as a practice Redis.
     is_named_practice: bool,
@@ -87,9 +87,9 @@ pub(crate) struct Unavailable {
     pub what: String,
     /// What the user can do, with the most promising fix first.
     pub fixes: Vec<String>,
-    /// The exit status that `ping` would have.
+    /// The exit status that `ping` would return for this problem.
     pub exit: Exit,
-    /// Whether an open connection broke. A new connection may then work, or show the cause.
+    /// Whether an established connection broke. If so, a new connection may work, or show the cause.
     pub was_connected: bool,
 }
 
@@ -170,7 +170,7 @@ impl LessonConnection {
         connected.is_some_and(|connected| connected.redis.is_cluster())
     }
 
-    /// Whether the connection is closed. In a cluster, this concerns the connection to the node of `key`.
+    /// Whether the connection is closed. In a cluster, checks the connection to the node that holds `key`.
     pub(crate) fn is_lost(&self, key: Option<&[u8]>) -> bool {
         let connected = self.redis.as_ref();
         connected.is_none_or(|connected| !connected.redis.is_connected(key.unwrap_or_default()))
@@ -191,7 +191,7 @@ impl LessonConnection {
         self.run(async |redis| redis.reply(&command).await)
     }
 
-    /// Sends a command to the cluster node of `key`.
+    /// Sends a command to the cluster node that holds `key`.
     ///
     /// # Errors
     ///
@@ -213,8 +213,8 @@ impl LessonConnection {
             },
             Err(error) => Err(error),
         };
-        // Close the connection for two reasons. A late reply would be taken for the reply to the next
-        // command. Also, after a failover, the host name may resolve to another node.
+        // Close the connection, because a late reply would be mistaken for the reply to the next command.
+        // Also, after a failover, the host name may resolve to another node.
         self.close();
         reply
     }
@@ -249,7 +249,8 @@ impl LessonConnection {
         self.run_any(count_other_keys)
     }
 
-    /// Sends a command that cleans up. This works even after Ctrl-C, but waits only until the deadline.
+    /// Sends a cleanup command. This works even after Ctrl-C, but waits for the reply only until the
+    /// deadline.
     pub(crate) fn ask_at_the_end<W: AsRef<[u8]>>(
         &mut self,
         words: &[W],
@@ -346,7 +347,7 @@ async fn send<T>(
     })
 }
 
-/// Returns the reply to a command that this program sends for itself, or `None` after a timeout.
+/// Sends a command that is not part of the lesson. Returns the reply, or `None` after a timeout.
 async fn answer(redis: &mut RedisConnection, words: &[&str]) -> Option<RedisResult<Value>> {
     let command = command(words);
     let reply = Deadline::after(DEFAULT_TIMEOUT).bound(redis.reply(&command));
@@ -364,7 +365,8 @@ fn names_practice(info: &Value) -> bool {
     lines.any(|line| line.strip_prefix("server_name:") == Some(practice::SERVER_NAME))
 }
 
-/// Opens a connection. If this worked before, the most likely reason for a failure is that Redis has been stopped.
+/// Opens a connection. If this fails although an earlier connection succeeded, Redis has probably been
+/// stopped, so the first fix is to start it again.
 async fn connect(target: &Target, trust: &Trust, was_open: bool) -> Result<RedisConnection, Unavailable> {
     let opened = connect::open(target, trust, Deadline::after(DEFAULT_TIMEOUT)).await;
     opened.map_err(|unreachable| {

@@ -43,9 +43,10 @@ pub(crate) struct CourseState {
     /// The app that was started by a `serve` command in the lesson.
     app: Option<RunningApp>,
     lock: Option<NameLock>,
-    /// Whether the learner has a name on this Redis, with or without a lock on it.
+    /// Whether the learner has a name on this Redis. Redis may have rejected the lock on the name.
     is_named: bool,
-    /// Whether the learner has just chosen another name. The text on the screen then still shows the old one.
+    /// Whether the learner has just chosen another name. If so, the text on the screen still shows the old
+    /// name.
     renamed: bool,
     /// Whether the lesson's keys have been set up for the current position.
     keys_ready: bool,
@@ -54,8 +55,8 @@ pub(crate) struct CourseState {
     command_skipped: bool,
     /// Whether the learner has been told why this step's commands are not run.
     skip_explained: bool,
-    /// The section of a lesson, as `lesson#step`, that teaches what the last grading found missing. It is shown as the
-    /// first hint.
+    /// The lesson section that teaches what the last grading found missing, as `lesson#step`. It is shown as
+    /// the first hint.
     failed_lesson: Option<&'static str>,
     /// The paths of the complete files that have been shown.
     files_shown: Vec<&'static str>,
@@ -168,7 +169,8 @@ impl Course<'_> {
         if let Some(lock) = self.state.lock.take() {
             lock.release(&mut self.sandbox.connection);
         }
-        // If the learner has no name, nothing was written, and the keys of an earlier run still exist.
+        // If the learner has no name, this run has written nothing, and the keys of an earlier run still
+        // exist.
         match (self.state.is_named, removed) {
             (false, _) => {}
             (true, true) => (self.progress.record.keys, self.progress.record.name) = (Vec::new(), None),
@@ -344,7 +346,7 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Shell(&text));
     }
 
-    /// Replaces the app's address in a text of the lesson, if the app listens on another port.
+    /// Replaces the app's address in the lesson's text if the app listens on a different port.
     fn with_address<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match &self.state.app {
             Some(app) => app.with_address(text).into(),
@@ -362,7 +364,7 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Message(mark, text));
     }
 
-    /// Tells the learner that a task, a quiz or a command is left out.
+    /// Tells the learner that a task, a quiz or a command is skipped.
     fn say_skipped(&mut self) {
         self.say(Mark::Plain, "skipped");
     }
@@ -402,7 +404,7 @@ pub(crate) fn standings<'l>(lessons: &'l Lessons, progress: &Progress) -> Vec<(&
     let standing = |lesson: &Lesson| {
         let of = progress.record.of(&lesson.id);
         let is_current = progress.record.current.as_deref() == Some(lesson.id.as_str());
-        // A completed lesson that starts again is not in progress before its second step.
+        // A completed lesson that is restarted counts as in progress only from its second step.
         if is_current && !(of.done && of.step == 0) {
             Standing::Current
         } else if of.done {

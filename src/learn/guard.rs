@@ -1,4 +1,5 @@
-//! Checks whether a lesson may run a command: it must be on the list below, and its keys must start with [`PREFIX`].
+//! Checks whether a lesson may run a command. The command must be on the list below, and its keys must start
+//! with [`PREFIX`].
 //!
 //! The list contains the allowed commands, because a list of forbidden ones would never be complete.
 
@@ -13,7 +14,7 @@ pub(crate) enum Forbidden {
     /// A key does not start with [`PREFIX`].
     #[error("not sent: the key {0} must start with {PREFIX}")]
     ForeignKey(String),
-    /// The key is not in its place. Contains the command with the key in the first place.
+    /// The key should be the first argument, but is a later one. Contains the corrected command.
     #[error("not sent: the key comes first, as in {0}")]
     KeyNotFirst(String),
     /// The command is not on the list.
@@ -85,11 +86,12 @@ const HARMLESS: &[&str] = &[
     "wait",
 ];
 
-/// Beginnings of keys, after [`PREFIX`], that lessons must not use: those of locks, of `serve` and of `ping`.
+/// Lessons must not use keys in which one of these words follows [`PREFIX`]: the keys belong to locks,
+/// `serve` and `ping`.
 const RESERVED: &[&str] = &["lesson:", "instance", "health", "ping"];
 
-/// The largest value, in bytes, that one command may create. SETRANGE and SETBIT fill the space before their
-/// offset.
+/// The largest value, in bytes, that one command may create. SETRANGE and SETBIT can create large values,
+/// because they fill the space before their offset with zeros.
 const LARGEST_VALUE: u64 = 64 * 1024;
 
 /// Returns how many bytes a command may add to the data in Redis.
@@ -102,7 +104,7 @@ pub(super) fn growth(words: &[Vec<u8>]) -> u64 {
         return 0;
     };
     let sent = words.iter().map(|word| word.len() as u64).sum();
-    // Redis rejects an offset that is not a number, so it adds nothing.
+    // Redis rejects an offset that is not a number, so such a command adds nothing.
     match command.name {
         "setrange" => number(2).unwrap_or_default().saturating_add(sent),
         "setbit" => number(2).unwrap_or_default() / 8 + sent,
@@ -179,8 +181,8 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
     Ok(keys)
 }
 
-/// If a command takes one key, and another of its arguments is the key, returns the command with that key in the first
-/// place.
+/// If the key is a later argument of a command that takes one key, returns the command with the key as its
+/// first argument.
 fn key_first(command: &CommandInfo, words: &[Vec<u8>]) -> Option<String> {
     let key = words
         .iter()
@@ -239,7 +241,7 @@ fn lower(word: &[u8]) -> String {
 
 /// The maximum number of typos in a suggested command name.
 const MOST_TYPOS: usize = 2;
-/// The minimum number of letters that are completed to a command name.
+/// The minimum length of an abbreviation that is completed to a command name.
 const SHORTEST_START: usize = 4;
 /// The minimum length of a command name that is recognised at the start of a longer word.
 const SHORTEST_NAME: usize = 3;
@@ -252,9 +254,9 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("ADD", "INCRBY"),
 ];
 
-/// Suggests a correction for a command that was not sent: the full name of an abbreviated command, a command
-/// name that differs by at most two typos or has further letters, one of `keys`, or the same key with the prefix. `keys`
-/// are the keys of the lesson; the first ones are preferred.
+/// Suggests a correction for a command that was not sent. For an unknown command, this is a name that the
+/// word abbreviates, starts with, or differs from by at most two typos. For a key without the prefix, it is a
+/// similar key from `keys` (the lesson's keys, preferred ones first), or the same key with the prefix.
 #[must_use]
 pub(super) fn suggestion(words: &[Vec<u8>], keys: &[String]) -> Option<String> {
     let Some(command) = listed(words) else {
@@ -299,8 +301,8 @@ pub(super) fn suggestion(words: &[Vec<u8>], keys: &[String]) -> Option<String> {
     )
 }
 
-/// Whether `key` is probably a mistyped `known` key: it has the same parts at its end, such as `user:ada`, or differs by
-/// few letters.
+/// Whether `key` is probably a mistyped form of `known`: it is the end of `known`, such as `user:ada`, or
+/// differs from it by only a few letters.
 fn is_like(key: &str, known: &str) -> bool {
     let (key, known) = (key.to_lowercase(), known.to_lowercase());
     let parts = known.strip_prefix(PREFIX).unwrap_or(&known);
@@ -311,7 +313,7 @@ fn is_like(key: &str, known: &str) -> bool {
         || typos(&key).min(typos(&prefixed)) * 6 <= parts.len()
 }
 
-/// Returns the key with the prefix. If its first part resembles the prefix, replaces that part.
+/// Adds the prefix to a key. If the key's first part resembles the prefix, replaces that part instead.
 fn prefixed(key: &str) -> String {
     let own = PREFIX.trim_end_matches(':');
     match key.split_once([':', '.', '/', '_', '-']) {

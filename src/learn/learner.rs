@@ -1,5 +1,5 @@
-//! A learner is either the person at the terminal or, with `learn --yes`, the robot, a program that answers
-//! in the person's place. Both get the same events and the same questions.
+//! A learner is the person at the terminal or, with `learn --yes`, the robot: code that answers in the
+//! person's place. Both receive the same events and the same questions.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,11 +10,12 @@ use super::lesson::{CodeTab, Lesson, LessonExchange, Quiz, SequenceDiagram, Tran
 use crate::examples::SourceFile;
 use crate::signals::Interrupted;
 
-/// Takes a course. Every question returns [`Interrupted`] after Ctrl-C, or at the end of the input.
+/// Takes a course. Every method that asks a question returns [`Interrupted`] after Ctrl-C or at the end of
+/// the input.
 pub(crate) trait Learner {
     fn show(&mut self, event: &CourseEvent<'_>);
 
-    /// Asks for one of these keys. Enter stands for the first.
+    /// Asks for one of these keys. Enter selects the first one.
     fn press(&mut self, offers: &[Offer]) -> Result<Key, Interrupted>;
 
     /// Asks for a Redis command, or for one of the keys in `offers`. `keys` are Redis keys that can be
@@ -28,7 +29,7 @@ pub(crate) trait Learner {
     /// app in another way.
     fn start_command(&mut self) -> Result<String, Interrupted>;
 
-    /// Whether the course continues after Ctrl-C has ended a command that it runs.
+    /// Whether the course continues if Ctrl-C ends a command that the course runs.
     fn continues_after_interrupt(&self) -> bool {
         true
     }
@@ -108,7 +109,7 @@ pub(crate) enum CourseEvent<'a> {
     /// A lesson starts, or continues at a later step.
     Lesson {
         lesson: &'a Lesson,
-        /// Which lesson of the course this is, counted from 1, and how many there are.
+        /// The number of this lesson, counted from 1, and the total number of lessons.
         position: (usize, usize),
         step: usize,
     },
@@ -170,8 +171,7 @@ pub(crate) enum CourseEvent<'a> {
     /// Redis has not replied, or is unavailable.
     Unavailable(&'a Unavailable),
     Lessons(&'a [(&'a Lesson, Standing)]),
-    /// The app is running. If the learner is the robot, it now logs in and visits the page, as the lesson
-    /// asks a person to do.
+    /// The app is running. The robot now logs in and visits the page, as the lesson asks a person to do.
     AppStarted {
         line: usize,
         address: SocketAddr,

@@ -31,8 +31,8 @@ pub(crate) struct LessonStep {
 }
 
 impl LessonStep {
-    /// The fragment of a URL that leads to this step. It is made from the title in the same way as on
-    /// code-hosting sites.
+    /// Returns the URL fragment of this step. It is derived from the title in the same way as on code-hosting
+    /// sites.
     #[must_use]
     pub(crate) fn anchor(&self) -> String {
         let kept = |character: &char| character.is_alphanumeric() || matches!(character, ' ' | '-' | '_');
@@ -62,7 +62,7 @@ pub(crate) enum Block {
     Diagram(SequenceDiagram),
 }
 
-/// Which participant sends what to which other one, in order.
+/// A sequence diagram: its participants, and the messages between them in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SequenceDiagram {
     /// The names of the participants, from left to right. There are at least two.
@@ -75,7 +75,7 @@ pub(crate) struct SequenceDiagram {
 pub(crate) enum DiagramEvent {
     Message {
         from: usize,
-        /// The receiver, which is another participant than the sender.
+        /// The receiver, which is never the sender.
         to: usize,
         text: String,
         /// Whether the arrow is dashed, because the message is a reply.
@@ -93,7 +93,7 @@ pub(crate) enum DiagramEvent {
 pub(crate) struct Hint {
     /// The hint in Markdown.
     pub text: String,
-    /// The index of the block that the hint is for.
+    /// The index of the block that the hint helps with.
     pub block: usize,
 }
 
@@ -101,15 +101,15 @@ pub(crate) struct Hint {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FenceOptions {
     pub line: usize,
-    /// The word `fails`: every command without an expected reply must return an error, and so must at least
-    /// one of the others.
+    /// The word `fails`: commands without an expected reply must return an error, and at least one command of
+    /// the fence must be expected to fail.
     pub fails: bool,
     /// The word `real`: the fence requires a Redis server other than the practice Redis.
     pub needs_real_redis: bool,
     /// The instructions `after=11s watch=KEY`.
     pub wait: Option<Wait>,
-    /// The instruction `from=PATH#REGION`: the path and region of the example file that must contain the same
-    /// text.
+    /// The instruction `from=PATH#REGION`: the path of an example file, and the region of this file that must
+    /// contain the same text.
     pub from: Option<(String, String)>,
 }
 
@@ -172,7 +172,7 @@ pub(crate) struct Wait {
 pub(crate) struct Shell {
     pub fence: FenceOptions,
     pub text: String,
-    /// The words of the commands to run, without `sessiontut`. The list is empty if the text is only shown.
+    /// The words of the commands to run, without `sessiontut`. The list is empty if the block is only shown.
     pub commands: Vec<Vec<String>>,
     /// Whether the commands are repeated until they succeed.
     pub is_task: bool,

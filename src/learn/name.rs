@@ -23,7 +23,7 @@ const LONGEST: usize = 20;
 /// The TTL of the lock in seconds. If the process crashes, the name becomes available again after this time.
 const LOCK_TTL: &str = "30";
 
-/// How often the lock is renewed. Two renewals in a row may fail before the lock expires.
+/// How often the lock is renewed. The lock survives two failed renewals in a row.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 const RELEASE_WITHIN: Duration = Duration::from_secs(1);
@@ -71,7 +71,8 @@ impl NameLock {
             if let Ok(mut connection) = another {
                 while ended.recv_timeout(RENEW_EVERY) == Err(RecvTimeoutError::Timeout) {
                     renew(&mut connection, &key, &token);
-                    // The server may close the connection while it is idle between two renewals.
+                    // Close the connection, because the server may close it while it is idle between two
+                    // renewals.
                     connection.close();
                 }
             }
@@ -125,7 +126,7 @@ pub(crate) fn is_valid(name: &str) -> bool {
         && name.chars().all(is_plain)
 }
 
-/// Matches keys, and also the first name as a separate word.
+/// Matches keys, and the name `ada` as a separate word.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     let named = Regex::new(&format!(r#"{PREFIX}[^\s"'`()<>,;|]*|\b{FIRST_NAME}\b"#));
     named.expect("this constant is a valid regex")

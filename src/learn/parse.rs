@@ -15,8 +15,8 @@ use markdown::{Content, Piece, hint_text, pieces, unclosed};
 use super::guard;
 use super::lesson::{Block, CodeTab, Hint, Lesson, LessonError, LessonStep, Shell, Transcript};
 
-/// A problem, with the number of a line in the file. In a function that parses the body of a fence, it is the
-/// number of a line in that body instead, counted from 0.
+/// A problem and its line number in the file. Functions that parse the body of a fence instead count the
+/// lines of that body from 0.
 pub(super) type Problem = (usize, String);
 
 /// The Markdown extensions that lessons use. They are needed for both parsing and display.
@@ -24,8 +24,8 @@ pub(crate) const MARKDOWN: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_TASKLISTS)
     .union(Options::ENABLE_STRIKETHROUGH);
 
-/// Checks a command line, given without the leading `sessiontut`. Returns the reason if a lesson may not run
-/// the command.
+/// Checks a command line (without the leading `sessiontut`). Returns the reason if a lesson may not run the
+/// command.
 pub(crate) type MayRun = fn(&[String]) -> Result<(), String>;
 
 /// Parses a lesson. `file` is its path as shown in messages, and must end with a name such as `NN-id.md`.
@@ -77,7 +77,7 @@ pub(super) fn number_and_id(file: &str) -> Option<(u32, String)> {
     Some((number.parse().ok()?, id.to_owned()))
 }
 
-/// The maximum number of bytes that all commands of a lesson together may write to Redis.
+/// The maximum number of bytes that the commands of a lesson may write to Redis in total.
 const MOST_GROWTH: u64 = 1024 * 1024;
 
 /// The part of the lesson that has been parsed so far, and its errors.
@@ -101,7 +101,7 @@ struct Parser<'a> {
     commands_left: usize,
     /// How many bytes the commands found so far may write to Redis.
     growth: u64,
-    /// Whether the previous piece was a fence with code.
+    /// Whether the previous piece of the document was a fence with code.
     after_code: bool,
     errors: Vec<LessonError>,
 }
@@ -269,8 +269,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Reports a lesson that could fill a Redis server that other people use, whether by many small commands
-    /// or by repeating one.
+    /// Reports an error if the lesson could fill a Redis server that other people use, either with many small
+    /// commands or by repeating one command.
     fn count_growth(&mut self, line: usize, transcript: Option<&Transcript>) {
         let exchanges = transcript.iter().flat_map(|transcript| &transcript.exchanges);
         let before = self.growth;

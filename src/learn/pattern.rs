@@ -26,9 +26,9 @@ impl Pattern {
         }
     }
 
-    /// Returns a regular expression that matches a reply in which each line ends with a newline, and the
-    /// ranges of the numbers that its groups capture. It is compiled only when needed, because compiling
-    /// takes longer than reading a lesson, and most replies of a lesson are never compared.
+    /// Returns the pattern as a regular expression, and the allowed range of each number that it captures. In
+    /// the reply, each line must end with a newline. The expression is compiled only when needed: compiling
+    /// is slow, and most replies of a lesson are never compared.
     fn compiled(&self) -> (Regex, Vec<RangeInclusive<i64>>) {
         let mut regex = "^".to_owned();
         let mut ranges = Vec::new();

@@ -24,13 +24,13 @@ pub(crate) struct LearnerRecord {
     /// The command that starts the learner's app. It is empty if the learner starts the app in another way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// The progress by lesson ID. Unknown IDs are kept, because they belong to another folder of lessons.
+    /// The progress by lesson ID. Unknown IDs are kept, because they may belong to another folder of lessons.
     #[serde(default)]
     lessons: BTreeMap<String, LessonProgress>,
     /// Keys that must still be removed, because an earlier run did not end normally.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
-    /// The name in these keys, if it is not `ada`.
+    /// The name in `keys`, if it is not `ada`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(flatten)]

@@ -19,9 +19,9 @@ const CLEAN_UP_WITHIN: Duration = Duration::from_secs(2);
 const KEYS_TOGETHER: usize = 100;
 
 /// The TTL, in seconds, that keys without a TTL get while the learner is reading. It is longer than any
-/// pause.
+/// likely pause.
 const PAUSE_TTL: i64 = 24 * 60 * 60;
-/// Time limit for setting or removing these TTLs.
+/// Time limit for setting or removing the TTLs of a pause.
 const PAUSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A connection, and the keys that the lesson may have created.
@@ -33,7 +33,7 @@ pub(crate) struct Sandbox {
     transaction: Vec<Vec<Vec<u8>>>,
     /// Whether keys are watched (WATCH). If the connection is lost, they are no longer watched.
     is_watching: bool,
-    /// In a cluster, a key on the node that runs the transaction. Nothing is sent until the first key
+    /// In a cluster, a key on the node that runs the transaction. Nothing is sent before the first key, which
     /// determines the node.
     node: Option<Vec<u8>>,
     /// The state of the keys after the last command, or `None` if it is unknown.
@@ -77,8 +77,9 @@ impl Sandbox {
 
     /// Sends a command that [`guard::keys_of`] allows, and records its keys.
     ///
-    /// In a cluster, a transaction goes to the node of its first key. MULTI has no key, so it is sent with the first
-    /// command that has one. Until then, this function returns the same replies as Redis.
+    /// In a cluster, a transaction goes to the node of its first key. MULTI has no key, so it is sent with
+    /// the first command that has one. Until then, this function itself returns the replies that Redis would
+    /// send.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -144,11 +145,10 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Sets a TTL on those keys that have none. If the program is killed while the learner is reading,
-    /// nothing else would remove these keys. They have no TTL only between the lesson's command and this
-    /// call.
+    /// Sets a TTL on the keys that have none. They then expire even if the program is killed while the
+    /// learner is reading.
     pub(super) fn pause(&mut self) {
-        // If this program changed a watched key, it would abort the transaction that watches it.
+        // A change to a watched key would abort the learner's transaction.
         if self.is_in_transaction() || self.is_watching {
             return;
         }
@@ -160,8 +160,8 @@ impl Sandbox {
                 let command = [&[words[0], &key], &words[1..]].concat();
                 self.connection.ask_at_the_end(&command, deadline) == Some(Value::Int(expected))
             };
-            // Here, PERSIST changes nothing. It only shows whether this user is allowed to remove the TTL
-            // again.
+            // PERSIST changes nothing here. It only tests whether this user will be allowed to remove the
+            // TTL.
             if replies(&["TTL"], -1) && replies(&["PERSIST"], 0) && replies(&["EXPIRE", &ttl], 1) {
                 self.paused.insert(key);
             }
@@ -211,8 +211,8 @@ impl Sandbox {
         self.clear()
     }
 
-    /// Sets up the keys for the position before this block, by repeating all commands before it. Waits are
-    /// not repeated. Instead, their length is subtracted from the keys' TTLs.
+    /// Puts the keys into their state before this block, by running all earlier commands again. Waits are not
+    /// repeated. Instead, their length is subtracted from the keys' TTLs.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -244,7 +244,8 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Records the state of the keys before the learner reads on, and sets a TTL on those that have none.
+    /// Records the state of the keys before the learner continues to read, and sets a TTL on the keys that
+    /// have none.
     pub(super) fn remember(&mut self) {
         // If Redis is unavailable, the next command reports it.
         self.snapshot = self.take_snapshot().ok().flatten();
@@ -253,7 +254,7 @@ impl Sandbox {
         }
     }
 
-    /// Returns the present state of the keys, or `None` during a transaction.
+    /// Returns the current state of the keys, or `None` during a transaction.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -265,7 +266,7 @@ impl Sandbox {
         Snapshot::take(self, &keys).map(Some)
     }
 
-    /// Restores the keys to their state at the last [`Sandbox::remember`]. Returns the names of those that
+    /// Restores the keys to their state at the last [`Sandbox::remember`]. Returns the names of the keys that
     /// were missing.
     ///
     /// # Errors
@@ -310,7 +311,7 @@ impl Sandbox {
     }
 }
 
-/// Returns the keys that all commands of a lesson use.
+/// Returns all keys that the commands of a lesson use.
 pub(super) fn keys_of(lesson: &Lesson) -> BTreeSet<Vec<u8>> {
     let blocks = lesson.steps.iter().flat_map(|step| &step.blocks);
     let transcripts = blocks.flat_map(|block| match block {

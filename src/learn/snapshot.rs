@@ -27,12 +27,12 @@ struct Hash {
 /// Which keys to restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Restore {
-    /// Restores all keys and their TTLs.
+    /// All keys, with their TTLs.
     All,
-    /// Restores only keys that no longer exist, because the learner may be watching the TTLs of the others.
+    /// Only keys that no longer exist. The learner may be watching the TTLs of the others.
     Missing,
-    /// Restores only keys that have expired. Others may have been deleted on purpose, for example by a logout
-    /// in the app.
+    /// Only keys that have expired. Other keys may have been deleted on purpose, for example by a logout in
+    /// the app.
     Expired,
 }
 
@@ -44,7 +44,7 @@ impl Snapshot {
     pub(super) fn take(sandbox: &mut Sandbox, keys: &[Vec<u8>]) -> Result<Self, SendError> {
         let mut hashes = Vec::new();
         for key in keys {
-            // If an ACL forbids these commands, the key is not restored.
+            // If an ACL forbids HGETALL or PTTL, the key will not be restored.
             let Value::Array(reply) = sandbox.ask(&[b"HGETALL".to_vec(), key.clone()])? else {
                 continue;
             };
@@ -100,9 +100,9 @@ enum Damage {
 }
 
 impl Snapshot {
-    /// Says how a hash has been damaged since this snapshot, or returns `None`. `named` contains the words of the
-    /// task's commands: the fields that it may change and, if `is_solved`, the keys that it may delete. The hashes in
-    /// `to_delete` may be damaged in any way.
+    /// Describes the first damage to a hash since this snapshot, if there is any. `named` contains the words
+    /// of the task's commands. The task may change the fields in `named` and, if `is_solved`, delete the keys
+    /// in it. Any damage to the hashes in `to_delete` is ignored.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.

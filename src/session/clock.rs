@@ -1,4 +1,4 @@
-//! The clock of the Redis server, because the clocks of several instances may differ.
+//! The clock of the Redis server. All instances use it, because their own clocks may differ.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -55,7 +55,7 @@ impl SigningKey {
     }
 }
 
-/// Returns the text to sign. It is unambiguous, because the parts of a cookie contain no line feed.
+/// Returns the text to sign. It is unambiguous, because the purpose and the text contain no line feed.
 fn signed(purpose: &str, text: &str) -> String {
     format!("sessiontut {purpose}\n{text}")
 }
@@ -84,8 +84,8 @@ impl Token {
         Self::new(BASE64.encode(random::bytes::<TOKEN_BYTES>()))
     }
 
-    /// Generates a token for a health check, in which no visitor takes part. Its key does not start with the
-    /// prefix of sessions.
+    /// Generates a token for a health check, which involves no visitor. The token's key does not start with
+    /// the prefix of sessions.
     pub(crate) fn for_a_check() -> Self {
         let mut token = Self::generate();
         token.key = token.key.replacen(":session:", ":health:", 1);

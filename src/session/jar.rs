@@ -12,7 +12,8 @@ use crate::files;
 
 const FILE: &str = "cookies.json";
 
-/// What is saved for one endpoint. It contains a secret, so it does not implement `Debug`.
+/// The token and the state that are saved for one endpoint. The token is secret, so this type does not
+/// implement `Debug`.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct StoredCookie {
     token: Option<String>,

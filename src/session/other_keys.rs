@@ -11,8 +11,8 @@ const FEW: u64 = 10_000;
 /// The number of keys to request with each SCAN.
 const PAGE: usize = 1000;
 
-/// Counts the keys that this program did not create. In a cluster, or on a large Redis server, it counts all
-/// keys. Returns `None` if this user is not allowed to count keys.
+/// Counts the keys that this program did not create. In a cluster or a large database, the count includes
+/// this program's own keys. Returns `None` if this user is not allowed to count keys.
 pub(crate) async fn count_other_keys(redis: &mut RedisConnection) -> Result<Option<u64>, RedisError> {
     let mut all = 0;
     for reply in redis.replies_of_all(&cmd("DBSIZE")).await? {
@@ -22,7 +22,7 @@ pub(crate) async fn count_other_keys(redis: &mut RedisConnection) -> Result<Opti
         };
         all += u64::try_from(keys).unwrap_or(0);
     }
-    // Each node of a cluster has its own cursor.
+    // In a cluster, SCAN would have to be run on each node.
     if all == 0 || all > FEW || redis.is_cluster() {
         return Ok(Some(all));
     }

@@ -112,7 +112,7 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
     }
 }
 
-/// Checks that the hash contains the new count. If it does not, the reply says nothing about the session.
+/// Checks that the hash contains the count that HINCRBY returned. If it does not, the replies are unusable.
 fn check_reply(visits: i64, fields: &Fields) -> RedisResult<()> {
     if field(fields, "visits") == Some(visits.to_string()) {
         return Ok(());

@@ -22,7 +22,7 @@ const TRIES_BEFORE_OFFER: usize = 2;
 struct Task<'t> {
     solution: &'t Transcript,
     checks: &'t [Transcript],
-    /// The keys when the task began.
+    /// The state of the keys when the task began.
     before: Option<Snapshot>,
     /// How many more tries can fail before the solution is offered.
     tries_left: usize,
@@ -39,7 +39,7 @@ enum AttemptVerdict {
     /// Redis returned an error.
     Rejected,
     NotYet(Outcome),
-    /// The command is not the one that the task practises, or has damaged a key. Contains the explanation.
+    /// The command is not the one that the task teaches, or it has damaged a key. Contains the explanation.
     Wrong(String),
 }
 
@@ -57,7 +57,7 @@ impl Task<'_> {
         keys.flatten().collect()
     }
 
-    /// Returns the keys that the solution deletes. They need not stay undamaged.
+    /// Returns the keys that the solution deletes. Damage to these keys does not matter.
     fn deleted_keys(&self) -> Vec<&[u8]> {
         let deletes = |exchange: &&LessonExchange| {
             let name = &exchange.words[0];
@@ -76,7 +76,7 @@ impl Task<'_> {
         words.map(Vec::as_slice).collect()
     }
 
-    /// Returns the lesson's explanation of the reply for which a try failed, if it has one.
+    /// Returns the lesson's explanation of the reply that failed a check, if there is one.
     fn explanation(&self, verdict: &AttemptVerdict) -> Option<&str> {
         let AttemptVerdict::NotYet(outcome) = verdict else {
             return None;
@@ -106,8 +106,8 @@ impl Course<'_> {
             solution,
             checks,
             before,
-            // If the solution has several commands, the learner has not failed after typing only the first
-            // ones.
+            // If the solution has several commands, a learner who has typed only the first ones has not
+            // failed.
             tries_left: TRIES_BEFORE_OFFER + solution.exchanges.len() - 1,
             solution_shown: false,
             tried: false,
@@ -145,7 +145,7 @@ impl Course<'_> {
         };
         if let Err(forbidden) = guard::keys_of(&typed) {
             self.say(Mark::Warning, &forbidden.to_string());
-            // The keys that the learner has typed are no suggestions, because they may be misspelt.
+            // Suggest only the lesson's keys, because keys that the learner has typed may be misspelt.
             let lesson_keys = sandbox::keys_of(place.lesson);
             let keys = task
                 .keys()
@@ -184,7 +184,7 @@ impl Course<'_> {
                 if let Some(text) = unit(&typed) {
                     self.say(Mark::Plain, text);
                 }
-                // A task with several commands keeps the effects of the first ones.
+                // If the task needs several commands, keep the effects of those typed so far.
                 if task.solution.exchanges.len() == 1 {
                     self.start_task_again();
                 }
@@ -220,8 +220,7 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Solution(task.solution));
     }
 
-    /// Determines whether a command solved the task, from the state that the checks read or, if there are no
-    /// checks, from the reply.
+    /// Determines whether a command solved the task. The checks decide or, if there are none, the reply.
     fn judge(
         &mut self,
         task: &Task<'_>,
@@ -286,7 +285,7 @@ impl Course<'_> {
                 false => AttemptVerdict::NotYet(outcome),
             });
         }
-        // A check that waits is not worth running after a command that only reads.
+        // Do not make the learner wait for a check after a command that only reads.
         if only_reads && task.checks.iter().any(|check| check.fence.wait.is_some()) {
             return Ok(AttemptVerdict::ReadOnly);
         }
@@ -316,7 +315,7 @@ impl Course<'_> {
     }
 }
 
-/// Returns the words of a typed command, with its name in upper case.
+/// Formats a typed command, with the command's name in upper case.
 fn shown(typed: &[Vec<u8>]) -> String {
     let words = typed.iter().map(|word| String::from_utf8_lossy(word));
     let words = words.enumerate().map(|(place, word)| {
@@ -329,7 +328,7 @@ fn shown(typed: &[Vec<u8>]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Explains the unit of a command that takes milliseconds, which is easily confused with one that takes seconds.
+/// Explains the unit of a command whose time argument is often confused with the seconds that EXPIRE takes.
 fn unit(typed: &[Vec<u8>]) -> Option<&'static str> {
     let is = |place: usize, name: &str| {
         typed
@@ -350,7 +349,7 @@ fn unit(typed: &[Vec<u8>]) -> Option<&'static str> {
     None
 }
 
-/// Explains that a command used another key than the task asks for.
+/// Explains that a command used a different key from the one that the task is about.
 fn other_key(task: &Task<'_>, typed: &[Vec<u8>]) -> Option<String> {
     let typed_key = *guard::keys_of(typed).ok()?.first()?;
     let keys = task.keys();

@@ -1,4 +1,5 @@
-//! Runs all other kinds of block: commands that the learner only watches, checks, shell commands and quizzes.
+//! Runs the other kinds of block: checks, shell commands, quizzes, and commands that the learner only
+//! watches.
 
 use std::time::Duration;
 
@@ -90,7 +91,7 @@ impl Course<'_> {
             Block::Shell(shell) => Some(shell),
             _ => None,
         });
-        // The learner does something in another window, and presses a key afterwards.
+        // The learner first does something in another window, then presses a key.
         if self.state.app.is_some() || shell.is_some_and(|shell| shell.commands.is_empty()) {
             self.wait_for_next(place, "check")?;
         }
@@ -115,7 +116,7 @@ impl Course<'_> {
         }
     }
 
-    /// Shows a `sh` fence. If it is a `sh run` or `sh try` fence, also runs it with the learner's consent.
+    /// Shows a `sh` fence. If it is `sh run` or `sh try`, and the learner agrees, also runs its commands.
     pub(super) fn shell(&mut self, place: Place<'_>, shell: &Shell) -> Result<(), Leave> {
         self.show_shell(shell);
         if shell.commands.is_empty() {
@@ -151,7 +152,7 @@ impl Course<'_> {
                 }
                 return Ok(());
             }
-            // The rest of the lesson needs the app, but not the other commands.
+            // The rest of the lesson needs the app, but does not need the other commands.
             if !shell.is_task && !starts_app(shell) {
                 return Ok(());
             }
@@ -161,7 +162,7 @@ impl Course<'_> {
     }
 
     /// Asks whether to run a fence's commands. If they need the learner's app, also asks for the command that
-    /// starts it.
+    /// starts the app.
     fn agrees_to_run(
         &mut self,
         place: Place<'_>,
@@ -259,8 +260,8 @@ impl Course<'_> {
         can_grade
     }
 
-    /// Whether a command before this position starts the app, which is not running. This can be the case if the
-    /// learner has skipped that command, or has continued the lesson after it.
+    /// Whether an earlier command of the lesson starts the app, but the app is not running. The learner may
+    /// have skipped that command, or resumed the lesson after it.
     pub(super) fn lacks_app(&self, place: Place<'_>) -> bool {
         self.state.app.is_none() && app_step(place).is_some()
     }
@@ -299,7 +300,7 @@ impl Course<'_> {
         }
     }
 
-    /// Whether a fence can be run on this Redis server. If not, shows its commands, and the reason why they
+    /// Whether a fence can be run on this Redis server. If not, shows its commands and the reason why they
     /// are skipped.
     pub(super) fn can_run(&mut self, fence: &FenceOptions, commands: &[LessonExchange]) -> bool {
         let can_run = !(fence.needs_real_redis && self.sandbox.connection.is_practice());
@@ -357,7 +358,7 @@ impl Course<'_> {
     }
 }
 
-/// Whether a command of the fence starts the learner's app.
+/// Whether the fence contains [`APP`], the command that starts the learner's own app.
 fn uses_app(shell: &Shell) -> bool {
     shell.commands.iter().flatten().any(|word| word == APP)
 }
@@ -375,14 +376,14 @@ pub(super) fn app_step(place: Place<'_>) -> Option<usize> {
         .find(|step| steps[*step].blocks[..before(*step)].iter().any(starts))
 }
 
-/// Whether a command of the fence starts the app of the lesson.
+/// Whether the fence starts the lesson's app with `serve`.
 fn starts_app(shell: &Shell) -> bool {
     let mut commands = shell.commands.iter();
     commands.any(|words| words.first().is_some_and(|word| word == "serve"))
 }
 
-/// Replaces [`APP`], if it is the last word, with the command that starts the learner's app. If there is no
-/// such command, `check` waits until the learner has started the app.
+/// If the last word is [`APP`], replaces it with `app`, the command that starts the learner's app. If `app`
+/// is empty, `check` waits until the learner has started the app.
 fn with_app(words: &[String], app: &str) -> Vec<String> {
     let Some((_, before)) = words.split_last().filter(|(last, _)| *last == APP) else {
         return words.to_vec();

@@ -8,7 +8,7 @@ use crate::learn::app::CommandFailure;
 use crate::learn::learner::{CourseEvent, Key, Mark, Offer};
 use crate::learn::lesson::{Block, CodeTab};
 
-/// How long the thread that listens for signals may take to notice Ctrl-C.
+/// How long to wait until the signal thread has noticed Ctrl-C.
 const SIGNAL_DELAY: Duration = Duration::from_secs(1);
 
 pub(super) const QUIT: Offer = offer(Key::Quit, "quit");
@@ -79,7 +79,7 @@ impl Course<'_> {
             Key::StartCommand => self.ask_start_command()?,
             Key::List => return self.list(),
             Key::Ping => {
-                // The report of `ping` already shows the failure.
+                // `ping` has already printed the failure.
                 if let Err(failure) = (self.run_command)(&["ping".to_owned()]) {
                     self.ignore_interrupt_of(&failure);
                 }
@@ -103,7 +103,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Ctrl-C during a command ends only that command, not the lesson, except with `learn --yes`.
+    /// Lets the lesson continue after Ctrl-C has ended a command, except with `learn --yes`.
     pub(super) fn ignore_interrupt_of(&self, failure: &CommandFailure) {
         if failure.interrupted {
             let connection = &self.sandbox.connection;
@@ -178,7 +178,7 @@ impl Course<'_> {
         self.language = tabs[shown].language.clone();
         self.progress.record.language = Some(self.language.clone());
         self.save();
-        // All code of this step changes its language.
+        // Show all code of this step again, in the new language.
         let blocks = &place.lesson.steps[place.step].blocks;
         for block in blocks.iter().take(place.block) {
             if let Block::Code(tabs) = block
@@ -214,7 +214,8 @@ impl Course<'_> {
             paths.join(" and "),
             first.query
         );
-        // The stages of a language share a file, which is shown only once, unless there is no other.
+        // Stages in the same language can share a file. Show each file only once, unless no other file is
+        // left to show.
         let is_new = |file: &SourceFile| !self.state.files_shown.contains(&file.path);
         if files.iter().any(is_new) {
             files.retain(is_new);

@@ -38,8 +38,8 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Runs `work`, which uses Redis. If Redis is unavailable, asks the learner what to do, and runs `work` again
-    /// when Redis is available.
+    /// Runs `work`, which uses Redis. If Redis is unavailable, asks the learner what to do, and runs `work`
+    /// again once Redis is available.
     ///
     /// # Errors
     /// Returns [`Leave`] if the learner leaves the block.
@@ -63,7 +63,7 @@ impl Course<'_> {
             };
             self.state.keys_ready = false;
             // A connection can break although Redis works, so try a new one. If Redis does not work, the new
-            // connection shows the reason.
+            // connection shows why.
             let again = match unavailable.was_connected {
                 true => self.set_up(place),
                 false => Err(unavailable.clone().into()),
@@ -81,11 +81,11 @@ impl Course<'_> {
         }
     }
 
-    /// Restores the keys to their state after the last command, because some TTLs may have ended while the
+    /// Restores the keys to their state after the last command, because some keys may have expired while the
     /// learner was reading.
     fn restore(&mut self, place: Place<'_>) -> Result<(), SendError> {
         let restore = match place.blocks().get(place.block) {
-            // The app, or the learner's own instance of it, changes the keys.
+            // The app changes the keys, even if the learner runs it outside the lesson.
             _ if app_step(place).is_some() => Restore::Expired,
             // The learner has done something in another window, which may have changed the keys.
             Some(Block::Check(_)) => Restore::Expired,
@@ -130,7 +130,7 @@ impl Course<'_> {
             return Ok(());
         }
         self.take_name()?;
-        // If the learner chooses another name, the keys change.
+        // If the learner has just chosen another name, the lesson's keys have changed.
         let same = |lesson: &&Lesson| lesson.id == place.lesson.id;
         let lesson = self
             .lessons
@@ -190,8 +190,8 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Whether one of the lesson's keys with this name already exists, although this learner has not left it
-    /// behind. It may belong to a colleague who is running `serve --stage 2`.
+    /// Whether Redis contains a lesson key with this name that this learner did not leave behind. The key may
+    /// belong to a colleague who is running `serve --stage 2`.
     fn uses_keys_of_others(&mut self, name: &str) -> Result<bool, SendError> {
         let renamed;
         let lessons = match self.files.read(name) {
@@ -212,8 +212,8 @@ impl Course<'_> {
         Ok(false)
     }
 
-    /// Removes the keys that an earlier run left behind, unless another learner is now using the name in
-    /// them.
+    /// Takes over the keys that an earlier run left behind, so that they will be removed, unless another
+    /// learner is now using the name in them.
     fn adopt_keys(&mut self, name: &str) -> Result<(), SendError> {
         let record = &self.progress.record;
         let before = record.name.as_deref().unwrap_or(FIRST_NAME);
@@ -264,7 +264,7 @@ impl Course<'_> {
         }
     }
 
-    /// Saves the names of the keys. If this run cannot remove the keys, the next one can.
+    /// Saves the names of the keys. If this run cannot remove the keys, the next run can.
     pub(super) fn note_keys(&mut self) {
         self.progress.record.keys = self.sandbox.key_names();
     }

@@ -14,7 +14,7 @@
 use super::Problem;
 use crate::learn::lesson::{DiagramEvent, SequenceDiagram};
 
-/// A diagram with more participants would not fit in a window.
+/// The maximum number of participants. A larger diagram would not fit in a window.
 const MOST_PARTICIPANTS: usize = 5;
 
 /// # Errors

@@ -1,4 +1,4 @@
-//! Parses what follows the three backticks of a fence.
+//! Parses the words after the three backticks of a fence.
 
 use std::time::Duration;
 
@@ -27,14 +27,14 @@ pub(super) enum FenceKind {
 }
 
 impl FenceKind {
-    /// Whether the fence may come before the first step. This is allowed if it neither runs anything nor asks
-    /// a question.
+    /// Whether the fence may come before the first step, because it neither runs anything nor asks a
+    /// question.
     pub(super) fn may_introduce(&self) -> bool {
         matches!(self, Self::Code(_) | Self::Shell | Self::Diagram)
     }
 }
 
-/// The longest wait that a lesson may contain: the time limit of `learn --yes`.
+/// The longest wait that a lesson may contain, which is also the time limit of `learn --yes`.
 const LONGEST_WAIT: Duration = Duration::from_secs(180);
 
 impl Fence {

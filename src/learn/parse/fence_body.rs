@@ -11,7 +11,8 @@ use crate::learn::lesson::{Answer, LessonExchange, Quiz, Transcript, WrongComman
 use crate::learn::pattern::Pattern;
 use crate::practice::split;
 
-/// Parses the body of a `redis` fence: `> COMMAND`, its reply as redis-cli prints it, `! reply: why` and `!> command: why` lines.
+/// Parses the body of a `redis` fence. Its lines are `> COMMAND`, replies as redis-cli prints them, `! reply:
+/// why` and `!> command: why`.
 ///
 /// # Errors
 /// Returns the problems, with their line numbers in the body, counted from 0.
@@ -130,11 +131,12 @@ fn explanation(text: &str) -> Option<(Pattern, String)> {
     Some((Pattern::new(&[found[1].trim()]), found[2].to_owned()))
 }
 
-/// The maximum number of commands of this program that a lesson may run. It is limited because each command
-/// is checked by parsing it as a command line.
+/// The maximum number of commands of this program that a lesson may run. There is a limit because each
+/// command must be parsed to be checked.
 pub(super) const MOST_OWN_COMMANDS: usize = 100;
 
-/// Returns the commands of a `sh run` or `sh try` fence, without `sessiontut`. `left` is how many more the lesson may run.
+/// Returns the commands of a `sh run` or `sh try` fence, without `sessiontut`. `left` is the number of
+/// commands that the lesson may still contain.
 ///
 /// # Errors
 /// Returns the problems, with their line numbers in the body, counted from 0.
@@ -290,7 +292,7 @@ mod tests {
         assert!(parsed.exchanges[2].wrong[1].reply.matches(&["\"a: b\""]));
     }
 
-    /// Invalid bodies, each with the line of its first error.
+    /// Invalid transcripts, each with the line of its first error.
     const INVALID_TRANSCRIPTS: &[(&str, usize)] = &[
         ("", 0),
         ("PING\nPONG\n", 0),
@@ -340,7 +342,7 @@ mod tests {
         );
     }
 
-    /// Invalid bodies, each with the line of its first error.
+    /// Invalid quizzes, each with the line of its first error.
     const INVALID_QUIZZES: &[(&str, usize)] = &[
         ("Q?\n- [x] a\n- [ ] b\n", 2),
         ("Q?\n- [ ] b\n: why\n", 0),

@@ -292,7 +292,7 @@ mod any_text {
     use super::*;
     use proptest::prelude::*;
 
-    /// Lines of valid lessons, and lines that are invalid.
+    /// Generates a line: either one from a valid lesson, or an invalid one.
     fn line() -> impl Strategy<Value = String> {
         prop_oneof![
             "[#>!`~:\\-\\[\\] x.()]{0,12}",
