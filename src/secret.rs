@@ -52,8 +52,8 @@ impl Secret {
         !self.filter().find(text).is_empty()
     }
 
-    /// Returns the text with every part that [`Self::is_shown_in`] finds masked, because servers may repeat
-    /// only a part of the secret.
+    /// Masks every part of the secret that [`Self::is_shown_in`] would find, because servers may repeat only
+    /// a part.
     #[must_use]
     pub fn masked_in(&self, text: &str) -> String {
         self.filter().mask(text, |_| false).into_owned()

@@ -93,7 +93,7 @@ pub struct CheckArgs {
     pub redis: RedisArgs,
 }
 
-/// The longest maximum lifetime of a session that `check` can wait for.
+/// The longest session lifetime that `check` can wait for.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Parses a time span that `check` has to wait for.
@@ -112,7 +112,8 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Error> {
     graded(args).map(|(exit, _)| exit)
 }
 
-/// Grades the app. Also returns the section of a lesson, as `lesson#step`, for the first required check that failed.
+/// Grades the app. If a required check failed, also returns the lesson section for the first such check, as
+/// `lesson#step`.
 pub(super) fn graded(args: &CheckArgs) -> Result<(Exit, Option<&'static str>), Error> {
     let settings = settings(args)?;
     let address = address_of(&settings.base)
@@ -215,7 +216,7 @@ fn app_url(text: &str) -> Result<Url, Error> {
         })
 }
 
-/// Masks the password in a URL, which may be invalid, in everything that is written.
+/// Masks the password of a URL in all output, even if the URL is invalid.
 fn mask_password(url: &str) {
     let (_, rest) = url.split_once("://").unwrap_or(("", url));
     let login = rest.rsplit_once('@').map(|(login, _)| login);
@@ -239,8 +240,8 @@ fn default_url(args: &CheckArgs) -> Result<Url, Error> {
     app_url(&format!("http://127.0.0.1:{port}"))
 }
 
-/// Returns the port for the app that a lesson starts. The learner cannot set PORT during the lesson, so if the default
-/// port is in use, this is another free port.
+/// Returns the port for the app that a lesson starts: the default port or, if that one is in use, any free
+/// port. The learner cannot set PORT during the lesson.
 fn port_in_lesson() -> u16 {
     let default = format!("127.0.0.1:{DEFAULT_PORT}");
     let listener = serve::bind_near(&default).ok();

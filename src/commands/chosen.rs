@@ -53,7 +53,7 @@ pub(super) struct Choice {
 pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
     let Some(url) = url else {
         note_unused_variables();
-        // Another Redis server must not be used only because it happens to listen on the usual port.
+        // Do not use a Redis server only because it happens to listen on the default port.
         return Choice::practice();
     };
     Ok(Choice {
@@ -122,13 +122,13 @@ impl Choice {
         })
     }
 
-    /// Returns the target for a new connection. The target of the practice Redis may have changed, because the
-    /// process that ran it may have ended.
+    /// Returns the target for a new connection. The target changes if the process that ran the practice Redis
+    /// has ended.
     ///
     /// This may block for a few seconds.
     pub(super) fn target_now(&self) -> Target {
         let attach = |practice: &Arc<PracticeRedis>| practice.attach(Deadline::after(DEFAULT_TIMEOUT));
-        // If attaching fails, connecting to the old target shows the reason.
+        // If attaching to the practice Redis fails, connecting to the old target shows the reason.
         let attached = self.practice.as_ref().map(attach);
         attached
             .and_then(Result::ok)

@@ -141,7 +141,7 @@ fn ask(
                     break;
                 }
                 ui::drill::wrong(fault, picked);
-                // An Enter after the number must not be another answer.
+                // Enter after the number must not count as another answer.
                 menu.first = None;
             }
             Selected::Key('h') => ui::drill::hint(fault, &endpoint),

@@ -12,7 +12,7 @@ pub(super) fn run(code: &str) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-/// How many codes a message suggests at most.
+/// The maximum number of codes that a message suggests.
 const MOST_SUGGESTIONS: usize = 3;
 
 fn unknown(code: &str) -> String {
@@ -40,7 +40,8 @@ fn unknown(code: &str) -> String {
     }
 }
 
-/// Returns the codes of which `part` is the layer or the name, such as `auth` or `refused`, or the start of the name.
+/// Returns the codes whose layer or name is `part`, such as `auth` or `refused`. If there are none, returns
+/// the codes whose name starts with `part`.
 fn codes_with_part(part: &str) -> Vec<&'static str> {
     let codes = || Cause::ALL.iter().map(|cause| cause.code());
     let split = |code: &'static str| code.split_once('.').unwrap_or((code, ""));

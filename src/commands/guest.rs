@@ -10,8 +10,8 @@ use crate::session::other_keys::{count_other_keys, notice};
 use crate::state;
 use crate::ui;
 
-/// Returns whether a command may write. If this Redis contains other keys, prints a message and, on a terminal, asks first.
-/// `what` says what will be written.
+/// Returns whether a command may write. If this Redis contains other keys, prints a message and, on a
+/// terminal, asks first. `what` says what will be written.
 pub(super) async fn may_write(
     target: &Target,
     redis: &mut RedisConnection,

@@ -50,7 +50,7 @@ pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> R
     Cli::try_parse_from(&words).map_err(|error| with_ttl_suggested(error, &words).into())
 }
 
-/// Suggests `--ttl` if a command with this option gets a number that it does not expect, as in `expire 5`.
+/// Suggests `--ttl` if a command that has this option is given an unexpected number, as in `expire 5`.
 fn with_ttl_suggested(mut error: clap::Error, words: &[OsString]) -> clap::Error {
     let unexpected = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(word)) if error.kind() == ErrorKind::UnknownArgument => word.clone(),

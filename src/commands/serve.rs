@@ -108,8 +108,8 @@ pub(super) fn unusable(error: &ListenError) -> Error {
     Error::usage(format!("{error:#}"))
 }
 
-/// Runs the app on `listener` until a signal arrives or `end` resolves. Calls `ready` with the address. Uses the
-/// Redis in the options, or the given one, which the caller closes.
+/// Runs the app on `listener` until a signal arrives or `end` resolves. Calls `ready` with the address. Uses
+/// `redis` if it is given (the caller then closes it), or else the Redis in the options.
 pub(super) fn run_until(
     args: &ServeArgs,
     listener: TcpListener,
@@ -172,7 +172,7 @@ fn opener(choice: &Arc<Choice>, trust: Trust) -> serve::Opener {
     let shared = Arc::clone(choice);
     Arc::new(move |deadline| {
         let (shared, trust) = (Arc::clone(&shared), trust.clone());
-        // The verdict must be available before the request times out.
+        // Leave time to determine the verdict before the request times out.
         let deadline = deadline.within(deadline.left().mul_f64(0.9));
         Box::pin(async move {
             let fallback = shared.target.clone();
@@ -224,7 +224,7 @@ fn instance() -> Result<Option<Instance>, Error> {
 
 fn tell(log: &Log, event: ServerEvent) {
     let (text, fault) = match event {
-        // `print_how_to_open` prints this.
+        // `print_how_to_open` already prints this.
         ServerEvent::Ready(_) => return,
         ServerEvent::Unreachable(fault) => {
             let text = "Redis is unavailable; pages that need it return 503 until it is back";

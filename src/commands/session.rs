@@ -180,7 +180,7 @@ struct StepContext {
     shows_token: bool,
 }
 
-/// Connects to Redis, opens the cookie jar, and runs `work`. A signal cancels it at once.
+/// Connects to Redis, opens the cookie jar, and runs `work`. A signal cancels `work` at once.
 fn run(
     args: &StepArgs,
     work: impl AsyncFnOnce(&mut StepContext) -> Result<Exit, Error>,
@@ -276,8 +276,8 @@ impl StepContext {
         Ok(u64::try_from(left).ok().map(Duration::from_millis))
     }
 
-    /// Shortens the TTL, and reads it once a second until the key has expired. Returns whether the key has
-    /// expired: a visit may have reset its TTL.
+    /// Shortens the TTL, then reads it once a second. Returns true when the key has expired, or false if a
+    /// visit has reset the TTL in the meantime.
     async fn let_expire(&mut self, key: &str, ttl: u32) -> Result<bool, Error> {
         let () = self
             .reply(async |store| store.redis.expire(key, ttl.into()).await)

@@ -57,7 +57,7 @@ impl BrokenServer {
             runtime.block_on(async {
                 tokio::select! {
                     () = accept(listener, behaviour) => {}
-                    // An error also means that the server was dropped, so it stops in either case.
+                    // An error also means that the server was dropped, so stop in either case.
                     _ = stopped => {}
                 }
             });

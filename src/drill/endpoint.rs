@@ -14,8 +14,9 @@ use super::faults::DrillFault;
 use crate::practice::{Server, ServerOptions, SimulatedFault};
 use crate::secret::Secret;
 
-/// The password of a drill's server. The next constant is the wrong password that the URL contains.
+/// The password of a drill's server.
 pub(super) const PASSWORD: &str = "practice-makes-perfect";
+/// The password in the URL if the fault is a wrong password.
 pub(super) const WRONG_PASSWORD: &str = "practise-makes-perfect";
 
 /// How long the slow endpoint delays each reply.

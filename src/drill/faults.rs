@@ -25,8 +25,8 @@ pub struct DrillFault {
     pub symptom: &'static str,
     /// The evidence that distinguishes this fault from similar ones.
     pub evidence: &'static str,
-    /// The names of similar faults, which are offered as wrong answers, each with the evidence that contradicts it.
-    /// This evidence alone does not identify the fault.
+    /// Similar faults that are offered as wrong answers: the name of each, with the evidence that rules it
+    /// out. This evidence alone does not identify the right answer.
     pub look_alikes: [(&'static str, &'static str); 4],
 }
 
@@ -46,7 +46,7 @@ pub fn find(name: &str) -> Option<&'static DrillFault> {
     FAULTS.iter().find(|fault| fault.name == name)
 }
 
-/// All faults, in the order of the layers, from the lowest.
+/// All faults, in the order of the layers, starting with the lowest.
 pub static FAULTS: &[DrillFault] = &[
     DrillFault {
         name: "refused",

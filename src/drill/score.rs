@@ -55,7 +55,7 @@ impl Score {
         self.0.save()
     }
 
-    /// Returns the faults that the learner chose instead of this one, with how often, most frequent first.
+    /// Returns the faults that the learner chose instead of this one, and how often each, most frequent first.
     pub(crate) fn mistaken_for(&self, fault: &DrillFault) -> Vec<(&str, u32)> {
         let guesses = self.0.record.faults.get(fault.name);
         let mistaken = guesses.into_iter().flat_map(|guesses| &guesses.mistaken_for);
@@ -76,7 +76,7 @@ impl Score {
     }
 
     /// Returns a random fault that the learner has not identified yet, or any fault if the learner has
-    /// identified all.
+    /// identified all of them.
     pub(crate) fn next(&self) -> &'static DrillFault {
         let mut faults: Vec<&DrillFault> = FAULTS.iter().filter(|fault| !self.has_named(fault)).collect();
         if faults.is_empty() {

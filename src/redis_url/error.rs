@@ -1,5 +1,5 @@
-//! Errors for URLs that cannot be used. A message contains no part of the URL that may belong to a password.
-//! It contains only single characters, and the names of variables and placeholders.
+//! Errors for URLs that cannot be used. Messages must not show any part of a password, so they repeat only
+//! single characters of the URL, and the names of variables and placeholders.
 
 /// Why a text is not a usable URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

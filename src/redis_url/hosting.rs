@@ -1,4 +1,5 @@
-//! Recognises the provider of a server, or the network that knows its name, from the host name.
+//! Recognises from a server's host name the provider, or the kind of network in which the name can be
+//! resolved.
 
 use std::net::Ipv4Addr;
 
@@ -9,7 +10,7 @@ pub(crate) struct Hosting {
     names: &'static [&'static str],
     /// The name of the service or network, for display.
     pub service: &'static str,
-    /// From where these servers can be reached.
+    /// The networks from which these servers can be reached.
     pub reach: Reach,
     /// Whether the name shows that the server runs on AWS.
     pub is_aws: bool,
@@ -52,13 +53,13 @@ impl Hosting {
         })
     }
 
-    /// Returns the provider that is likely for a server with TLS, judging by its port and private address.
+    /// Returns the likely provider of a server with TLS, judging by its port and its private IP address.
     pub(crate) fn of_tls_port(host: &str, port: u16) -> Option<&'static Self> {
         let is_private = || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_private());
         (MEMORYSTORE.tls_port == Some(port) && is_private()).then_some(&MEMORYSTORE)
     }
 
-    /// Whether only a container network or the provider's network knows the name.
+    /// Whether the name can be resolved only in a container network or in the provider's network.
     pub(crate) fn is_private(&self) -> bool {
         self.reach != Reach::Public
     }
@@ -66,7 +67,7 @@ impl Hosting {
 
 fn matches(pattern: &str, host: &str) -> bool {
     match pattern.split_once('*') {
-        // `*` matches any text, so only the shortest match of the beginning needs to be tried.
+        // Try every position at which the text for this `*` may end.
         Some((start, end)) => host.strip_prefix(start).is_some_and(|rest| {
             let mut ends = rest.char_indices().map(|(at, _)| &rest[at..]).chain([""]);
             ends.any(|rest| matches(end, rest))

@@ -11,7 +11,7 @@ use super::provider::endpoint_hint;
 use super::{DEFAULT_PORT, host_and_port};
 use crate::secret::{MASK, Secret};
 
-/// What a text says about Redis. A reader sets only the fields for which the text contains information.
+/// The information about a Redis URL in a text. A reader sets only the fields that it finds in the text.
 #[derive(Clone, Debug, Default)]
 pub(super) struct IntendedUrl {
     pub tls: bool,
@@ -32,7 +32,7 @@ impl IntendedUrl {
     /// Returns the URL with the password masked, or `None` if the URL would be unusable or might show a part
     /// of the password.
     pub(super) fn shown(&self) -> Option<String> {
-        // A user name or path with other characters may contain a part of a password.
+        // A user name or path with characters other than these may contain a part of a password.
         let is_plain = |text: &String| {
             text.bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-_.@+/~".contains(&byte))

@@ -67,7 +67,7 @@ pub struct Target {
     pub db: u64,
     /// The Sentinels that are asked for the primary's address, if the URL contains any.
     pub sentinels: Option<Sentinels>,
-    /// Whether the user gave this URL or it is that of the practice Redis.
+    /// Where the URL comes from: the user, or the built-in practice Redis.
     pub origin: Origin,
     /// Parts of the URL that are valid but probably not intended.
     pub warnings: Vec<UrlWarning>,
@@ -134,7 +134,7 @@ pub struct Trust {
     pub tls_name: Option<String>,
     /// `--insecure`: use the connection even if the certificate cannot be verified.
     pub is_insecure: bool,
-    /// `--insecure-auth`: also send the password over such a connection.
+    /// `--insecure-auth`: also send the password if the certificate cannot be verified.
     pub sends_password_insecurely: bool,
 }
 
@@ -255,7 +255,7 @@ impl fmt::Display for Target {
     /// Writes the URL with the password masked.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "rediss" } else { "redis" };
-        // A user without a password is often a misplaced password, so it is masked, too.
+        // A user name without a password is often a misplaced password, so it is masked, too.
         let login = match (&self.user, &self.password) {
             (None, None) => String::new(),
             (Some(_), None) => format!("{MASK}@"),

@@ -93,7 +93,7 @@ impl<'a> Parts<'a> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (front, tail) = rest.split_at(end);
         if tail.contains('@') && !(may_be_host_and_port(front) && is_query_with_at_sign(tail)) {
-            // The character at which the text was split belongs to the password.
+            // The character at which the text was split is an unencoded part of the password.
             return Err(unencoded(tail.chars().next().unwrap_or('/')));
         }
         let (login, authority) = match front.rsplit_once('@') {
@@ -158,8 +158,7 @@ fn warnings(
     if parts.login.is_some_and(|login| login.contains('@')) {
         warnings.push(UrlWarning::AtSignInPassword);
     }
-    // If the text does not look like an option name, it may be part of a password that contains a ?. Such
-    // text is not shown.
+    // Show only text that looks like an option name. Other text may be part of a password that contains a ?.
     let is_option_name = |name: &str| {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         !name.is_empty() && name.chars().all(is_allowed)

@@ -24,7 +24,7 @@ pub(crate) use not_filled_in::is_missing_value;
 pub(super) use not_filled_in::not_filled_in;
 pub(super) use settings::is_true;
 
-/// How a reader has understood a text.
+/// A reader's interpretation of a text.
 #[derive(Default)]
 struct Meaning {
     /// What is wrong with the text, or `None` if the parser's error already says this.
@@ -49,11 +49,11 @@ const READERS: [fn(&str) -> Option<Meaning>; 11] = [
     typos::read,
 ];
 
-/// The maximum length in bytes of a quoted text. It limits how deeply quotes, assignments and commands can be
-/// nested.
+/// The maximum length in bytes of a quoted text. The length also limits how deeply quotes, assignments and
+/// commands can be nested.
 const DEEPEST: usize = 500;
 
-/// Returns the parser's error or a better one, together with the URL that was meant.
+/// Returns the parser's error or a more precise one. Its suggestion is the URL that was probably meant.
 pub(super) fn explain(text: &str, error: UrlError) -> UrlError {
     let text = trim(text);
     // Each level of the recursion removes characters, so limiting the length limits the depth.
@@ -123,7 +123,7 @@ impl From<&Target> for IntendedUrl {
             (Address::Tcp { host, port }, None) => (vec![(host.clone(), *port)], None),
             (Address::Unix(path), None) => (Vec::new(), Some(path.to_string_lossy().into_owned())),
         };
-        // A user without a password is often a misplaced password.
+        // A user name without a password is often a misplaced password.
         let user_only = target.user.clone().filter(|_| target.password.is_none());
         Self {
             tls: target.tls,
@@ -201,7 +201,7 @@ fn in_code(text: &str) -> Option<Meaning> {
     })
 }
 
-/// Recognises base64 of a URL, as in the data of a Kubernetes secret.
+/// Recognises a URL in base64, as in the data of a Kubernetes secret.
 fn in_base64(text: &str) -> Option<Meaning> {
     let decoded = BASE64_STANDARD.decode(text).ok()?;
     let decoded = String::from_utf8(decoded).ok()?;

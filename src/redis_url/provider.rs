@@ -4,7 +4,7 @@
 
 use EndpointKind::{Configuration, Memcached, MemoryDb, Node, Primary, Reader, Serverless};
 
-/// What kind of endpoint a host name belongs to.
+/// The kind of endpoint that a host name belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndpointKind {
     /// Always resolves to the current primary.
@@ -70,8 +70,9 @@ pub(crate) fn endpoint_hint(host: &str) -> Option<EndpointHint> {
     })
 }
 
-/// Whether the name belongs to a public endpoint of a serverless cache. It is reached over the internet, has neither a VPC nor
-/// security groups, and requires TLS 1.3 and a login with an IAM token before any other command.
+/// Whether the name belongs to a public endpoint of a serverless cache. Such an endpoint is reached over the
+/// internet, has neither a VPC nor security groups, and requires TLS 1.3 and a login with an IAM token before
+/// any other command.
 pub(crate) fn is_public_serverless(host: &str) -> bool {
     let is_serverless = endpoint_hint(host).is_some_and(|hint| hint.kind == Serverless);
     is_serverless && host.to_ascii_lowercase().contains(".public.serverless.")

@@ -13,7 +13,7 @@ use crate::check::report::{CheckResult, Outcome, Report, Shown};
 
 /// Prints the result of a check.
 ///
-/// If it is inconclusive for the same reason as the previous one, the reason is not repeated.
+/// If the check is inconclusive for the same reason as the previous one, the reason is not repeated.
 pub(crate) fn judged(result: &CheckResult, previous: Option<&CheckResult>) {
     let title = result.check.title;
     match (&result.outcome, result.check.kind) {

@@ -5,7 +5,8 @@ use colored::Colorize as _;
 use super::{answer, note, told, told_behind};
 use crate::drill::{Drill, DrillFault, FAULTS, Score};
 
-/// Lists all faults, marks those that the learner has identified, and shows the wrong answers.
+/// Lists all faults, marks those that the learner has identified, and shows which wrong answers the learner
+/// chose.
 pub(crate) fn list(score: &Score) {
     for fault in FAULTS {
         let mark = if score.has_named(fault) { "[x]" } else { "[ ]" };

@@ -1,4 +1,4 @@
-//! Prints the output of `learn`: lists and the results of checks. The submodules are the two kinds of
+//! Prints the output of `learn`: lists and the results of checks. The submodules implement the two kinds of
 //! learner.
 
 mod diagram;

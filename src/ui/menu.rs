@@ -36,8 +36,8 @@ pub(crate) enum Selected {
 }
 
 /// Lets the user select an item with the arrow keys and Enter or with the first character of its name, or
-/// press one of the additional keys. `reader` must be the same for menus that follow each other: an Enter directly after
-/// a number belongs to the number.
+/// press one of the additional keys. Pass the same `reader` to successive menus, so that Enter directly after
+/// a number is not taken as an answer to the next menu.
 ///
 /// # Errors
 /// Returns [`Interrupted`] after Ctrl-C or a signal, or if the terminal is closed.

@@ -113,8 +113,7 @@ fn answered(written: std::io::Result<()>) {
 /// The reason why the result could not be written, for example a full disk.
 static OUTPUT_ERROR: OnceLock<std::io::Error> = OnceLock::new();
 
-/// Reports that the result could not be written, if this is the case. A command that would otherwise have
-/// succeeded then fails.
+/// If the result could not be written, prints the reason, and returns a failure instead of a success.
 pub(crate) fn check_output(exit: Exit) -> Exit {
     match OUTPUT_ERROR.get() {
         None => exit,
@@ -130,7 +129,7 @@ pub(crate) fn told(text: &str) {
     told_behind("", text);
 }
 
-/// Prints a sentence after a mark or a name. The mark or name may contain colours.
+/// Prints a sentence after `lead`, which is a mark or a name and may contain colours.
 pub(crate) fn told_behind(lead: &str, text: &str) {
     let columns = window::columns(&Term::stdout());
     for line in window::fitted(lead, &sanitize::line(text), columns) {

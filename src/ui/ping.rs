@@ -58,7 +58,7 @@ fn name_page(verdict: &Verdict) {
     }
 }
 
-/// Says what `--save-ca` has written, on standard error.
+/// Reports on standard error what `--save-ca` has written.
 pub(crate) fn saved_certificates(path: &std::path::Path, chain: &[PeerCertificate], is_verified: bool) {
     let (path, count) = (path.display(), chain.len());
     let noun = if count == 1 { "certificate" } else { "certificates" };

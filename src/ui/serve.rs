@@ -22,9 +22,9 @@ pub(crate) fn ready(line: &str) {
     let _ = io::stdout().flush();
 }
 
-/// The maximum number of log lines that may wait to be read.
+/// The maximum number of log lines that may wait to be written.
 const MOST_WAITING: usize = 1024;
-/// How long the program waits at its end until the log has been read.
+/// How long the program waits at its end for all log lines to be written.
 const FINISH_WITHIN: Duration = Duration::from_secs(1);
 
 /// Prints messages as text or as one JSON object per line, and the access log as JSON.

@@ -12,10 +12,10 @@ const WIDEST: usize = 88;
 /// The minimum width that is supported.
 const NARROWEST: usize = 20;
 
-/// The indentation of text that does not fit beside its lead.
+/// The indentation of text that starts below its lead, because the lead is too wide.
 const BELOW: usize = 4;
 
-/// Returns the width of text in a terminal's window.
+/// Returns the width that is available for text in the terminal's window.
 pub(super) fn width(term: &Term) -> usize {
     usize::from(term.size().1).clamp(NARROWEST, WIDEST)
 }

@@ -28,8 +28,9 @@ fn masked(text: &str) -> Cow<'_, str> {
     secret::mask(text, |found| is_own_word(text, found))
 }
 
-/// Whether a place in the text is in a cause code, in the code of an error reply, or in one of this program's own words within a sentence.
-/// If a server has repeated the word, it is usually in quotes or stands alone.
+/// Whether the text at this place belongs to a URL scheme, a cause code, the code of an error reply, or one
+/// of this program's own words in a sentence. A word that a server has repeated is usually in quotes or on
+/// its own.
 fn is_own_word(text: &str, found: &Found) -> bool {
     let Range { start, end } = found.place;
     let is_part = |one: char| one.is_alphanumeric() || matches!(one, '.' | '-' | '_');
@@ -51,7 +52,7 @@ fn is_own_word(text: &str, found: &Found) -> bool {
     if Cause::ALL.iter().any(|cause| cause.code() == word) || ErrorReply::is_code(word) {
         return true;
     }
-    // The secret is only by chance a part of a longer word or number.
+    // A short secret may be part of a longer word or number by chance.
     if found.is_short && word.len() > end - start {
         return true;
     }
@@ -155,7 +156,7 @@ pub(super) fn err_json(json: &str) {
     let _ = io::stderr().write_all(format!("{json}\n").as_bytes());
 }
 
-/// Writes lines to standard error. They are written at once, so that lines of different threads never mix.
+/// Writes lines to standard error. They are written together, so that lines of different threads never mix.
 pub(super) fn err(lines: &str) {
     // If standard error is closed, the failure cannot be reported.
     let _ = io::stderr().write_all(format!("{}\n", shown(lines)).as_bytes());

@@ -21,7 +21,7 @@ pub(super) struct Watch {
     report: Option<PathBuf>,
     /// Whether the app runs only while it is graded.
     is_app_stopped: bool,
-    /// The state of the folder to which [`Self::has_changed`] compares.
+    /// The earlier state of the folder, with which [`Self::has_changed`] compares the current state.
     seen: Files,
     /// The files that changed during the last run.
     changed: HashSet<PathBuf>,
@@ -31,7 +31,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(folder: &Path, report: Option<&Path>, is_app_stopped: bool) -> Self {
-        // The two paths may lead to the same folder in different ways.
+        // The two paths may lead to the same folder in different ways, for example through a symbolic link.
         let absolute = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let in_its_folder = |file: &Path| {
             let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -47,12 +47,13 @@ impl Watch {
         }
     }
 
-    /// Notes the state of the folder before a run.
+    /// Records the state of the folder before a run.
     pub(super) fn run_begins(&mut self) {
         self.seen = self.files();
     }
 
-    /// A file that changed during two runs, one after the other, is probably written by the app itself.
+    /// Records the files that changed during the run. If a file changes in two successive runs, the app
+    /// itself probably writes it.
     pub(super) fn run_ends(&mut self) {
         let now = self.files();
         let changed: HashSet<PathBuf> = self.changed_since(&now).collect();
@@ -60,12 +61,12 @@ impl Watch {
             .extend(changed.intersection(&self.changed).cloned());
         self.changed = changed;
         for file in &self.written_by_app {
-            // If the app does not run any more, the next change is not by the app.
+            // Once the app has stopped, a further change to this file was not made by the app.
             self.seen.insert(file.clone(), now.get(file).copied().flatten());
         }
     }
 
-    /// Whether a file has changed since the run began, other than by the run itself.
+    /// Whether a file has changed since the run began, not counting the files that the app itself writes.
     pub(super) fn has_changed(&self) -> bool {
         let now = self.files();
         let mut changed = self.changed_since(&now);

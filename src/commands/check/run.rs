@@ -109,7 +109,7 @@ async fn open(args: &CheckArgs, target: &Target) -> Result<RedisConnection, Erro
     Ok(connect::open(target, &chosen::trust(&args.redis.trust), deadline).await?)
 }
 
-/// Notes what is not a result of a check, but may explain one.
+/// Prints problems that are not results of checks, but may explain some of the results.
 fn note_problems(grader: &Grader, address: SocketAddr) {
     if let Some(user) = grader.site.proxy.as_ref().and_then(Proxy::refused_user) {
         ui::note(&format!(
@@ -152,12 +152,12 @@ async fn run_checks(grader: &mut Grader, report: &mut Report, is_json: bool) {
     check::grade(grader, &mut tell).await;
 }
 
-/// Whether to remove all keys of the app at the end, and not only those that start with `sessiontut:`.
+/// Whether to remove all keys of the app at the end, rather than only those that start with `sessiontut:`.
 fn removes_all(choice: Option<&Arc<Choice>>) -> bool {
     choice.is_some_and(|choice| choice.target.origin == Origin::Practice)
 }
 
-/// Prints that the run was interrupted and which of the app's keys remain. Returns the error for it.
+/// Prints that the run was interrupted, and which of the app's keys remain. Returns the corresponding error.
 pub(super) fn interrupted(left: &[String]) -> Error {
     ui::check::interrupted(left);
     Error::Interrupted

@@ -12,8 +12,8 @@ use crate::commands::ping::PingArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::session::ExpireArgs;
 
-/// The allowed commands, with those of their options that neither write a file nor select another Redis. New
-/// options are forbidden until they are added here.
+/// The allowed commands, each with its allowed options: those that neither write a file nor select another
+/// Redis. New options are forbidden until they are added here.
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "ping",
@@ -130,7 +130,7 @@ fn check_time(span: Duration) -> Result<(), String> {
 fn check_serve(args: &ServeArgs) -> Result<(), String> {
     let is_loopback = match args.listen.parse::<SocketAddr>() {
         Ok(address) => address.ip().is_loopback(),
-        // Any other name might resolve to a different address when the lesson runs.
+        // Any name other than localhost might resolve to a different address when the lesson runs.
         Err(_) => args.listen.starts_with("localhost:"),
     };
     if !is_loopback {

@@ -83,9 +83,9 @@ pub(super) fn run(
     }
 }
 
-/// Makes the robot grade this program's own app, which needs no other software.
+/// Makes the robot grade this program's own app, so that no other software is needed.
 fn grade_own_app(args: &mut CheckArgs) -> Result<(), String> {
-    // If /proc is missing, the path of this program is known only from the command that started it.
+    // If /proc is missing, the path of this program is known only from its command line.
     let started_as = || std::env::args_os().next().map(PathBuf::from);
     let program = std::env::current_exe()
         .or_else(|error| started_as().ok_or(error))
@@ -104,10 +104,11 @@ fn grade_own_app(args: &mut CheckArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs the app in a thread. Returns when the app is listening. If its port is in use, it listens on another one.
+/// Runs the app in a thread, and returns once the app is listening. If the app's port is in use, the app
+/// listens on another one.
 fn serve(mut args: ServeArgs, choice: Arc<Choice>, is_robot: bool) -> Result<RunningApp, String> {
     if is_robot {
-        // Only the robot needs the address, so it can be any.
+        // Only the robot uses the address, so any free port will do.
         "127.0.0.1:0".clone_into(&mut args.listen);
     }
     let in_lesson = args.listen.clone();

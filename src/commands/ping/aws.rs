@@ -92,7 +92,7 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Diagnoses from documents that include the facts about the connection, without connecting.
+/// Diagnoses without connecting, from documents that include the facts about the connection.
 pub(super) fn judge_alone(args: &PingArgs, documents: &Documents, facts: &Facts, deadline: Deadline) -> Exit {
     let answer = of_documents(documents, facts);
     let verdict = proof::of_documents(&answer);

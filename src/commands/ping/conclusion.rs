@@ -112,8 +112,8 @@ pub(super) fn write_report(path: Option<&Path>, mut report: Value, journal: &Jou
         Err(error) => not_written("the report", path, error, exit),
     }
 }
-/// Reports that this process is not allowed to open enough files. Otherwise, one of the checks would fail
-/// with a misleading error.
+/// Reports that this process is not allowed to open enough files. This is tested first, because one of the
+/// checks would otherwise fail with a misleading error.
 pub(super) fn too_few_files(args: &PingArgs, target: &Target, deadline: Deadline) -> Exit {
     let observations = Observations {
         open_file_limit: Some(os::open_file_limit().unwrap_or_default()),

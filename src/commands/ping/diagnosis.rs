@@ -25,7 +25,7 @@ pub(super) async fn run(
         (.., Some(count)) => Mode::Count(count),
         _ => Mode::Once,
     };
-    // `--wait` may climb many times, but only the last result is shown.
+    // `--wait` may run the checks many times, but only the last result is shown.
     let steps = if args.wait.is_some() {
         Verbosity::VerdictOnly
     } else {

@@ -1,4 +1,4 @@
-//! What a run of `ping` has found so far.
+//! The record of one run of `ping`.
 
 use std::time::{Duration, SystemTime};
 

@@ -100,7 +100,8 @@ fn parse_port(port: &str, host: &str, default: u16) -> Result<u16, UrlError> {
     match port.parse::<u16>() {
         Ok(number @ 1..) if is_number => Ok(number),
         _ if is_number => {
-            // If the text before it is not an IP address, it may be a password, and the host may be missing.
+            // Show the number only if it follows an IP address. Otherwise, the host may be missing, and the
+            // number may be the password.
             let is_address = host.parse::<IpAddr>().is_ok();
             let shown = if is_address {
                 sanitize::excerpt(format!(" {port}").as_bytes(), 12)
@@ -115,8 +116,8 @@ fn parse_port(port: &str, host: &str, default: u16) -> Result<u16, UrlError> {
     }
 }
 
-/// Splits `cache.example.6379`, in which a dot precedes the port. The name of a host in the public DNS never ends
-/// in a number, and names in private networks rarely end in one of four or five digits.
+/// Splits `cache.example.6379`, in which a dot precedes the port. Public host names never end in a number,
+/// and private ones rarely end in a number of four or five digits.
 pub(in crate::redis_url) fn port_after_dot(host: &str) -> Option<(&str, u16)> {
     let (name, digits) = host.rsplit_once('.')?;
     let port = digits.parse().ok().filter(|port| *port >= 1024)?;
@@ -125,8 +126,8 @@ pub(in crate::redis_url) fn port_after_dot(host: &str) -> Option<(&str, u16)> {
     (has_domain || is_address || name == "localhost").then_some((name, port))
 }
 
-/// Whether this has the form of an IPv4 address, but a number of it does not fit in a byte. No resolver knows
-/// such a name.
+/// Whether this has the form of an IPv4 address, but one of its numbers is greater than 255. No resolver can
+/// resolve such a name.
 fn is_impossible_address(host: &str) -> bool {
     let numbers: Vec<&str> = host.split('.').collect();
     let are_digits = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -6,8 +6,8 @@ use super::address::parse_host_and_port;
 use super::{Parts, decode, parse_db, parse_login, warnings};
 use crate::secret::Secret;
 
-/// Parses `redis+sentinel://[user:password@]HOST[:PORT][,HOST…]/NAME[/db]`. Other clients write `/db#NAME` or
-/// `/db?sentinelMasterId=NAME` at the end.
+/// Parses `redis+sentinel://[user:password@]HOST[:PORT][,HOST…]/NAME[/db]`. URLs for other clients may end in
+/// `/db#NAME` or `/db?sentinelMasterId=NAME` instead.
 ///
 /// The user and password are for the primary. The password of the Sentinels is in `?sentinel_password=`.
 pub(super) fn parse_sentinel(parts: &Parts<'_>, tls: bool) -> Result<Target, UrlError> {

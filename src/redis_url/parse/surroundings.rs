@@ -1,4 +1,4 @@
-//! Rejects text before, after or inside a URL that comes from a shell or a file.
+//! Rejects quotes, blanks and other text that a shell or a file has added to a URL.
 
 use crate::redis_url::UrlError;
 use crate::redis_url::error::{invalid, invisible, unencoded};

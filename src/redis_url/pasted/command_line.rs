@@ -41,8 +41,8 @@ const OTHER_OPTIONS_WITH_VALUE: [&str; 20] = [
 ];
 
 pub(super) fn read(text: &str) -> Option<Meaning> {
-    // If a quote is not closed, or the text contains a comment (which would be removed), it is split only at
-    // spaces.
+    // If a quote is not closed, or the text contains a comment, which would be removed, split the text only
+    // at spaces.
     let words = shell_words::split(text).ok().filter(|words| !words.is_empty());
     let words = words.unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect());
     let is_client = |word: &String| CLIENTS.iter().any(|client| word.ends_with(client));

@@ -24,7 +24,7 @@ static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
         r"^(?:<[A-Za-z ._-]{2,}>|\[[A-Za-z ._-]{2,}\]|\{[A-Za-z ._-]{2,}\}|PASSWORD|USERNAME|USER|(?i:your)[ _-][A-Za-z ._-]*)$",
     )
 });
-/// Matches placeholders for the reader's own endpoint in instructions.
+/// Matches placeholders that stand for the reader's own endpoint in instructions.
 static HOST_PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"^(?:HOST|HOSTNAME|ENDPOINT|ADDRESS|<.*>.*|(?i:primary[_-]endpoint))$|\.xxxxxx\.|(?i:your)[_-]")
 });
@@ -37,7 +37,7 @@ fn regex(pattern: &str) -> Regex {
 
 /// Returns an error if the whole text, the user, the password or the host is a variable or a placeholder.
 ///
-/// A placeholder must be the whole part, because a password may contain any of these characters.
+/// A placeholder must be the whole part, because a longer password may contain the same characters.
 pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     let text = text.trim();
     let whole = text.trim_matches(['"', '\'']);
@@ -123,7 +123,7 @@ fn placeholder(what: &str, part: &str) -> Option<UrlError> {
 
 /// Returns an error if the port, or a part of the path, is a variable or a missing value.
 fn after_host(text: &str, place: &str, host: &str) -> Option<UrlError> {
-    // If there is no host before it, the rest may be a part of a password.
+    // Without a host before it, this text may be part of a password.
     if host.is_empty() {
         return None;
     }
@@ -159,7 +159,7 @@ fn error(message: String, advice: &str) -> Option<UrlError> {
     })
 }
 
-/// Whether this is the word that JavaScript, Python, Ruby or Go writes for a value that does not exist.
+/// Whether this is the word that JavaScript, Python, Ruby or Go writes for a missing value.
 pub(crate) fn is_missing_value(text: &str) -> bool {
     [
         "undefined",
@@ -305,7 +305,7 @@ fn host_of(place: &str) -> &str {
     place.split(':').next().unwrap_or_default()
 }
 
-/// Returns the name of a variable, unless it may be something else.
+/// Returns the name of a variable, or `None` if the text may be something else.
 fn name_of(variable: &str) -> Option<&str> {
     let found = VARIABLE.captures(variable)?;
     let name = found.iter().skip(1).flatten().next()?.as_str();

@@ -7,7 +7,7 @@ use super::{Meaning, is_full_host, typos};
 
 use What::{Link, Product, Redis, Reference, Sentinel, Socket, Web};
 
-/// What a scheme that is not one of Redis's schemes stands for.
+/// The meaning of a scheme that is not one of Redis's schemes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
     /// A client's own scheme for a Redis server.
@@ -20,7 +20,7 @@ enum What {
     Link,
     Web,
     Product(&'static str),
-    /// A reference that a program replaces by a secret.
+    /// A reference that a program replaces with a secret.
     Reference(&'static str),
 }
 
@@ -130,7 +130,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
             ..invalid("this is the ARN of an AWS resource, not its endpoint")
         }));
     }
-    // These references may have no slashes after the colon. A host may have the same name.
+    // These references may lack the slashes after the colon, so the scheme may be a host of the same name.
     if let Some((scheme, rest)) = text.split_once(':')
         && rest.contains('/')
         && let Some((_, Reference(product))) = OTHERS
@@ -285,7 +285,7 @@ fn web(scheme: &str, rest: &str) -> Meaning {
             meant,
         };
     }
-    // If there is no host before it, the path may be part of a password.
+    // Without a host before it, the path may be part of a password.
     let is_page = is_full_host(&host) && path.contains(|one: char| !one.is_ascii_digit() && one != '/');
     if is_page {
         return hopeless(wrong(

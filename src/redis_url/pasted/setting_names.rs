@@ -1,7 +1,7 @@
 //! The names of settings in configurations and environment variables.
 
-/// The names of settings, and what each setting sets. A name is the last words of the full name, in lower
-/// case, with dots between the words.
+/// The names of settings, and what each setting sets. An entry contains only the last words of a setting's
+/// full name, in lower case and separated by dots.
 const NAMES: &[(&str, Role)] = &[
     ("sentinel.master", Role::Primary),
     ("sentinel.service.name", Role::Primary),
@@ -19,7 +19,7 @@ const NAMES: &[(&str, Role)] = &[
     ("uri", Role::Url),
     ("dsn", Role::Url),
     ("host", Role::Host),
-    // Railway and the examples of Google Cloud write these as a single word.
+    // Railway and the Google Cloud examples write each of these names as a single word.
     ("redishost", Role::Host),
     ("redisport", Role::Port),
     ("redisuser", Role::User),
@@ -71,7 +71,7 @@ pub(super) enum Role {
     Other,
 }
 
-/// Returns what the setting with this name sets, if the name is known.
+/// Returns the role of the setting with this name, if the name is known.
 pub(super) fn role(name: &str) -> Option<Role> {
     NAMES
         .iter()

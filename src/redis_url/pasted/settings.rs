@@ -61,7 +61,7 @@ fn assignment(line: &str, name: &str) -> String {
 
 /// Recognises several settings, one per line or separated by commas, semicolons or spaces.
 pub(super) fn read(text: &str) -> Option<Meaning> {
-    // A list of settings must not start with redis://, but the scheme shows what the settings are for.
+    // A list of settings is not valid after redis://, but the scheme shows that the settings are for Redis.
     let (scheme, list) = match text.split_once("://") {
         Some((scheme, list)) if list.contains(',') && list.contains('=') && !scheme.contains([',', '=']) => {
             (scheme, list)
@@ -141,7 +141,7 @@ fn split<'a>(text: &'a str, separators: &[char]) -> Vec<&'a str> {
     items
 }
 
-/// Whether this value means in code that there is no value.
+/// Whether code uses this word for a missing value.
 fn is_nothing(value: &str) -> bool {
     matches!(value, "null" | "None" | "nil" | "undefined")
 }

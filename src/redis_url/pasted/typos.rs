@@ -11,7 +11,7 @@ use super::super::parse::{is_host, is_query_with_at_sign, port_after_dot};
 use super::{Meaning, is_full_host, schemes};
 use crate::secret::Secret;
 
-/// The maximum number of digits in a database number. A longer number is a typo, too.
+/// The maximum number of digits in a database number. A longer number is treated as a typo.
 const MOST_DIGITS: usize = 9;
 
 /// Reads any text that may be a URL.
@@ -151,7 +151,7 @@ pub(super) fn place(rest: &str, tls: bool) -> Option<IntendedUrl> {
         .chars()
         .take_while(char::is_ascii_digit)
         .collect();
-    // A single word may also be the start of a login that is cut off, or a part of a password that contains
+    // A single word may also be the start of a login that was cut off, or a part of a password that contains
     // an @ and a slash.
     let is_number = path.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/');
     let is_alone = url.password.is_none() && port.is_none() && path.is_empty();
@@ -231,8 +231,9 @@ pub(super) fn add_option(url: &mut IntendedUrl, name: &str, value: &str) {
     }
 }
 
-/// Replaces dashes with hyphens, and the wide characters of East Asian input methods with ASCII. Removes invisible characters, and the spaces beside a dot, colon or slash.
-/// Other spaces are kept, because they separate words.
+/// Replaces dashes with hyphens, and the wide characters of East Asian input methods with ASCII. Removes
+/// invisible characters, and the spaces beside a dot, colon or slash. Other spaces are kept, because they
+/// separate words.
 pub(super) fn to_typed_characters(place: &str) -> String {
     let mut typed = String::with_capacity(place.len());
     let mut spaces = false;
@@ -265,7 +266,8 @@ pub(super) fn to_typed_characters(place: &str) -> String {
 fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
     let end = place.find(['/', '?', '#']).unwrap_or(place.len());
     let (authority, path) = place.split_at(end);
-    // If all of several parts are hosts, use the first one. In `cache,example:6379`, the comma may stand for a dot.
+    // If several parts are separated by commas, use the first one if all parts are hosts. If they are not, as
+    // in `cache,example:6379`, the comma may be a typo for a dot.
     if let Some((first, others)) = authority.split_once([',', ';']) {
         let has_port_or_dot = first.contains([':', '.']);
         let are_hosts = has_port_or_dot && others.split([',', ';']).all(|other| split_host(other).is_some());

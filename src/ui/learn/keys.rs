@@ -31,7 +31,7 @@ pub(super) fn meaning(pressed: &Pressed, offers: &[Offer]) -> Option<Key> {
     }
 }
 
-/// Returns the meaning of a line that consists of a key, or of a word for it.
+/// Returns the meaning of a typed line: a key, or a word with the same effect.
 pub(super) fn of_word(word: &str, offers: &[Offer]) -> Option<Key> {
     let offered = |key: Key| offers.iter().any(|offer| offer.key == key).then_some(key);
     let word = word.trim().to_lowercase();
@@ -41,7 +41,8 @@ pub(super) fn of_word(word: &str, offers: &[Offer]) -> Option<Key> {
     offered(*key).or_else(|| (*key == Key::No).then(|| offered(Key::Next)).flatten())
 }
 
-/// Returns the offers in one line of at most `width` columns. If some do not fit, `?` shows them.
+/// Returns the offers in one line of at most `width` columns. If some do not fit, the line offers `?`, which
+/// shows them.
 pub(super) fn key_line(offers: &[Offer], width: usize) -> String {
     let all: Vec<String> = offers.iter().map(shown).collect();
     let whole = all.join("  ");

@@ -43,7 +43,7 @@ pub(crate) struct Robot {
 #[derive(Default)]
 struct Tally {
     lessons: usize,
-    /// The number of replies that were compared, to commands and in checks.
+    /// The number of replies that were compared, including those in checks.
     replies: usize,
     unexpected: usize,
     failed_commands: usize,
@@ -60,7 +60,7 @@ impl Robot {
         }
     }
 
-    /// Prints the summary. Returns whether everything matched the expectations.
+    /// Prints the summary. Returns whether all results were as expected.
     pub(crate) fn summarize(&self, errors: &[LessonError]) -> bool {
         let tally = &self.tally;
         let mut parts = vec![
@@ -94,7 +94,7 @@ impl Robot {
         }
     }
 
-    /// Prints the position, the command, and below each other the expected and the actual reply.
+    /// Prints the position and the command, then the expected reply and, below it, the actual reply.
     fn print_difference(&self, outcome: &Outcome, expected: &[String], why: Option<&str>) {
         let place = format!("{}:{}", sanitize::line(&self.file), outcome.line);
         answer(&place.red().to_string());
@@ -178,7 +178,8 @@ impl Learner for Robot {
             Key::No
         } else {
             if can_decline && self.command_failures > 0 {
-                // On a busy machine, an app may take longer than the TTL, so only the last attempt counts.
+                // On a busy machine, a session may expire before the app responds, so only the last attempt
+                // counts.
                 self.tally.failed_commands -= 1;
             }
             Key::Next
@@ -207,11 +208,11 @@ impl Learner for Robot {
         Ok(String::new())
     }
 
-    /// Returns another name, because that is the only line for which a course asks the robot.
     fn continues_after_interrupt(&self) -> bool {
         false
     }
 
+    /// Returns a new name, because a name is the only text that a course asks the robot for.
     fn type_line(&mut self, _question: &str) -> Result<String, Interrupted> {
         self.name = format!("{FIRST_NAME}-{}", random::hexadecimal::<3>());
         note(&format!("the lessons run with the name {}", self.name));

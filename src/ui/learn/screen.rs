@@ -13,7 +13,7 @@ const PROMPT_ROWS: usize = 2;
 
 /// The text that lists the keys that the learner can press at a pause in a lesson.
 pub(super) const IN_TEXT: &str = "Enter more  q to the end";
-/// The same for a pause in complete files.
+/// The text that lists the keys at a pause in complete files.
 pub(super) const IN_FILES: &str = "Enter more  q back to the lesson";
 
 /// The message about a Redis command that was typed or pasted where a single key is expected.
@@ -119,7 +119,7 @@ impl Screen {
         self.gap();
     }
 
-    /// Deletes the rows that were written after `written` was `mark`, if they are still on the screen.
+    /// Deletes the rows that were written since `written` was `mark`, if they are still on the screen.
     pub(super) fn take_back(&mut self, mark: usize) {
         let rows = self.written - mark;
         if rows < usize::from(self.term.size().0) && self.term.clear_last_lines(rows).is_ok() {
@@ -128,7 +128,7 @@ impl Screen {
         }
     }
 
-    /// Returns whether the learner left the lesson at a pause since the last question.
+    /// Returns whether the learner has left the lesson at a pause since the last question.
     pub(super) fn takes_leave(&mut self) -> bool {
         std::mem::take(&mut self.at_last_pause) == AfterPause::Leave
     }
@@ -187,7 +187,7 @@ impl Screen {
         None
     }
 
-    /// Asks whether the learner wants to leave the lesson. If not, says so.
+    /// Asks whether the learner wants to leave the lesson. If the learner stays, confirms this.
     pub(super) fn is_leaving(&mut self) -> Result<bool, Interrupted> {
         let leaves = self.confirms_leaving()?;
         if !leaves {
@@ -198,7 +198,7 @@ impl Screen {
 
     fn confirms_leaving(&mut self) -> Result<bool, Interrupted> {
         const QUESTION: &str = "leave the lesson?  y leave  n stay";
-        // An Enter after this question answers it.
+        // Forget the previous keys, so that Enter answers this question.
         self.keys = KeyReader::default();
         let mut line = QUESTION.to_owned();
         loop {

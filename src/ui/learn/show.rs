@@ -70,7 +70,7 @@ impl TerminalLearner {
                 let lines = super::list_lines(standings, Some(self.screen.width()));
                 self.screen.put_all(lines);
             }
-            // There is nothing to do, because a person uses a browser.
+            // A person visits the app in a browser, so there is nothing to do here.
             CourseEvent::AppStarted { .. } | CourseEvent::AppStops => {}
             CourseEvent::CommandOutput => {
                 self.screen.gap_after_others();

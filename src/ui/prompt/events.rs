@@ -11,10 +11,10 @@ use super::Key;
 use super::modes::{self, RawMode};
 use crate::signals::{Interrupted, Stop};
 
-/// How often a signal is checked for while waiting for a key.
+/// How often to check for a signal while waiting for a key.
 const SIGNAL_CHECK: Duration = Duration::from_millis(100);
 
-/// The events of the terminal, which is in raw mode until this is dropped.
+/// Reads the events of the terminal. The terminal is in raw mode until this value is dropped.
 pub(super) struct Events<'a> {
     stop: &'a Stop,
     /// `None` only while the program is suspended.
@@ -53,7 +53,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Returns the next event, also Ctrl-D, or `None` if there is no event within this time.
+    /// Returns the next event, including Ctrl-D, or `None` if there is no event within this time.
     fn any_within(&mut self, within: Option<Duration>) -> Result<Option<Event>, Interrupted> {
         let end = within.map(|within| Instant::now() + within);
         loop {

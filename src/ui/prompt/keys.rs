@@ -8,17 +8,17 @@ use super::Key;
 use super::events::Events;
 use crate::signals::{Interrupted, Stop};
 
-/// If two events arrive within this time, they were not typed one after the other by a person.
+/// If two events arrive within this time of each other, a person did not type them one after the other.
 const BURST: Duration = Duration::from_millis(20);
-/// How long a letter is held back. If another one follows within this time, the person is typing a word.
+/// How long a letter is held back. If another letter follows within this time, the person is typing a word.
 const HOLD: Duration = Duration::from_millis(200);
-/// Further characters that arrive within this time after the last one belong to the same line.
+/// Characters that arrive within this time after the previous one belong to the same line.
 const TYPING: Duration = Duration::from_millis(500);
 /// If Enter arrives within this time after the last character, it ends the line.
 const ENTER_AFTER_TEXT: Duration = Duration::from_secs(5);
 /// If Enter arrives within this time after a key that some people end with Enter, it belongs to that key.
 const ENTER_AFTER_KEY: Duration = Duration::from_secs(1);
-/// How many bytes of a text are returned.
+/// The maximum number of bytes of a text that are returned.
 const LONGEST_BEGINNING: usize = 200;
 
 /// What the person did at a prompt for a single key.
@@ -43,7 +43,7 @@ pub(crate) struct KeyReader {
     /// A key, such as an arrow key, that followed a letter so quickly that it could not be returned together
     /// with it.
     next: Option<Key>,
-    /// Until when an Enter belongs to the key before it, which many people end with Enter.
+    /// Until this time, Enter belongs to the key before it, because many people press Enter after that key.
     enter_ignored_until: Option<Instant>,
 }
 
@@ -125,8 +125,8 @@ impl KeyReader {
         self.text_at.is_some_and(|at| at.elapsed() < span)
     }
 
-    /// Whether the letter that was just read is the start of a text. An Enter directly after it belongs to
-    /// the letter.
+    /// Whether the letter that was just read is the start of a text. If only Enter follows the letter, Enter
+    /// belongs to the letter.
     fn starts_text(&mut self, events: &mut Events<'_>, text: &mut Beginning) -> Result<bool, Interrupted> {
         loop {
             match events.next_within(HOLD)? {
@@ -148,8 +148,7 @@ impl KeyReader {
         }
     }
 
-    /// Skips the rest of a text. `is_open` says whether the last line of the text still has to be ended by
-    /// Enter.
+    /// Skips the rest of a text. `is_open` says whether the last line of the text still lacks its Enter.
     fn skip_text(
         &mut self,
         events: &mut Events<'_>,

@@ -47,7 +47,7 @@ pub(crate) struct LineEditor {
 }
 
 impl LineEditor {
-    /// Reads a line. If the line is longer than the window is wide, it scrolls sideways.
+    /// Reads a line. If the line is wider than the window, it scrolls sideways.
     ///
     /// # Errors
     ///

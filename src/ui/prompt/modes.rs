@@ -54,7 +54,7 @@ impl Drop for WithoutEcho {
     }
 }
 
-/// Turns the echo on or off, and returns the previous modes. crossterm cannot change the echo alone.
+/// Turns the echo on or off, and returns the previous modes. crossterm cannot change only the echo.
 #[cfg(unix)]
 fn set_echo(on: bool) -> Option<Termios> {
     let modes = tcgetattr(io::stdin()).ok()?;
