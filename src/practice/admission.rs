@@ -10,14 +10,14 @@ use super::client::{ConnectedClient, ConnectionState};
 use super::connection;
 use super::state::{ServerState, SharedState};
 
-/// The minimum time that a client has to log in, even if others are waiting for a place.
+/// How long a client may at least take to log in, even if other clients are waiting for its place.
 const LEAST_TIME: Duration = Duration::from_secs(2);
 /// How long a client may take to log in if no place was free when it connected.
 const AT_ONCE: Duration = Duration::from_millis(15);
-/// The factor by which clients that have not logged in may exceed their limit. The additional ones must log
-/// in at once.
+/// The factor by which the number of clients that have not logged in may exceed its limit. Clients above the
+/// limit must log in at once.
 const HURRIED: usize = 4;
-/// How long to wait if no file descriptor is left, and no client can be disconnected.
+/// How long to wait if accepting a connection failed and no client can be disconnected.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts connections until the future is dropped.
@@ -38,7 +38,7 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     let Ok(local) = stream.local_addr() else {
         return;
     };
-    // Replies are small, and a client waits for each of them. Without this option, replies only arrive later.
+    // Without this option, the system may delay small replies.
     let _ = stream.set_nodelay(true);
     let mut server = state.borrow_mut();
     server.statistics.connections += 1;
@@ -48,7 +48,7 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     };
     let Some(time_to_log_in) = time_to_log_in else {
         server.statistics.rejected += 1;
-        // The send buffer of a new connection is empty, so the line fits.
+        // The send buffer of a new connection is empty, so this line fits into it.
         let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
         return;
     };
@@ -57,10 +57,11 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     tokio::task::spawn_local(connection::serve(stream, client, Rc::clone(state)));
 }
 
-/// Returns how long a new client may take to log in, or `None` if too many others are connecting.
+/// Returns how long a new client may take to log in, or `None` if too many other clients have not logged in
+/// yet.
 ///
-/// This ensures that there is always room for clients that know the password. If all places are taken, the
-/// oldest client that has not logged in loses its place. If even the oldest has only just connected, as in a
+/// There is always room for clients that know the password. If all places are taken, the client that has
+/// waited longest without logging in is disconnected. If even this client has only just connected, as in a
 /// flood of connections, the new client must send its password at once.
 fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
     let limits = server.limits;
@@ -71,8 +72,8 @@ fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
     }
 }
 
-/// Disconnects the client that has had the longest time to log in. Returns false if even this client has had
-/// less time than `least_time`.
+/// Of the clients that have not logged in, disconnects the one that connected first. Returns false if even
+/// this client has had less than `least_time` to log in.
 fn drop_oldest_stranger(server: &mut ServerState, least_time: Duration) -> bool {
     let oldest = server.strangers.first();
     let oldest = oldest.filter(|(since, _)| since.elapsed() > least_time);
@@ -92,7 +93,7 @@ pub(crate) fn raise_file_limit() {
         use rustix::process::{Resource, getrlimit, setrlimit};
         let mut limit = getrlimit(Resource::Nofile);
         limit.current = limit.maximum;
-        // If this fails, clients over the limit have to wait until others disconnect.
+        // If this fails, clients over the limit have to wait until other clients disconnect.
         let _ = setrlimit(Resource::Nofile, limit);
     }
 }

@@ -1,9 +1,9 @@
 //! All commands of a user share one practice Redis. The process that holds a lock on a file in the state
 //! folder runs the server, and the other processes connect to it.
 //!
-//! An address file contains the port, a random password and the server's run ID. Processes check the run ID,
-//! because another program may use the port later. The password is needed because every user of the machine
-//! can connect to loopback addresses.
+//! An address file contains the server's port, a random password and the server's run ID. Processes check the
+//! run ID, because another program may use the port later. The password is needed because every user of the
+//! machine can connect to loopback addresses.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
@@ -27,11 +27,11 @@ const LOCK: &str = "practice.lock";
 const DATA: &str = "practice.data";
 const ADDRESS: &str = "practice.json";
 
-/// How often to try again to take a lock that another process holds.
+/// How often to try again to acquire a lock that another process holds.
 const RETRY: Duration = Duration::from_millis(10);
 /// How long a server may take to prove that it wrote the address file.
 const VERIFY_WITHIN: Duration = Duration::from_millis(500);
-/// Maximum length of the server's reply in bytes.
+/// The maximum length of this server's reply, in bytes.
 const LONGEST_REPLY: usize = 8 * 1024;
 /// How long a server that is shutting down waits for other processes to disconnect.
 const GRACE: Duration = Duration::from_secs(1);
@@ -57,13 +57,14 @@ pub(crate) struct PracticeRedis {
 }
 
 enum Role {
-    /// This process is not attached. The address is that of the server to which it was attached before.
+    /// This process is not attached. The address is that of the server to which this process was last
+    /// attached.
     Detached(Option<ServerAddress>),
     /// This process runs the server. If there is no state folder, nothing is saved, and no other process can
     /// connect.
     Serving { server: Server, folder: Option<PathBuf> },
-    /// Another process runs the server. Before that process exits, it waits until this connection is closed,
-    /// so that no command is interrupted.
+    /// Another process runs the server. That process does not exit until this connection is closed, so that
+    /// no command is interrupted.
     Connected {
         address: ServerAddress,
         _connection: TcpStream,
@@ -79,8 +80,8 @@ impl Default for Role {
 impl PracticeRedis {
     /// Returns the address of the practice Redis. If no process runs the server, this process starts it.
     ///
-    /// Call this again whenever a connection has ended, because the process that ran the server may have ended. The new
-    /// server loads the saved data and, if possible, uses the same port and password.
+    /// Call this again whenever a connection has ended, because the process that ran the server may have
+    /// exited. A new server loads the saved data and, if possible, uses the same port and password.
     ///
     /// # Errors
     /// [`AttachError`] if no server can be started, or if the running one does not answer before the deadline.
@@ -107,7 +108,7 @@ impl PracticeRedis {
         }
     }
 
-    /// Returns messages for the user about the saved data. More may follow later.
+    /// Returns messages for the user about the saved data. Later calls may return more.
     pub(crate) fn notices(&self) -> Vec<DataNotice> {
         let notices = self.notices.lock();
         notices.unwrap_or_else(PoisonError::into_inner).clone()
@@ -123,8 +124,8 @@ impl PracticeRedis {
         match std::mem::take(&mut *role) {
             Role::Serving { server, folder } => {
                 if let Some(folder) = folder {
-                    // If the address file cannot be removed, new processes fail to connect to the port in it,
-                    // and wait for the lock.
+                    // If the address file cannot be removed, new processes try the port in it. This fails,
+                    // and they then wait for the lock.
                     let _ = withdraw(&folder);
                 }
                 server.stop_after(GRACE)
@@ -267,7 +268,7 @@ fn withdraw(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Connects to the server in the address file, and verifies that this server has written the file.
+/// Connects to the server in the address file, and verifies that this server wrote the file.
 fn connect(folder: &Path, deadline: Deadline) -> Option<(ServerAddress, TcpStream)> {
     let text = files::read(&folder.join(ADDRESS)).ok()?;
     let address: ServerAddress = serde_json::from_slice(&text).ok()?;

@@ -33,12 +33,12 @@ pub(super) struct QueuedTransaction {
     pub(super) has_error: bool,
 }
 
-/// A purpose for which the server keeps memory for a client.
+/// What the server keeps in memory for a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kept {
     /// Replies that the client has not read yet.
     Replies,
-    /// A request that has not arrived completely yet.
+    /// A request that has not completely arrived yet.
     Request,
     /// The queue of commands after MULTI.
     Transaction,
@@ -89,8 +89,8 @@ impl Drop for Account {
     }
 }
 
-/// Replies that the kernel has not accepted yet. They are not kept in the connection's task, because a task
-/// frees memory only when it runs next, and by then, every other client may have received a large reply.
+/// Replies that the kernel has not accepted yet. They are kept here rather than in the connection's task, so
+/// that their memory can be freed before that task runs again.
 #[derive(Debug, Default)]
 struct Output {
     bytes: Vec<u8>,
@@ -101,7 +101,7 @@ struct Output {
 /// The maximum memory to reserve for a reply in advance. The buffer of a larger reply grows as it is written.
 const EXACT_RESERVE: usize = 64 * 1024;
 
-/// How long WAIT blocks a connection.
+/// How long the command WAIT blocks a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pause {
     Until(Instant),
@@ -118,8 +118,7 @@ pub(super) struct ConnectedClient {
     pub(super) last_seen: Cell<Instant>,
     pub(super) last_command: Cell<&'static str>,
     pub(super) state: Cell<ConnectionState>,
-    /// When a client that is not logged in connected, or logged out with RESET. `None` if the client is
-    /// logged in.
+    /// If the client is not logged in, the time at which it connected or last sent RESET. Otherwise, `None`.
     pub(super) stranger_since: Cell<Option<Instant>>,
     /// How long the client may take to log in.
     pub(super) time_to_log_in: Cell<Duration>,
@@ -134,7 +133,7 @@ pub(super) struct ConnectedClient {
     pub(super) watched: RefCell<BTreeSet<WatchedKey>>,
     pub(super) pause: Cell<Option<Pause>>,
     pub(super) limits: ServerLimits,
-    /// How much memory the rest of the reply to the current request may use.
+    /// How many more bytes of memory the reply to the current request may use.
     pub(super) reply_budget: Cell<usize>,
     /// The time after which the current request has run for too long.
     pub(super) late_from: Cell<Instant>,
@@ -205,13 +204,13 @@ impl ConnectedClient {
         self.wake.notify_one();
     }
 
-    /// Closes the connection, either at once or after everything has been sent.
+    /// Closes the connection, either at once (`Dead`) or after everything has been sent (`Closing`).
     pub(super) fn end(&self, state: ConnectionState) {
         if self.state.get() != ConnectionState::Dead {
             self.state.set(state);
         }
         if state == ConnectionState::Dead {
-            // When the connection's task wakes up, it frees the rest.
+            // The connection's task frees the rest of the memory when it wakes up.
             self.output.take();
             self.account.clear();
         }
@@ -261,7 +260,7 @@ impl ConnectedClient {
         self.account.own.get()
     }
 
-    /// Adds `bytes` to the memory that is kept for one purpose.
+    /// Records that the server keeps `bytes` additional bytes for this purpose.
     ///
     /// # Errors
     ///
@@ -274,12 +273,12 @@ impl ConnectedClient {
         Ok(())
     }
 
-    /// Subtracts `bytes` from the memory that is kept for one purpose.
+    /// Records that the server has freed `bytes` bytes that it kept for this purpose.
     pub(super) fn gives_up(&self, kept: Kept, bytes: usize) {
         self.keeps(kept, self.account.part(kept).saturating_sub(bytes));
     }
 
-    /// Sets how much memory is kept for one purpose.
+    /// Records how many bytes of memory the server keeps for this purpose.
     pub(super) fn keeps(&self, kept: Kept, bytes: usize) {
         // The memory of a client that is being disconnected is no longer counted.
         if self.state.get() != ConnectionState::Dead {
@@ -287,13 +286,13 @@ impl ConnectedClient {
         }
     }
 
-    /// Returns how much of the limit is in use, in thousandths.
+    /// Returns how much of its memory limit this client uses, in thousandths.
     pub(super) fn used_share(&self) -> usize {
         self.memory().saturating_mul(1000) / self.limit().max(1)
     }
 
-    /// Returns how much memory the server may keep for this client. Its replies may use the same amount
-    /// again, because otherwise there might be no room for an error reply.
+    /// Returns how much memory the server may keep for this client, in bytes. Unread replies may use the same
+    /// amount again, because otherwise there might be no room for an error reply.
     fn limit(&self) -> usize {
         if self.is_logged_in() {
             self.limits.client_memory

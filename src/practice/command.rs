@@ -12,7 +12,7 @@ use super::store::{KeyEntry, Moment};
 use super::value::{Collection, Value};
 use super::words::integer;
 
-/// After how many parts of a reply the clock is checked.
+/// The number of parts of a reply after which the elapsed time is checked again.
 const PARTS_PER_LOOK: usize = 256;
 
 pub(super) type CommandResult = Result<Reply, CommandError>;
@@ -57,7 +57,7 @@ pub(super) struct Invocation<'a> {
     pub(super) client: &'a Rc<ConnectedClient>,
     pub(super) words: &'a [Vec<u8>],
     pub(super) command: &'static CommandInfo,
-    /// Whether EXEC runs the command, which must then not block.
+    /// Whether EXEC runs the command. If so, the command must not block.
     pub(super) in_transaction: bool,
 }
 
@@ -114,7 +114,8 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// Collects the parts of a reply. Returns an error as soon as they would use too much memory or time.
+    /// Collects the parts of a reply. Returns an error as soon as the reply uses too much memory or the
+    /// request too much time.
     pub(super) fn collect<T: Size>(&self, parts: impl Iterator<Item = T>) -> Result<Vec<T>, CommandError> {
         let mut collected = Vec::new();
         let mut size = 0;
@@ -126,7 +127,7 @@ impl<'a> Invocation<'a> {
             }
             collected.push(part);
         }
-        // Pattern matching stops early when it takes too long, so the result may be incomplete.
+        // Pattern matching stops early if it takes too long, so `parts` may be incomplete.
         self.check_time()?;
         Ok(collected)
     }
@@ -136,8 +137,8 @@ impl<'a> Invocation<'a> {
         matches(pattern, name, || self.client.is_late())
     }
 
-    /// Checks whether the request may continue. Other clients have to wait meanwhile, and a transaction or a
-    /// pattern could take hours.
+    /// Returns an error if the request has run for too long. Other clients have to wait while it runs, and a
+    /// transaction or a pattern could take hours.
     pub(super) fn check_time(&self) -> Result<(), CommandError> {
         if self.client.is_late() {
             return Err("ERR the request takes longer than the practice Redis allows".into());
@@ -150,7 +151,7 @@ impl<'a> Invocation<'a> {
         self.collect(items.map(Reply::Bulk)).map(Reply::Array)
     }
 
-    /// Checks whether the reply to this request may use this much memory.
+    /// Returns an error if the reply to this request may not use this much memory.
     pub(super) fn afford(&self, bytes: usize) -> Result<(), CommandError> {
         if bytes > self.client.reply_budget.get() {
             return Err("ERR the reply is larger than the practice Redis allows".into());

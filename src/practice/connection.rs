@@ -16,7 +16,7 @@ use super::state::SharedState;
 /// The number of bytes to read at a time.
 const CHUNK: usize = 16 * 1024;
 /// How many requests one connection may run before other connections get their turn. The next constant limits
-/// the time.
+/// the time in the same way.
 const REQUESTS_PER_TURN: usize = 128;
 const TURN: Duration = Duration::from_millis(5);
 /// Time limit for sending the last replies before closing.
@@ -44,9 +44,10 @@ struct ConnectionTask {
     stream: TcpStream,
     client: Rc<ConnectedClient>,
     reader: RequestReader,
-    /// Since when the kernel has accepted no bytes, because the client does not read.
+    /// When the kernel stopped accepting bytes because the client does not read, or `None` if it accepts
+    /// them.
     blocked_since: Option<Instant>,
-    /// When the first byte of an incomplete request arrived.
+    /// When the first byte of the current, incomplete request arrived.
     request_began: Option<Instant>,
 }
 
@@ -88,7 +89,7 @@ impl ConnectionTask {
             tokio::select! {
                 () = client.wake.notified() => {}
                 ready = writing.writable(), if client.unsent() > 0 => ready?,
-                // A client that is waiting for WAIT may disconnect.
+                // Also read while WAIT blocks the client, to notice if the client disconnects.
                 count = reading.read(&mut chunk), if pause.is_none() || has_room_for_requests => {
                     match count? {
                         0 => return Ok(()),
@@ -104,7 +105,8 @@ impl ConnectionTask {
         }
     }
 
-    /// Runs all complete requests, within the limits of one turn. Returns whether there may be more.
+    /// Runs all complete requests, within the limits of one turn. Returns whether more complete requests may
+    /// be waiting.
     fn run_requests(&mut self, server: &SharedState) -> bool {
         let client = &self.client;
         let end_of_turn = Instant::now() + TURN;
@@ -166,8 +168,8 @@ impl ConnectionTask {
             self.send_without_waiting()?;
         }
         self.stream.shutdown().await?;
-        // If unread bytes remained when the connection is closed, the kernel would reset it, and the client
-        // would lose the reply.
+        // If the connection were closed with unread bytes, the kernel would reset it, and the client would
+        // lose the reply.
         let mut unread = [0; CHUNK];
         while self.stream.read(&mut unread).await? > 0 {}
         Ok(())

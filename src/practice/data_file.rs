@@ -26,8 +26,8 @@ pub(crate) enum DataNotice {
     SetAside { path: PathBuf },
 }
 
-/// Starts a server with a data file. A damaged file is renamed, and a file that cannot be read is left
-/// unchanged.
+/// Starts a server with a data file. A damaged file is renamed. A file that cannot be read is left unchanged,
+/// and the server starts without it.
 pub(super) fn start(
     mut options: ServerOptions,
     data: &Path,

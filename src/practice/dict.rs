@@ -1,4 +1,4 @@
-//! A map that keeps the order of insertion, and that can be read in parts while it changes.
+//! A map that keeps the order of insertion, and that SCAN can read in parts while the map changes.
 
 use std::rc::Rc;
 
@@ -6,7 +6,8 @@ use indexmap::IndexMap;
 
 use crate::random;
 
-/// Up to this number of entries, removing one keeps the order of the others, as in Redis's compact encodings.
+/// In a map with at most this number of entries, removing an entry keeps the order of the others, as in
+/// Redis's compact encodings.
 const ORDERED: usize = 512;
 
 /// Entries in order of insertion. Replacing the value of an entry does not change its position.
@@ -28,7 +29,7 @@ impl<V> Dict<V> {
         self.0.get(name)
     }
 
-    /// Returns the entry together with its name, which may be shared.
+    /// Returns the value of an entry, and its stored name, whose memory can be shared.
     pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<(&Rc<[u8]>, &mut V)> {
         self.0.get_full_mut(name).map(|(_, name, value)| (name, value))
     }
@@ -43,7 +44,7 @@ impl<V> Dict<V> {
             self.0.shift_remove(name)
         } else {
             let removed = self.0.swap_remove(name);
-            // Otherwise, a collection that has become smaller would keep all its memory.
+            // Without this, a map that has become smaller would keep all its memory.
             if self.len() < self.0.capacity() / 4 {
                 self.0.shrink_to(self.len() * 2);
             }
@@ -55,12 +56,12 @@ impl<V> Dict<V> {
         self.0.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// Returns up to `count` entries starting at `cursor` (0: at the start), and the next cursor (0: the scan
-    /// is complete).
+    /// Returns up to `count` entries from the position `cursor`, and the next cursor. To begin a scan, pass
+    /// 0. If the returned cursor is 0, the scan is complete.
     ///
-    /// A scan goes backwards, and the cursor is the number of entries that are left. So a removal moves only
-    /// entries that the scan has already returned, and an entry that exists during the whole scan is returned
-    /// at least once.
+    /// A scan goes backwards, and the cursor is the number of entries that are left. Removing an entry
+    /// therefore moves only entries that the scan has already returned, so an entry that exists during the
+    /// whole scan is returned at least once.
     pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<(&[u8], &V)>) {
         let left = match usize::try_from(cursor) {
             Ok(0) | Err(_) => self.len(),

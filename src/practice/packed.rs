@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-/// Names and values of at most 255 bytes, in order of insertion. Each of them is preceded by one byte with
-/// its length.
+/// Names and values of at most 255 bytes, in order of insertion. Each name and each value is preceded by one
+/// byte with its length.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Packed(Vec<u8>);
 
@@ -62,7 +62,7 @@ impl Packed {
         })
     }
 
-    /// Returns the range of the word whose length byte is at `at`.
+    /// Returns the range of the word whose length byte is at position `at`.
     fn word(&self, at: usize) -> Option<Range<usize>> {
         let length = usize::from(*self.0.get(at)?);
         Some(at + 1..at + 1 + length)

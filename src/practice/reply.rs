@@ -48,7 +48,7 @@ pub(super) enum Reply {
     Push(Vec<Reply>),
     /// A verbatim string. In RESP2, a bulk string.
     Verbatim(String),
-    /// Several replies to one command (as for SUBSCRIBE), or no reply.
+    /// Several replies to one command, such as SUBSCRIBE, or no reply.
     Many(Vec<Reply>),
 }
 
@@ -91,7 +91,7 @@ impl Reply {
         match self {
             Self::Ok => out.extend_from_slice(b"+OK\r\n"),
             Self::Status(text) => line(out, b'+', text),
-            // A line break would end the error, and the rest would be read as another reply.
+            // A line break would end the error, and the client would read the rest as another reply.
             Self::Error(text) => line(out, b'-', &text.replace(['\r', '\n'], " ")),
             Self::Int(number) => line(out, b':', &number.to_string()),
             Self::Bulk(bytes) => blob(out, b'$', b"", bytes),

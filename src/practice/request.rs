@@ -3,13 +3,13 @@
 
 use super::words::{Words, integer, memory_of_word, split};
 
-/// The maximum length of an inline request, and of a header line.
+/// The maximum length in bytes of an inline request, and of a header line.
 const LINE_LIMIT: usize = 64 * 1024;
 /// The maximum number of words in a request before authentication.
 const UNAUTHENTICATED_WORDS: i64 = 10;
-/// The maximum length of a word before authentication.
+/// The maximum length in bytes of a word before authentication.
 const UNAUTHENTICATED_BYTES: i64 = 16 * 1024;
-/// The capacity that an empty buffer keeps. The memory of a larger request is freed.
+/// The capacity in bytes that an empty buffer keeps. The memory of larger requests is freed.
 pub(super) const KEPT_BUFFER: usize = 32 * 1024;
 
 /// The limits for one request.
@@ -37,7 +37,7 @@ pub(crate) struct RequestReader {
 
 #[derive(Debug)]
 struct Multibulk {
-    /// The number of words that have not arrived yet. It is zero or negative if the header announces no
+    /// The number of words that have not arrived yet. This is zero or negative if the header announces no
     /// words.
     missing: i64,
     words: Words,
@@ -52,7 +52,7 @@ impl RequestReader {
         self.received.extend_from_slice(bytes);
     }
 
-    /// Returns how much memory the unread requests use, in bytes.
+    /// Returns how much memory the requests that have not been run use, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.received.len() + self.open.as_ref().map_or(0, |open| open.cost)
     }
@@ -62,12 +62,13 @@ impl RequestReader {
         self.open.is_some() || self.at < self.received.len()
     }
 
-    /// Removes and returns the next request, or `None` if it is incomplete. The caller must ignore requests
-    /// without words.
+    /// Removes and returns the next request, or returns `None` if it is incomplete. The caller must ignore
+    /// requests without words.
     ///
     /// # Errors
     ///
-    /// Returns [`ProtocolError`]. The caller must then close the connection.
+    /// Returns [`ProtocolError`] if the bytes are not a valid request within the limits. The caller must then
+    /// close the connection.
     pub(crate) fn next(&mut self, limits: RequestLimits) -> Result<Option<Words>, ProtocolError> {
         let next = self.read_next(limits)?;
         if next.is_none() {
@@ -111,7 +112,7 @@ impl RequestReader {
                 },
             };
             open.length = Some(length);
-            // Like Redis, this does not check the two bytes that end the line.
+            // As in Redis, the two bytes after the word are not checked.
             if self.received.len() - self.at < length + 2 {
                 return Ok(false);
             }
@@ -152,7 +153,8 @@ impl RequestReader {
         Ok(Some(length))
     }
 
-    /// Returns the next line, up to its carriage return, once the byte after that has arrived.
+    /// Returns the next line up to its carriage return, or `None` until the byte after the carriage return
+    /// has arrived.
     fn header(&self, too_long: &str) -> Result<Option<&[u8]>, ProtocolError> {
         let rest = &self.received[self.at..];
         let end = rest.iter().take(LINE_LIMIT + 1).position(|byte| *byte == b'\r');
@@ -201,7 +203,8 @@ fn protocol_error(text: impl Into<String>) -> ProtocolError {
     ProtocolError(text.into())
 }
 
-/// Reads arbitrary bytes as requests, first without a login and then with one. Used by [`crate::untrusted`].
+/// Reads arbitrary bytes as requests, first as a client that has not logged in, and then as one that has.
+/// Used by [`crate::untrusted`].
 pub(crate) fn read_requests(bytes: &[u8]) {
     for is_authenticated in [false, true] {
         let limits = RequestLimits {

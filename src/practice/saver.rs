@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::snapshot;
 use super::store::{Store, wall_clock};
 
-/// How long a change may remain unsaved. A crash loses at most the changes made during this time.
+/// The minimum time between two saves. If saving is fast, a crash loses at most the changes made during this
+/// time.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// The reciprocal of the largest fraction of time for which saving may block the clients (1/20).
 const SHARE_OF_SAVES: u32 = 20;
@@ -36,7 +37,8 @@ impl Saver {
         }
     }
 
-    /// Saves the data in the background, so that clients do not wait for the disk.
+    /// If a save is due, takes a snapshot, and writes it to the disk in the background, so that clients do
+    /// not wait for the disk.
     pub(super) fn save_if_due(&mut self, store: &mut Store) {
         let pause = SAVE_EVERY.max(self.took * SHARE_OF_SAVES);
         let is_writing = self.writer.as_ref().is_some_and(|writer| !writer.is_finished());
@@ -57,7 +59,7 @@ impl Saver {
         self.last_save = Instant::now();
     }
 
-    /// Saves everything that has changed since the last save.
+    /// Waits for a save in progress, and then saves everything that has changed since.
     pub(super) fn finish(mut self, store: &mut Store) -> io::Result<()> {
         let written = match self.writer.take().map(JoinHandle::join) {
             Some(Ok(Ok(()))) | None => true,

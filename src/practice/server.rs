@@ -70,7 +70,7 @@ pub struct Server {
     password: Option<Secret>,
     /// The run ID, as shown by `INFO`.
     pub(super) run_id: String,
-    /// Stops the server. The duration limits how long it waits for attached processes.
+    /// Tells the server to stop. The duration limits how long it waits for attached processes.
     stop: Option<oneshot::Sender<Duration>>,
     thread: Option<JoinHandle<io::Result<()>>>,
     /// The lock on the data file. It is released after the server has saved the data and stopped.
@@ -226,7 +226,8 @@ fn run(
             // An error means that the handle was dropped, which also stops the server.
             grace = stopped => grace.unwrap_or_default(),
         };
-        // An attached process may still open connections. When the grace period is over, they are closed.
+        // During the grace period, attached processes may still open connections. After that, all connections
+        // are closed.
         tokio::select! {
             () = accept(&listener, &state) => {}
             () = all_detached(&state) => {}

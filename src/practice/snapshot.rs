@@ -45,7 +45,8 @@ pub(super) fn write(file: &Path, store: &Store) -> io::Result<Snapshot> {
 
 fn write_content(file: &mut File, store: &Store) -> io::Result<()> {
     let header = |hash: &str| format!("{HEADER}{hash}\n");
-    // Write zeros first. When everything else has been written, the hash is known and replaces them.
+    // Write zeros in place of the hash, which is known only when everything else has been written. The hash
+    // then replaces them.
     file.write_all(header(&"0".repeat(64)).as_bytes())?;
     let hashing = HashingWriter {
         inner: file,

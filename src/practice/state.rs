@@ -14,19 +14,18 @@ use crate::redis_client::quoted;
 use crate::secret::Secret;
 
 const MEGABYTE: usize = 1024 * 1024;
-/// The approximate number of bytes of a command that MONITOR shows.
+/// The approximate maximum number of bytes of a command that MONITOR shows.
 const LONGEST_SHOWN: usize = 256 * 1024;
 
 /// The limits of a practice server.
 ///
-/// With the default limits, and [`ServerLimits::data`] of 64 MB, the process uses less than 200 MB, whatever
-/// the clients do.
+/// With the default limits, the process uses less than 200 MB of memory, whatever the clients do.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
     /// The maximum number of connections that have logged in.
     pub clients: usize,
-    /// The maximum number of connections that have not logged in. A further connection replaces the oldest
-    /// one.
+    /// The maximum number of connections that have not logged in. A further connection replaces the oldest of
+    /// these connections.
     pub strangers: usize,
     /// The maximum size of the data set in bytes. When it is exceeded, writes get Redis's OOM error.
     pub data: usize,
@@ -34,15 +33,15 @@ pub struct ServerLimits {
     pub request: usize,
     /// The maximum memory of one reply before it is encoded, in bytes.
     pub reply: usize,
-    /// How long one request may run. All other clients have to wait meanwhile.
+    /// How long one request may run. All other clients have to wait while it runs.
     pub run_time: Duration,
     /// The maximum memory that the server keeps for one client, in bytes: unread replies, incomplete
     /// requests, transactions and subscriptions.
     pub client_memory: usize,
-    /// Like [`Self::client_memory`], for a client that has not logged in.
+    /// Like [`Self::client_memory`], but for a client that has not logged in.
     pub stranger_memory: usize,
-    /// Like [`Self::client_memory`], for all clients together. Above this limit, the server disconnects the client
-    /// that uses the largest share of its own limit.
+    /// Like [`Self::client_memory`], but for all clients together. Above this limit, the server disconnects
+    /// the client that uses the largest share of its own limit.
     pub clients_memory: usize,
     /// How long a request may take to arrive after its first byte, and how long a client may leave its
     /// replies unread.
@@ -88,7 +87,7 @@ impl ServerLimits {
 pub(super) struct ServerState {
     pub(super) store: Store,
     pub(super) clients: BTreeMap<u64, Rc<ConnectedClient>>,
-    /// The clients that are not logged in, sorted by the time at which this state began.
+    /// The clients that are not logged in, sorted by the time at which they connected or logged out.
     pub(super) strangers: BTreeSet<(Instant, u64)>,
     /// The IDs of the clients that use MONITOR.
     pub(super) monitors: BTreeSet<u64>,
@@ -101,7 +100,7 @@ pub(super) struct ServerState {
     pub(super) port: u16,
     pub(super) since: Instant,
     pub(super) statistics: Statistics,
-    /// The memory that is kept for all clients together, in bytes.
+    /// The memory that the server keeps for all clients together, in bytes.
     pub(super) kept: Rc<Cell<usize>>,
     pub(super) last_client_id: u64,
 }

@@ -10,12 +10,13 @@ use super::value::{Value, allocated};
 
 /// The number of databases, as in the default configuration of Redis.
 pub(super) const DATABASES: usize = 16;
-/// The memory of a key in addition to its name and value: the entry, its hash, and its slot in the hash
-/// table.
+/// The memory in bytes that a key uses in addition to its name and value: the entry, its hash, and its slot
+/// in the hash table.
 const KEY_COST: usize = size_of::<(Rc<[u8]>, KeyEntry)>() + 24;
-/// The memory of an expiry time, which is its entry in the index. The nodes of the index are about half full.
+/// The memory of an expiry time, in bytes. This is twice the size of its entry in the index, because the
+/// nodes of the index are only about half full.
 const EXPIRY_COST: usize = 2 * size_of::<Expiry>();
-/// The memory of the reference counts that are stored before a name.
+/// The memory in bytes of the reference counts that are stored before a name.
 const COUNTS: usize = 2 * size_of::<usize>();
 /// The maximum number of expired keys that are removed before a command, so that no command waits long.
 const EXPIRED_PER_COMMAND: usize = 64;
@@ -31,7 +32,7 @@ pub(super) fn wall_clock() -> Moment {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A flag that is set when a watched key has changed.
+/// A flag that is set when a watched key changes.
 pub(super) type ChangeFlag = Rc<Cell<bool>>;
 
 #[derive(Clone, Debug)]
@@ -54,13 +55,13 @@ pub(super) struct Store {
     expiries: BTreeSet<Expiry>,
     /// For each watched key, the flags to set when the key changes.
     watched: HashMap<WatchedKey, Vec<ChangeFlag>>,
-    /// The memory of the data set in bytes, as glibc allocates it.
+    /// The memory that glibc allocates for the data set, in bytes.
     pub(super) used: usize,
     /// A counter that increases with every change.
     pub(super) changes: u64,
     /// How many keys have expired so far.
     pub(super) expired: u64,
-    /// The time that the current command uses.
+    /// The time that the current command uses as "now".
     pub(super) now: Moment,
 }
 
@@ -79,14 +80,15 @@ impl Default for Store {
 }
 
 impl Store {
-    /// Sets the clock, and removes some of the keys that have expired by then. The others are treated as
-    /// missing until they are removed.
+    /// Sets the clock to `now`, and removes some of the expired keys. Expired keys that have not been removed
+    /// yet are treated as missing.
     pub(super) fn advance(&mut self, now: Moment) {
         self.now = now;
         self.remove_expired(EXPIRED_PER_COMMAND);
     }
 
-    /// Sets the clock, and removes expired keys for about a millisecond. Returns whether more are left.
+    /// Sets the clock to `now`, and removes expired keys for about a millisecond. Returns whether there may
+    /// be more expired keys.
     pub(super) fn advance_in_background(&mut self, now: Moment) -> bool {
         self.now = now;
         self.remove_expired(EXPIRED_PER_TURN)
@@ -223,7 +225,7 @@ impl Store {
 
     /// Sets `flag` at the next change of the key.
     pub(super) fn watch(&mut self, key: WatchedKey, flag: &ChangeFlag) {
-        // Otherwise, removing a key that has already expired would count as a change.
+        // If the key has already expired, removing it later would count as a change.
         self.remove_if_expired(key.0, &key.1);
         self.watched.entry(key).or_default().push(Rc::clone(flag));
     }
@@ -244,7 +246,8 @@ impl Store {
         Some(entry)
     }
 
-    /// Subtracts the memory of a removed entry, and removes its expiry time from the index.
+    /// Subtracts the memory of a removed entry from the total, and removes the entry's expiry time from the
+    /// index.
     fn forget(&mut self, db: usize, name: &[u8], entry: &KeyEntry) {
         let mut freed = cost(name, &entry.value);
         if let Some(moment) = entry.expires {

@@ -16,13 +16,13 @@ const LISTPACK_VALUE: usize = 64;
 const INTSET_ENTRIES: usize = 512;
 /// The length of the longest string that Redis allocates together with its header.
 const EMBEDDED: usize = 44;
-/// The memory of an element in addition to its name and value: the entry, its hash, and its slot in the
-/// table.
+/// The memory in bytes that an element uses in addition to its name and value: the entry, its hash, and its
+/// slot in the table.
 const ELEMENT_COST: usize = size_of::<(Rc<[u8]>, Box<[u8]>)>() + 24;
-/// The memory of an empty hash table: its header, the smallest index, and room for three elements.
+/// The memory of an empty hash table in bytes: its header, the smallest index, and room for three elements.
 const TABLE_COST: usize = size_of::<Table>() + 208;
 
-/// Returns how much memory glibc allocates for a value of this size.
+/// Returns how much memory glibc allocates for this many bytes.
 pub(super) fn allocated(bytes: usize) -> usize {
     if bytes == 0 {
         0
@@ -77,7 +77,7 @@ impl Value {
         }
     }
 
-    /// Whether the value has no elements. Redis then removes the key.
+    /// Whether the value has no elements. Redis removes the key of an empty value.
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::Text(_) => false,

@@ -5,8 +5,8 @@ use super::value::allocated;
 /// A command name and its arguments.
 pub(crate) type Words = Vec<Vec<u8>>;
 
-/// The memory of a word without its bytes, which is its entry in the list of words. The list grows by
-/// doubling.
+/// The memory in bytes that a word uses in addition to its contents. This is twice the size of its entry in
+/// the list of words, because the list grows by doubling.
 const WORD_COST: usize = 2 * size_of::<Vec<u8>>();
 
 /// Returns how much memory a word of this length uses, in bytes.

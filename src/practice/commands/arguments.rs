@@ -17,7 +17,8 @@ pub(super) fn shown(word: &[u8]) -> String {
     shown_up_to(word, 128)
 }
 
-/// Returns a word as C would print it: at most `most` bytes, and only those before the first zero byte.
+/// Returns a word as C's `%.*s` would print it: at most `most` bytes, and only those before the first zero
+/// byte.
 pub(super) fn shown_up_to(word: &[u8], most: usize) -> String {
     let end = word.iter().position(|byte| *byte == 0).unwrap_or(word.len());
     String::from_utf8_lossy(&word[..end.min(most)]).into_owned()
@@ -28,7 +29,7 @@ pub(super) fn out_of_range(least: i64, most: i64) -> CommandError {
     format!("ERR value is out of range, value must between {least} and {most}").into()
 }
 
-/// Parses a number for INCRBYFLOAT. Infinity is accepted here, but a sum that contains it is an error.
+/// Parses a number for INCRBYFLOAT. Infinity is accepted here, but it makes the sum invalid.
 pub(super) fn float(word: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(word).ok()?;
     let number: f64 = text.parse().ok()?;
@@ -36,8 +37,8 @@ pub(super) fn float(word: &[u8]) -> Option<f64> {
     (number.is_finite() || (number.is_infinite() && is_spelled_out)).then_some(number)
 }
 
-/// Formats a finite sum as INCRBYFLOAT does, rounded to 15 digits, which a 64-bit float can represent
-/// exactly.
+/// Formats a finite sum as INCRBYFLOAT does, rounded to 15 significant digits, the precision of a 64-bit
+/// float.
 pub(super) fn float_text(sum: f64) -> Result<String, CommandError> {
     if !sum.is_finite() {
         return Err("ERR increment would produce NaN or Infinity".into());
@@ -100,8 +101,8 @@ impl<'a> ScanOptions<'a> {
 /// Whether `text` matches a glob pattern. As in Redis's `stringmatchlen`, a pattern may contain `*`, `?`,
 /// `[a-z]`, `[^a]`, and a backslash that escapes the next character.
 ///
-/// The function backtracks only to the last star, so the time is at most proportional to the product of both
-/// lengths. It calls `gives_up` from time to time, and stops if that returns true.
+/// The function backtracks only to the last star, so its time is at most proportional to the product of both
+/// lengths. It regularly calls `gives_up`, and returns false if `gives_up` returns true.
 pub(in crate::practice) fn matches(pattern: &[u8], text: &[u8], gives_up: impl Fn() -> bool) -> bool {
     let (mut at, mut pos) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -137,8 +138,8 @@ pub(in crate::practice) fn matches(pattern: &[u8], text: &[u8], gives_up: impl F
 /// How many bytes to compare between two calls of `gives_up`.
 const STEPS_PER_LOOK: usize = 1 << 16;
 
-/// Matches one byte against the start of the pattern. Returns how many bytes of the pattern this used, and
-/// whether the byte matched.
+/// Matches one byte against the first element of the pattern. Returns the length of this element in bytes,
+/// and whether the byte matched.
 fn one(pattern: &[u8], byte: u8) -> (usize, bool) {
     match pattern {
         [] => (0, false),
@@ -149,7 +150,7 @@ fn one(pattern: &[u8], byte: u8) -> (usize, bool) {
     }
 }
 
-/// Like [`one`], for a character class. `pattern` starts after the opening bracket.
+/// Like [`one`], but for a character class. `pattern` starts after the opening bracket.
 fn class(pattern: &[u8], byte: u8) -> (usize, bool) {
     let is_negated = pattern.first() == Some(&b'^');
     let mut at = usize::from(is_negated);

@@ -9,7 +9,7 @@ use crate::practice::value::{Collection, Pair, Value};
 use crate::practice::words::integer;
 use crate::random;
 
-/// The maximum number of fields that HRANDFIELD returns when it may return a field more than once.
+/// The maximum number of fields that HRANDFIELD returns if fields may repeat.
 const MOST_REPEATED: i64 = 1_000_000;
 
 impl Invocation<'_> {
@@ -99,7 +99,7 @@ pub(super) fn srem(call: &mut Invocation<'_>) -> CommandResult {
     Ok(remove(call))
 }
 
-/// Removes elements. The reply is the number of elements that were removed.
+/// Runs HDEL and SREM. The reply is the number of elements that were removed.
 fn remove(call: &mut Invocation<'_>) -> Reply {
     let names = &call.words[2..];
     Reply::count(call.edit(|value| match value {
@@ -198,7 +198,7 @@ pub(super) fn hrandfield(call: &mut Invocation<'_>) -> CommandResult {
     };
     let pairs = hash.pairs();
     let picked: Box<dyn Iterator<Item = Pair<'_>>> = if count < 0 {
-        // A field may be returned more than once.
+        // If `count` is negative, a field may be returned more than once.
         Box::new((0..count.unsigned_abs()).filter_map(|_| pairs.get(random::below(pairs.len())).copied()))
     } else {
         Box::new(random_order(
@@ -212,8 +212,8 @@ pub(super) fn hrandfield(call: &mut Invocation<'_>) -> CommandResult {
     call.bulks(picked.map(|(field, _)| field.to_vec()))
 }
 
-/// Returns this many different pairs in random order. If there are no more than that, returns all of them in
-/// their own order.
+/// Returns `wanted` different pairs in random order. If there are no more than `wanted` pairs, returns all of
+/// them in their existing order.
 fn random_order(mut pairs: Vec<Pair<'_>>, wanted: usize) -> impl Iterator<Item = Pair<'_>> {
     if wanted < pairs.len() {
         // These are the first steps of a Fisher-Yates shuffle.

@@ -1,9 +1,9 @@
 //! The table of commands: arity, flags, key positions, ACL categories, and the function that runs each
 //! command.
 //!
-//! It is used by the practice Redis, and by the list of commands that a lesson may run. Its contents are
-//! those of `COMMAND INFO` in Redis 7.0 (<https://redis.io/docs/latest/commands/command/>), and a test
-//! compares them.
+//! The practice Redis uses the table, and so does the list of commands that a lesson may run. Its contents
+//! are those of `COMMAND INFO` in Redis 7.0 (<https://redis.io/docs/latest/commands/command/>), which a test
+//! verifies.
 
 use super::keys::{self, TimeUnit};
 use super::{collections, connection, messages, server, strings, transactions};
@@ -80,7 +80,7 @@ impl CommandInfo {
         self.keys == NONE
     }
 
-    /// Whether this command has subcommands. If so, it has no keys itself.
+    /// Whether this command has subcommands. A command with subcommands has no keys of its own.
     pub(crate) fn is_container(&self) -> bool {
         self.has_no_keys() && PRACTICE.iter().chain(REAL_ONLY).any(|other| self.contains(other))
     }
@@ -97,7 +97,7 @@ pub(crate) fn find(tables: &[&'static [CommandInfo]], words: &[Vec<u8>]) -> Opti
     let is_short = |word: &&Vec<u8>| word.len() <= LONGEST_NAME;
     let mut name = words.first().filter(is_short)?.to_ascii_lowercase();
     let command = find_name(tables, &name)?;
-    // A command that has keys has no subcommands.
+    // A command with keys has no subcommands.
     let second = words.get(1).filter(is_short).filter(|_| command.has_no_keys());
     let subcommand = second.and_then(|second| {
         name.push(b'|');
@@ -107,8 +107,8 @@ pub(crate) fn find(tables: &[&'static [CommandInfo]], words: &[Vec<u8>]) -> Opti
     subcommand.or(Some(command))
 }
 
-/// The maximum length of a command's name. A longer word, which may be a key of several megabytes, is not
-/// compared.
+/// The maximum length of a command's name. Longer words, such as a key of several megabytes, are not compared
+/// with names.
 const LONGEST_NAME: usize = 32;
 
 /// Finds a command by its name in lower case.

@@ -97,7 +97,7 @@ fn log_in(call: &mut Invocation<'_>, user: &[u8], password: &[u8]) -> Result<(),
     Ok(())
 }
 
-/// Compares two passwords by their hashes, so that the time does not reveal where they first differ.
+/// Compares two passwords by their hashes, so that the time taken does not reveal where they first differ.
 fn is_same(expected: &[u8], given: &[u8]) -> bool {
     let digest = |bytes| ring::digest::digest(&ring::digest::SHA256, bytes);
     digest(expected).as_ref() == digest(given).as_ref()
@@ -176,7 +176,7 @@ fn set_name(client: &ConnectedClient, name: &[u8]) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Whether a word may be part of a line of CLIENT LIST.
+/// Whether a word may appear in a line of CLIENT LIST.
 fn is_printable(word: &[u8]) -> bool {
     word.iter().all(u8::is_ascii_graphic)
 }

@@ -30,7 +30,7 @@ pub(super) fn encoding(call: &mut Invocation<'_>) -> CommandResult {
     Ok(entry.map_or(Reply::Nil, |entry| Reply::text(entry.value.encoding())))
 }
 
-/// The unit of an expiry time, which is either relative to now or a Unix time.
+/// The unit of an expiry time, and whether the time is relative to now or a Unix time.
 #[derive(Clone, Copy)]
 pub(super) enum TimeUnit {
     Seconds,

@@ -25,8 +25,8 @@ use super::state::ServerState;
 use super::store::wall_clock;
 use super::words::{Words, memory_of_word};
 
-/// The memory of a queued command without its words: its entry in the queue, which grows by doubling, and the
-/// allocation for its list of words.
+/// The memory of a queued command without its words, in bytes: its entry in the queue (twice its size,
+/// because the queue grows by doubling) and the allocation for its list of words.
 const QUEUED_COST: usize = 2 * size_of::<(&CommandInfo, Words)>() + 32;
 
 /// Runs one request of a client, and queues the reply.
@@ -88,7 +88,8 @@ fn execute(
         command,
         in_transaction,
     };
-    // A container has no function. Without a subcommand, it has already been rejected because of its arity.
+    // A container has no function. A request for a container without a subcommand has already been rejected
+    // because of its arity.
     let run = command.run.unwrap_or(|_| Err(SYNTAX));
     let reply = run(&mut call).and_then(|reply| spend(&call, reply));
     let reply = reply.unwrap_or_else(Reply::from);
@@ -96,8 +97,8 @@ fn execute(
     reply
 }
 
-/// Subtracts a reply from the memory that the replies to the request may use. The reply to EXEC consists of
-/// replies that have already been subtracted.
+/// Subtracts the memory of a reply from what the request may use. The reply to EXEC consists of replies that
+/// have already been subtracted.
 fn spend(call: &Invocation<'_>, reply: Reply) -> CommandResult {
     if call.command.name != "exec" {
         let size = reply.size();
@@ -108,7 +109,7 @@ fn spend(call: &Invocation<'_>, reply: Reply) -> CommandResult {
     Ok(reply)
 }
 
-/// Performs the checks before a command, in the same order as Redis.
+/// Performs the checks that precede a command, in the same order as Redis.
 fn check(
     state: &ServerState,
     client: &ConnectedClient,

@@ -48,7 +48,7 @@ pub(super) fn wait(call: &mut Invocation<'_>) -> CommandResult {
     if replicas <= 0 || call.in_transaction {
         return Ok(Reply::Int(0));
     }
-    // There are no replicas, so the wait ends only at the timeout. A timeout of 0 means that there is none.
+    // There are no replicas, so the wait ends only at the timeout. A timeout of 0 means no timeout.
     let until = Instant::now().checked_add(Duration::from_millis(timeout));
     let pause = until.filter(|_| timeout > 0).map_or(Pause::Forever, Pause::Until);
     call.client.pause.set(Some(pause));

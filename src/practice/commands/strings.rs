@@ -114,8 +114,8 @@ pub(super) fn getex(call: &mut Invocation<'_>) -> CommandResult {
         _ => return Err(SYNTAX),
     };
     let (db, key) = (call.db(), call.word(1));
-    // As in Redis, look up the key first. If it is missing or has the wrong type, an invalid number is not
-    // reported.
+    // As in Redis, look up the key first. If the key is missing or has the wrong type, an invalid number is
+    // not reported.
     let Some(found) = call.read(key)? else {
         return Ok(Reply::Nil);
     };

@@ -6,7 +6,8 @@ use crate::practice::reply::Reply;
 use crate::practice::state::ServerState;
 use crate::practice::store::WatchedKey;
 
-/// The memory of a watched key, in addition to its name: its entries in the client's set and in the index.
+/// The memory in bytes that a watched key uses in addition to its name: its entries in the client's set and
+/// in the index.
 const WATCH_COST: usize = 200;
 
 pub(super) fn multi(call: &mut Invocation<'_>) -> CommandResult {
@@ -35,8 +36,8 @@ pub(super) fn exec(call: &mut Invocation<'_>) -> CommandResult {
     }
     let mut replies = Vec::with_capacity(transaction.queued.len());
     for (command, words) in &transaction.queued {
-        // The clock does not advance during a transaction, but a command may have set an expiry time in the
-        // past.
+        // The clock does not advance during a transaction, but a previous command may have set an expiry time
+        // in the past.
         call.state.store.advance(call.state.store.now);
         let reply = match call.check_time() {
             Ok(()) => super::execute(call.state, call.client, command, words, true),
@@ -47,7 +48,7 @@ pub(super) fn exec(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Array(replies))
 }
 
-/// Discards the transaction because EXEC is refused. Returns the error for EXEC.
+/// Discards the transaction because EXEC is refused. Returns the error reply to EXEC.
 pub(super) fn abort(state: &mut ServerState, client: &ConnectedClient, error: &CommandError) -> CommandError {
     client.take_transaction();
     state.unwatch(client);
@@ -68,7 +69,8 @@ pub(super) fn watch(call: &mut Invocation<'_>) -> CommandResult {
     if client.transaction.borrow().is_some() {
         return Err("ERR WATCH inside MULTI is not allowed".into());
     }
-    // If a watched key has already changed, the transaction will fail anyway.
+    // If a watched key has already changed, the transaction will fail anyway, so no further key need be
+    // watched.
     if !client.watched_key_changed.get() {
         for key in &call.words[1..] {
             let key: WatchedKey = (client.db.get(), key.as_slice().into());
