@@ -1,4 +1,4 @@
-//! Uses a cluster like a single connection: sends each request to the node that serves its key.
+//! Makes a cluster usable like a single connection: each request is sent to the node that serves its key.
 //!
 //! No command is executed twice. A request is repeated only if it was not sent at all, or if all its replies
 //! show that the node did not execute it (MOVED, ASK).
@@ -30,9 +30,10 @@ pub(crate) use node::open_stream;
 pub(super) use request::Request;
 pub(super) use slot_map::slot_of;
 
-/// How long a request waits for the connection to a node. After that, it checks whether the slot has moved.
+/// How long a request waits for the connection to a node before checking whether another node now serves the
+/// slot.
 const WAIT_FOR_NODE: Duration = Duration::from_millis(400);
-/// Time limit for a reply from a node. The request of a visitor has a slightly longer limit.
+/// Time limit for a reply from a node. The limit for a visitor's request to `serve` is slightly longer.
 const REPLY_WITHIN: Duration = Duration::from_secs(1);
 /// Time limit for a request, including all connection attempts and redirections.
 const REQUEST_WITHIN: Duration = Duration::from_secs(2);
@@ -52,9 +53,9 @@ struct Nodes {
     target: Target,
     trust: Trust,
     state: Mutex<State>,
-    /// When the slot map was last requested. The mutex is locked while the map is being read.
+    /// When the slot map was last requested. The mutex is locked while the map is being requested.
     map_read: tokio::sync::Mutex<Instant>,
-    /// Whether no node could report the slot map.
+    /// Whether no node reported the slot map when it was last requested.
     is_lost: AtomicBool,
 }
 
@@ -76,7 +77,7 @@ impl Cluster {
         let single = share(stream).await?;
         let map = SlotMap::ask(&single, &seed, &seed).await?;
         let link = async { Ok(single) }.boxed().shared();
-        // A link counts as open when its result is available.
+        // Await the link, because it counts as open only after its result has been polled.
         let _ = link.clone().await;
         Ok(Self(Arc::new(Nodes {
             target: target.clone(),
@@ -90,8 +91,8 @@ impl Cluster {
         })))
     }
 
-    /// Runs a request to its end, even if the caller stops waiting. Otherwise, a node that does not reply
-    /// would never be noticed.
+    /// Runs a request to its end, even if the caller stops waiting. If the request ended with the caller, the
+    /// timeout of a node that does not reply would never be noticed.
     pub(super) async fn run(&self, request: Request, slot: Option<u16>) -> RedisResult<Vec<Value>> {
         let cluster = self.clone();
         let slot = slot.or_else(|| request.slot());
@@ -100,7 +101,7 @@ impl Cluster {
             .unwrap_or_else(|_| Err(failed("the program is shutting down")))
     }
 
-    /// Whether no known node could be reached.
+    /// Whether none of the known nodes could be reached.
     pub(super) fn is_lost(&self) -> bool {
         self.0.is_lost.load(Ordering::Relaxed)
     }
@@ -111,7 +112,7 @@ impl Cluster {
         !self.is_lost()
     }
 
-    /// Returns the primaries. If some slots have no primary, the list also contains `None`.
+    /// Returns the addresses of the primaries. If some slots have no primary, the list also contains `None`.
     pub(super) fn primaries(&self) -> Vec<Option<String>> {
         let state = self.state();
         let mut primaries: Vec<_> = state
@@ -125,7 +126,7 @@ impl Cluster {
         primaries
     }
 
-    /// Returns the primary that serves a key.
+    /// Returns the address of the primary that serves a key.
     pub(super) fn primary_of(&self, key: &[u8]) -> Option<String> {
         self.state()
             .map
@@ -174,7 +175,7 @@ impl Cluster {
                 (None, Some(node)) => (node, false),
                 (None, None) => {
                     self.read_map(began, None).await;
-                    // Any node can tell whether the slot is served.
+                    // If no primary is known, any node can report whether the slot is served.
                     let state = self.state();
                     let node = state.map.primary(slot);
                     (node.unwrap_or_else(|| state.map.nodes[0].clone()), false)
@@ -211,8 +212,8 @@ impl Cluster {
         Err(last)
     }
 
-    /// Connects to the node that serves the slot. Returns `None` if another node serves it now: nothing has been sent, so
-    /// the request can be sent to that node.
+    /// Connects to the node that serves the slot. Returns `None` if another node serves the slot now. Nothing
+    /// has been sent yet, so the caller can send the request to that other node.
     async fn reach(
         &self,
         node: &Node,
@@ -230,7 +231,7 @@ impl Cluster {
         }
         match failure {
             Ok(Err(error)) => Err(error),
-            // The node may simply be far away.
+            // The connection attempt may be slow only because the node is far away, so keep waiting.
             _ => deadline
                 .bound(self.link(node))
                 .await
@@ -258,7 +259,7 @@ impl Cluster {
             if reply.starts_with("CLUSTERDOWN") {
                 self.read_map_later(began);
             }
-            // For example, the password or the user's permissions have changed.
+            // The error may disappear on a new connection, for example if the password has changed.
             if ErrorReply::of(&reply).is_some_and(|known| known.reconnect) {
                 self.unlink(node, single);
             }
@@ -278,8 +279,8 @@ impl Cluster {
                 Some(link) => link.clone(),
                 None => {
                     let (nodes, node_address) = (Arc::clone(&self.0), node.clone());
-                    // The connection is opened in a separate task, because several requests may be waiting
-                    // for it.
+                    // The connection is opened in a separate task, so that it does not depend on one of the
+                    // requests that wait for it.
                     let task = tokio::spawn(async move { nodes.connect(&node_address).await });
                     let opened = async move {
                         task.await
@@ -308,9 +309,9 @@ impl Cluster {
         tokio::spawn(async move { cluster.read_map(since, None).await });
     }
 
-    /// Reads the slot map from the first node that reports it, unless another request has done this since
-    /// `since`. If a node cannot be reached, a map in which this node still serves the slot is used only if
-    /// no other node reports a newer map.
+    /// Reads the slot map from the first node that reports it, unless it has already been read after `since`.
+    /// `unreachable` is a slot whose node cannot be reached. A map in which this node still serves the slot
+    /// is used only if no other node reports a newer map.
     async fn read_map(&self, since: Instant, unreachable: Option<(u16, &Node)>) {
         let mut read = self.0.map_read.lock().await;
         if *read > since {

@@ -1,4 +1,4 @@
-//! Connects to a Redis server or cluster: runs the checks of `ping`, then passes the connection to the
+//! Connects to a Redis server or cluster: runs the checks of `ping`, and then passes the connection to the
 //! `redis` crate.
 
 use super::cluster::Cluster;
@@ -20,8 +20,8 @@ pub struct Unreachable {
     pub verdict: Verdict,
 }
 
-/// Runs the checks of `ping`, and continues to use the connection on which Redis replied. If the server is a
-/// cluster node, connects to the whole cluster.
+/// Runs the checks of `ping`, and returns the connection on which Redis replied. If the server is a cluster
+/// node, returns a connection to the whole cluster.
 ///
 /// # Errors
 /// Returns [`Unreachable`] with the verdict of the checks.
@@ -48,7 +48,7 @@ pub async fn open(
             .bound(Cluster::join(target, trust, probe.into_stream()))
             .await
         {
-            // The cluster is unusable: its first command would fail.
+            // The cluster is unusable, because the first command would fail.
             Ok(Ok(_)) if seen.reaches_no_announced_node() => {
                 "none of the nodes it announces can be reached".into()
             }
@@ -71,7 +71,7 @@ pub async fn open(
             target,
             seen,
         )),
-        // This sends nothing, so it can fail only if the runtime is shutting down.
+        // `share` sends nothing, so it can fail only if the runtime is shutting down.
         Err(_) => Err(unreachable(seen, verdict)),
     }
 }
@@ -87,7 +87,7 @@ pub(crate) async fn open_with_clock(
 ) -> Result<RedisConnection, Box<Unreachable>> {
     let mut connection = open(target, trust, deadline).await?;
     connection.read_clock().await;
-    // Some proxies close the connection when they receive a command that they do not support.
+    // Some proxies close the connection when they receive a command that they do not support, such as TIME.
     match connection.is_closed() {
         true => open(target, trust, deadline).await,
         false => Ok(connection),

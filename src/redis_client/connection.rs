@@ -17,7 +17,7 @@ use crate::session::Clock;
 /// Time limit for the server to report its time.
 const TIME_WITHIN: Duration = Duration::from_millis(300);
 
-/// How old the server's reported time may be before it is requested again.
+/// How long after the last request the server's time is requested again.
 const TIME_EVERY: Duration = Duration::from_secs(60);
 
 /// A connection that several requests can use at the same time. All clones use the same connection.
@@ -54,8 +54,8 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the server's clock, or the local clock before the first [`Self::read_clock`]. Once a minute,
-    /// the server's time is requested again, together with other commands.
+    /// Returns the server's clock, or the local clock before the first [`Self::read_clock`]. If the last
+    /// request for the server's time was more than a minute ago, requests the time again in the background.
     pub fn clock(&self) -> Clock {
         let mut known = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         if known.read.elapsed() >= TIME_EVERY {
@@ -68,7 +68,7 @@ impl RedisConnection {
 
     /// Asks the server for its time. If the user has no permission for TIME, the local clock stays in use.
     pub async fn read_clock(&mut self) {
-        // In a cluster, all instances must ask the same node.
+        // In a cluster, all instances must use the clock of the same node.
         let time = redis::cmd("TIME");
         let reply = Deadline::after(TIME_WITHIN)
             .bound(self.reply_from(&time, b""))
@@ -111,8 +111,8 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the primaries of a cluster. If some slots have no primary, the list also contains `None`. For
-    /// a single server, the list is empty.
+    /// Returns the addresses of a cluster's primaries. If some slots have no primary, the list also contains
+    /// `None`. For a single server, the list is empty.
     pub(crate) fn primaries(&self) -> Vec<Option<String>> {
         match &self.kind {
             SingleOrCluster::Single(_) => Vec::new(),
@@ -120,7 +120,7 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the primary of a cluster that serves a key.
+    /// Returns the address of the primary that serves a key, or `None` if this is not a cluster.
     pub(crate) fn primary_of(&self, key: &str) -> Option<String> {
         match &self.kind {
             SingleOrCluster::Single(_) => None,
@@ -128,7 +128,8 @@ impl RedisConnection {
         }
     }
 
-    /// Tries again to reach the known nodes of a cluster. The node in the URL may no longer exist.
+    /// Tries again to reach the known nodes of a cluster, because the node in the URL may no longer exist.
+    /// Returns whether one of them replied.
     pub(crate) async fn recover(&self) -> bool {
         match &self.kind {
             SingleOrCluster::Single(_) => false,
@@ -173,7 +174,8 @@ fn only(replies: RedisResult<Vec<Value>>) -> RedisResult<Value> {
     Ok(replies?.pop().unwrap_or(Value::Nil))
 }
 
-/// Converts errors that contain an error reply to values, because the crate returns some error replies as errors.
+/// Converts an error that contains an error reply to a value, because the crate returns some error replies as
+/// errors.
 fn as_value(reply: RedisResult<Value>) -> RedisResult<Value> {
     let error = match reply {
         Ok(value) => return Ok(value),

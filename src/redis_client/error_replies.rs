@@ -8,17 +8,17 @@ use crate::ping::causes::Cause;
 /// An error reply that is about Redis or the login, rather than about the arguments of a command.
 #[derive(Debug)]
 pub(crate) struct ErrorReply {
-    /// The first word of the reply, the whole reply, or a part of its text in lower case.
+    /// The first word of the reply, the whole reply, or a part of the reply in lower case.
     marker: &'static str,
     /// The cause that `ping` reports for this error reply. It also determines the suggested fixes.
     pub cause: Cause,
-    /// What the server refuses.
+    /// What the server refuses to run.
     pub scope: Scope,
     /// Whether a new connection may succeed, because the host name may now resolve to another server.
     pub reconnect: bool,
 }
 
-/// What an error reply applies to.
+/// What the server refuses to run after an error reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// Only this command, for this user or this key.
@@ -94,7 +94,7 @@ impl ErrorReply {
         self
     }
 
-    /// Whether the word is the code of such a reply, such as `WRONGPASS`.
+    /// Whether the word is the code of a reply in the table, such as `WRONGPASS`.
     pub(crate) fn is_code(word: &str) -> bool {
         ERROR_REPLIES.iter().any(|reply| reply.marker == word)
     }
@@ -107,7 +107,7 @@ impl ErrorReply {
         find(&|marker| code == marker || text == marker).or_else(|| find(&|marker| lower.contains(marker)))
     }
 
-    /// Returns what is wrong, in one sentence without a full stop.
+    /// Describes the problem in one sentence without a full stop.
     pub(crate) fn summary(&self) -> &'static str {
         match self.marker {
             "MOVED" | "ASK" | "TRYAGAIN" => "the cluster is moving this key to another node",

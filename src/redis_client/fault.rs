@@ -20,13 +20,13 @@ const UNEXPECTED: &str = "proto.unexpected";
 pub struct RedisFault {
     /// The code of the cause, as in `ping`, or `proto.unexpected` if `ping` has no such cause.
     pub code: &'static str,
-    /// The exit status that `ping` would have.
+    /// The exit status with which `ping` would end.
     pub exit: Exit,
-    /// What is wrong, in one sentence without a full stop.
+    /// The problem, in one sentence without a full stop.
     pub summary: String,
     /// Evidence, one fact per line.
     pub evidence: Vec<String>,
-    /// What the user can do, with the most promising fix first.
+    /// What the user can do. The most promising fix comes first.
     pub fixes: Vec<Fix>,
     /// Whether the next command needs a new connection, because this one is broken or the server cannot be
     /// used.
@@ -49,7 +49,7 @@ impl RedisFault {
         Self::new(Cause::ServerSilent, summary, None, &FixContext::unknown())
     }
 
-    /// Returns the fault for a verdict of `ping`.
+    /// Returns the fault that a verdict of `ping` describes.
     pub(crate) fn of_verdict(verdict: &Verdict) -> Self {
         let Some(finding) = &verdict.finding else {
             return Self::interrupted();
@@ -79,7 +79,7 @@ impl RedisFault {
                 Cause::ProtoNotRedis,
                 "the server does not speak the Redis protocol",
             ),
-            // For example, EXEC returned nil, because the transaction was not executed.
+            // For example, EXEC returned nil because the transaction was not executed.
             ErrorKind::UnexpectedReturnType => {
                 return Self::unexpected("Redis returned an unexpected reply", error.to_string());
             }
@@ -155,7 +155,7 @@ impl RedisFault {
         Self::unsupported(Some(name), evidence, context)
     }
 
-    /// Adds the key to the description, if the contents of the key may be the reason.
+    /// If the contents of the key may be the reason for the fault, adds the key to the evidence and a fix.
     pub(crate) fn about(mut self, key: &str) -> Self {
         if self.code == UNEXPECTED {
             self.evidence.push(format!("the key is {}", sanitize::line(key)));

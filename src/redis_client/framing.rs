@@ -26,13 +26,13 @@ impl Limits {
     };
 }
 
-/// Why some bytes are not an acceptable reply.
+/// Why the received bytes are not an acceptable reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// The bytes are not RESP.
     #[error("not RESP at byte {0}")]
     NotResp(usize),
-    /// The reply is, or announces that it will be, longer than the limit.
+    /// The reply is longer than the limit, or announces a length above the limit.
     #[error("a reply longer than the limit")]
     TooLong,
     /// The arrays are nested more deeply than the limit.
@@ -40,7 +40,7 @@ pub enum Malformed {
     TooDeep,
 }
 
-/// Returns the length in bytes of the first reply in `bytes`, or `None` if it is incomplete.
+/// Returns the length in bytes of the first reply in `bytes`, or `None` if that reply is incomplete.
 ///
 /// # Errors
 ///
@@ -122,7 +122,8 @@ impl Measure {
         }
     }
 
-    /// Returns, after an error, the number of bytes that have been measured, and what is left of the reply.
+    /// After an error, returns the number of bytes that have been measured, and the part of the reply that
+    /// has not been measured.
     pub(super) fn rest(&self) -> (usize, Rest) {
         let elements = self
             .open
@@ -136,12 +137,12 @@ impl Measure {
 #[derive(Debug)]
 pub(super) struct Rest {
     elements: u64,
-    /// How many bytes are left of a string that has begun, including the line end.
+    /// The number of remaining bytes of a string that has begun, including the line end.
     text: u64,
 }
 
 impl Rest {
-    /// Returns how many of `bytes` belong to the reply, and whether the reply ends there.
+    /// Returns how many of `bytes` belong to the reply, and whether the reply is then complete.
     pub(super) fn skip(&mut self, bytes: &[u8]) -> Result<(usize, bool), Malformed> {
         let mut at = 0;
         loop {
@@ -223,8 +224,8 @@ fn header_at(bytes: &[u8], at: usize) -> Result<Option<Header>, Malformed> {
     Ok(Some(Header { end, then }))
 }
 
-/// Whether these bytes can be the start of a header of this kind. In other protocols, the first byte may be
-/// the same.
+/// Whether these bytes can be the start of a header of this kind. Other protocols may use the same first
+/// byte.
 fn may_begin(kind: u8, part: &[u8]) -> bool {
     match kind {
         b'+' | b'-' => !part.contains(&0),

@@ -17,8 +17,8 @@ pub(crate) const REPLY_TOO_LARGE: &str = "REPLYTOOLARGE";
 
 /// The reading half of a stream, which passes on complete replies that are within the limits.
 ///
-/// A larger reply is discarded as it arrives, and an error reply is passed on instead. Only the request that
-/// caused this reply fails, and other requests can still use the connection.
+/// A reply that exceeds the limits is discarded as it arrives, and an error reply is passed on instead. Only
+/// the request that caused the reply fails, and other requests can still use the connection.
 #[derive(Debug)]
 pub(super) struct LimitedReplies<S> {
     stream: S,
@@ -27,7 +27,7 @@ pub(super) struct LimitedReplies<S> {
     held: Vec<u8>,
     /// How many bytes at the start of `held` form complete replies.
     complete: usize,
-    /// The incomplete reply that follows them.
+    /// The incomplete reply that follows the complete ones.
     reply: ReplyInProgress,
 }
 

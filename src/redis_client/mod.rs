@@ -1,6 +1,6 @@
 //! All connections to Redis.
 //!
-//! - [`connect`] runs the checks of `ping`, and continues to use their connection as a [`connection`].
+//! - [`connect`] runs the checks of `ping`, and then turns their connection into a [`connection`].
 //! - [`single`] uses the connection type of the `redis` crate, with [`limited`] replies.
 //! - [`cluster`] uses one such connection per node of a cluster.
 //! - [`probe`] is the connection that the checks themselves use: one command at a time, with the received bytes as evidence.

@@ -11,7 +11,7 @@ use super::framing::{Limits, Malformed, measure};
 use crate::deadline::{Deadline, Elapsed};
 use crate::secret::Secret;
 
-/// Returns the AUTH command. If there is no user, the password is its only argument.
+/// Returns the AUTH command. If there is no user, the password is the only argument.
 pub(crate) fn auth_command(user: Option<&str>, password: &Secret) -> Cmd {
     let mut command = cmd("AUTH");
     command.arg(user).arg(password.reveal());
@@ -106,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
         }
     }
 
-    /// Returns the bytes that arrived after the last complete reply. After an error, these bytes are
+    /// Returns the bytes that arrived after the last complete reply. After an error, they can be used as
     /// evidence.
     pub fn received(&self) -> &[u8] {
         &self.received
@@ -123,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
     }
 }
 
-/// How many bytes to make room for before each read.
+/// The number of bytes for which to make room before each read.
 const READ_CHUNK: usize = 4096;
 
 #[cfg(test)]

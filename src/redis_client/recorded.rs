@@ -8,7 +8,7 @@ use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use super::show::{clipped, write_command, write_reply};
 
-/// The maximum number of bytes of a command or a reply that are kept. The limit is needed because other
+/// The maximum number of bytes that are kept of a command or a reply. The limit is needed because other
 /// programs may write fields of any size.
 const MOST_BYTES: usize = 1000;
 
@@ -16,13 +16,13 @@ const MOST_BYTES: usize = 1000;
 #[derive(Clone, Debug)]
 pub(crate) struct RoundTrip {
     pub sent: Instant,
-    /// The time until the last reply was decoded.
+    /// The time from sending the commands until the last reply was decoded.
     pub took: Duration,
     pub commands: Vec<RecordedCommand>,
 }
 
 impl RoundTrip {
-    /// Returns when the last reply had been decoded.
+    /// Returns when the last reply was decoded.
     pub(crate) fn end(&self) -> Instant {
         self.sent + self.took
     }
@@ -33,7 +33,7 @@ impl RoundTrip {
 pub(crate) struct RecordedCommand {
     /// The command's name and arguments, as sent.
     pub command: Cow<'static, str>,
-    /// The reply, or `None` if the connection failed first. A nested reply has several lines.
+    /// The reply, or `None` if the connection failed before it arrived. A nested reply has several lines.
     pub reply: Option<Cow<'static, str>>,
 }
 
@@ -82,8 +82,8 @@ impl<C> Recorded<C> {
     }
 }
 
-/// Returns the recorded commands of a transaction. The crate adds MULTI and EXEC, and returns only the reply
-/// to EXEC.
+/// Returns the recorded commands of a transaction, including MULTI and EXEC, which the crate adds. The other
+/// replies are reconstructed, because the crate returns only the reply to EXEC.
 fn transaction(pipeline: &Pipeline, executed: Option<&Value>) -> Vec<RecordedCommand> {
     let queued = |command| RecordedCommand::new(shown(command), executed.map(|_| "QUEUED"));
     let mut commands = vec![RecordedCommand::new("MULTI", executed.map(|_| "OK"))];

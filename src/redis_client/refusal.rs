@@ -1,8 +1,8 @@
-//! Determines why a server or service rejects a request, from error replies that Redis itself does not send.
+//! Determines why a server or service rejects a request. Uses error replies that Redis itself does not send.
 
 use std::net::IpAddr;
 
-/// Why a server rejects requests, if the reply shows it.
+/// The reason why a server rejects requests, as far as the reply states it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The client's address is not on an allowlist. Contains the address, if it is in the reply.
@@ -17,7 +17,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Determines the reason from the words of the reply. Each provider chooses its own words.
+    /// Determines the reason from words in the reply. Every provider uses different words.
     pub(crate) fn of(reply: &str) -> Self {
         let lower = reply.to_lowercase();
         let mentions = |words: &[&str]| words.iter().any(|word| lower.contains(word));

@@ -28,10 +28,12 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
     text
 }
 
-/// A size in bytes that is enough for most commands and replies. For longer text, the buffer grows.
+/// The initial size of a buffer in bytes, which is enough for most commands and replies. For longer text, the
+/// buffer grows.
 const USUAL_SIZE: usize = 200;
 
-/// Returns what `write` writes, cut after this number of bytes. An ellipsis shows that something was cut off.
+/// Returns the text that `write` writes, cut after this number of bytes. An ellipsis shows that text was cut
+/// off.
 pub(crate) fn clipped(bytes: usize, write: impl FnOnce(&mut Clipped) -> fmt::Result) -> String {
     let mut clipped = Clipped {
         text: String::with_capacity(bytes.min(USUAL_SIZE)),
@@ -43,7 +45,7 @@ pub(crate) fn clipped(bytes: usize, write: impl FnOnce(&mut Clipped) -> fmt::Res
     clipped.text
 }
 
-/// A buffer for a limited number of bytes. Writing more returns an error, which stops the writer early.
+/// A buffer for a limited number of bytes. Writing more bytes returns an error, which stops the writer early.
 #[derive(Debug)]
 pub(crate) struct Clipped {
     text: String,

@@ -1,4 +1,4 @@
-//! A connection to one server, of the type of the `redis` crate.
+//! A connection to one server, which uses the connection type of the `redis` crate.
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ use crate::ping::rungs::ping::is_unavailable;
 pub(super) struct SingleConnection {
     connection: MultiplexedConnection,
     driver: Arc<Driver>,
-    /// The error if the server rejects MULTI. Empty until the first transaction.
+    /// The error with which the server rejects MULTI, or `None` if it accepts MULTI. Empty until the first
+    /// transaction.
     multi_refused: Arc<OnceCell<Option<RedisError>>>,
 }
 
@@ -35,13 +36,13 @@ impl SingleConnection {
         Arc::ptr_eq(&self.driver, &other.driver)
     }
 
-    /// Whether the server supports MULTI, as far as [`Self::check_multi`] has determined.
+    /// Whether [`Self::check_multi`] has found that the server supports MULTI.
     fn offers_multi(&self) -> bool {
         matches!(self.multi_refused.get(), Some(None))
     }
 
-    /// Checks once whether the server supports MULTI. A server without it would run the commands of a
-    /// transaction individually, and a key might be left without a TTL.
+    /// Checks once whether the server supports MULTI. A server without MULTI would run the commands of a
+    /// transaction individually, so a key might be left without a TTL.
     async fn check_multi(&self) -> RedisResult<()> {
         let check = async {
             let mut transaction = redis::pipe();
@@ -93,8 +94,8 @@ impl ConnectionLike for SingleConnection {
     }
 }
 
-/// The task that reads from and writes to the connection. It ends when the connection is closed. The crate
-/// does not report this in any other way.
+/// The task that reads from and writes to the connection. When the connection is closed, the task ends. The
+/// crate does not report in any other way that the connection is closed.
 struct Driver(JoinHandle<()>);
 
 impl Drop for Driver {

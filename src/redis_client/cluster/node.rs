@@ -1,4 +1,4 @@
-//! The address of a node, and new connections to it.
+//! The address of a node, and how to connect to a node.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Requests to a cluster, and where the nodes redirect them.
+//! Requests to a cluster, and the nodes to which they are redirected.
 
 use redis::aio::ConnectionLike;
 use redis::{Arg, Cmd, Pipeline, RedisResult, Value, pipe};
@@ -25,8 +25,8 @@ pub(super) enum Redirection {
 }
 
 impl Request {
-    /// Returns the slot of the first argument. If a command's key is another argument, the node redirects the
-    /// request.
+    /// Returns the slot of the first argument, which is usually the key. If the key is another argument, the
+    /// node redirects the request.
     pub(super) fn slot(&self) -> Option<u16> {
         let first = match self {
             Self::One(command) => Some(command),
@@ -48,8 +48,8 @@ impl Request {
             Self::Several(pipeline, first, count) if !is_asking => {
                 single.req_packed_commands(pipeline, *first, *count).await
             }
-            // ASKING applies to the next command, or to the transaction that this command begins. No other
-            // request may be sent between them.
+            // ASKING applies to the next command or, if this is MULTI, to the whole transaction. No other
+            // request may be sent between ASKING and that command.
             Self::One(command) => {
                 let mut asking = pipe();
                 asking.cmd("ASKING").add_command(command.clone());
@@ -85,7 +85,7 @@ pub(super) fn redirection(replies: &RedisResult<Vec<Value>>, asked: &Node) -> Op
     for reply in error_replies(replies) {
         let mut words = reply.split(' ');
         let (code, _slot, address) = (words.next()?, words.next(), words.next());
-        // This is the reply to EXEC. The reply to an earlier command of the transaction contains the reason.
+        // This is the reply to EXEC. The reason is in the reply to an earlier command of the transaction.
         if code == "EXECABORT" {
             continue;
         }

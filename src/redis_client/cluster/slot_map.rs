@@ -54,8 +54,8 @@ impl SlotMap {
         Ok(map)
     }
 
-    /// Parses the address of a node, and adds it to the known nodes. If the host is empty or unknown, it is
-    /// the same as that of the node that was asked.
+    /// Parses the address of a node, and adds the node to the known nodes. If the reply contains no host, the
+    /// node has the same host as `asked`, the node that sent the reply.
     fn announced(&mut self, node: &Value, asked: &str) -> Option<Node> {
         let Value::Array(parts) = node else {
             return None;
