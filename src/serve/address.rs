@@ -1,4 +1,4 @@
-//! The address to listen on, and the URL to open in a browser. The browser often runs on another machine.
+//! The address to listen on, and the URL to open in a browser, which often runs on another machine.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
@@ -73,7 +73,7 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, ListenError> {
     found.first().copied().ok_or_else(unreadable)
 }
 
-/// Returns the same address with another port, as a suggestion.
+/// Returns the same address with another port, which a message suggests.
 fn next_to(address: SocketAddr) -> SocketAddr {
     let port = match address.port() {
         u16::MAX => DEFAULT_PORT,
@@ -82,7 +82,7 @@ fn next_to(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip(), port)
 }
 
-/// The URL to open, and instructions for reaching it.
+/// The URL to open, and instructions for opening it from another machine.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HowToOpen {
     /// The URL.
@@ -157,8 +157,8 @@ pub(super) fn from_elsewhere(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Returns the local address that belongs to this host's default route. Connecting a datagram socket sends no
-/// packet.
+/// Returns the local address that belongs to this host's default route, by connecting a datagram socket. This
+/// sends no packet.
 fn outward(family: IpAddr) -> Option<IpAddr> {
     // These addresses are reserved for documentation (RFC 5737, RFC 3849).
     let (any, documentation) = match family {

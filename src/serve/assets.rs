@@ -31,7 +31,7 @@ pub(super) static ALL: [Asset; 3] = [
 ];
 
 impl Asset {
-    /// Returns the file, or the status 304 if the browser already has it.
+    /// Responds with the file, or with the status 304 if the browser already has this version of the file.
     pub(super) async fn respond(&self, request_headers: HeaderMap) -> Response {
         let tag = self.tag();
         let mut known = request_headers.get_all(IF_NONE_MATCH).iter();
@@ -49,7 +49,7 @@ impl Asset {
         }
     }
 
-    /// Returns a hash of the text (FNV-1a), which distinguishes versions of a file.
+    /// Returns a hash (FNV-1a) of the file's text, which distinguishes versions of the file.
     fn tag(&self) -> String {
         let hash = self.text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

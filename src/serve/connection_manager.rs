@@ -1,8 +1,8 @@
 //! Manages the connection to Redis that all requests share. Opens it when it is needed, and replaces it after
 //! it has closed.
 //!
-//! Only connection attempts are repeated. A command that was sent may have been executed, so it is not sent
-//! again, and its request fails.
+//! Only connection attempts are repeated. A command is never sent twice, because the server may have executed
+//! it. Its request fails instead.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,10 +17,10 @@ use crate::redis_client::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::session::Clock;
 
-/// Time limit for connecting, including the diagnosis if it fails.
+/// Time limit for connecting, including the diagnosis if connecting fails.
 const OPEN_WITHIN: Duration = Duration::from_millis(1300);
-/// Time limit for the commands of a request. The rest of the visitor's two seconds is needed for the
-/// diagnosis.
+/// Time limit for the commands of a request. A visitor may have to wait two seconds, and the rest of that
+/// time is needed for the diagnosis.
 const RUN_WITHIN: Duration = Duration::from_millis(1100);
 
 /// A function that opens a connection.
@@ -38,7 +38,7 @@ struct State {
     current: Option<RedisConnection>,
     attempt: Option<Attempt>,
     /// The last connection, if it belongs to a cluster whose nodes could not be reached. It is kept because
-    /// other nodes may come back, even if the node in the URL does not.
+    /// the other nodes may become reachable again, even if the node in the URL does not.
     lost: Option<RedisConnection>,
     /// The clock of the most recent connection.
     clock: Clock,
@@ -85,7 +85,7 @@ impl ConnectionManager {
         }
     }
 
-    /// Returns the current connection, or opens a new one. Opening may take as long as `within`.
+    /// Returns the current connection, or opens a new one within the time limit `within`.
     async fn connection(
         self: &Arc<Self>,
         deadline: Deadline,
@@ -103,10 +103,11 @@ impl ConnectionManager {
             };
             match deadline.bound(attempt.outcome.clone()).await {
                 Ok(Ok(connection)) => return Ok(connection),
-                // The attempt began before this request arrived, so Redis may be available again by now.
+                // The attempt began before this request arrived, and Redis may have become available since
+                // then. Try again.
                 Ok(Err(fault)) if attempt.began < arrived => last = Some(fault),
                 Ok(Err(fault)) => return Err(fault),
-                // An earlier fault says more than a timeout.
+                // An earlier fault is more specific than a timeout.
                 Err(_) => return Err(last.unwrap_or_else(|| RedisFault::no_answer(deadline.span()))),
             }
         }
@@ -123,8 +124,8 @@ impl ConnectionManager {
         }
         let manager = self.clone();
         let lost = state.lost.clone();
-        // The attempt runs in a separate task, because the visitor who first needed it may disconnect while
-        // others wait for it.
+        // The attempt runs in a separate task, because the visitor whose request started it may disconnect
+        // while other requests wait for it.
         let task = tokio::spawn(async move {
             let deadline = Deadline::after(within);
             let opened = match deadline.bound(manager.open_or_recover(lost, deadline)).await {
@@ -172,8 +173,9 @@ impl ConnectionManager {
         connection
     }
 
-    /// Stops using a connection. Requests that are waiting for a reply on it still receive it. A cluster
-    /// replaces the connections to its nodes by itself.
+    /// Stops using a connection for new requests. Requests that wait for a reply on this connection still
+    /// receive the reply. A cluster connection is not dropped, because it replaces the connections to its
+    /// nodes by itself.
     fn drop_connection(&self, connection: &RedisConnection) {
         if connection.is_cluster() {
             return;
@@ -186,7 +188,7 @@ impl ConnectionManager {
     async fn why_no_reply(self: &Arc<Self>, deadline: Deadline) -> RedisFault {
         // Use a tenth less than the remaining time, so that the diagnosis ends before the deadline.
         match self.connection(deadline, deadline.left().mul_f64(0.9)).await {
-            // The new connection works, so either the old one was broken or Redis was slow.
+            // The connection works, so either the previous one was broken or Redis was slow.
             Ok(_) => RedisFault::no_answer(RUN_WITHIN),
             Err(fault) => fault,
         }

@@ -55,21 +55,22 @@ pub(super) async fn look(
 
 /// The maximum number of keys that stage 2 records for the clean-up.
 const MOST_CREATED: usize = 100_000;
-/// TTL of the hashes that are created when this number is reached.
+/// TTL of the hashes that are created after this number of keys has been recorded.
 pub(super) const UNRECORDED_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 /// Time limit for deleting all recorded keys.
 const DELETE_WITHIN: Duration = Duration::from_secs(2);
-/// How many keys are deleted at the same time. The connection sends their commands together.
+/// How many keys are deleted at the same time. The connection sends the commands for these keys together.
 const DELETED_AT_ONCE: usize = 1000;
 
-/// The keys of the hashes that this process created in stage 2. They have no TTL, so they are deleted when
-/// the server stops. If another program has added a field to a hash, that field is kept.
+/// The keys of the hashes that this process created in stage 2. These hashes have no TTL, so they are deleted
+/// when the server stops. If another program has added a field to a hash, that field is kept.
 #[derive(Debug, Default)]
 pub(super) struct CreatedKeys(Mutex<HashSet<String>>);
 
 impl CreatedKeys {
-    /// Records the key if this is the first visit and the hash has no other fields. In this case, this
-    /// process has just created the hash. Returns `false` if there are too many keys to record this one.
+    /// Records the key if this process has just created the hash, which is the case if this is the first
+    /// visit and the hash has no other fields. Returns `false` if the key should be recorded, but too many
+    /// keys are recorded already.
     pub(super) fn note(&self, key: &str, visits: i64, fields: &Fields) -> bool {
         let is_new = visits == 1 && fields.len() == 1;
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,7 +88,8 @@ impl CreatedKeys {
     }
 }
 
-/// Deletes the field `visits` of the hashes at `keys`. When a hash has no fields left, Redis deletes it.
+/// Deletes the field `visits` of the hashes at `keys`. When a hash has no fields left, Redis deletes the
+/// hash.
 ///
 /// # Errors
 ///
@@ -102,7 +104,7 @@ pub(super) async fn delete(
             redis.hdel(key, "visits").await
         })
     });
-    // A pipeline cannot be used, because in a cluster, the keys belong to different nodes.
+    // These commands cannot be one pipeline, because in a cluster, the keys belong to different nodes.
     let mut deleted = deleted.buffer_unordered(DELETED_AT_ONCE);
     let mut left = keys.len();
     while let Some(reply) = deleted.next().await {

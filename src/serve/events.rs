@@ -25,10 +25,11 @@ use crate::deadline::Deadline;
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// Time limit for one read.
 const READ_WITHIN: Duration = Duration::from_millis(1500);
-/// The maximum number of streams at the same time. It is limited because each stream queries Redis once a
-/// second. If another stream is opened, an existing one is closed.
+/// The maximum number of open streams. The limit is needed because each stream queries Redis once a second.
+/// If a further stream is opened, an existing one is closed.
 const MOST_STREAMS: usize = 256;
-/// The maximum number of streams of one session. If a fifth stream is opened, the oldest is closed.
+/// The maximum number of open streams of one session. If a fifth stream is opened, the oldest of them is
+/// closed.
 const MOST_OF_A_SESSION: usize = 4;
 
 /// Opens streams up to a limit, and ends all of them when the server stops.
@@ -39,8 +40,8 @@ pub(super) struct Streams {
     stop: CancellationToken,
 }
 
-/// A stream that counts towards the limits. It stops counting as soon as `ended` is cancelled, even if the
-/// client is no longer reading and the stream itself has not ended yet.
+/// A stream that counts towards the limits. As soon as `ended` is cancelled, the stream no longer counts. The
+/// stream itself may end later, if its client has stopped reading.
 #[derive(Debug)]
 struct OpenStream {
     client: IpAddr,
@@ -55,7 +56,7 @@ struct SessionStream {
     ticks: Interval,
     /// Cancelled when a newer stream takes this one's place.
     replaced: CancellationToken,
-    /// When the client disconnects, this is dropped, and the stream no longer counts.
+    /// Dropped when the client disconnects. The stream then no longer counts towards the limits.
     _place: DropGuard,
 }
 
@@ -100,10 +101,10 @@ impl Streams {
         Sse::new(reads.flatten().take_until(stopped)).into_response()
     }
 
-    /// Adds a stream of `session`. If there are too many streams, closes another one: the client with the
-    /// most streams is chosen, then its session with the most streams, and then the oldest stream. A client
-    /// therefore cannot close the streams of other clients by using many sessions, and a session cannot close
-    /// those of other visitors behind the same proxy.
+    /// Adds a stream of `session`. If there are too many streams, closes the oldest stream of one session: of
+    /// the client with the most streams, the session with the most streams. A client therefore cannot close
+    /// the streams of other clients by using many sessions, and a session cannot close the streams of other
+    /// visitors behind the same proxy.
     fn take_place(&self, client: IpAddr, session: &str) -> CancellationToken {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|stream| !stream.ended.is_cancelled());
@@ -138,8 +139,8 @@ impl Streams {
 }
 
 impl SessionStream {
-    /// Waits until the session must be read again. Returns the events to send, and whether they are the last
-    /// ones.
+    /// Waits until the session must be read again, and reads it. Returns the events to send, and whether they
+    /// are the last ones.
     async fn next(&mut self) -> (Vec<Event>, bool) {
         let replaced = self.replaced.clone();
         let read = async {

@@ -13,8 +13,8 @@ use super::host::is_loopback;
 use super::login_form;
 use super::router::AppState;
 
-/// The maximum number of cookies with the session cookie's name that are tried. It is limited because each
-/// may need a query to Redis.
+/// The maximum number of cookies with the session cookie's name that are tried. The limit is needed because
+/// each cookie may cause a query to Redis.
 const MOST_COOKIES: usize = 4;
 
 /// The non-empty values of all cookies that have the session cookie's name.
@@ -29,7 +29,7 @@ impl SessionCookies {
         let values = headers
             .get_all(COOKIE)
             .iter()
-            // Other cookies of this host may contain any bytes.
+            // The header may contain cookies of other applications, which may contain any bytes.
             .flat_map(|header| Cookie::split_parse(String::from_utf8_lossy(header.as_bytes())))
             .filter_map(Result::ok)
             .filter(|cookie| cookie.name() == name && !cookie.value().is_empty())
@@ -59,20 +59,20 @@ static PREFETCH: [HeaderName; 4] = [
 
 /// What caused a request, according to the browser (<https://www.w3.org/TR/fetch-metadata/>).
 ///
-/// Browsers send these headers only over HTTPS and to loopback addresses, and curl does not send them. A
-/// request without them is therefore treated as the visitor's own.
+/// Browsers send the `Sec-Fetch-` headers only over HTTPS and to loopback addresses, and curl does not send
+/// them at all. A request without these headers is therefore treated as the visitor's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cause {
     /// Whether the visitor will see the response as a page. This is not the case for a prefetch, a frame, an
     /// image or a script's request.
     pub(super) is_navigation: bool,
-    /// Whether the visitor or a page of this site caused the request, rather than another site.
+    /// Whether the visitor or a page of this site, rather than another site, caused the request.
     pub(super) is_own: bool,
 }
 
 impl Cause {
     fn of(headers: &HeaderMap) -> Self {
-        // If a header occurs more than once, all its values are checked.
+        // If a header occurs more than once, all its values must be expected ones.
         let all = |name: &HeaderName, expected: &[&str]| {
             let mut values = headers.get_all(name).iter();
             values.all(|value| expected.iter().any(|expected| value == expected))
@@ -103,8 +103,8 @@ impl<S: Sync> FromRequestParts<S> for Cause {
     }
 }
 
-/// Whether the browser sent the form over HTTP from another host. It will then not store a cookie with
-/// `Secure`.
+/// Whether the browser sent the form over HTTP from another host. If so, the browser will not store a cookie
+/// with `Secure`.
 pub(super) fn is_insecure_origin(headers: &HeaderMap) -> bool {
     let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
     let host = origin.and_then(|origin| origin.strip_prefix("http://"));

@@ -1,7 +1,7 @@
 //! `/healthz`: runs the commands of a login, a visit and a logout, on every primary of a cluster.
 //!
-//! PING alone would succeed on a replica, on a Redis server that is out of memory, or if a command of a visit
-//! is forbidden, although every page would return 503.
+//! PING is not enough. It also succeeds on a replica, on a Redis server that is out of memory, and if the
+//! user may not run a command that a visit needs. In all these cases, every page would return 503.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::redis_client::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::session::{KEY_PREFIX, Token};
 
-/// The TTL of a health check's keys, in case they cannot be deleted.
+/// The TTL of a health check's keys. They expire even if the health check cannot delete them.
 const TTL: Duration = Duration::from_secs(10);
-/// The maximum number of keys to try until each primary of a cluster has one. This number is sufficient even
-/// if a node serves only a few slots.
+/// The maximum number of keys to try in order to find one for each primary of a cluster. This number is
+/// sufficient even if a node serves only a few slots.
 const MOST_KEYS: u32 = 20_000;
 
 /// Why visitors cannot be served.
@@ -54,7 +54,8 @@ impl Sessions {
         join_all(checks).await.into_iter().collect()
     }
 
-    /// Returns one key for each primary of a cluster, with the name of the primary.
+    /// Returns one key for each primary of a cluster, together with the name of the primary. For a single
+    /// server, returns one key.
     fn probes(&self, redis: &RedisConnection) -> Vec<(Option<String>, Probe)> {
         let mut missing = redis.primaries();
         if missing.is_empty() {

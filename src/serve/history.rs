@@ -1,7 +1,8 @@
 //! The Redis commands that the page shows: those of the current request, and the most recent ones of each
 //! session.
 //!
-//! They are only for display. Their number is limited, and they are lost when the process ends.
+//! The commands are stored only for display. Their number is limited, and they are lost when the process
+//! ends.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,15 +15,16 @@ use crate::redis_client::RoundTrip;
 
 /// The maximum number of commands that are kept for each session.
 const KEPT: usize = 20;
-/// The maximum number of sessions whose commands are kept. A new session replaces the one that has been
-/// unused for longest.
+/// The maximum number of sessions whose commands are kept. A new session replaces the session that has not
+/// been used for the longest time.
 const MOST_SESSIONS: usize = 256;
 
-/// A size in bytes that is enough for the rows of most requests. For longer rows, the buffer grows.
+/// The initial size of a buffer in bytes, which is enough for the rows of most requests. For longer rows, the
+/// buffer grows.
 const USUAL_SIZE: usize = 1024;
 
-/// The commands of one request, as rows of a table with one `tbody` per round trip. They are rendered only
-/// once, because later pages of the session show them again.
+/// The commands of one request, as rows of a table with one `tbody` per round trip. The rows are rendered
+/// only once, because later pages of the session show them again.
 #[derive(Debug)]
 pub(super) struct Commands {
     pub(super) rows: Rendered,
@@ -47,7 +49,7 @@ impl Commands {
     }
 }
 
-/// The most recent commands of the most recently used sessions. The session that was used last is at the end.
+/// The most recent commands of the most recently used sessions. The session that was used last comes last.
 #[derive(Debug, Default)]
 pub(super) struct History(Mutex<VecDeque<(String, Requests)>>);
 
@@ -68,7 +70,7 @@ impl History {
         }
         let mut kept = earlier.clone();
         kept.push(commands.clone());
-        // Only whole requests are removed.
+        // The commands of a request are removed only together.
         while kept.iter().map(|request| request.count).sum::<usize>() > KEPT {
             kept.remove(0);
         }

@@ -32,8 +32,8 @@ impl OwnHosts {
         }
     }
 
-    /// Whether to accept a request for `host` that arrives at the address `local`. The port may differ,
-    /// because the connection may come through a tunnel.
+    /// Whether to accept a request for `host` that arrives at the address `local`. The port in `host` may be
+    /// any port, because the connection may come through a tunnel.
     fn accept(&self, host: &str, local: IpAddr) -> bool {
         let name = without_port(host);
         if let Ok(address) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -60,7 +60,7 @@ pub(super) fn without_port(host: &str) -> &str {
     }
 }
 
-/// Whether browsers regard this host as the local computer. They then treat the URL as secure even without
+/// Whether browsers regard this host as the local computer. If so, they treat the URL as secure even without
 /// HTTPS.
 pub(super) fn is_loopback(host: &str) -> bool {
     let name = without_port(host);
@@ -101,8 +101,7 @@ pub(super) fn check(own: &OwnHosts, request: &Request) -> Result<(), Response> {
     Err(pages::close_connection(refusal))
 }
 
-/// Returns what is wrong with a Host header that hyper accepts although it is invalid (RFC 9112, section
-/// 3.2).
+/// Describes the problem if a request has an invalid Host header that hyper accepts (RFC 9112, section 3.2).
 fn host_error(request: &Request) -> Option<&'static str> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());

@@ -1,9 +1,9 @@
-//! Instances that use the same Redis server announce themselves and find each other.
+//! Announces this instance in Redis, and finds other instances that use the same Redis server.
 //!
 //! Each instance has a hash with a short TTL. The hash is deleted when the instance stops, and expires if the
 //! instance crashes. Another hash lists the addresses of all instances, so that no instance has to scan all
-//! keys. If an address in this list has no hash, the instance is gone. This code uses only commands that
-//! sessions need, too, because the Redis user may not be allowed to run others.
+//! keys. If an address in this list has no hash, that instance no longer runs. All commands here are also
+//! needed for sessions, because the Redis user may not have permission to run others.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,8 +32,8 @@ const TTL: i64 = 10;
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(2);
 /// Time limit for one announcement.
 const ANNOUNCE_WITHIN: Duration = Duration::from_millis(1500);
-/// The maximum number of instances that are looked up. It is limited because any client can write to the
-/// list.
+/// The maximum number of instances that are looked up. The limit is needed because any client can write to
+/// the list.
 const MOST: usize = 32;
 
 /// Another instance on the same Redis server.
@@ -43,8 +43,8 @@ pub(super) struct OtherInstance {
     pub(super) stage: AppStage,
 }
 
-/// Announces this instance, and looks for others, until the server stops. When the server starts, reports it
-/// if Redis is unavailable.
+/// Announces this instance, and looks for others, until the server stops. If Redis is unavailable at the
+/// start, reports this to `on_event`.
 pub(super) async fn announce(
     address: SocketAddr,
     sessions: Arc<Sessions>,
@@ -78,7 +78,7 @@ pub(super) async fn announce(
         () = stop.cancelled() => {}
         () = announcements => {}
     }
-    // If this fails, the hash expires.
+    // If deleting the hash fails, it expires.
     let _ = withdraw(redis, &address).await;
 }
 
@@ -98,7 +98,8 @@ async fn announce_once(
     stage: AppStage,
 ) -> RedisResult<Vec<OtherInstance>> {
     let text = format!("stage {}", stage.number());
-    // If the list cannot be read, another client has overwritten it, so its TTL must not be reset.
+    // Read the list before resetting its TTL. If it cannot be read, another client has overwritten it, and
+    // its TTL must not be reset.
     let listed: Fields = redis.hgetall(directory()).await?;
     for (hash, field) in [(key(address), STAGE), (directory(), address)] {
         redis::pipe()

@@ -24,7 +24,7 @@ use super::host::{self, OwnHosts};
 use super::pages::{self, Layout};
 use super::server::Ends;
 
-/// The headers of every response. A handler may set others of the same name.
+/// The headers that are added to every response, unless a handler has set a header of the same name.
 static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
     HeaderMap::from_iter([
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -82,19 +82,19 @@ pub(crate) type AccessLog = Arc<dyn Fn(LogEntry) + Send + Sync>;
 /// A request and its response, without the cookies, the query and the body.
 #[derive(Clone, Debug)]
 pub(crate) struct LogEntry {
-    /// When the head of the request had arrived.
+    /// When the head of the request arrived.
     pub at: SystemTime,
     /// The client's address.
     pub peer: SocketAddr,
     /// The method. A long one is shortened.
     pub method: String,
-    /// The path without the query. It is shortened if it is long, and all bytes except printable ASCII are
+    /// The path without the query. A long path is shortened, and all bytes except printable ASCII are
     /// percent-encoded.
     pub path: String,
     pub status: u16,
     /// The size of the response's body in bytes, or `None` for an event stream.
     pub bytes: Option<u64>,
-    /// The time between the arrival of the request's head and the moment when the response's head was ready.
+    /// The time between the arrival of the request's head and the completion of the response's head.
     pub took: Duration,
 }
 
@@ -106,7 +106,7 @@ async fn log_request(
 ) -> Response {
     let (at, started) = (SystemTime::now(), Instant::now());
     let method = request.method().as_str().chars().take(LONGEST_METHOD).collect();
-    // hyper accepts bytes in a path that a browser would have percent-encoded.
+    // hyper accepts paths with bytes that a browser would have percent-encoded.
     let path = utf8_percent_encode(request.uri().path(), CONTROLS).to_string();
     let path = path.chars().take(LONGEST_PATH).collect();
     let response = next.run(request).await;

@@ -1,4 +1,4 @@
-//! `/lesson`: shows the lessons as pages. The commands are shown with their replies, but they are not run.
+//! `/lesson`: shows the lessons as pages. The commands are shown with their replies, but are not run.
 
 use std::sync::LazyLock;
 
@@ -64,7 +64,8 @@ struct Blocks<'a> {
     step: Option<&'a LessonStep>,
 }
 
-/// This is the output of a template, so it is already HTML, and other templates must not escape it again.
+/// The blocks are the output of a template, so they are already HTML, and other templates must not escape
+/// them again.
 impl HtmlSafe for Blocks<'_> {}
 
 impl<'a> Blocks<'a> {
@@ -115,7 +116,7 @@ fn transcript(transcript: &Transcript) -> String {
     lines.join("\n")
 }
 
-/// Returns the name of a programming language as people write it.
+/// Returns the usual spelling of a programming language's name.
 fn language_name(language: &str) -> String {
     match language {
         "javascript" => "JavaScript".to_owned(),

@@ -20,8 +20,8 @@ use crate::session::{self, NameError};
 const FIELD: &str = "username";
 /// The maximum size of a form in bytes.
 const LONGEST_FORM: usize = 16 * 1024;
-/// The maximum number of further bytes that are read and discarded. A client whose connection is closed while
-/// it is still sending never sees the response.
+/// The maximum number of bytes after a form of maximum size that are read and discarded. They are read
+/// because a client whose connection is closed while it is still sending never sees the response.
 const DISCARDED: usize = 1024 * 1024;
 /// Time limit until the whole form has arrived.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,8 +46,8 @@ impl FromRequest<Arc<AppState>> for LoginForm {
 pub(super) enum FormError {
     #[error("The form is larger than 16 KiB")]
     TooLarge,
-    /// If a request could state its length in two ways, request smuggling would be possible (RFC 9112,
-    /// section 11.2).
+    /// The form was sent in chunks. Accepting two ways to state the length of a request could allow request
+    /// smuggling (RFC 9112, section 11.2).
     #[error("Send the form with a Content-Length, not in chunks")]
     Chunked,
     #[error("The form did not arrive within 5 seconds")]
@@ -113,7 +113,7 @@ async fn collect(mut body: BodyDataStream) -> Result<Vec<u8>, FormError> {
 }
 
 pub(super) fn name_in(form: &[u8]) -> Result<String, FormError> {
-    // This is checked here, because `form_urlencoded` would replace bytes that are not UTF-8.
+    // The encoding is checked first, because `form_urlencoded` would replace bytes that are not UTF-8.
     percent_decode(form)
         .decode_utf8()
         .map_err(|_| FormError::NotUtf8)?;

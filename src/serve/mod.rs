@@ -1,6 +1,6 @@
 //! The tutorial's app in a browser: request ─▶ session (cookie ⇄ `SessionStore` ⇄ Redis) ─▶ page.
 //!
-//! This process stores nothing about a session except its most recent commands, which the page shows. Any
+//! The process stores nothing about a session except its most recent commands, which the page shows. Any
 //! number of instances can therefore share the sessions in one Redis server, and no session is lost when an
 //! instance stops.
 
@@ -78,11 +78,11 @@ pub(crate) struct ServeOptions {
 pub(crate) enum ServerEvent {
     /// The server is now listening. From now on, a signal stops it gracefully.
     Ready(SocketAddr),
-    /// Redis was unavailable when the server started. The app runs nevertheless.
+    /// Redis was unavailable when the server started. The app runs without it until Redis is available.
     Unreachable(RedisFault),
-    /// How many hashes that stage 2 created were deleted when the server stopped.
+    /// The number of hashes created by stage 2 that were deleted when the server stopped.
     Deleted(usize),
-    /// How many hashes that stage 2 created could not be deleted, and the reason.
+    /// The number of hashes created by stage 2 that could not be deleted, and the reason.
     NotDeleted(usize, RedisFault),
 }
 
@@ -91,7 +91,7 @@ pub(crate) type OnEvent = Arc<dyn Fn(ServerEvent) + Send + Sync>;
 
 /// Serves the app on `listener` until SIGINT or SIGTERM arrives, or until `end` resolves. Event streams are
 /// then closed at once, other requests are finished, and the hashes that stage 2 created are deleted. A
-/// second signal skips this.
+/// second signal skips these steps.
 pub(crate) fn serve_until(
     end: impl Future<Output = ()>,
     listener: TcpListener,

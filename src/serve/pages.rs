@@ -33,7 +33,8 @@ pub(super) struct Layout {
     pub(super) cookie_name: Arc<str>,
     /// The section of a lesson that explains each part of a page.
     pub(super) explanations: Arc<Explanations>,
-    /// How to start the other stages. It is the same for all visitors, so it is rendered only once.
+    /// The instructions for starting the other stages. They are the same for all visitors, so they are
+    /// rendered only once.
     pub(super) other_stages: Arc<Rendered>,
 }
 
@@ -57,7 +58,8 @@ impl fmt::Display for Rendered {
 
 impl HtmlSafe for Rendered {}
 
-/// This is faster than [`fmt::Display`], which is implemented only because [`HtmlSafe`] requires it.
+/// Templates use this implementation, because it is faster than [`fmt::Display`]. That one exists only
+/// because [`HtmlSafe`] requires it.
 impl FastWritable for Rendered {
     fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
         Ok(page.write_str(&self.0)?)
@@ -75,7 +77,7 @@ impl Layout {
         }
     }
 
-    /// Returns a layout for unit tests, to which the values do not matter.
+    /// Returns a layout for unit tests in which the values do not matter.
     #[cfg(test)]
     pub(super) fn of_any_app() -> Self {
         Self::new(AppStage::Store, Duration::from_secs(10), "session")
@@ -99,7 +101,7 @@ pub(super) struct Home<'a> {
 }
 
 impl Home<'_> {
-    /// Returns how long after the arrival of the request something happened.
+    /// Returns the time from the arrival of the request to `instant`.
     fn at(&self, instant: Instant) -> String {
         clock::seconds(instant.saturating_duration_since(self.arrived))
     }
@@ -129,7 +131,7 @@ pub(super) struct Visit {
 pub(super) enum CookieView {
     #[default]
     Absent,
-    /// The cookie was ignored. Contains the reason, as a clause.
+    /// The cookie was ignored. Contains the reason as a clause, without a capital letter or a full stop.
     Ignored(&'static str),
     /// In stages 1 to 3, the beginning of the signature. Showing the whole signature would make `HttpOnly`
     /// useless.
@@ -147,14 +149,14 @@ pub(super) struct HashView {
     pub(super) ttl: Option<Duration>,
 }
 
-/// The maximum number of a hash's fields that are shown. A session has three, but anyone with access to Redis
-/// can add more.
+/// The maximum number of fields of a hash that are shown. A session has three fields, but anyone with access
+/// to Redis can add more.
 const MOST_FIELDS: usize = 20;
 /// The maximum number of bytes of a field that are shown. A user name has at most 256 bytes.
 const LONGEST_FIELD: usize = 400;
 
-/// Returns the first fields of a hash, shortened. If there is a field `created`, adds the age of the session
-/// at `now`. Times are in seconds since 1970.
+/// Returns the first fields of a hash, shortened. To the field `created`, if there is one, adds the age of
+/// the session at `now`. Times are in seconds since 1970.
 pub(super) fn shown(fields: &Fields, now: u64) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     let fields = fields.iter().take(MOST_FIELDS);
     fields.map(move |(name, value)| {
@@ -202,7 +204,7 @@ pub(super) struct LoginPage<'a> {
     pub(super) message: Option<String>,
 }
 
-/// The page of any response with a status of 400 or higher, except for a login form with a message.
+/// The page for every status of 400 or higher, except when the login page is shown again with a message.
 #[derive(Template)]
 #[template(path = "error.html")]
 struct ErrorPage<'a> {
@@ -216,7 +218,8 @@ struct ErrorPage<'a> {
     offers_logout: bool,
 }
 
-/// A size in bytes that is enough for most pages. For a longer page, the buffer grows.
+/// The initial size of a buffer in bytes, which is enough for most pages. For a longer page, the buffer
+/// grows.
 const USUAL_SIZE: usize = 12 * 1024;
 
 /// Returns a response that contains this page.
@@ -228,7 +231,7 @@ pub(super) fn page(status: StatusCode, page: &impl Template) -> Response {
     }
 }
 
-/// Returns a page that shows the status and one sentence. The sentence is passed without its full stop.
+/// Returns a page that shows the status and one sentence. `text` is the sentence without its full stop.
 pub(super) fn error(layout: &Layout, status: StatusCode, text: &str) -> Response {
     let error = ErrorPage {
         layout,
@@ -275,7 +278,7 @@ pub(super) fn not_a_visit(layout: &Layout) -> Response {
     error(layout, StatusCode::FORBIDDEN, text)
 }
 
-/// Returns a 403 response, because the browser would not store the cookie.
+/// Returns the 403 response to a login from a browser that would not store the cookie.
 pub(super) fn insecure_origin(layout: &Layout) -> Response {
     let text = "No session was created, because the server is running with --secure-cookies, and your browser would \
                 not keep the cookie. Open the page at https://, or on the server's own computer at http://127.0.0.1 or \
@@ -283,8 +286,8 @@ pub(super) fn insecure_origin(layout: &Layout) -> Response {
     error(layout, StatusCode::FORBIDDEN, text)
 }
 
-/// Returns the login page with a message if a field is invalid, or an error page if the whole form is
-/// invalid.
+/// Returns the response to an invalid login form: the login page with a message if only a field is invalid,
+/// otherwise an error page.
 pub(super) fn refused_form(layout: &Layout, fault: &FormError) -> Response {
     let (status, message) = (fault.status(), fault.to_string());
     if status != StatusCode::UNPROCESSABLE_ENTITY {
@@ -310,7 +313,8 @@ pub(super) fn unavailable(layout: &Layout, fault: &RedisFault) -> Response {
     (retry, page(StatusCode::SERVICE_UNAVAILABLE, &error)).into_response()
 }
 
-/// Returns a message that starts with a capital letter, unless it starts with a host name or a command.
+/// Returns the text with its first letter in upper case, unless the text starts with a host name or a
+/// command.
 pub(super) fn sentence(text: &str) -> String {
     let word = text.split(' ').next().unwrap_or_default();
     match word.bytes().all(|byte| byte.is_ascii_lowercase()) && !word.is_empty() {

@@ -29,10 +29,10 @@ use super::source::SourcePage;
 use super::{assets, events};
 use crate::deadline::Deadline;
 
-/// Time limit from the head of a request to its response. It is 0.2 s less than the two seconds that a
-/// visitor may have to wait.
+/// The maximum time between the head of a request and its response. This is 0.2 s less than the two seconds
+/// that a visitor may have to wait.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1800);
-/// After how many seconds a client should try again.
+/// The number of seconds after which a client should try again.
 pub(super) const RETRY_AFTER_FAULT: HeaderValue = HeaderValue::from_static("2");
 
 /// The state that all handlers share.
@@ -126,8 +126,8 @@ async fn log_in(
     }
 }
 
-/// `GET /logout`, as in the tutorial. The page itself sends a form instead, because any site can contain a
-/// link to this address.
+/// `GET /logout`, as in the tutorial. This app's own page sends a form instead, because any site can contain
+/// a link to this address.
 async fn log_out_by_link(app: State<Arc<AppState>>, cause: Cause, cookies: SessionCookies) -> Response {
     if cause.is_navigation && cause.is_own {
         log_out(app, cookies).await

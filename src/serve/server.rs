@@ -19,21 +19,21 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-/// The maximum number of open connections. It is lower than the 1,024 file descriptors that a process may
-/// usually have.
+/// The maximum number of open connections. This is lower than the usual limit of 1,024 file descriptors per
+/// process.
 const MOST_CONNECTIONS: usize = 960;
 /// Time limit for the head of a request to arrive, and for the pause between two requests on a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The maximum size in bytes of the request line and the headers together. hyper also limits the number of
 /// headers to 100.
 const LONGEST_HEAD: usize = 16 * 1024;
-/// How long requests may still take after the server has been asked to stop.
+/// How long unfinished requests may still take after the server has been asked to stop.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long to wait after a failed accept, which means that no file descriptors are left.
+/// How long to wait after accepting a connection failed, because no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves the connections of `listener` until `stop` is cancelled. Then waits for unfinished requests, at
-/// most for [`GRACE`].
+/// Serves the connections of `listener` until `stop` is cancelled. Then waits up to [`GRACE`] for unfinished
+/// requests.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let mut connections = Connections::default();
     let graceful = GracefulShutdown::new();
@@ -126,7 +126,7 @@ async fn serve_connection(
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
-        // A broken connection is not reported, because the client notices it, too.
+        // A broken connection is not reported, because the client notices it as well.
         _ = graceful.watch(http) => {}
         () = connection.close.notified() => {}
     }
@@ -150,7 +150,8 @@ struct ClientConnection {
     close: Notify,
 }
 
-/// What a connection is doing. When room is needed, connections are closed in this order.
+/// What a connection is doing. If there are too many connections, those with the first activity are closed
+/// first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Activity {
     /// The connection is waiting for a request.
@@ -180,8 +181,8 @@ impl Connections {
         connection
     }
 
-    /// Closes the connection that has been waiting longest for a request. If none is waiting, closes the one
-    /// that has been answering longest.
+    /// Closes the connection that has been waiting for a request for the longest time. If none is waiting,
+    /// closes the connection whose current request started first.
     fn close_one(&mut self) {
         let open = self.0.iter().filter_map(Weak::upgrade);
         if let Some(connection) = open.min_by_key(|open| *open.activity()) {

@@ -32,10 +32,10 @@ pub(super) struct Sessions {
     pub(super) created: Arc<CreatedKeys>,
 }
 
-/// The visitor as identified by a cookie. Whether the session is valid is known only after a query to Redis.
+/// The visitor whom a cookie identifies. Only a query to Redis shows whether the session is still valid.
 pub(super) enum Identity {
-    /// In stages 1 to 3, a name with a valid signature, and the first characters of this signature. With the
-    /// whole signature, a script could forge the cookie.
+    /// In stages 1 to 3, a name with a valid signature, and the first characters of this signature. The page
+    /// must not contain the whole signature, because a script could then forge the cookie.
     Name { name: String, signature: String },
     /// In stage 4, a text that has the form of a token.
     Token(Token),
@@ -47,7 +47,7 @@ impl Identity {
         matches!(self, Self::Name { .. })
     }
 
-    /// Returns a text that identifies the session among all sessions of this server.
+    /// Returns a string that identifies the session among all sessions of this server.
     pub(super) fn session(&self) -> &str {
         match self {
             Self::Name { name, .. } => name,
@@ -108,7 +108,7 @@ impl Sessions {
         }
     }
 
-    /// Returns the first valid visitor, whose live data can be shown.
+    /// Returns the visitor whom the first valid cookie identifies, or `None` if no live data can be shown.
     pub(super) async fn find(&self, cookies: &[String], deadline: Deadline) -> Option<Identity> {
         if !self.stage.needs_redis() {
             return None;
@@ -233,7 +233,7 @@ impl Sessions {
         Ok(token.reveal().to_owned())
     }
 
-    /// Ends the sessions that belong to the cookies, in Redis too.
+    /// Ends the sessions that belong to the cookies, and deletes them in Redis.
     pub(super) async fn logout(&self, cookies: &[String], deadline: Deadline) -> Result<(), RedisFault> {
         if self.stage.signs_the_name() {
             return Ok(());
@@ -272,9 +272,9 @@ impl Sessions {
     }
 }
 
-/// Work that continues to its end even if the visitor disconnects and the request is therefore cancelled. If
-/// a visit with an invalid token has created a hash, the hash must still be deleted. If stage 2 has created a
-/// hash, its key must still be recorded.
+/// Work that continues to its end, even if the request is cancelled because the visitor disconnects. If a
+/// visit with an invalid token has created a hash, the work must still delete this hash. If stage 2 has
+/// created a hash, the work must still record the key.
 struct ToTheEnd<W: Future<Output: Send> + Send + 'static>(Option<Pin<Box<W>>>);
 
 fn to_the_end<W: Future<Output: Send> + Send>(work: W) -> ToTheEnd<W> {
