@@ -15,11 +15,11 @@ pub(crate) use filter::{Filter, Found};
 /// The text that `Debug` and `Display` show instead of the secret.
 pub const MASK: &str = "***";
 
-/// The secrets of this run, which the writer masks.
+/// The secrets of this run, which are masked in all output.
 static KNOWN: LazyLock<RwLock<Filter>> = LazyLock::new(RwLock::default);
 
-/// The maximum number of parts of secrets that are stored. A normal run has a few passwords, but tests of the
-/// URL parser create millions.
+/// The maximum number of parts of secrets that are stored. A normal run has only a few passwords, but tests
+/// of the URL parser create millions.
 const MOST_KNOWN: usize = 100_000;
 
 /// Masks the secrets of this run, except where `keeps` returns true.
@@ -28,8 +28,8 @@ pub(crate) fn mask(text: &str, keeps: impl Fn(&Found) -> bool) -> Cow<'_, str> {
     known.mask(text, keeps)
 }
 
-/// Whether a setting of Redis is `requirepass`, `masterauth` or `tls-key-file-pass`, or is a pattern that may
-/// match one of these.
+/// Whether a setting of Redis, such as `requirepass`, may contain a password. Also returns true for a pattern
+/// that may match such a setting.
 pub(crate) fn may_be_password_setting(setting: &[u8]) -> bool {
     let name = String::from_utf8_lossy(setting).to_ascii_lowercase();
     name.contains("pass") || name.contains("auth") || name.contains(['*', '?', '[', '\\'])
@@ -45,15 +45,15 @@ impl Secret {
         Self(text.into())
     }
 
-    /// Whether the text contains six consecutive characters of the secret (or a shorter secret as a whole),
-    /// even in percent-encoding, base64, hexadecimal or JSON.
+    /// Whether the text contains six consecutive characters of the secret, or the whole secret if it is
+    /// shorter. Also finds characters in percent-encoding, base64, hexadecimal or JSON.
     #[must_use]
     pub fn is_shown_in(&self, text: &str) -> bool {
         !self.filter().find(text).is_empty()
     }
 
-    /// Masks every part of the secret that [`Self::is_shown_in`] would find, because servers may repeat only
-    /// a part.
+    /// Returns the text with all parts of the secret masked, in the same encodings as in
+    /// [`Self::is_shown_in`]. Servers may repeat only a part of a secret.
     #[must_use]
     pub fn masked_in(&self, text: &str) -> String {
         self.filter().mask(text, |_| false).into_owned()

@@ -11,19 +11,19 @@ use tempfile::NamedTempFile;
 use super::is_trusted;
 use crate::deadline::Deadline;
 
-/// How long to wait for the program that reads a pipe.
+/// How long to wait for a program to read a pipe.
 const READ_WITHIN: Duration = Duration::from_secs(5);
-/// How often to try again while that program does not read.
+/// How often to try again while no program reads the pipe.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// Writes a file atomically, so that only its owner can read it. A device, a pipe or /dev/stdout is written
-/// to, not replaced.
+/// Writes a file atomically. Only its owner can read it. A device, a pipe or /dev/stdout is written to, not
+/// replaced.
 ///
 /// A symbolic link to a file is replaced, not followed: in a shared folder such as /tmp, another user may
 /// have created the link.
 ///
 /// # Errors
-/// Returns an error if the file cannot be written. In this case, the file is unchanged.
+/// Returns an error if the file cannot be written. An existing file is then unchanged.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     match kind(path)? {
         Kind::Device => write_to_device(path, content, READ_WITHIN),
@@ -38,10 +38,11 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 /// Checks that [`write`] can probably write to this path. Nothing is changed.
 ///
 /// # Errors
-/// Returns the error that [`write`] would return.
+/// Returns the error that [`write`] would probably return.
 pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     match kind(path)? {
-        // If a pipe were opened and closed, the program that reads it would see its end.
+        // Do not open a pipe here, because the program that reads it would treat the closing as the end of
+        // the input.
         Kind::Device => Ok(()),
         Kind::Replaceable if path.is_dir() => {
             Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"))
@@ -53,7 +54,7 @@ pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
 /// Writes to a device or a pipe. If no program reads the pipe, gives up after `patience`.
 fn write_to_device(path: &Path, mut content: &[u8], patience: Duration) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    // /dev/stdout may be a file that the shell has already truncated.
+    // Do not truncate the file. /dev/stdout may be a file that already contains output.
     options.append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
@@ -134,7 +135,8 @@ fn kind(path: &Path) -> io::Result<Kind> {
     Ok(Kind::Replaceable)
 }
 
-/// A temporary file that replaces another file when it is complete. Only its owner can read it.
+/// A temporary file that replaces another file when the temporary file is complete. Only its owner can read
+/// it.
 pub(crate) struct NewFile {
     file: NamedTempFile,
     path: PathBuf,
@@ -174,7 +176,8 @@ impl NewFile {
     /// Waits until the contents are on the disk, and then renames the file.
     ///
     /// # Errors
-    /// Returns an error if the disk is full or the file cannot be renamed. The file at the path is then unchanged.
+    /// Returns an error if the disk is full or the file cannot be renamed. The file to be replaced is then
+    /// unchanged.
     pub(crate) fn replace(self) -> io::Result<()> {
         self.file.as_file().sync_all()?;
         self.file.persist(self.path)?;
@@ -182,17 +185,18 @@ impl NewFile {
     }
 }
 
-/// How many characters of the file's name the temporary file's name contains. Names are limited to 255 bytes.
+/// The number of characters that a temporary file's name contains from the name of the file to be replaced.
+/// The system limits names to 255 bytes.
 const NAME_CHARACTERS: usize = 50;
 
 /// The suffix of the names of temporary files.
 const SUFFIX: &str = ".sessiontut-new";
 
-/// The minimum age of a temporary file that may have been left behind. A process locks its temporary file
-/// directly after creating it.
+/// Temporary files that are younger than this are never removed, because their process may not have locked
+/// them yet.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Removes temporary files that were left behind by processes that were killed.
+/// Removes temporary files that killed processes have left behind.
 fn remove_left_behind(folder: &Path, prefix: &str) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
@@ -201,7 +205,7 @@ fn remove_left_behind(folder: &Path, prefix: &str) {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.starts_with(prefix) && name.ends_with(SUFFIX) && is_left_behind(&entry.path()) {
-            // If the file cannot be removed, the next write tries again.
+            // If the file cannot be removed, the next write tries again to remove it.
             let _ = fs::remove_file(entry.path());
         }
     }

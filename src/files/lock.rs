@@ -1,4 +1,4 @@
-//! Locks, which processes hold on files beside those that they change.
+//! Lock files. To change a file, a process holds the lock on a separate file in the same folder.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -23,18 +23,19 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// How long to wait while another process holds the lock of a small file.
+/// How long to wait for a lock that another process holds.
 const TURN: Duration = Duration::from_secs(2);
 
-/// How often to try again to take the lock.
+/// How often to try again to acquire the lock.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// Waits for an exclusive lock on this file. The lock is released when the returned file is dropped.
+/// Waits for the exclusive right to change this file, which its lock file represents. Dropping the returned
+/// lock file releases the lock.
 ///
 /// # Errors
 ///
-/// Returns an error if the lock file beside it cannot be opened or locked, or if another process holds the
-/// lock for 2 s.
+/// Returns an error if the lock file cannot be opened or locked, or if another process holds the lock for 2
+/// s.
 pub(crate) fn turn(path: &Path) -> io::Result<File> {
     let lock = open_lock(&path.with_extension("lock"))?;
     let until = Instant::now() + TURN;

@@ -25,7 +25,7 @@ pub(crate) fn queue_icmp_errors(socket: &Socket) {
 
 fn enable(descriptor: RawFd, level: c_int, option: c_int) {
     let on: c_int = 1;
-    // SAFETY: the option takes a c_int. Its address and size are given, and it outlives the call.
+    // SAFETY: the option takes a c_int. The address and size are those of `on`, which outlives the call.
     unsafe {
         libc::setsockopt(
             descriptor,
@@ -37,8 +37,8 @@ fn enable(descriptor: RawFd, level: c_int, option: c_int) {
     }
 }
 
-/// Returns the next ICMP error in the socket's queue, and removes it from the queue. Unlike ICMP 3/3, an RST
-/// does not queue an error.
+/// Removes and returns the next ICMP error in the socket's queue. This distinguishes ICMP 3/3 from an RST,
+/// which queues no error.
 pub(crate) fn next_icmp_error(socket: &SockRef<'_>) -> Option<Icmp> {
     let mut control = [0_u64; 64];
     let mut payload = [0_u8; 256];
@@ -123,7 +123,8 @@ pub(crate) fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
 
 /// Returns the number of packets, including SYNs, that an open connection has retransmitted.
 pub(crate) fn retransmissions(socket: &SockRef<'_>) -> Option<u32> {
-    // The peer reports duplicates (RFC 2883). Their originals were only slow, not lost.
+    // Do not count packets that the peer reports as duplicates (RFC 2883), because their originals were only
+    // slow, not lost.
     tcp_info(socket).map(|info| info.tcpi_total_retrans.saturating_sub(info.tcpi_dsack_dups))
 }
 

@@ -9,16 +9,16 @@ use crate::exit::Exit;
 
 const MESSAGE: &str = "sessiontut: the system gives this process too little memory (see ulimit -v)\n";
 
-/// How much memory must be free at the start. The program needs only a fraction of it. With this much free
-/// memory, neither the stack nor a new thread can run out of memory later, which would end the program with a
-/// signal.
+/// How many bytes of memory must be free at the start. The program needs only a fraction of this. The rest
+/// ensures that neither the stack nor a new thread runs out of memory later, which would end the program with
+/// a signal.
 const NEEDED: usize = 16 * 1024 * 1024;
 
 #[global_allocator]
 static ALLOCATOR: OrExit = OrExit;
 
-/// An allocator that calls the system's allocator. If an allocation fails, it ends the program instead of
-/// returning a null pointer.
+/// An allocator that calls the system's allocator. If an allocation fails, this allocator ends the program
+/// instead of returning a null pointer.
 struct OrExit;
 
 // SAFETY: every call is passed on to the system's allocator. Never returning a null pointer is allowed.
@@ -61,13 +61,14 @@ const LARGE_BLOCK: i32 = 128 * 1024;
 
 /// Sets up the allocator, and ends the program if there is not enough memory.
 pub(crate) fn require() {
-    // By default, glibc raises this limit to 32 MB as soon as a block of that size is freed. Large replies
-    // would then leave gaps between smaller blocks, and the program would take twice the memory that it uses.
+    // By default, when a large block is freed, glibc raises this threshold to the size of the block, up to 32
+    // MB. Large replies would then leave gaps between smaller blocks, and the program would occupy twice the
+    // memory that it uses.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the call changes a setting of the allocator; no other thread is running yet.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BLOCK);
     }
-    // The compiler must not remove the allocation.
+    // Without `black_box`, the compiler could remove the allocation.
     drop(black_box(Vec::<u8>::with_capacity(NEEDED)));
 }

@@ -1,5 +1,5 @@
-//! Provides details about connections that only the kernel can report, the C library's name lookup, and a
-//! message when memory runs out. This is the only module with unsafe code.
+//! Provides connection details that only the kernel can report, the C library's name lookup, and a message
+//! when memory runs out. This is the only module with unsafe code.
 //!
 //! On systems other than Linux, only the name lookup is available. `--cfg portable` selects the same code on
 //! Linux.
@@ -47,8 +47,8 @@ pub(crate) fn has_spare_files(count: usize) -> bool {
     true
 }
 
-/// Whether the process is so far below its limit that it can open hundreds of files. A new file gets the
-/// lowest free number, so the test does not have to open them.
+/// Whether the process can open hundreds more files. A new file gets the lowest free number, so the number of
+/// `file` shows this without opening the others.
 #[cfg(unix)]
 fn is_far_below_limit(file: &File) -> bool {
     let number = u64::from(std::os::fd::AsRawFd::as_raw_fd(file).unsigned_abs());

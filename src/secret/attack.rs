@@ -1,4 +1,4 @@
-//! An attack on the filter, for the fuzz target.
+//! An attack on the filter, which the fuzz target runs.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -6,11 +6,11 @@ use base64::prelude::BASE64_STANDARD;
 use super::MASK;
 use super::filter::{Filter, TELLING};
 
-/// The maximum number of characters of a secret that are tried.
+/// The maximum number of characters of a secret that the attack tries to reveal.
 const LONGEST_TRIED: usize = 24;
 
-/// Tries to get a part of a secret past the filter. The first half of the bytes is the secret, and the rest
-/// is the text around it. Returns whether this fails, as it should.
+/// Tries to get a part of a secret past the filter. The first half of the bytes is the secret, and the second
+/// half is the text around it. Returns true if the attack fails, as it should.
 pub(crate) fn fails(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes).replace(MASK, "");
     let half = text.char_indices().nth(text.chars().count() / 2);
@@ -18,7 +18,7 @@ pub(crate) fn fails(bytes: &[u8]) -> bool {
     let mut filter = Filter::default();
     filter.add(secret);
     let secret: Vec<char> = secret.chars().take(LONGEST_TRIED).collect();
-    // If the secret contained an asterisk, a mask could look like a part of it.
+    // If the secret contained an asterisk, a mask could look like a part of the secret.
     if secret.len() < TELLING || secret.contains(&'*') {
         return true;
     }

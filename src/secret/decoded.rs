@@ -1,4 +1,4 @@
-//! Decoded text in which the place of each character in the original text is known.
+//! Decoded text. For each character, it contains the position in the original text.
 
 use std::ops::Range;
 

@@ -10,12 +10,13 @@ use super::escapes::{SIGNS, unescaped};
 /// Four characters of base64 encode three bytes.
 const BASE64_GROUP: usize = 4;
 
-/// The text may be cut off in the middle, so neither padding nor zero bits can be required.
+/// Accepts base64 text that is cut off in the middle, and therefore requires neither padding nor trailing
+/// zero bits.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
 
-/// The minimum number of characters of an encoded secret. Shorter sequences are probably something else.
+/// The minimum number of characters of an encoded secret. Shorter sequences are probably not encoded text.
 const SHORTEST_RUN: usize = 4;
 
 /// The possible separators between the bytes of a text in hexadecimal.
@@ -41,7 +42,8 @@ pub(super) fn decodings(layer: &[Decoded]) -> Vec<Vec<Decoded>> {
     decodings
 }
 
-/// Returns the longest sequences of characters for which `is_one` is true.
+/// Returns the sequences of characters for which `is_one` is true, without those shorter than
+/// [`SHORTEST_RUN`].
 fn runs(layer: &[Decoded], is_one: impl Fn(char) -> bool) -> impl Iterator<Item = &[Decoded]> {
     let parts = layer.split(move |(one, _)| !is_one(*one));
     parts.filter(|part| part.len() >= SHORTEST_RUN)
@@ -55,7 +57,7 @@ fn from_base64(run: &[Decoded]) -> Option<Vec<Decoded>> {
         other => *other,
     };
     let text: String = run.iter().map(standard).collect();
-    // A single remaining character does not encode a whole byte.
+    // A single character after the last complete group does not encode a whole byte, so it is omitted.
     let length = text.len() - usize::from(text.len() % BASE64_GROUP == 1);
     let bytes = GeneralPurpose::new(&alphabet::STANDARD, LENIENT)
         .decode(&text[..length])
@@ -66,7 +68,8 @@ fn from_base64(run: &[Decoded]) -> Option<Vec<Decoded>> {
     Some(from_bytes(places))
 }
 
-/// Decodes every sequence of hexadecimal bytes that have `separator` between them.
+/// Finds sequences of bytes in hexadecimal with `separator` between the bytes, and adds their decodings to
+/// `decodings`.
 fn from_hex(layer: &[Decoded], separator: &str, decodings: &mut Vec<Vec<Decoded>>) {
     let byte = |at: usize| {
         let digit = |at: usize| {

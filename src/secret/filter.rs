@@ -8,19 +8,20 @@ use super::MASK;
 use super::decoded::Decoded;
 use super::decodings::decodings;
 
-/// The minimum number of consecutive characters of a secret that must be masked.
+/// The smallest number of consecutive characters of a secret that are masked.
 pub(super) const TELLING: usize = 6;
 
 type Part = [char; TELLING];
 
-/// How many times the same text may be encoded: percent-encoded, quoted by Redis, and in a JSON string.
+/// The maximum number of times that a text may be encoded. For example, text may be percent-encoded, then
+/// quoted by Redis, and then put into a JSON string.
 const MOST_LAYERS: usize = 3;
 
-/// Texts with more bytes than this are decoded only once, because each further layer multiplies the time.
+/// Texts with more bytes than this are decoded only once, because each further decoding multiplies the time.
 const LONG_TEXT: usize = 4 * 1024;
 
-/// The parts of secrets that must not be shown. They are in lower case, because servers may repeat a command
-/// in another case.
+/// The parts of secrets that must not be shown. The parts are stored in lower case, because servers may
+/// repeat a command in another case.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
     parts: HashSet<Part>,
@@ -89,8 +90,8 @@ impl Filter {
         merged(found)
     }
 
-    /// Searches text that may be encoded several times, in any order. Each encoding is decoded separately,
-    /// because a secret may itself look encoded.
+    /// Searches text that may be encoded up to `depth` times, in any order. Each encoding is decoded
+    /// separately, because a secret may itself look encoded.
     fn find_in_layers(&self, layer: &[Decoded], depth: usize, found: &mut Vec<Found>) {
         self.find_in(layer, found);
         if depth > 0 {
