@@ -22,6 +22,7 @@
 //! ```
 
 pub(crate) mod causes;
+mod conclusions;
 mod experiments;
 pub(crate) mod history;
 mod idle;

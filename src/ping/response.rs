@@ -5,7 +5,6 @@ use std::io;
 use redis::{Cmd, Value};
 use rustls::AlertDescription;
 
-use super::rungs::tls;
 use crate::deadline::Deadline;
 use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::{Limits, ProbeConnection, ReadError, Stream};
@@ -56,7 +55,7 @@ pub(super) async fn receive(connection: &mut ProbeConnection<Stream>, deadline: 
         ReadError::TimedOut => Response::Timeout(received),
         ReadError::Closed => Response::Closed(received),
         ReadError::Malformed(_) => Response::NotResp(received),
-        ReadError::Io(error) => match tls::alert_in(&error) {
+        ReadError::Io(error) => match alert_in(&error) {
             Some(alert) => Response::Alert(alert),
             None if error.kind() == io::ErrorKind::UnexpectedEof => Response::Closed(received),
             None => Response::Reset(received),
@@ -214,6 +213,15 @@ pub(super) fn text(reply: &Value) -> Option<String> {
     match reply {
         Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// Returns the alert in an I/O error. In TLS 1.3, a client learns only when it first reads that the server
+/// has rejected it.
+pub(crate) fn alert_in(error: &std::io::Error) -> Option<AlertDescription> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::AlertReceived(alert) => Some(*alert),
         _ => None,
     }
 }

@@ -10,10 +10,11 @@ use redis::{Value, cmd};
 use super::ladder::climb_to;
 use super::observation::{Followed, NamedPrimary, Observations, SentinelAnswer};
 use super::response::{Response, ask, items, text};
+use super::rungs::role::field;
 use super::{Climb, ClimbEvent, ClimbOptions, WriteCheck};
 use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
-use crate::redis_url::{Sentinels, Target, Trust, host_and_port, is_host};
+use crate::redis_url::{Sentinels, Target, Trust, host_and_port};
 
 /// The share of the total time in which the Sentinels must report the primary.
 const SHARE: f64 = 0.6;
@@ -131,34 +132,5 @@ async fn name_primary(
             }
         }
         _ => SentinelAnswer::Other(response),
-    }
-}
-
-/// Returns the primary in an entry of the reply to SENTINEL MASTERS.
-pub(super) fn primary_in(entry: &Value) -> Option<NamedPrimary> {
-    NamedPrimary::new(
-        &field(entry, "name")?,
-        &field(entry, "ip")?,
-        &field(entry, "port")?,
-    )
-}
-
-/// Returns a field of an entry in the reply to SENTINEL MASTERS, in which names and values alternate.
-fn field(entry: &Value, name: &str) -> Option<String> {
-    let words: Vec<String> = items(Some(entry)).iter().filter_map(text).collect();
-    let mut pairs = words.chunks_exact(2);
-    pairs.find(|pair| pair[0] == name).map(|pair| pair[1].clone())
-}
-
-impl NamedPrimary {
-    /// Returns `None` if the address cannot be used. It must be validated, because it comes from the network
-    /// and becomes part of commands that users paste.
-    fn new(name: &str, host: &str, port: &str) -> Option<Self> {
-        let port = port.parse().ok().filter(|port| *port > 0)?;
-        is_host(host).then(|| Self {
-            name: name.to_owned(),
-            host: host.to_owned(),
-            port,
-        })
     }
 }

@@ -9,7 +9,6 @@ use crate::ping::observation::{Handshake, NameServer, Observations};
 use crate::ping::permissions::Missing;
 use crate::ping::response::Response;
 use crate::ping::this_host::{LocalListener, Nearness};
-use crate::ping::verdict::listener_of_the_connection;
 use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::refusal::Refusal;
 use crate::redis_url::hosting::{Hosting, Reach};
@@ -292,7 +291,7 @@ impl<'a> FixContext<'a> {
 
     /// Returns the listener that accepted the connection, if it is on this host.
     pub(super) fn listener(&self) -> Option<&'a LocalListener> {
-        listener_of_the_connection(self.seen)
+        self.seen.listener_of_the_connection()
     }
 
     /// Returns the name servers and their answers.

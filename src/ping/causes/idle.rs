@@ -2,8 +2,8 @@
 
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
+use crate::clock::seconds;
 use crate::ping::observation::{IdleEnd, IdleTest};
-use crate::ping::verdict::seconds;
 
 /// Fixes for connections that are dropped while they are idle.
 pub(super) fn dropped(at: &FixContext) -> Fixes {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
 use super::tcp;
-use crate::ping::verdict::{SlowPart, median};
+use crate::ping::conclusions::{SlowPart, median};
 
 pub(super) fn slow(at: &FixContext) -> Fixes {
     match SlowPart::of(at.seen) {

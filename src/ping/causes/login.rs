@@ -3,8 +3,8 @@
 use super::commands::{ADMIN_LOGIN, shell_quoted, url_with_login};
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
+use crate::ping::conclusions::{SuspiciousForm, is_iam_token, suspicious_form};
 use crate::ping::permissions::{Access, KEY_PATTERN};
-use crate::ping::verdict::{SuspiciousForm, is_iam_token, suspicious_form};
 use crate::redis_url::{Target, UrlWarning, invisible};
 use crate::secret::Secret;
 

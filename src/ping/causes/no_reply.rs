@@ -5,8 +5,9 @@ use super::fix::{Fix, Fixes, advise};
 use super::fix_context::FixContext;
 use super::latency;
 use super::tcp;
+use crate::clock::seconds;
+use crate::ping::conclusions::NoReply;
 use crate::ping::observation::{Experiment, TlsResult};
-use crate::ping::verdict::{NoReply, seconds};
 use std::time::Duration;
 
 pub(super) fn silent(at: &FixContext) -> Fixes {

@@ -15,10 +15,10 @@ pub(crate) use tcp::*;
 pub(crate) use tls::*;
 
 use super::response::Response;
-use super::this_host::ThisHost;
+use super::this_host::{LocalListener, ThisHost};
 use crate::aws::AwsAnswer;
-use crate::os::PacketCounts;
-use crate::redis_url::{Target, host_and_port};
+use crate::os::{Icmp, PacketCounts};
+use crate::redis_url::{Target, host_and_port, is_host};
 
 /// The observations of one run of the checks (a climb). If a check was not reached, its observations are
 /// empty.
@@ -104,6 +104,19 @@ pub struct NamedPrimary {
     pub port: u16,
 }
 
+impl NamedPrimary {
+    /// Returns `None` if the address cannot be used. It must be validated, because it comes from the network
+    /// and becomes part of commands that users paste.
+    pub(in crate::ping) fn new(name: &str, host: &str, port: &str) -> Option<Self> {
+        let port = port.parse().ok().filter(|port| *port > 0)?;
+        is_host(host).then(|| Self {
+            name: name.to_owned(),
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
 impl std::fmt::Display for NamedPrimary {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(&host_and_port(&self.host, self.port))
@@ -111,6 +124,21 @@ impl std::fmt::Display for NamedPrimary {
 }
 
 impl Observations {
+    /// Returns the listener that accepted the connection, if it is on this host.
+    pub(in crate::ping) fn listener_of_the_connection(&self) -> Option<&LocalListener> {
+        let dial = self.tcp.connected()?;
+        let Endpoint::Ip(to) = &dial.to else { return None };
+        let listeners = self.this_host.as_ref()?.listeners.as_ref()?;
+        listeners.iter().find(|listener| listener.covers(to.ip()))
+    }
+
+    /// Whether this host itself sent the ICMP error.
+    pub(in crate::ping) fn is_from_this_host(&self, icmp: Icmp) -> bool {
+        let own = self.this_host.as_ref().and_then(|this_host| this_host.source);
+        icmp.from
+            .is_some_and(|from| from.is_loopback() || Some(from) == own)
+    }
+
     /// Returns the primary that a Sentinel in the URL has reported.
     pub fn primary(&self) -> Option<&NamedPrimary> {
         match &self.followed.as_ref()?.answer {

@@ -5,9 +5,11 @@
 use super::json::flavor;
 use super::{ReportStep, Status};
 use crate::aws::{AwsAnswer, Check, Outcome};
+use crate::clock::seconds;
 use crate::ping::causes::Fix;
+use crate::ping::conclusions::median;
 use crate::ping::observation::Observations;
-use crate::ping::verdict::{Certainty, Finding, Verdict, median, seconds};
+use crate::ping::verdict::{Certainty, Finding, Verdict};
 use crate::redis_url::{Origin, Target};
 use crate::sanitize;
 

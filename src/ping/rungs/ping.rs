@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, Value, cmd};
 
 use crate::deadline::Deadline;
+use crate::ping::conclusions::is_uneven;
 use crate::ping::observation::{Echo, Exchange};
 use crate::ping::response::{Response, ask, receive};
-use crate::ping::verdict::is_uneven;
 use crate::random;
 use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::{ProbeConnection, Stream, auth_command};

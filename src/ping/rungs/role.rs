@@ -8,7 +8,6 @@ use super::ping::CONFIG;
 use crate::deadline::Deadline;
 use crate::ping::observation::{Exchange, NamedPrimary, ServerInfo, WriteTest};
 use crate::ping::response::{Response, ask, items, receive, text};
-use crate::ping::sentinel;
 use crate::random;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::session::KEY_PREFIX;
@@ -143,7 +142,7 @@ pub(crate) fn random_key() -> String {
 
 fn primary_of(masters: &Response) -> Option<NamedPrimary> {
     match masters {
-        Response::Reply(masters) => items(Some(masters)).first().and_then(sentinel::primary_in),
+        Response::Reply(masters) => items(Some(masters)).first().and_then(primary_in),
         _ => None,
     }
 }
@@ -175,6 +174,22 @@ fn hello_fields(reply: Option<&Value>) -> BTreeMap<String, String> {
         .filter_map(field)
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
+}
+
+/// Returns the primary in an entry of the reply to SENTINEL MASTERS.
+fn primary_in(entry: &Value) -> Option<NamedPrimary> {
+    NamedPrimary::new(
+        &field(entry, "name")?,
+        &field(entry, "ip")?,
+        &field(entry, "port")?,
+    )
+}
+
+/// Returns a field of an entry in the reply to SENTINEL MASTERS, in which names and values alternate.
+pub(in crate::ping) fn field(entry: &Value, name: &str) -> Option<String> {
+    let words: Vec<String> = items(Some(entry)).iter().filter_map(text).collect();
+    let mut pairs = words.chunks_exact(2);
+    pairs.find(|pair| pair[0] == name).map(|pair| pair[1].clone())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, ClientConfig, Error};
+use rustls::{ClientConfig, Error};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -103,15 +103,6 @@ pub(in crate::ping) async fn unverified_chain(
         handshake(stream, name, config, deadline).await;
     }
     seen.get().chain
-}
-
-/// Returns the alert in an I/O error. In TLS 1.3, a client learns only when it first reads that the server
-/// has rejected it.
-pub(crate) fn alert_in(error: &io::Error) -> Option<AlertDescription> {
-    match error.get_ref()?.downcast_ref::<Error>()? {
-        Error::AlertReceived(alert) => Some(*alert),
-        _ => None,
-    }
 }
 
 async fn handshake(

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::finding::{Finding, seconds};
+use super::finding::Finding;
+use crate::clock::seconds;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Lookup, NameAnswer, NameServer, Observations};
 use crate::ping::rungs::dns::SLOW_LOOKUP;

@@ -1,7 +1,8 @@
 //! The verdict on error replies.
 
-use super::finding::{Finding, age};
+use super::finding::Finding;
 use super::other_protocol::QUOTED;
+use crate::clock::age;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Observations, SLOTS, ServerInfo};
 use crate::ping::permissions::{Access, Missing};

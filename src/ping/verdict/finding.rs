@@ -1,10 +1,8 @@
-//! The types of a verdict, and a description of the packets that were sent.
+//! The types of a verdict.
 
-pub(in crate::ping) use crate::clock::{age, seconds};
 use rustls::AlertDescription;
 
 use crate::exit::Exit;
-use crate::os::PacketCounts;
 use crate::ping::causes::{Cause, Fix, FixContext, hosts_file_fixes, other_server_fixes};
 use crate::ping::observation::PacketSizes;
 use crate::sanitize;
@@ -140,19 +138,6 @@ impl Finding {
 /// Describes the reply to a command.
 pub(super) fn replied(command: &str, reply: &str) -> String {
     format!("reply to {command}: {}", sanitize::excerpt(reply.as_bytes(), 160))
-}
-
-/// Describes what the kernel reports about the packets of a connection that got no reply.
-pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
-    match packets {
-        PacketCounts {
-            unacknowledged: 1.., ..
-        } => "the data was never acknowledged, so packets are lost once the connection is established".into(),
-        PacketCounts {
-            out_of_order: 1.., ..
-        } => "later packets arrived, but an earlier, larger packet was lost on the way".into(),
-        _ => "every packet was acknowledged, so the packets arrive, but no reply comes".into(),
-    }
 }
 
 /// Describes which packet sizes get through.

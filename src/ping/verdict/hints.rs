@@ -1,8 +1,8 @@
 //! Hints from the URL about a connection that fails.
 
-use super::credentials;
 use crate::ping::causes::Cause;
 use crate::ping::causes::tcp::cluster_client_port;
+use crate::ping::conclusions;
 use crate::redis_url::provider;
 use crate::redis_url::{Target, UrlWarning};
 
@@ -19,7 +19,7 @@ pub(super) fn all(target: &Target, cause: Cause) -> Vec<String> {
         hints.extend(target.port().and_then(port_hint));
     }
     if cause == Cause::AuthFailed {
-        hints.extend(credentials::facts(target));
+        hints.extend(conclusions::facts(target));
     }
     if cause == Cause::AuthFailed && target.warnings.contains(&UrlWarning::EncodedTwice) {
         hints.push(

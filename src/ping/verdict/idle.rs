@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::finding::{Certainty, Finding, seconds};
+use super::finding::{Certainty, Finding};
+use crate::clock::seconds;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{IdleEnd, IdleTest, IdleTrial, Observations, STAGGER};
 

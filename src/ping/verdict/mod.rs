@@ -1,14 +1,12 @@
 //! Determines the verdict: a pure function from observations to one cause, with evidence, fixes and warnings.
 
 pub(crate) mod aws;
-mod credentials;
 mod dns;
 mod error_reply;
 mod finding;
 mod hints;
 mod idle;
 mod latency;
-mod missing_reply;
 mod no_reply;
 mod other_protocol;
 mod ping;
@@ -30,13 +28,8 @@ use super::this_host::LocalListener;
 use crate::redis_url::{Target, UrlError, UrlErrorKind};
 use crate::sanitize;
 
-pub(in crate::ping) use credentials::{SuspiciousForm, is_iam_token, suspicious_form};
 pub use finding::Verdict;
-pub(in crate::ping) use finding::seconds;
 pub(crate) use finding::{Certainty, Finding};
-pub(crate) use latency::{SlowPart, is_uneven, median};
-pub(in crate::ping) use missing_reply::NoReply;
-pub(in crate::ping) use tcp::{is_from_here, listener_of_the_connection};
 
 /// Returns the cause that explains the observations, or none if Redis works, and the warnings.
 #[must_use]
@@ -62,7 +55,9 @@ pub fn judge(given: &Target, seen: &Observations) -> Verdict {
             cause,
             Cause::ServerSilent | Cause::ProtoClosed | Cause::TlsStalled
         );
-        let forwarder = listener_of_the_connection(seen).and_then(LocalListener::forwarder);
+        let forwarder = seen
+            .listener_of_the_connection()
+            .and_then(LocalListener::forwarder);
         if let Some(forwarder) = forwarder.filter(|_| may_be_behind) {
             let note = format!(" (through {forwarder}; the fault may be behind it)");
             finding.summary.push_str(&note);

@@ -1,11 +1,12 @@
 //! The verdict on a connection that ends, or gets no reply, after a command.
 
 use super::error_reply::error_reply;
-use super::finding::{Finding, alert_name, replied, seconds};
-use super::missing_reply::NoReply;
+use super::finding::{Finding, alert_name, replied};
 use super::other_protocol::{QUOTED, not_redis, quote, unexpected_reply};
 use super::service::large_packets_lost;
+use crate::clock::seconds;
 use crate::ping::causes::Cause;
+use crate::ping::conclusions::NoReply;
 use crate::ping::observation::{Exchange, Experiment, Observations, TlsResult};
 use crate::ping::response::Response;
 use crate::ping::rungs::ping::is_unavailable;

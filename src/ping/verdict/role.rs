@@ -5,14 +5,15 @@ use std::time::Duration;
 use redis::Value;
 
 use super::error_reply::{error_reply, no_permission, state_facts};
-use super::finding::{Finding, describe_packets, replied, seconds};
-use super::latency::median;
+use super::finding::{Finding, replied};
 use super::no_reply::ended;
 use super::other_protocol::unexpected_reply;
 use super::reply::unusable;
 use super::sentinel;
 use super::service::{fell_silent, reply_to_ping};
+use crate::clock::seconds;
 use crate::ping::causes::Cause;
+use crate::ping::conclusions::{describe_packets, median};
 use crate::ping::observation::{Exchange, Observations, WriteTest};
 use crate::ping::response::{ABORTED, Response};
 use crate::sanitize;

@@ -2,11 +2,11 @@
 //! and to large packets.
 
 use super::error_reply::error_reply;
-use super::finding::{Finding, Found, describe_packets, packet_sizes, replied};
-use super::missing_reply::NoReply;
+use super::finding::{Finding, Found, packet_sizes, replied};
 use super::no_reply::{ONLY_THIS_CONNECTION, ended, on_the_second_connection};
 use super::ping::no_login_behind_proxy;
 use crate::ping::causes::Cause;
+use crate::ping::conclusions::{NoReply, describe_packets};
 use crate::ping::observation::{Echo, Exchange, Observations, PacketSizes, ServerInfo, WriteTest};
 use crate::ping::response::{Response, error_without};
 use crate::ping::rungs::ping::CONFIG;

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use super::dns;
 use super::finding::Finding;
-use super::latency::median;
-use crate::os::Icmp;
 use crate::ping::causes::Cause;
+use crate::ping::conclusions::{FIRST_RETRANSMISSION, lost_packets};
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, Observations};
 use crate::ping::this_host::Nearness;
 use crate::redis_url::Target;
@@ -22,14 +21,10 @@ use listener::{local_listener, refusal};
 pub(super) use attempt::describe;
 pub(super) use limits::judge_open_files;
 pub(super) use listener::describe_listener;
-pub(in crate::ping) use listener::listener_of_the_connection;
 
 /// After this time, the kernel has sent a second SYN. It retransmits the first SYN after one second (RFC
 /// 6298, 2).
 const SECOND_SYN_SENT: Duration = Duration::from_millis(1900);
-
-/// How long the kernel waits before it retransmits the first SYN (RFC 6298, 2).
-const FIRST_RETRANSMISSION: Duration = Duration::from_secs(1);
 
 /// Returns the finding about a run in which no connection attempt succeeded. The attempt with the lowest
 /// [`rank`] determines the cause.
@@ -107,7 +102,7 @@ fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
             Cause::TcpProhibited,
             format!("this host itself blocks the connection to {to}"),
         ),
-        DialResult::Prohibited(ErrorSource::Icmp(icmp)) if is_from_here(*icmp, seen) => (
+        DialResult::Prohibited(ErrorSource::Icmp(icmp)) if seen.is_from_this_host(*icmp) => (
             Cause::TcpProhibited,
             format!("this host's own firewall rejects connections to {to}"),
         ),
@@ -145,13 +140,6 @@ fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
         DialResult::Timeout { .. } | DialResult::Connected => return judge_timeout(dial, seen),
     };
     Finding::proved(cause).summary(summary)
-}
-
-/// Whether this host itself sent the ICMP error.
-pub(in crate::ping) fn is_from_here(icmp: Icmp, seen: &Observations) -> bool {
-    let own = seen.this_host.as_ref().and_then(|this_host| this_host.source);
-    icmp.from
-        .is_some_and(|from| from.is_loopback() || Some(from) == own)
 }
 
 fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
@@ -280,15 +268,6 @@ pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
         };
         (Cause::PathLoss, summary)
     })
-}
-
-/// Returns how many packets were lost and retransmitted. If round trips take longer than the kernel's first
-/// retransmission timeout, returns 0, because packets are then retransmitted even if none is lost.
-pub(super) fn lost_packets(seen: &Observations) -> u32 {
-    match median(&seen.ping.round_trips) > FIRST_RETRANSMISSION {
-        true => 0,
-        false => seen.retransmissions,
-    }
 }
 
 /// Whether this host blocked all retransmitted SYNs. The kernel's counter also includes packets of other

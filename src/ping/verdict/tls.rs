@@ -10,11 +10,12 @@ use rustls::AlertDescription;
 
 use self::certificate::{certificate, certificate_facts};
 use self::offers::nothing_in_common;
-use super::finding::{Finding, alert_name, describe_packets, packet_sizes, seconds};
-use super::missing_reply::NoReply;
+use super::finding::{Finding, alert_name, packet_sizes};
 use super::no_reply::ONLY_THIS_CONNECTION;
 use super::other_protocol::{not_redis, unexpected_reply};
+use crate::clock::seconds;
 use crate::ping::causes::Cause;
+use crate::ping::conclusions::{NoReply, describe_packets};
 use crate::ping::experiments::looks_like_tls;
 use crate::ping::observation::{
     CertificateProblem, DialResult, Experiment, Handshake, Observations, TlsResult,

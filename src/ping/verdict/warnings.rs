@@ -1,8 +1,9 @@
 //! Warnings about a connection that works.
 
-use super::finding::{Found, Warning, age};
+use super::finding::{Found, Warning};
 use super::tcp::describe;
 use super::{dns, latency, service, tcp};
+use crate::clock::age;
 use crate::ping::causes::{Cause, FixContext};
 use crate::ping::observation::{Dial, DialResult, Endpoint, Observations, SLOTS, ServerInfo, WriteTest};
 use crate::ping::response::Response;

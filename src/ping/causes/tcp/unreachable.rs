@@ -9,7 +9,6 @@ use crate::ping::causes::dns;
 use crate::ping::causes::fix::{Fixes, advise};
 use crate::ping::causes::fix_context::FixContext;
 use crate::ping::observation::{Dial, DialResult, ErrorSource};
-use crate::ping::verdict::is_from_here;
 use crate::redis_url::Address;
 
 /// Fixes for an address that packets cannot reach.
@@ -127,7 +126,7 @@ fn is_blocked_here(at: &FixContext) -> bool {
     at.seen.tcp.blocked_retransmissions > 0
         || dials.any(|dial| match &dial.result {
             DialResult::Prohibited(ErrorSource::ThisHost(_)) => true,
-            DialResult::Prohibited(ErrorSource::Icmp(icmp)) => is_from_here(*icmp, at.seen),
+            DialResult::Prohibited(ErrorSource::Icmp(icmp)) => at.seen.is_from_this_host(*icmp),
             _ => false,
         })
 }

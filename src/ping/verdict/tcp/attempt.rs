@@ -1,8 +1,8 @@
 //! Describes a connection attempt.
 
+use crate::clock::seconds;
 use crate::os::Icmp;
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource};
-use crate::ping::verdict::finding::seconds;
 use crate::sanitize;
 
 /// Describes one connection attempt.

@@ -8,7 +8,7 @@ use crate::ping::this_host::LocalListener;
 /// Describes the process on this host that accepted the connection. It may be a tunnel or a proxy, rather
 /// than the server.
 pub(in crate::ping::verdict) fn describe_listener(seen: &Observations) -> Option<String> {
-    let listener = listener_of_the_connection(seen)?;
+    let listener = seen.listener_of_the_connection()?;
     let port = seen.tcp.connected()?.to.ip()?.port();
     let Some(name) = listener.process.as_deref() else {
         return Some(
@@ -22,14 +22,6 @@ pub(in crate::ping::verdict) fn describe_listener(seen: &Observations) -> Option
         ),
         None => format!("on this host, the process listening on port {port} is {name}"),
     })
-}
-
-/// Returns the listener that accepted the connection, if it is on this host.
-pub(in crate::ping) fn listener_of_the_connection(seen: &Observations) -> Option<&LocalListener> {
-    let dial = seen.tcp.connected()?;
-    let Endpoint::Ip(to) = &dial.to else { return None };
-    let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
-    listeners.iter().find(|listener| listener.covers(to.ip()))
 }
 
 /// Describes what a listener on this host shows about a failed attempt to connect to it.

@@ -3,9 +3,10 @@
 //! The tests apply the rules to all situations and to all random worlds.
 
 use crate::ping::causes::{Cause, Fix};
+use crate::ping::conclusions::{is_iam_token, median};
 use crate::ping::observation::{DialResult, Echo, Exchange, Experiment, Observations, TlsResult};
 use crate::ping::response::Response;
-use crate::ping::verdict::{Certainty, Finding, Verdict, is_iam_token, median};
+use crate::ping::verdict::{Certainty, Finding, Verdict};
 use crate::redis_url::Target;
 use crate::secret::Secret;
 

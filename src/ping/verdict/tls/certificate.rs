@@ -1,10 +1,11 @@
 //! The verdict on the server's certificate.
 
+use crate::clock::age;
 use crate::clock::utc_minute;
 use crate::ping::causes::Cause;
 use crate::ping::causes::tls::{faulty, is_valid_after};
 use crate::ping::observation::{CertificateProblem, Handshake, Observations, PeerCertificate};
-use crate::ping::verdict::finding::{Finding, age};
+use crate::ping::verdict::finding::Finding;
 
 pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &Observations) -> Finding {
     use CertificateProblem as Problem;

@@ -2,10 +2,11 @@
 
 use rustls::AlertDescription;
 
+use crate::clock::age;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Handshake, PeerCertificate};
+use crate::ping::verdict::finding::Finding;
 use crate::ping::verdict::finding::alert_name;
-use crate::ping::verdict::finding::{Finding, age};
 
 /// Returns the finding about a TLS alert that concerns the client's certificate, during or after the
 /// handshake. Returns `None` for other alerts.

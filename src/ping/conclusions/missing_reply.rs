@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::finding::{describe_packets, seconds};
 use super::latency::median;
+use crate::clock::seconds;
+use crate::os::PacketCounts;
 use crate::ping::observation::{Observations, TlsResult};
 use crate::ping::response::Response;
 
@@ -34,7 +35,7 @@ impl NoReply {
     }
 
     /// Returns what is wrong, or `None` if the server is at fault.
-    pub(super) fn summary(self) -> Option<&'static str> {
+    pub(in crate::ping) fn summary(self) -> Option<&'static str> {
         match self {
             Self::ShortTimeout(_) => Some("no reply before the timeout"),
             Self::LostPackets => Some("the server accepts the connection, but later packets to it are lost"),
@@ -44,7 +45,7 @@ impl NoReply {
 
     /// Describes a long round trip, or what happened to the packets. If the timeout is too short, does not
     /// describe the packets, because a missing acknowledgement may just not have arrived yet.
-    pub(super) fn fact(self, seen: &Observations) -> Option<String> {
+    pub(in crate::ping) fn fact(self, seen: &Observations) -> Option<String> {
         match self {
             Self::ShortTimeout(round_trip) => Some(format!(
                 "a round trip took {}, so the server may just be far away; try a longer --timeout",
@@ -79,4 +80,17 @@ fn unanswered(seen: &Observations) -> Option<(Duration, Duration)> {
         return None;
     };
     Some((waited, connecting))
+}
+
+/// Describes what the kernel reports about the packets of a connection that got no reply.
+pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
+    match packets {
+        PacketCounts {
+            unacknowledged: 1.., ..
+        } => "the data was never acknowledged, so packets are lost once the connection is established".into(),
+        PacketCounts {
+            out_of_order: 1.., ..
+        } => "later packets arrived, but an earlier, larger packet was lost on the way".into(),
+        _ => "every packet was acknowledged, so the packets arrive, but no reply comes".into(),
+    }
 }

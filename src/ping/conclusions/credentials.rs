@@ -6,15 +6,15 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use time::{Date, Month};
 
-use super::finding::age;
 use crate::aws::{EndpointName, Name};
+use crate::clock::age;
 use crate::clock::utc_minute;
 use crate::redis_url::provider::{self, EndpointKind};
 use crate::redis_url::{Target, invisible, is_missing_value};
 use crate::sanitize;
 
 /// Describes where the password comes from, and anything suspicious about it.
-pub(super) fn facts(target: &Target) -> Vec<String> {
+pub(in crate::ping) fn facts(target: &Target) -> Vec<String> {
     let Some(password) = &target.password else {
         return Vec::new();
     };
