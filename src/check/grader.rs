@@ -2,6 +2,7 @@
 
 mod loss;
 mod session;
+mod shared_results;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,7 +10,6 @@ use std::time::Duration;
 
 use super::app::App;
 use super::browser::Visitor;
-use super::checks::{Silence, Waits};
 use super::exchange::Exchange;
 use super::judged::{NotHeld, not_judged};
 use super::progress::Countdown;
@@ -19,6 +19,7 @@ use super::settings::{AppPages, Settings};
 use super::site::Site;
 use crate::random;
 pub(crate) use loss::{Loss, RECOVER_WITHIN, RETRY};
+pub(crate) use shared_results::{ActiveVisit, Silence, Waits};
 
 /// The state of a run of `check`.
 pub(crate) struct Grader {

@@ -12,9 +12,6 @@ use std::pin::Pin;
 use super::grader::Grader;
 use super::judged::Judged;
 
-pub(crate) use stage4::outage::Silence;
-pub(crate) use waits::Waits;
-
 /// A check.
 #[derive(Debug)]
 pub(crate) struct Check {

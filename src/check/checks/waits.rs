@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::check::exchange::Exchange;
-use crate::check::grader::Grader;
+use crate::check::grader::{ActiveVisit, Grader, Waits};
 use crate::check::judged::{Judged, NotHeld, fails, not_judged};
 
 /// How much the app's TTL may differ from `--ttl`.
@@ -12,28 +12,6 @@ const TOLERANCE: Duration = Duration::from_millis(1500);
 /// The cookie attribute Expires and the command EXPIREAT use whole seconds, so a session may end almost one
 /// second early or late.
 const ROUNDING: Duration = Duration::from_millis(1100);
-
-/// What the visitors saw before, during and after the wait.
-pub(crate) struct Waits {
-    /// The visit of the idle visitor after the TTL has passed.
-    idle: Exchange,
-    idle_name: String,
-    /// The idle visitor's number of visits before the wait, as shown by the app.
-    before: Option<i64>,
-    /// The active visitor's visits during the wait.
-    active: Vec<ActiveVisit>,
-    /// The TTL that the app uses, if it differs from `--ttl`.
-    other_ttl: Option<Duration>,
-}
-
-#[derive(Clone)]
-struct ActiveVisit {
-    /// The time since this visitor's previous visit.
-    pause: Duration,
-    /// The time since the wait began.
-    at: Duration,
-    exchange: Exchange,
-}
 
 /// Returns the time between two visits of the active visitor. This time is shorter than the TTL, even if the
 /// app rounds the TTL down.

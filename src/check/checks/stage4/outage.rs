@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::check::browser::Cause;
 use crate::check::exchange::Exchange;
-use crate::check::grader::{Grader, RECOVER_WITHIN, RETRY};
+use crate::check::grader::{Grader, RECOVER_WITHIN, RETRY, Silence};
 use crate::check::judged::{Judged, NotHeld, fails, shown_keys};
 use crate::check::redis_command::Key;
 use crate::deadline::Deadline;
@@ -18,18 +18,6 @@ const MOST_CUTS: usize = 8;
 const MOST_ATTEMPTS: usize = 6;
 /// The pause between two such attempts.
 const RECONNECT: Duration = Duration::from_millis(200);
-
-/// What the app did while Redis did not reply.
-#[derive(Clone)]
-pub(crate) struct Silence {
-    visit: Exchange,
-    login: Exchange,
-    /// Whether the response to the login set a new session cookie.
-    has_new_cookie: bool,
-    /// Whether the app worked again without a restart.
-    has_recovered: bool,
-    last: Exchange,
-}
 
 /// Makes Redis stop replying, visits the app, logs in, and makes Redis reply again. If another check has
 /// already done this, returns its result.
