@@ -1,13 +1,12 @@
 //! The verdict on a connection that ends, or gets no reply, after a command.
 
 use super::error_reply::error_reply;
-use super::finding::{Finding, alert_name, replied};
+use super::finding::{Finding, alert_name, packet_sizes, replied};
 use super::other_protocol::{QUOTED, not_redis, quote, unexpected_reply};
-use super::service::large_packets_lost;
 use crate::clock::seconds;
 use crate::ping::causes::Cause;
-use crate::ping::conclusions::NoReply;
-use crate::ping::observation::{Exchange, Experiment, Observations, TlsResult};
+use crate::ping::conclusions::{NoReply, describe_packets};
+use crate::ping::observation::{Exchange, Experiment, Observations, PacketSizes, TlsResult};
 use crate::ping::response::Response;
 use crate::ping::rungs::ping::is_unavailable;
 use crate::sanitize;
@@ -193,3 +192,19 @@ pub(super) const ONLY_THIS_CONNECTION: &str =
 /// Says what is wrong if a server accepts a login and then requires one.
 pub(super) const BEHIND_PROXY: &str =
     "a proxy accepts the password, but the Redis server behind it requires a login";
+
+/// Returns the finding about packets that are lost because of their size. `fact` says what got no reply.
+pub(super) fn large_packets_lost(sizes: PacketSizes, fact: String, seen: &Observations) -> Finding {
+    let PacketSizes { passed, lost } = sizes;
+    let requests = seen.packets.is_some_and(|packets| packets.unacknowledged > 0);
+    let what = if requests {
+        "requests in packets"
+    } else {
+        "replies in packets"
+    };
+    Finding::proved(Cause::PathMtu)
+        .summary(format!("{what} of more than {passed} bytes are lost on the way"))
+        .fact(fact)
+        .fact(packet_sizes(PacketSizes { passed, lost }))
+        .facts(seen.packets.map(describe_packets))
+}

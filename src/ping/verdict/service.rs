@@ -2,12 +2,13 @@
 //! and to large packets.
 
 use super::error_reply::error_reply;
-use super::finding::{Finding, Found, packet_sizes, replied};
+use super::finding::{Finding, Found, replied};
+use super::no_reply::large_packets_lost;
 use super::no_reply::{ONLY_THIS_CONNECTION, ended, on_the_second_connection};
 use super::ping::no_login_behind_proxy;
 use crate::ping::causes::Cause;
 use crate::ping::conclusions::{NoReply, describe_packets};
-use crate::ping::observation::{Echo, Exchange, Observations, PacketSizes, ServerInfo, WriteTest};
+use crate::ping::observation::{Echo, Exchange, Observations, ServerInfo, WriteTest};
 use crate::ping::response::{Response, error_without};
 use crate::ping::rungs::ping::CONFIG;
 use crate::redis_url::Target;
@@ -253,22 +254,6 @@ pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
         .fact(format!("{}; {}", reply_to_ping(seen), ended(first)))
         .facts(on_the_second_connection(seen))
         .facts(reason.fact(seen))
-}
-
-/// Returns the finding about packets that are lost because of their size. `fact` says what got no reply.
-pub(super) fn large_packets_lost(sizes: PacketSizes, fact: String, seen: &Observations) -> Finding {
-    let PacketSizes { passed, lost } = sizes;
-    let requests = seen.packets.is_some_and(|packets| packets.unacknowledged > 0);
-    let what = if requests {
-        "requests in packets"
-    } else {
-        "replies in packets"
-    };
-    Finding::proved(Cause::PathMtu)
-        .summary(format!("{what} of more than {passed} bytes are lost on the way"))
-        .fact(fact)
-        .fact(packet_sizes(PacketSizes { passed, lost }))
-        .facts(seen.packets.map(describe_packets))
 }
 
 /// Returns a warning about a service that closes the connection at a command that every Redis supports, or

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use rustls::AlertDescription;
 
 use self::certificate::{certificate, certificate_facts};
-use self::offers::nothing_in_common;
+use self::offers::{nothing_in_common, without_name};
 use super::finding::{Finding, alert_name, packet_sizes};
 use super::no_reply::ONLY_THIS_CONNECTION;
 use super::other_protocol::{not_redis, unexpected_reply};
@@ -123,16 +123,6 @@ pub(super) fn judge_accepted(seen: &Observations) -> Option<Finding> {
     let problem = tls.certificate_problem.as_ref()?;
     let is_accepted = tls.result == TlsResult::Established;
     is_accepted.then(|| certificate(problem, tls, seen))
-}
-
-/// Returns a note if no host name was sent. A server with several certificates selects one by the name, and
-/// IP addresses are never sent as a name.
-fn without_name(tls: &Handshake) -> Option<String> {
-    is_address(&tls.expected_name).then(|| {
-        "the URL contains an address instead of a name, so no server name (SNI) was sent; some servers \
-                  require one"
-            .into()
-    })
 }
 
 fn is_address(name: &str) -> bool {

@@ -2,7 +2,6 @@
 
 use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 
-use super::without_name;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Handshake, WiderOffer};
 use crate::ping::verdict::finding::Finding;
@@ -94,4 +93,14 @@ fn suite_kind(name: &str) -> &'static str {
 
 fn version_name(version: ProtocolVersion) -> String {
     format!("{version:?}").replace("TLSv", "TLS ").replace('_', ".")
+}
+
+/// Returns a note if no host name was sent. A server with several certificates selects one by the name, and
+/// IP addresses are never sent as a name.
+pub(super) fn without_name(tls: &Handshake) -> Option<String> {
+    tls.expected_name.parse::<std::net::IpAddr>().is_ok().then(|| {
+        "the URL contains an address instead of a name, so no server name (SNI) was sent; some servers \
+                  require one"
+            .into()
+    })
 }
