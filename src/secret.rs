@@ -18,8 +18,8 @@ pub const MASK: &str = "***";
 /// The secrets of this run, which are masked in all output.
 static KNOWN: LazyLock<RwLock<Filter>> = LazyLock::new(RwLock::default);
 
-/// The maximum number of parts of secrets that are stored. A normal run has only a few passwords, but tests
-/// of the URL parser create millions.
+/// The maximum number of secret parts that are stored. A normal run has a few passwords, but tests of the URL
+/// parser create millions.
 const MOST_KNOWN: usize = 100_000;
 
 /// Masks the secrets of this run, except where `keeps` returns true.

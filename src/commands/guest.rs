@@ -31,7 +31,8 @@ pub(super) async fn may_write(
     Ok(true)
 }
 
-/// Whether the user does not need to be asked.
+/// Whether the user need not be asked, because the target is the practice Redis, or because the user has
+/// already agreed.
 pub(super) fn is_known(target: &Target) -> bool {
     target.origin == Origin::Practice || jar().is_some_and(|jar| jar.cookie(&endpoint(target)).is_known)
 }

@@ -151,8 +151,8 @@ pub(super) enum Certificate {
     Misnamed,
 }
 
-/// Creates a CA, and a server certificate that it has signed. Returns the file with the CA's certificate,
-/// which is deleted when dropped, and the server's TLS configuration.
+/// Creates a CA, and a server certificate that it has signed. Returns the file with the CA's certificate
+/// (deleted when dropped) and the server's TLS configuration.
 pub(super) fn tls_server(certificate: Certificate) -> io::Result<(TempPath, Arc<ServerConfig>)> {
     let mut ca = CertificateParams::default();
     ca.distinguished_name.push(DnType::CommonName, "sessiontut drill");

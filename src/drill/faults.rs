@@ -21,7 +21,7 @@ pub struct DrillFault {
     pub cause: Cause,
     /// Starts the broken endpoint on a free loopback port.
     pub(super) endpoint: fn() -> io::Result<Drill>,
-    /// The symptom that any tool shows, without the conclusion.
+    /// The symptom that any tool shows, without an explanation.
     pub symptom: &'static str,
     /// The evidence that distinguishes this fault from similar ones.
     pub evidence: &'static str,

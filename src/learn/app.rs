@@ -25,11 +25,11 @@ pub(crate) type RunCommand<'a> = dyn FnMut(&[String]) -> Result<Option<RunningAp
 
 #[derive(Debug)]
 pub(crate) struct CommandFailure {
-    /// The command, and how it ended.
+    /// The command and its result.
     pub what: String,
     /// Whether Ctrl-C ended the command.
     pub interrupted: bool,
-    /// The lesson section that teaches what the command found missing, as `lesson#step`.
+    /// The lesson section about the first check that failed, as `lesson#step`.
     pub lesson: Option<&'static str>,
 }
 
@@ -51,7 +51,8 @@ impl RunningApp {
         port.is_ok_and(|port: u16| port != 0 && port != self.address.port())
     }
 
-    /// Replaces the lesson's address in a text with the app's address, also in a port forwarding of `ssh -L`.
+    /// Replaces the lesson's address in a text with the app's address, including the address in an `ssh -L`
+    /// option.
     pub(crate) fn with_address(&self, text: &str) -> String {
         if !self.has_moved() {
             return text.to_owned();
@@ -86,7 +87,7 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// Logs in, and views the page as often as the lessons ask the learner to.
+    /// Logs in, and views the page [`VIEWS`] times, as the lessons ask the learner to do.
     ///
     /// # Errors
     ///

@@ -56,8 +56,8 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// Returns the lines of a reply as redis-cli prints them. Reports such as INFO are printed as plain text,
-/// other replies according to their type.
+/// Returns the lines of a reply as redis-cli prints them. Reports such as INFO are printed as plain text. The
+/// format of other replies depends on their type.
 #[must_use]
 pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     let word = |at: usize| {

@@ -382,7 +382,7 @@ async fn connect(target: &Target, trust: &Trust, was_open: bool) -> Result<Redis
     })
 }
 
-/// Returns the problem if an error reply is about the Redis server itself rather than the command.
+/// Returns the problem if an error reply is about the Redis server rather than the command.
 fn unavailable(reply: &Value, target: &Target) -> Option<Unavailable> {
     let Value::ServerError(error) = reply else {
         return None;

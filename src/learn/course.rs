@@ -55,8 +55,8 @@ pub(crate) struct CourseState {
     command_skipped: bool,
     /// Whether the learner has been told why this step's commands are not run.
     skip_explained: bool,
-    /// The lesson section that teaches what the last grading found missing, as `lesson#step`. It is shown as
-    /// the first hint.
+    /// The lesson section about the first check that failed in the last grading, as `lesson#step`. It is
+    /// shown as the first hint.
     failed_lesson: Option<&'static str>,
     /// The paths of the complete files that have been shown.
     files_shown: Vec<&'static str>,

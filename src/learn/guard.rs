@@ -246,7 +246,7 @@ const SHORTEST_START: usize = 4;
 /// The minimum length of a command name that is recognised at the start of a longer word.
 const SHORTEST_NAME: usize = 3;
 
-/// Names that other programs use for a command.
+/// Command names from other programs, each with the Redis command of the same effect.
 const OTHER_NAMES: &[(&str, &str)] = &[
     ("REMOVE", "DEL"),
     ("RM", "DEL"),
@@ -254,9 +254,10 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("ADD", "INCRBY"),
 ];
 
-/// Suggests a correction for a command that was not sent. For an unknown command, this is a name that the
-/// word abbreviates, starts with, or differs from by at most two typos. For a key without the prefix, it is a
-/// similar key from `keys` (the lesson's keys, preferred ones first), or the same key with the prefix.
+/// Suggests a correction for a command that was not sent. For an unknown command, suggests the full name of
+/// an abbreviation, a name that the word starts with, or a name that differs by at most two typos. For a key
+/// without the prefix, suggests a similar key from `keys`, or else the same key with the prefix. `keys`
+/// contains the lesson's keys, preferred ones first.
 #[must_use]
 pub(super) fn suggestion(words: &[Vec<u8>], keys: &[String]) -> Option<String> {
     let Some(command) = listed(words) else {

@@ -97,7 +97,7 @@ pub(crate) struct Hint {
     pub block: usize,
 }
 
-/// Where a fence is, and the instructions after its language.
+/// The line of a fence, and the instructions after its language.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FenceOptions {
     pub line: usize,
@@ -106,7 +106,7 @@ pub(crate) struct FenceOptions {
     pub fails: bool,
     /// The word `real`: the fence requires a Redis server other than the practice Redis.
     pub needs_real_redis: bool,
-    /// The instructions `after=11s watch=KEY`.
+    /// The wait that the instructions `after=11s watch=KEY` specify.
     pub wait: Option<Wait>,
     /// The instruction `from=PATH#REGION`: the path of an example file, and the region of this file that must
     /// contain the same text.

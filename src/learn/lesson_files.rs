@@ -227,7 +227,8 @@ fn lessons_of(mut files: Vec<LessonFile>, name: &str, may_run: MayRun) -> Lesson
     lessons
 }
 
-/// IDs and numbers must be unique, because progress is stored by ID and lessons are sorted by number.
+/// Describes the problem if another lesson has the same ID or number. Both must be unique, because progress
+/// is stored by ID and lessons are sorted by number.
 fn duplicate(lessons: &Lessons, lesson: &Lesson) -> Option<String> {
     let is_same = |other: &&Lesson| other.id == lesson.id || other.number == lesson.number;
     let other = lessons.list.iter().find(is_same)?;

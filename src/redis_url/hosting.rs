@@ -1,5 +1,4 @@
-//! Recognises from a server's host name the provider, or the kind of network in which the name can be
-//! resolved.
+//! Recognises the provider of a server, or the network in which its name can be resolved, from the host name.
 
 use std::net::Ipv4Addr;
 

@@ -11,7 +11,8 @@ use super::provider::endpoint_hint;
 use super::{DEFAULT_PORT, host_and_port};
 use crate::secret::{MASK, Secret};
 
-/// The information about a Redis URL in a text. A reader sets only the fields that it finds in the text.
+/// The parts of a Redis URL that a text contains. A reader (see `pasted.rs`) sets only the fields that it
+/// finds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct IntendedUrl {
     pub tls: bool,

@@ -85,7 +85,7 @@ impl Token {
     }
 
     /// Generates a token for a health check, which involves no visitor. The token's key does not start with
-    /// the prefix of sessions.
+    /// the prefix of session keys.
     pub(crate) fn for_a_check() -> Self {
         let mut token = Self::generate();
         token.key = token.key.replacen(":session:", ":health:", 1);

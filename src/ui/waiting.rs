@@ -110,8 +110,8 @@ fn words(what: &str, deadline: Deadline) -> String {
     }
 }
 
-/// A countdown. On a terminal, it is a bar that is cleared when dropped. Elsewhere, each call prints one
-/// line.
+/// A countdown. On a terminal, it is a bar that is cleared when dropped. Elsewhere, each call of
+/// [`Self::show`] prints one line.
 #[derive(Debug)]
 pub(crate) struct Countdown {
     what: String,

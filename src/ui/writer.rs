@@ -63,7 +63,7 @@ fn is_own_word(text: &str, found: &Found) -> bool {
     !is_alone && starts && ends && WORDS.contains(word)
 }
 
-/// The beginnings of URLs. A user may have pasted a URL instead of a password.
+/// The beginnings of URLs. They are not masked, even if a user has pasted a URL instead of a password.
 const SCHEMES: &[&str] = &[
     "redis://",
     "rediss://",

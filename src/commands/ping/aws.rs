@@ -45,7 +45,7 @@ pub struct AwsArgs {
     pub aws_policy: bool,
 }
 
-/// The maximum number of bytes of documents that are read.
+/// The maximum size of all documents together, in bytes.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Prints the IAM policy that `ping --aws` needs.

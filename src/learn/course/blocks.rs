@@ -152,7 +152,7 @@ impl Course<'_> {
                 }
                 return Ok(());
             }
-            // The rest of the lesson needs the app, but does not need the other commands.
+            // The rest of the lesson needs only the app, so other commands may fail.
             if !shell.is_task && !starts_app(shell) {
                 return Ok(());
             }

@@ -17,6 +17,8 @@ use crate::learn::lesson::{DiagramEvent, SequenceDiagram};
 /// The maximum number of participants. A larger diagram would not fit in a window.
 const MOST_PARTICIPANTS: usize = 5;
 
+/// Parses the body of a `mermaid` fence.
+///
 /// # Errors
 /// Returns the problems, with their line numbers in the body, counted from 0.
 pub(super) fn parse(body: &str) -> Result<SequenceDiagram, Vec<Problem>> {

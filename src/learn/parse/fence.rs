@@ -38,6 +38,8 @@ impl FenceKind {
 const LONGEST_WAIT: Duration = Duration::from_secs(180);
 
 impl Fence {
+    /// Parses the words after the backticks of the fence on this line, such as `redis try`.
+    ///
     /// # Errors
     /// Returns a message with the problem and the correct form.
     pub(super) fn parse(info: &str, line: usize) -> Result<Self, String> {

@@ -1,4 +1,4 @@
-//! The bodies of `redis`, `sh run`, `sh try` and `quiz` fences.
+//! Parses the bodies of `redis`, `sh run`, `sh try` and `quiz` fences.
 
 use std::sync::LazyLock;
 

@@ -45,7 +45,7 @@ pub(super) fn parse_host_and_port(authority: &str, default: u16) -> Result<Addre
         });
     }
     if !is_host(&host) {
-        // Letters and digits are not shown, because they may be part of a password.
+        // The message shows no letters or digits, because they may be part of a password.
         let odd = host
             .chars()
             .find(|one| !one.is_ascii_alphanumeric() && !"-_.:%".contains(*one));

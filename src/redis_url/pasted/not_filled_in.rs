@@ -24,7 +24,7 @@ static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
         r"^(?:<[A-Za-z ._-]{2,}>|\[[A-Za-z ._-]{2,}\]|\{[A-Za-z ._-]{2,}\}|PASSWORD|USERNAME|USER|(?i:your)[ _-][A-Za-z ._-]*)$",
     )
 });
-/// Matches placeholders that stand for the reader's own endpoint in instructions.
+/// Matches placeholders that stand for the user's own endpoint in instructions.
 static HOST_PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"^(?:HOST|HOSTNAME|ENDPOINT|ADDRESS|<.*>.*|(?i:primary[_-]endpoint))$|\.xxxxxx\.|(?i:your)[_-]")
 });

@@ -20,7 +20,7 @@ pub(crate) const TEXT_IGNORED: &str = "ignored: type or paste shell commands in 
 const ONLY_FIRST_LINE: &str = "only the first pasted line is kept: paste the others one at a time";
 
 /// Handles Enter, and returns whether it ends the line. If text arrived together with Enter, both are part of
-/// a paste, so inserts the text instead.
+/// a paste, and the text is inserted instead.
 pub(super) fn ends_line(
     input: &mut Input,
     events: &mut Events<'_>,
