@@ -25,7 +25,7 @@ pub(crate) enum EndpointKind {
 /// Patterns of names without `.amazonaws.com`, each with the kind of endpoint and whether it uses TLS. The
 /// first match is used.
 ///
-/// `*` matches any one label, `**` matches any number of labels, `#` matches a four-digit shard number, and
+/// `*` matches any one label, `**` matches one or more labels, `#` matches a four-digit shard number, and
 /// `R` matches the region.
 const PATTERNS: [(&str, EndpointKind, bool); 14] = [
     ("**.serverless.R.cache", Serverless, true),

@@ -215,7 +215,7 @@ impl Page {
     }
 
     /// Adds text. The text is sanitised again, because the parser converts `&#27;` to a control character,
-    /// even in addresses.
+    /// even in the addresses of links.
     fn add(&mut self, text: &str) {
         let mut span = Span::from(sanitize::line(text).as_ref());
         span.style = self.style;

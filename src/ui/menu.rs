@@ -1,5 +1,4 @@
-//! Menus. Unlike the menus of dialoguer, they end when a signal arrives, and each item has a letter or
-//! number.
+//! Menus that end when a signal arrives, unlike those of dialoguer. Each item has a letter or number.
 
 use colored::Colorize as _;
 use dialoguer::console::{Term, measure_text_width};
@@ -82,7 +81,7 @@ pub(crate) fn select(menu: &Menu<'_>, reader: &mut KeyReader, stop: &Stop) -> Re
     }
 }
 
-/// Clears the menu. Takes into account that the terminal has wrapped rows if the window has become narrower.
+/// Clears the menu. If the window has become narrower, also clears the rows that the terminal has wrapped.
 fn clear(term: &Term, rows: &[String]) {
     let columns = usize::from(term.size().1).max(1);
     let shown = rows

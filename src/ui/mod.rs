@@ -37,8 +37,8 @@ pub(crate) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// Prints the error of a command. Requested help goes to standard output, and everything else to standard
-/// error.
+/// Prints the error of a command. Help that the user requested is also an [`Error`], but goes to standard
+/// output instead of standard error.
 pub(crate) fn error(error: &Error) {
     match error {
         Error::CommandLine(answer) => command_line(answer),
@@ -101,7 +101,7 @@ pub(crate) fn answer_with_secrets(line: &str) {
     answered(writer::out_with_secrets(line));
 }
 
-/// Records whether a part of the result could not be written.
+/// Records the error if a part of the result could not be written.
 fn answered(written: std::io::Result<()>) {
     if let Err(error) = written
         && error.kind() != std::io::ErrorKind::BrokenPipe
@@ -165,7 +165,7 @@ pub(crate) fn usage_message(error: &Error) -> String {
     }
 }
 
-/// Masks the logins in URLs, because clap repeats arguments that it does not expect.
+/// Masks the logins in URLs, because clap's messages repeat unexpected arguments.
 fn without_logins(text: &str) -> String {
     let mask = |word: &str| match (word.split_once("://"), word.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{MASK}@{place}"),

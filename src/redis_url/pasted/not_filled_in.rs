@@ -286,7 +286,7 @@ fn is_usual_name(text: &str) -> bool {
     WORDS.iter().any(|word| lower.contains(word))
 }
 
-/// Returns the text if it contains only a usual name and the characters around it.
+/// Returns the text if it consists only of a usual name and the brackets or signs of a placeholder.
 fn shown(text: &str) -> Option<String> {
     const LONGEST: usize = 40;
     let is_plain = |one: char| one.is_ascii_alphabetic() || "_-. <>[]{}$%=#".contains(one);

@@ -130,7 +130,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
             ..invalid("this is the ARN of an AWS resource, not its endpoint")
         }));
     }
-    // These references may lack the slashes after the colon, so the scheme may be a host of the same name.
+    // These references may lack the slashes after the colon, so what looks like a scheme may be a host name.
     if let Some((scheme, rest)) = text.split_once(':')
         && rest.contains('/')
         && let Some((_, Reference(product))) = OTHERS

@@ -209,7 +209,7 @@ fn split_query(rest: &str) -> Option<(&str, &str)> {
     (!is_full_host(host) && !is_option).then_some((rest, ""))
 }
 
-/// Adds an option as written by PHP's session handler, Predis, Lettuce and others.
+/// Adds an option in the form that PHP's session handler, Predis, Lettuce or another client uses.
 pub(super) fn add_option(url: &mut IntendedUrl, name: &str, value: &str) {
     let value = value.trim();
     if value.is_empty() {
@@ -278,7 +278,7 @@ fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
     if let Some((address, port)) = ipv6_with_port(authority) {
         return Some((address, Some(port), path));
     }
-    // Only an IPv6 address must be in brackets.
+    // Ignore brackets around a host that is not an IPv6 address.
     if let Some((inside, after)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'))
         && is_full_host(inside)
         && inside.parse::<Ipv6Addr>().is_err()

@@ -30,15 +30,15 @@ pub(super) struct Screen {
     rows: usize,
     /// The number of rows written in total.
     pub(super) written: usize,
-    /// The width of the text on the bottom line, if it contains text that will be cleared.
+    /// The width of the text on the bottom line that must be cleared, if there is any.
     drawn: Option<usize>,
-    /// Whether the last line is empty.
+    /// Whether the last line that was written is empty.
     after_gap: bool,
-    /// What the learner chose at the last pause. It applies until the next question.
+    /// What the learner chose at the last pause. The choice applies until the next question.
     at_last_pause: AfterPause,
     /// The text that lists the keys at a pause.
     pub(super) at_pause: &'static str,
-    /// An error if Ctrl-C was pressed at a pause. It is returned by the next question.
+    /// An error if Ctrl-C was pressed at a pause. The next question returns it.
     pub(super) interrupted: Result<(), Interrupted>,
 }
 

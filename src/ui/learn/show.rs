@@ -60,7 +60,7 @@ impl TerminalLearner {
             }
             CourseEvent::CountdownOver => {
                 self.screen.clear_line();
-                // The message about the wait is shown before the replies.
+                // Each command is printed again with its reply, below the message about the wait.
                 self.take_back_pending();
                 // Keys that were pressed during the countdown must not answer the next question.
                 prompt::discard_typed();

@@ -20,7 +20,7 @@ pub(crate) struct TerminalLearner {
     _without_echo: Option<WithoutEcho>,
 }
 
-/// A range of rows on the screen, given as the number of rows written before its start and before its end.
+/// A range of rows on the screen. Each end is given as the number of rows that were written before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rows {
     pub(super) before: usize,
@@ -205,7 +205,7 @@ impl Learner for TerminalLearner {
             "How do you start your app from the folder {}? For example: python app.py (to start it yourself in another terminal, only press Enter)",
             folder.display()
         );
-        // Start commands are often pasted.
+        // Accept any pasted text, because start commands are often pasted.
         let accepts_any = Assistance {
             accepts: &|_| true,
             ..Assistance::NONE
@@ -238,7 +238,7 @@ pub(super) fn is_command(line: &str) -> bool {
     COMPLETIONS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Returns completions of the last word: command names for the first word, and keys for the others.
+/// Returns completions of the last word: command names if it is also the first word, and keys if it is not.
 fn completions(before: &str, keys: &[String]) -> Vec<String> {
     let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
     let is_first = !before.trim_start().contains(char::is_whitespace);

@@ -50,7 +50,7 @@ pub(crate) fn probe(
     Ok(())
 }
 
-/// Describes what has changed, the events, and the new verdict.
+/// Describes what has changed, which events have occurred, and the new verdict.
 fn describe_change(target: &Target, probe: &ProbeResult) -> Vec<String> {
     let columns = window::columns(&Term::stdout());
     let texts = change_text(probe.change).into_iter().map(str::to_owned);

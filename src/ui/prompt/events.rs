@@ -36,7 +36,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Like [`Events::next`], but also returns Ctrl-D.
+    /// Like [`Events::next`], but returns Ctrl-D as an event instead of an error.
     pub(super) fn next_or_end(&mut self) -> Result<Event, Interrupted> {
         loop {
             if let Some(event) = self.any_within(None)? {
@@ -79,7 +79,7 @@ impl<'a> Events<'a> {
                 #[cfg(unix)]
                 (KeyModifiers::CONTROL, Key::Char('z')) => {
                     self.mode = None;
-                    // The message of the shell must start on a new line.
+                    // The message that the shell prints must start on a new line.
                     let _ = writeln!(io::stdout());
                     modes::suspend();
                     self.mode = Some(RawMode::enable().map_err(|_| Interrupted)?);

@@ -14,7 +14,7 @@ const BURST: Duration = Duration::from_millis(20);
 const HOLD: Duration = Duration::from_millis(200);
 /// Characters that arrive within this time after the previous one belong to the same line.
 const TYPING: Duration = Duration::from_millis(500);
-/// If Enter arrives within this time after the last character, it ends the line.
+/// If Enter arrives within this time after the last character of a text, it ends the text.
 const ENTER_AFTER_TEXT: Duration = Duration::from_secs(5);
 /// If Enter arrives within this time after a key that some people end with Enter, it belongs to that key.
 const ENTER_AFTER_KEY: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ pub(crate) enum Press {
 /// pasted text.
 #[derive(Debug, Default)]
 pub(crate) struct KeyReader {
-    /// When the last character of a text arrived, if it has not been followed by Enter yet.
+    /// When the last character of a text arrived, unless Enter has already ended the text.
     text_at: Option<Instant>,
     /// A key, such as an arrow key, that followed a letter so quickly that it could not be returned together
     /// with it.
