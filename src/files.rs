@@ -16,7 +16,7 @@ const MOST_BYTES: u64 = 1024 * 1024;
 ///
 /// # Errors
 ///
-/// Returns an error if this is not a regular file of that size, or if it cannot be read.
+/// Returns an error if the file is larger, is not a regular file, or cannot be read.
 pub(crate) fn read_small(file: &Path) -> io::Result<Vec<u8>> {
     if fs::metadata(file)?.len() > MOST_BYTES {
         return Err(io::Error::other("larger than 1 MB"));
@@ -24,11 +24,11 @@ pub(crate) fn read_small(file: &Path) -> io::Result<Vec<u8>> {
     read(file)
 }
 
-/// Reads a regular file. Other files are refused, because reading from a FIFO, for example, could block
+/// Reads a regular file. Other kinds of files are refused, because reading a FIFO, for example, could block
 /// forever.
 ///
 /// # Errors
-/// Returns an error if there is no such file, or it cannot be read.
+/// Returns an error if the file does not exist, is not a regular file, or cannot be read.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     check_regular(path)?;
     fs::read(path)
