@@ -4,7 +4,7 @@
 //! moto does not forward packets. A fix counts as right if the API accepts it and the verdict on the new
 //! documents is "allowed".
 
-// Clippy recognises tests by their attribute, but these helpers have none.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -19,7 +19,7 @@ use serde_json::Value;
 use support::process::Process;
 use support::{Finished, Home, Program, Visitor, tools};
 
-/// A moto process, with the instance metadata of the network that was built last.
+/// A moto process. Its instance metadata is that of the network that was built last.
 struct Imitation {
     port: u16,
     cache: SilentCache,
@@ -43,7 +43,7 @@ impl SilentCache {
             listener
                 .bind(&std::net::SocketAddr::from((host, port)).into())
                 .unwrap();
-            // The queue has one place, which the first connection occupies.
+            // The first connection occupies the only place in the queue.
             listener.listen(0).unwrap();
             let address = listener.local_addr().unwrap();
             port = address.as_socket().unwrap().port();
@@ -98,7 +98,7 @@ impl Imitation {
             .body
     }
 
-    /// Returns the URL of the cache in the network with these facts.
+    /// Returns the URL of the cache in the network that `facts` describes.
     fn url(&self, facts: &Value) -> String {
         format!(
             "redis://{}:{}",
@@ -107,7 +107,7 @@ impl Imitation {
         )
     }
 
-    /// Returns the environment variables of programs that use the imitation.
+    /// Returns the environment variables with which programs use the imitation of AWS.
     fn variables(&self) -> Variables {
         let url = format!("http://127.0.0.1:{}", self.port);
         vec![
@@ -132,7 +132,7 @@ fn with_all(mut program: Program, variables: &Variables) -> Program {
     program
 }
 
-/// `ping --aws` with this limit for the queries, in seconds.
+/// Returns the command `ping --aws` with this time limit for the AWS queries, in seconds.
 fn ping_aws(home: &Home, url: &str, timeout: &str) -> Program {
     let options = ["ping", "--json", "--timeout", "0.5", "--aws", "--aws-timeout"];
     home.sessiontut(options).args([timeout, url])
@@ -225,7 +225,8 @@ fn check_live(home: &Home, imitation: &Imitation, name: &str, verdict: &str, fir
     assert_eq!(found.code(), Some(exit), "{name}");
 }
 
-/// Queries a network with the real program, runs the fixes, queries the network again, and undoes the fixes.
+/// Queries a network with the real program `aws`, runs the fixes, and queries the network again. Then undoes
+/// the fixes, and queries the network once more.
 fn fix_and_undo(name: &str) {
     let home = Home::new();
     let imitation = Imitation::start(&home);
@@ -295,8 +296,8 @@ fn a_pending_peering_is_accepted() {
     fix_and_undo("peering-pending");
 }
 
-/// Runs `ping --aws` as a user who has the printed policy without one of its actions. The imitation enforces
-/// IAM.
+/// Runs `ping --aws` as a user whose policy is the printed one without this action. The imitation enforces
+/// IAM policies.
 fn ask_with_policy_without(action: &str, network: &str) -> Value {
     let home = Home::new();
     let imitation = Imitation::start(&home);
@@ -521,13 +522,13 @@ fn a_report_contains_the_documents_without_account_numbers() {
     assert!(!text.contains("123456789012"), "{text}");
     let report: Value = serde_json::from_str(&text).unwrap();
     assert!(report["aws"]["documents"].as_array().unwrap().len() > 5);
-    // The report can be evaluated again on any computer.
+    // `ping` can evaluate the report again without access to AWS.
     let again = judge(&home, &text).expect(4).json();
     assert_eq!(again["aws"]["checks"], report["aws"]["checks"]);
     assert_eq!(again["aws"]["fixes"], report["aws"]["fixes"]);
 }
 
-/// Runs `ping --aws` with the real program and this environment.
+/// Runs `ping --aws` with the real program `aws` and these environment variables.
 fn with_real_program(variables: &[(&str, &str)], timeout: &str) -> (Value, Duration) {
     let home = Home::new();
     let cache = SilentCache::start();

@@ -27,8 +27,8 @@ use support::program::SESSIONTUT;
 use support::wait::wait_for;
 use support::{App, Authority, Cluster, Home, RedisServer, Stunnel, tools};
 
-/// A mistake in `tests/wrong_apps/app.py`, its stage, the check that must fail, and the checks that fail as a
-/// consequence.
+/// A mistake in `tests/wrong_apps/app.py`, its stage, the check that must fail, and further checks that fail
+/// as a consequence.
 type Mistake = (&'static str, u8, &'static str, &'static [&'static str]);
 
 #[rustfmt::skip]
@@ -153,8 +153,9 @@ fn each_mistake_fails_its_own_check() {
     });
 }
 
-/// Many libraries return bytes. The page then lacks a name that Redis has returned, and the reason names the setting.
-/// A page that lacks the name for another reason does not get this advice.
+/// Many client libraries return bytes instead of text, so the page does not show the name that Redis has
+/// returned. The reason then names the setting to change. If the name is missing for another reason, this
+/// advice must not appear.
 #[test]
 fn bytes_instead_of_text_are_the_reason_only_if_redis_returned_the_name() {
     let redis = RedisServer::start();
@@ -361,7 +362,7 @@ fn a_crash_of_an_app_that_the_user_has_started_is_a_failure() {
         .env("REDIS_URL", proxy)
         .env("SECRET_KEY", "x")
         .env("PORT", port.to_string());
-    // It ends by itself.
+    // The app crashes when `check` makes Redis unavailable, so the test need not stop it.
     let mut app = app.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let report = running.finish().expect(1).json();
     app.wait().unwrap();
@@ -500,7 +501,8 @@ fn an_app_that_already_runs_uses_the_proxy_when_it_is_told_to() {
 #[test]
 fn junit_contains_every_check_without_secrets() {
     let home = Home::new();
-    // The pages of the app contain the password.
+    // The password is a text that the app's pages contain, so it also appears in the report unless it is
+    // masked.
     let redis = RedisServer::with().line("requirepass \"Logged in as\"").start();
     let url = redis.url().replace("redis://", "redis://:Logged%20in%20as@");
     let file = home.path().join("junit.xml");
@@ -560,7 +562,7 @@ fn the_password_in_the_url_of_the_app_is_not_shown() {
 
 #[test]
 fn other_users_cannot_use_the_proxy() {
-    /// The user `nobody`.
+    /// The ID of the user `nobody`.
     const OTHER: u32 = 65534;
     let (home, port) = (Home::new(), free_port());
     let redis = RedisServer::with().password("Plover-4417").start();
@@ -704,7 +706,7 @@ fn wrong_app(stage: u8, mistake: &str) -> Vec<String> {
     python_app("tests/wrong_apps/app.py", &[&stage.to_string(), mistake])
 }
 
-/// Returns whether a process with this word in its command line exists, except for `check` itself.
+/// Whether there is a process, other than `check` itself, whose command line contains this word.
 fn has_process_with(word: &str) -> bool {
     let commands = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
         let command = fs::read_to_string(entry.path().join("cmdline")).ok()?;
@@ -715,8 +717,7 @@ fn has_process_with(word: &str) -> bool {
         .any(|command| command.contains(word))
 }
 
-/// Returns a start command that leaves the app running as the child of a shell, and a word in the app's
-/// command line.
+/// Returns a start command that runs the app as the child of a shell, and a word in the app's command line.
 fn wrapped_app(redis: &RedisServer) -> (Vec<String>, String) {
     let word = format!("none-{}", redis.port());
     let app = wrong_app(4, &word).join("' '");
@@ -877,7 +878,7 @@ fn wording_of_a_report() {
     assert_golden("check/report.txt", &masked(&finished.stdout));
 }
 
-/// The check is the same, but the mistakes differ, and so must the reasons.
+/// Different mistakes make a login fail, so the reasons must also differ.
 #[test]
 fn wording_of_reasons_for_a_login_that_seems_to_fail() {
     let redis = RedisServer::start();

@@ -30,8 +30,8 @@ const PECULIARITIES: &[Peculiarity] = &[
     ("HTTP/1.0", &[], &[], &[]),
     ("IPv6 only", &[], &[], &[]),
     ("JSON", &["--logged-in", "\"user\"", "--visits", r#""visits":\s*(\d+)"#], &[], &[]),
-    // The number on the page is not the reply to a command.
-    // redis-py reports a connection that breaks while it watches a key as a WatchError, so this app counts again.
+    // In this app, the number on the page is not the reply to a command. If the connection breaks while a key
+    // is watched, redis-py reports a WatchError, so the app counts the visit again.
     (
         "JSON value",
         &[],
@@ -113,9 +113,9 @@ fn the_faults_of_session_libraries_are_named() {
                 &["key-is-not-the-token", "unavailable-is-503"],
             ),
         ),
-        // This library checks whether the session exists before it saves it, but not in one step. If Redis
-        // does not reply, it uses an empty session. It opens a connection per thread, and runserver starts a
-        // thread per request.
+        // This library checks that the session exists and then saves it, but not in a single step. If Redis
+        // does not reply, the library uses an empty session. It opens one connection per thread, and
+        // runserver starts one thread per request.
         (
             "Django",
             python_app("tests/session_libraries/django_app.py", &[]),

@@ -14,7 +14,7 @@ use support::{Home, Terminal};
 /// Runs `ping`, and returns its exit status and the codes of its cause and warnings.
 fn named(home: &Home, url: &str, ca: Option<&Path>, fault: &DrillFault) -> (Option<i32>, Vec<String>) {
     let mut arguments = vec!["ping", "--json", "--timeout", "4"];
-    // A replica counts as an error only if the client has to write.
+    // `ping` reports a replica as an error only if the client has to write.
     if fault.name == "replica" {
         arguments.push("--write-check");
     }
@@ -137,7 +137,7 @@ fn a_wrong_answer_shows_the_contradiction_and_may_be_corrected() {
         !screen.contains("server.loading") && !screen.contains("LOADING"),
         "{screen}"
     );
-    // An Enter after the number is not another answer.
+    // Pressing Enter after the number must not count as another answer.
     terminal.keys(&["Enter", "Down"]);
     let screen = terminal.wait_for("> 1 ");
     assert_eq!(screen.matches("[!!]").count(), 1, "{screen}");

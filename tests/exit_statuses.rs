@@ -158,7 +158,7 @@ fn an_option_out_of_range_is_2_and_the_error_shows_the_range() {
 
 #[test]
 fn a_name_that_does_not_exist_is_3() {
-    // The code depends on this host's resolver, but RFC 6761 guarantees that the name does not exist.
+    // The exact cause depends on this host's resolver, but RFC 6761 guarantees that the name does not exist.
     let finished = ping(&["redis://no-such-name.invalid:6379"]).expect(3);
     assert!(finished.json()["cause"].as_str().unwrap().starts_with("dns."));
 }

@@ -16,7 +16,7 @@ use sessiontut::untrusted::{PARSERS, Parser};
 const INPUTS: u64 = 3000;
 /// The maximum length of an input in bytes.
 const LONGEST: usize = 4096;
-/// A parser that takes longer than this for a short input is not linear.
+/// The maximum time for one short input. A parser that takes longer probably does not run in linear time.
 const TOO_LONG: Duration = Duration::from_secs(2);
 
 /// A small random number generator whose results depend only on its seed (Steele, Lea and Flood: SplitMix64).
@@ -99,6 +99,6 @@ fn try_input(parser: &Parser, input: &[u8]) {
         assert!(outcome.is_ok(), "{} panics for b\"{shown}\"", parser.name);
         began.elapsed() < TOO_LONG
     };
-    // On a busy machine, a single attempt may be slow.
+    // On a busy machine, a single run may be slow, so a parser gets three attempts.
     assert!((0..3).any(is_quick), "{} is slow for b\"{shown}\"", parser.name);
 }

@@ -17,7 +17,8 @@ fn redis_with_another_key() -> RedisServer {
     server
 }
 
-/// Checks the commands that Redis received, and the keys that are left. Returns how many keys the commands used.
+/// Checks the commands that Redis received, and the keys that remain. Returns how many keys the commands
+/// used.
 #[track_caller]
 fn assert_only_our_keys(server: &RedisServer, monitor: &Monitor, arguments: &[&str]) -> usize {
     let mut touched = 0;
@@ -65,7 +66,7 @@ fn keys_of(server: &RedisServer, words: &[String]) -> Vec<String> {
 #[test]
 fn serve_uses_only_keys_with_the_prefix() {
     let server = redis_with_another_key();
-    // In stage 2, keys have no TTL. When the server stops, it deletes the keys that it has created.
+    // In stage 2, keys have no TTL, but the app deletes its keys when it stops.
     for stage in ["1", "2", "3", "4"] {
         let monitor = server.monitor();
         let app = App::start(&server.url(), &["--stage", stage]);

@@ -1,4 +1,4 @@
-//! Tests what a lesson answers: to wrong commands, to keys, and to pasted text.
+//! Tests how a lesson responds to wrong commands, key presses and pasted text.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -31,7 +31,8 @@ fn in_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Returns what a built-in lesson says about a wrong reply (`! REPLY: why`) or a wrong command (`!> COMMAND: why`).
+/// Returns a built-in lesson's explanation of a wrong reply (`! REPLY: why`) or a wrong command (`!> COMMAND:
+/// why`).
 fn explanation(lesson: &str, mistake: &str) -> String {
     let text = fs::read_to_string(in_project("lessons").join(lesson)).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(mistake));
@@ -39,7 +40,8 @@ fn explanation(lesson: &str, mistake: &str) -> String {
     in_one_line(why.trim_start_matches(':'))
 }
 
-/// A task in a built-in lesson, and wrong commands, each with the line of the lesson that explains the mistake.
+/// A task in a built-in lesson, and wrong commands for it, each with the line of the lesson that explains the
+/// mistake.
 struct WrongTries {
     file: &'static str,
     lesson: &'static str,
@@ -91,7 +93,7 @@ fn wrong_commands_in_lessons_3_and_4_are_explained_and_undone() {
             assert!(!screen.contains(shown::CORRECT), "{wrong}\n{screen}");
         }
         let screen = terminal.wait_until("a prompt", |screen| ends_with(screen, "redis>"));
-        // From the second wrong try on, the solution is offered each time.
+        // The solution is offered after every wrong try except the first.
         let offers = screen.matches(shown::SOLUTION_OFFERED).count();
         assert_eq!(offers, task.tries.len() - 1, "{screen}");
         terminal.line(task.right);
@@ -101,8 +103,8 @@ fn wrong_commands_in_lessons_3_and_4_are_explained_and_undone() {
     }
 }
 
-/// After a failed grading, the first hint is the step of the lesson that teaches what is missing. The hints of lesson 9
-/// follow.
+/// After a failed grading, the first hint is the step of an earlier lesson that teaches what the app lacks.
+/// Further hints are those of lesson 9.
 #[test]
 fn the_first_hint_in_lesson_9_repeats_what_the_failed_check_requires() {
     let (home, port) = (Home::new(), free_port().to_string());
@@ -115,7 +117,7 @@ fn the_first_hint_in_lesson_9_repeats_what_the_failed_check_requires() {
     let screen = terminal.wait_for("Enter again");
     assert!(screen.contains("[!!]"), "{screen}");
     terminal.keys(&["h"]);
-    // The first check of stage 2 that fails is taught in lesson 3.
+    // Lesson 3 teaches what the first failed check of stage 2 requires.
     let lesson = fs::read_to_string(in_project("lessons/03-count-visits.md")).unwrap();
     let (_, count) = lesson.split_once("## Count\n").unwrap();
     let first = in_one_line(count.trim().lines().next().unwrap()).replace('`', "");
@@ -154,7 +156,7 @@ fn the_key_l_shows_all_code_of_the_step_in_the_next_language() {
         for language in ["ruby", "php", "python"] {
             terminal.wait_until("a prompt", |screen| ends_with(screen, "Enter next"));
             terminal.keys(&["l"]);
-            // Python has been shown before.
+            // The code in Python has already been shown once.
             let before = usize::from(language == "python");
             let shown = |name: &str| {
                 let history = terminal.history();
@@ -184,7 +186,7 @@ struct Prompt {
     prompt: &'static str,
 }
 
-/// The text after the prompts, which appears if the lesson continues.
+/// The text that follows the prompt. It appears only if the lesson continues.
 const AFTER: &str = "That was the lesson.";
 
 const PROMPTS: &[Prompt] = &[
@@ -246,7 +248,7 @@ fn a_paste_at_any_other_prompt_never_drives_the_lesson() {
             terminal.keys(&["Enter"]);
             let screen = terminal.wait_until("the prompt", |screen| {
                 let (_, after) = screen.rsplit_once(shown::TEXT_IGNORED).unwrap_or_default();
-                // At the question for a lesson, Enter returns to the prompt before it.
+                // At the prompt for choosing a lesson, Enter returns to the previous prompt.
                 ends_with(after, prompt) || ends_with(after, "Enter next")
             });
             assert!(!screen.contains(AFTER), "{screen}");
@@ -256,7 +258,7 @@ fn a_paste_at_any_other_prompt_never_drives_the_lesson() {
     }
 }
 
-/// The command that starts the app may be pasted, but nothing starts before Enter is pressed.
+/// The command that starts the app may be pasted, but the app must not start before Enter is pressed.
 #[test]
 fn the_command_that_starts_the_app_can_be_pasted() {
     for is_marked in [true, false] {

@@ -71,8 +71,8 @@ fn at_step(step: usize) -> (Learner, Terminal) {
     (learner, terminal)
 }
 
-/// Every kind of prompt: the step, the prompt's text, a key, and the effect of the key. The effect shows that
-/// the prompt is still there.
+/// Every kind of prompt: the step, the prompt's text, a key, and the text that appears after this key is
+/// pressed. This text shows that the prompt still accepts keys.
 const PROMPTS: &[(usize, &str, &str, &str)] = &[
     (0, "Enter run", "?", shown::ALL_KEYS),
     (1, "redis>", "?", shown::ALL_KEYS),
@@ -342,7 +342,7 @@ fn a_wrong_try_does_not_affect_the_next_one() {
     terminal.wait_for("Enter run");
     terminal.keys(&["Enter"]);
     terminal.wait_for("redis>");
-    // An error suggests no command that would delete the hash.
+    // The message about this error must not suggest a command that would delete the hash.
     terminal.line("INCR sessiontut:a");
     let screen = terminal.wait_until("the reason", |screen| {
         screen.contains("TYPE") && screen.ends_with_prompt()
@@ -527,7 +527,7 @@ fn ends_with_its_terminal(learner: &Learner, arguments: &[&str], before: &[&str]
     let process = terminal.disappear();
     let stat = format!("/proc/{process}/stat");
     let ended = wait::within(Duration::from_secs(10), || {
-        // A zombie is also a process that has ended.
+        // A zombie process has ended, too.
         let state = fs::read_to_string(&stat).unwrap_or_default();
         (state.is_empty() || state.contains(") Z ")).then_some(())
     });
@@ -830,7 +830,8 @@ fn a_command_is_repeated_until_it_succeeds() {
     left(&terminal, 0);
 }
 
-/// Another program often uses port 5000. The test uses a port that it keeps in use.
+/// Another program often uses port 5000. For this reason, the lesson must continue on another port. This test
+/// occupies a port itself.
 #[test]
 fn the_app_listens_on_another_port_if_its_port_is_in_use() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -856,7 +857,7 @@ fn the_app_listens_on_another_port_if_its_port_is_in_use() {
     left_sanely(&terminal, &learner, 0);
 }
 
-/// Without the app, nothing that depends on it is checked or marked wrong.
+/// If the app does not start, the parts of the lesson that need it are neither checked nor marked wrong.
 #[test]
 fn a_lesson_whose_app_cannot_start_offers_another_try_and_checks_nothing() {
     let (learner, terminal) = in_a_lesson(
@@ -910,8 +911,8 @@ fn the_final_project_grades_the_learners_app_and_can_be_resumed() {
     terminal.wait_for("Enter again");
     terminal.keys(&["Enter"]);
     terminal.wait_for("[ok]");
-    // If keys are pressed too early, they must not start the next stage, because the learner has not written
-    // that app yet.
+    // Keys that are pressed too early must not start the next stage, because the learner has not written the
+    // app for it yet.
     terminal.keys(&["Enter", "Enter"]);
     terminal.wait_for("stage 1 passed");
     let screen = terminal.wait_for("Enter next");
@@ -925,7 +926,7 @@ fn the_final_project_grades_the_learners_app_and_can_be_resumed() {
     let terminal = start();
     terminal.wait_for("grade it");
     terminal.keys(&["Enter"]);
-    // The running app is still that of stage 1.
+    // The app is still the one of stage 1.
     let screen = terminal.wait_for("Enter again");
     assert!(!screen.contains(shown::START_COMMAND), "{screen}");
     assert!(!screen.contains("stage 2 passed"), "{screen}");
@@ -1081,7 +1082,7 @@ fn the_course_ends_with_a_score_and_a_recap() {
     let screen = terminal.wait_for("status=0");
     assert_eq!(screen.matches("✓ done").count(), 2, "{screen}");
     assert!(!screen.contains("1-2 answer"), "{screen}");
-    // A lesson that was opened again is still done.
+    // A completed lesson that was opened again is still marked as done.
     terminal.line("clear; sessiontut learn --lessons $LESSONS 2");
     terminal.wait_for("1-2 answer");
     terminal.keys(&["i"]);

@@ -57,13 +57,14 @@ fn snippets(lesson: u32, text: &str) -> Vec<Snippet> {
         .collect()
 }
 
-/// A language that is run as it is taught. Rust is not, because it would have to be compiled.
+/// A language whose lesson code is run. Rust is not included, because it would have to be compiled.
 struct Taught {
     language: &'static str,
     /// The folder of the language in `examples/`.
     example: &'static str,
     extension: &'static str,
-    /// Matches a name that a file defines or imports, in one of the groups. A group may contain a list of names.
+    /// A regular expression for definitions and imports in a file. One of its groups contains the name, or a
+    /// list of names.
     definitions: &'static str,
 }
 
@@ -109,8 +110,8 @@ impl Taught {
         items.map(name).filter(|name| !name.is_empty()).collect()
     }
 
-    /// Returns a complete app: the files in `tests/taught/`, in which each line such as
-    /// `# lessons: 1 session, 3 visits` is replaced with the code of these regions.
+    /// Returns a complete app: the files in `tests/taught/`, in which each line such as `# lessons: 1
+    /// session, 3 visits` is replaced with the code of the regions that it lists.
     fn app(&self, stage: u8) -> String {
         let taught: Vec<Snippet> = lessons()
             .iter()
@@ -257,7 +258,8 @@ fn the_php_code_works_as_taught() {
     }
 }
 
-/// A lesson may only use names that a lesson, up to and including this one, defines, imports or mentions in its text.
+/// A lesson may use a name only if the same lesson or an earlier one defines it, imports it or mentions it in
+/// the text.
 #[test]
 fn every_name_is_defined_or_explained_before_its_use() {
     let mut missing = BTreeSet::new();

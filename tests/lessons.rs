@@ -167,7 +167,7 @@ fn the_right_answer_is_not_always_the_first() {
 fn code_fits_a_window_of_80_columns() {
     const ROOM_FOR_CODE: usize = 78;
     for (file, words, body) in fences() {
-        // Text and the explanations of wrong replies are wrapped, so their lines may be long.
+        // The program wraps quizzes and explanations of wrong replies, so their lines may be long.
         if words.starts_with("quiz") || words.starts_with("redis") {
             continue;
         }

@@ -25,7 +25,7 @@ fn ping_with(limit: &str, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Returns a filter that makes a system call fail with this error, under these conditions.
+/// Returns a filter that makes a system call fail with this error if its arguments meet these conditions.
 fn failing(call: i64, errno: i32, conditions: Vec<SeccompRule>) -> BpfProgram {
     let refusal = SeccompAction::Errno(errno.unsigned_abs());
     let architecture = std::env::consts::ARCH.try_into().unwrap();
@@ -86,7 +86,7 @@ fn too_little_memory_is_named() {
     let limits = (15_000..120_000)
         .step_by(1000)
         .chain((150_000..=400_000).step_by(50_000));
-    // Below a certain size, even the program itself and its libraries cannot be loaded.
+    // Below a certain limit, the system cannot even load the program and its libraries.
     let mut tried = limits
         .map(|limit| (limit, ping(limit)))
         .skip_while(|(_, output)| !is_named(output));
@@ -112,7 +112,7 @@ fn a_name_is_looked_up_even_if_no_thread_can_be_started() {
             libc::EAGAIN,
             vec![SeccompRule::new(vec![starts_thread.unwrap()]).unwrap()],
         ),
-        // The C library then falls back to clone.
+        // Without clone3, the C library uses clone.
         failing(libc::SYS_clone3, libc::ENOSYS, vec![]),
     ];
     // `localhost` is in /etc/hosts.

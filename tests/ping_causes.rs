@@ -136,7 +136,7 @@ fn a_server_that_resets_every_connection_is_not_a_closed_port() {
             .set_linger(Some(std::time::Duration::ZERO))
             .unwrap();
     });
-    // The reset may arrive before or after the first read. The cause must be the same.
+    // The reset may arrive before or after the first read. The cause must be the same in both cases.
     for _ in 0..20 {
         let answer = ping(&[&format!("redis://127.0.0.1:{port}")]);
         assert_eq!(answer["cause"], "proto.closed", "{answer:#}");
@@ -156,7 +156,7 @@ fn a_plain_url_with_the_name_of_a_tls_endpoint_gets_a_hint_first() {
 fn a_full_accept_queue_on_this_host_does_not_suggest_security_groups() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    // Calling `listen` again shortens the queue to one place, which the first connection occupies.
+    // Calling `listen` again shortens the queue to a single place, which the first connection occupies.
     socket2::SockRef::from(&listener).listen(0).unwrap();
     let queued: Vec<socket2::Socket> = (0..4)
         .map(|_| {
@@ -231,7 +231,7 @@ fn the_command_for_missing_permissions_grants_them_and_no_others() {
         let answer = ping(&[&url, "--write-check"]);
         assert_eq!(answer["ok"], true, "{rules}: {command}: {answer:#}");
         for forbidden in [&["FLUSHALL"][..], &["ACL", "LIST"], &["HSET", "other", "a", "b"]] {
-            // Only the users above that have ~* could access other keys.
+            // Users with ~* could access other keys before the fix, so they still can.
             if forbidden[0] == "HSET" && rules.contains("~*") {
                 continue;
             }

@@ -1,6 +1,6 @@
 //! Tests the modes of `ping`: `--watch`, `--count`, `--wait`, `--hold`, `--quiet` and `--report`.
 
-// Clippy recognises tests by their attribute, but these helpers have none.
+// Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -307,7 +307,7 @@ fn a_wait_succeeds_as_soon_as_redis_answers() {
     waiting.wait_for_stderr("tcp.refused: ");
     server.restart();
     let finished = waiting.finish().expect(0);
-    // However many attempts fail, only the cause and then the time are printed.
+    // Only the cause and then the time are printed, however many attempts fail.
     assert_eq!(finished.stderr.lines().count(), 2, "{}", finished.stderr);
     assert!(finished.stdout.starts_with("ok: "), "{}", finished.stdout);
 }
@@ -409,7 +409,7 @@ fn a_report_that_cannot_be_written_is_an_error_after_the_verdict() {
         "{}",
         finished.stderr
     );
-    // The exit status of a cause takes precedence.
+    // If `ping` also finds a cause, the exit status is that of the cause.
     home.run(["ping", "--report", "/nowhere/at/all.json", "localhost:6379"])
         .expect(2);
 }

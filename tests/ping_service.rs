@@ -90,7 +90,7 @@ fn redis(words: &[String]) -> Then {
     }
 }
 
-/// Returns the reply to AUTH or PING that a proxy may give by itself.
+/// Returns the reply that a proxy may send to AUTH or PING without asking its Redis server.
 fn greeting(words: &[String]) -> Option<Then> {
     (is(words, "AUTH") || is(words, "PING")).then(|| redis(words))
 }
@@ -190,7 +190,7 @@ fn replies_that_belong_to_other_requests_are_noticed() {
 
 #[test]
 fn a_port_for_proxies_answers_after_a_header() {
-    // The port closes a connection whose first line is not a PROXY header.
+    // This port closes every connection whose first line is not a PROXY header.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {

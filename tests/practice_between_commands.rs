@@ -41,7 +41,7 @@ fn ask(url: &str, words: &[&str]) -> redis::Value {
         .unwrap()
 }
 
-/// Starts the app, a command that runs for a long time and also runs the practice Redis.
+/// Starts the app. This command runs until it is stopped, and meanwhile also runs the practice Redis.
 fn serve(home: &Home) -> Running {
     let mut running = home.sessiontut(["serve", "--listen", "127.0.0.1:0"]).start();
     running.wait_for_stdout("http://127.0.0.1:");
@@ -52,7 +52,8 @@ fn address(home: &Home) -> serde_json::Value {
     address_if_there(home).unwrap()
 }
 
-/// Returns the contents of the address file. It is missing while one process takes over from another.
+/// Returns the contents of the address file, or `None` if the file is missing. It is missing while one
+/// process takes over from another.
 fn address_if_there(home: &Home) -> Option<serde_json::Value> {
     let text = fs::read(home.state().join(ADDRESS)).ok()?;
     Some(serde_json::from_slice(&text).unwrap())
@@ -159,7 +160,7 @@ fn without_a_state_folder_the_practice_redis_works_and_warns_that_nothing_is_sav
 fn an_address_file_with_the_port_of_another_server_is_ignored() {
     let home = Home::new();
     log_in(&home);
-    // Another program is listening on the port in the file, and accepts any password.
+    // Another server is listening on the port in the file, and accepts any password.
     let other = Home::new();
     let (_stranger, url) = practice(&other, &["--no-save"]);
     let port: u16 = url

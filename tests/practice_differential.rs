@@ -26,7 +26,7 @@ const LIMITS: Limits = Limits {
     bytes: 4 * 1024 * 1024,
     depth: 32,
 };
-/// How long to wait for a reply. Replies take milliseconds, so after this time, none will arrive.
+/// How long to wait for a reply. Replies take milliseconds, so no reply will arrive after this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
@@ -86,7 +86,8 @@ fn the_command_table_is_that_of_redis() {
         Value::Array(parts) => parts.clone(),
         other => panic!("{other:?}"),
     };
-    // These parts are the name, arity, flags, key positions and ACL categories.
+    // These seven parts are the name, the arity, the flags, the three numbers for the key positions, and the
+    // ACL categories.
     let facts = |command: &Value| -> Vec<String> { parts(command)[..7].iter().map(sorted).collect() };
     let mut commands = ask(practice.address().port(), "COMMAND");
     let subcommands: Vec<Value> = commands
@@ -120,7 +121,7 @@ fn protocol_of(seed: u64) -> u8 {
 enum Look {
     /// Byte for byte.
     Exact,
-    /// In any order, because Redis guarantees none.
+    /// In any order, because Redis does not guarantee an order.
     Unordered,
     /// Only the type, because the reply contains IDs, times or versions.
     Kind,
@@ -129,7 +130,7 @@ enum Look {
 }
 
 struct Command {
-    /// The connection that sends the command. It is `a`, unless the line begins with `@b`.
+    /// The name of the connection that sends the command: `a`, or `b` if the line begins with `@b`.
     connection: char,
     look: Look,
     words: Vec<Vec<u8>>,
@@ -148,8 +149,8 @@ struct Program {
 }
 
 /// Parses the programs. `# name` begins a program, and each line after it is a command. A prefix determines
-/// how the reply is compared: `~` means in any order, `?` only its type, `≈` approximately. `@b` selects
-/// another connection, and a line `<` reads what the server has sent on it.
+/// how the reply is compared: `~` means in any order, `?` only its type, and `≈` approximately. The prefix
+/// `@b` selects another connection. A line `<` reads what the server has sent on the connection.
 fn programs() -> Vec<Program> {
     let folder = cases().join("practice");
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
@@ -395,7 +396,7 @@ fn shown(_words: &[Vec<u8>], reply: &[u8], look: Look) -> String {
                 .chars()
                 .filter(|character| character.is_ascii_digit() || *character == '-')
                 .collect();
-            // The two servers do not receive the command at the same time.
+            // The two servers do not receive the command at the same time, so the number is rounded.
             digits
                 .parse::<i64>()
                 .map_or(text, |number| ((number + 5000) / 10_000).to_string())

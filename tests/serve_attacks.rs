@@ -65,7 +65,8 @@ fn a_key_recreated_for_an_expired_token_is_deleted_even_if_the_client_disconnect
         stream
             .write_all(&visitor.with_cookie(&dead).request("GET", "/", &[], None))
             .unwrap();
-        // When a later request on another connection has been answered, this request has arrived.
+        // Wait until a later request on another connection has been answered. By then, the server has
+        // received this request.
         app.visitor().get("/").expect(200);
         drop(stream);
         app.visitor().get("/").expect(200);
@@ -451,7 +452,7 @@ fn a_visitor_gets_a_stream_even_if_all_are_in_use() {
         .collect();
     let mut ada = watch(&app, &app.logged_in("ada"));
     read_until(&mut eves[0], "event: end");
-    // Visitors who come later must not take her place.
+    // The streams of later visitors must not replace Ada's stream.
     for number in 0..8 {
         watch(&app, &app.logged_in(&format!("bob-{number}")));
     }
@@ -507,7 +508,7 @@ fn a_reader_of_the_log_who_stops_reading_stops_no_visitor() {
         .unwrap();
     let mut visitor = support::http::Visitor::at(port.parse().unwrap());
     let path = format!("/{}\u{9b}\u{202e}", "x".repeat(180));
-    // This is more than the pipe (64 kB) and the queue can hold.
+    // These log lines are more than the pipe (64 kB) and the queue can hold.
     for _ in 0..2000 {
         visitor.get(&path).expect(404);
     }

@@ -125,7 +125,7 @@ fn sessions_survive_failing_primaries(settings: &Settings, login: &str, options:
     under_load(&app, |all_are_served| {
         for (number, replica) in failing {
             all_are_served();
-            // It takes a moment until a new replica is connected to its primary, and a replica without this
+            // Wait until the new replica is connected to its primary, because a replica without this
             // connection is not promoted.
             wait_for("the replica to be in step", || {
                 let info: String = redis::cmd("INFO").query(&mut replica.connection()).unwrap();
@@ -180,7 +180,7 @@ fn sessions_survive_failing_primaries_over_tls_with_few_permissions() {
 fn a_database_other_than_0_is_used_or_refused() {
     let cluster = Cluster::start();
     let app = App::start(&format!("{}/1", cluster.url().trim_end_matches("/0")), &[]);
-    // In a cluster, this server has only database 0.
+    // In a cluster, Redis has only database 0.
     app.visitor().log_in("ada").expect(503);
     assert_eq!(cluster.keys(), Vec::<String>::new());
 
@@ -190,7 +190,7 @@ fn a_database_other_than_0_is_used_or_refused() {
     let cluster = Cluster::of(&RedisServer::with().program(valkey).line("cluster-databases 4"));
     let app = App::start(&format!("{}/1", cluster.url().trim_end_matches("/0")), &[]);
     app.logged_in("ada").get("/").says("Visits: 1");
-    // This lists the keys in database 0.
+    // `keys` lists only the keys in database 0.
     assert_eq!(cluster.keys(), Vec::<String>::new());
 }
 

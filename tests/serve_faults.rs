@@ -92,7 +92,7 @@ fn a_paused_server_gives_503_and_works_again_when_it_resumes() {
     let page = wait_for("the page to load again", || {
         Some(ada.get("/")).filter(|page| page.status == 200)
     });
-    // The command may have been executed once, but it must not have been sent again.
+    // The command without a reply may have been executed, but must not have been sent again.
     let visits = page.visits().unwrap();
     assert!((2..=3).contains(&visits), "{visits}");
 }
@@ -305,7 +305,7 @@ fn a_stopped_or_paused_tls_tunnel_gives_503_and_the_next_request_after_it_succee
     tunnel.pause();
     expect_outage(&ada, "server.silent");
     tunnel.resume();
-    // The command may have been executed once, but it must not have been sent again.
+    // The command without a reply may have been executed, but must not have been sent again.
     let visits = ada.get("/").expect(200).visits().unwrap();
     assert!((3..=4).contains(&visits), "{visits}");
 }

@@ -158,8 +158,8 @@ fn a_chunked_form_with_expect_gets_the_same_status() {
             "POST /login HTTP/1.1\nHost: 127.0.0.1:{}\nTransfer-Encoding: chunked\nExpect: 100-continue",
             app.port
         );
-        // The connection must stay open in both directions, because the server would treat the end of the
-        // input as a disconnect.
+        // Keep the connection open in both directions, because the server would treat the end of the input as
+        // a disconnect.
         let mut stream = connect_and_send(app.port, &raw(&head, chunk));
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -231,8 +231,8 @@ fn thousands_of_idle_connections_block_no_visitor_and_use_bounded_memory() {
     let mut opened = 0;
     let mut memory_at_cap = 0;
     while opened < 10_000 {
-        // This process also has a limit of file descriptors, so it closes its oldest connections. The server
-        // decides by itself which connections it closes.
+        // This test process also has a limit of file descriptors, so it closes its oldest connections. The
+        // server closes connections independently of this.
         if idle.len() == 800 {
             idle.drain(..200);
         }
@@ -300,7 +300,7 @@ fn shutdown_ends_event_streams_at_once_and_completes_a_request() {
         body.len()
     );
     slow.write_all(&raw(&head, "user")).unwrap();
-    // When the server answers a later request, it has read the head of this one.
+    // Wait until a later request has been answered. By then, the server has read the head of this request.
     app.visitor().get("/").expect(200);
 
     app.running.terminate();
@@ -363,10 +363,10 @@ fn invalid_http_gets_an_empty_error_response_and_the_connection_is_closed() {
 #[test]
 fn idle_connections_leave_descriptors_for_redis() {
     const IDLE: usize = 1010;
-    /// The number of connections. A process usually has 1,024 file descriptors, and the rest are for Redis
-    /// and the runtimes.
+    /// The maximum number of open file descriptors. A process can usually have 1,024, and the rest must stay
+    /// free for Redis.
     const MOST: usize = 1000;
-    // This process holds the other ends of the connections, so its own limit must be raised.
+    // This test process holds the other ends of the connections, so its own limit must be raised.
     let raised = Command::new(required("prlimit", "util-linux"))
         .args(["--pid", &std::process::id().to_string(), "--nofile=4096"])
         .status();

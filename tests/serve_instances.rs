@@ -1,5 +1,5 @@
-//! Tests that instances that use the same Redis find each other, and that each prints the address to open in
-//! a browser.
+//! Tests that instances with the same Redis find each other, and that each instance prints the address to
+//! open in a browser.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]

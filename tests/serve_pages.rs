@@ -335,7 +335,7 @@ fn the_creation_time_is_shown_as_an_age() {
 fn visible(page: &str, variable: &[(&str, &str)]) -> String {
     let (_, body) = page.split_once("<body").unwrap_or_default();
     let mut lines = Vec::new();
-    // The titles of sections belong to the wording of the lessons.
+    // Leave out the titles of lesson sections, because they belong to the wording of the lessons.
     for line in body.lines().filter(|line| !line.contains("class=\"explained\"")) {
         let line = line
             .replace("</dt><dd>", ": ")
@@ -356,7 +356,7 @@ fn visible(page: &str, variable: &[(&str, &str)]) -> String {
     lines.join("\n")
 }
 
-/// Replaces durations, and times since 1970.
+/// Replaces durations, and times in seconds since 1970.
 fn without_times(line: &str) -> String {
     let line = line.replace(" second ago", " seconds ago");
     let words: Vec<&str> = line.split(' ').collect();
@@ -400,7 +400,7 @@ fn home_pages_wording() {
         if let Some(key) = session {
             variable.extend([(key.as_str(), "KEY"), (&token[..6], "TOKEN")]);
         } else if let Some((_, signature)) = token.rsplit_once('.') {
-            // This part of the cookie also covers the time.
+            // The signature differs between runs, because it also covers the time.
             variable.push((&signature[..6], "SIGNATURE"));
         }
         assert_golden(

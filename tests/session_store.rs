@@ -43,7 +43,7 @@ fn store(redis: &RedisConnection) -> SessionStore<RedisConnection> {
     }
 }
 
-/// Visits the session on two connections while `end` ends the session. Afterwards, no key may exist.
+/// Visits the session on two connections while `end` ends the session. After that, no key may exist.
 #[allow(clippy::unwrap_used, reason = "a test's helper")]
 async fn nothing_survives(server: &RedisServer, end: impl AsyncFn(&Token)) {
     let connections = [connection(server).await, connection(server).await];
@@ -76,7 +76,8 @@ async fn the_maximum_age_is_measured_with_the_clock_of_redis() {
     let redis = connection(&server).await;
     let time: (i64, i64) = redis::cmd("TIME").query(&mut server.connection()).unwrap();
     assert!(redis.clock().now().abs_diff(time.0.unsigned_abs()) <= 1);
-    // The clock of another instance is nine hours ahead, but the instance knows this difference.
+    // The clock of another instance differs from that of Redis by nine hours, but the instance takes this
+    // difference into account.
     let token = store(&redis).create("ada").await.unwrap();
     let mut ahead = store(&redis);
     ahead.clock = Clock::of_redis(time.0 + 9 * 3600);
@@ -151,7 +152,8 @@ fn a_hash_of_stage_2_is_deleted_even_if_its_visitor_disconnected() {
     server.pause();
     let mut stream = connect(app.port).unwrap();
     stream.write_all(&ada.request("GET", "/", &[], None)).unwrap();
-    // When a later request on another connection has been answered, this request has been read.
+    // Wait until a later request on another connection has been answered. By then, the server has read this
+    // request.
     app.visitor().get("/").expect(200);
     drop(stream);
     app.visitor().get("/").expect(200);

@@ -25,8 +25,8 @@ use sessiontut::untrusted::{Limits, json, markdown, measure, steps, text};
 
 const SECRET: &str = "Plover4417";
 
-/// Failing inputs are not saved to a file, but printed. Add them to the table of test cases in the module
-/// that failed.
+/// Returns the usual settings, with the number of inputs divided by `part`. Failing inputs are not saved to a
+/// file, but printed. Add them to the table of test cases in the module that failed.
 fn config(part: u32) -> Config {
     let usual = Config::default();
     Config {
@@ -36,7 +36,7 @@ fn config(part: u32) -> Config {
     }
 }
 
-/// Whether the text contains terminal control characters, or characters that reverse the direction of text.
+/// Whether the text contains terminal control characters, or characters that change the direction of text.
 fn controls_terminal(text: &str) -> bool {
     let is_layout = |character| character == '\n';
     text.chars().any(|character| {
@@ -249,8 +249,8 @@ impl Babbler {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let script = says.lock().unwrap().clone();
-                // Each connection has its own thread, because experiments use a second connection. The client
-                // may disconnect early.
+                // Each connection has its own thread, because some experiments of `ping` use a second
+                // connection. Errors are ignored, because the client may disconnect early.
                 thread::spawn(move || {
                     let _ = stream.write_all(&script);
                     let _ = stream.shutdown(Shutdown::Write);
@@ -372,8 +372,8 @@ fn echoes() -> Vec<String> {
     ]
 }
 
-/// What may precede a reply that repeats the password: the reply to AUTH, PING or SELECT, or the reply of
-/// another program.
+/// The text that precedes a reply that repeats the password: replies to AUTH, PING and SELECT, or an error of
+/// another kind of server.
 const BEFORE_THE_ECHO: [&str; 5] = [
     "",
     "+OK\r\n",
@@ -388,7 +388,7 @@ fn echo() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(first, echo, more)| format!("{first}{echo}{more}").into_bytes())
 }
 
-/// Generates everything that a server sends. It often starts with valid replies.
+/// Generates everything that a server sends. This often begins with valid replies.
 fn script() -> impl Strategy<Value = Vec<u8>> {
     let pongs = "+PONG\r\n".repeat(4);
     let polite = select(vec![
@@ -489,7 +489,7 @@ proptest! {
 
     #[test]
     fn an_untrusted_lesson_is_displayed_without_harm(source in lesson(), width in 0_usize..100) {
-        // If the program used colours, they would hide those of the lesson.
+        // Turn off the program's own colours, because they would hide colours that the lesson contains.
         colored::control::set_override(false);
         for line in markdown::lines(&source, width) {
             // Tabs in code are kept.

@@ -16,7 +16,7 @@ const CLOSED: &str = "redis://127.0.0.1:1";
 fn after(home: &Home, columns: u16, lines: &[&str], variables: &[(&str, &str)]) -> Terminal {
     let terminal = Terminal::shell(home, columns, 100, variables);
     for (number, line) in lines.iter().enumerate() {
-        // A script keeps the command line short enough for the window.
+        // The line is put into a script, so that the typed command fits into the window.
         std::fs::write(home.path().join("go"), line).unwrap();
         terminal.line(&format!(". ./go; echo end {number}"));
         terminal.wait_for(&format!("\nend {number}"));
@@ -49,7 +49,7 @@ fn notes_of_serve_are_wrapped_between_words_except_in_commands() {
         terminal.wait_for("`ss -ltnp`");
         terminal.keys(&["C-c"]);
         assert_eq!(terminal.exit_status(), 0);
-        // Commands are not wrapped, so that users can copy them.
+        // The program does not wrap commands, so that users can copy them.
         let broken = terminal.broken_lines();
         assert!(broken.iter().all(|line| line.contains("`ps -o")), "{broken:#?}");
         let said = without_digits(&read(&terminal));
@@ -191,7 +191,7 @@ fn a_note_about_unsaved_progress_is_wrapped_between_words() {
         let nowhere = [("XDG_STATE_HOME", "/proc/none")];
         let terminal = Terminal::sized(&home, &["learn"], columns, 60, &nowhere);
         terminal.wait_for("q quit");
-        // Code is indented but not wrapped, so that users can copy it.
+        // The program indents code but does not wrap it, so that users can copy it.
         let broken = terminal.broken_lines();
         assert!(broken.iter().all(|line| line.starts_with("  ")), "{broken:#?}");
         let screen = read(&terminal);

@@ -84,7 +84,7 @@ pub fn grade_with(options: &[&str], command: &[String], stage: u8, ttl: u32, red
     report
 }
 
-/// Runs `work` for all jobs, four at a time. If some of them fail, fails with all their messages.
+/// Runs `work` for all jobs, four at a time. If any of them fail, fails the test with all their messages.
 pub fn do_all<J: Send>(jobs: impl IntoIterator<Item = J>, work: impl Fn(J) -> Result<(), String> + Sync) {
     let jobs: Mutex<Vec<J>> = Mutex::new(jobs.into_iter().collect());
     let complaints = Mutex::new(Vec::new());

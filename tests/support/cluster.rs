@@ -52,7 +52,7 @@ impl Cluster {
         self.nodes[0].url()
     }
 
-    /// Starts a replica of a node, and waits until it and the other nodes know it.
+    /// Starts a replica of a node, and waits until all nodes know the replica.
     pub fn replica_of(&self, node_number: usize) -> RedisServer {
         let (replica, bus) = node(&self.settings);
         let (port, bus) = (replica.port().to_string(), bus.to_string());

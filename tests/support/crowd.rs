@@ -6,9 +6,9 @@ use std::thread;
 use super::http::Visitor;
 use super::wait::wait_for;
 
-/// Lets four visitors load the page while `event` runs. `event` receives a function that waits for ten more
-/// requests. Every response must be a page with a different count, or a 503 that contains `refusal`. Finally,
-/// checks the count.
+/// Lets four visitors load the page while `event` runs. `event` receives a function that waits until ten more
+/// requests have been answered. Every response must be a page with a different count, or a 503 that contains
+/// `refusal`. Finally, checks the total count.
 #[track_caller]
 pub fn visit_exactly_during(session: &Visitor, refusal: &str, event: impl FnOnce(&dyn Fn())) {
     let (is_over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -58,8 +58,8 @@ pub fn visit_exactly_during(session: &Visitor, refusal: &str, event: impl FnOnce
     visits.sort_unstable();
     visits.dedup();
     assert_eq!(visits.len() as u64, seen, "a number was shown twice");
-    // A request that got a 503 may have been counted, but every count that was shown must be included in the
-    // total.
+    // A request that got a 503 may or may not have been counted, but every page that was shown must have been
+    // counted.
     assert!(
         (seen + 1..=seen + refused + 1).contains(&last),
         "{seen} pages and {refused} refusals, and {last} visits"

@@ -183,7 +183,8 @@ impl Drive {
         let mut changed = good.clone();
         let last = changed.pop();
         changed.push(if last == Some('A') { 'B' } else { 'A' });
-        // The first character is changed, because the last character of base64 may contain only padding bits.
+        // Also change the first character, because the last character of base64 may contain only padding
+        // bits.
         let first = if good.starts_with('A') { "B" } else { "A" };
         let swapped = format!("{first}{}", &good[1..]);
         for cookie in [

@@ -40,7 +40,7 @@ impl Monitor {
     /// Returns the commands so far in order, each as a list of words. Commands that the tests have sent over
     /// the unix socket are left out.
     pub fn commands(&self, server: &RedisServer) -> Vec<Vec<String>> {
-        // When the marker command has been recorded, all earlier commands have been recorded, too.
+        // Send a marker command. When it has been recorded, all earlier commands have been recorded, too.
         let mark = format!("mark-{}", self.lines.lock().unwrap().len());
         server.ask(&["ECHO", &mark]);
         wait::wait_for("MONITOR to catch up", || {
@@ -62,7 +62,7 @@ impl Monitor {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        // The thread that reads ends together with the connection.
+        // Closing the connection also ends the thread that reads from it.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
     }
 }

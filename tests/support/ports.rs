@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-/// Returns a port that is currently free. Another process may start using it before the test does, so a
-/// server on this port must be started again with another port if that fails (see
+/// Returns a port that is currently free. Another process may start using this port before the test does. If
+/// a server cannot start on the port, the test must therefore try another one (see
 /// [`super::process::Process::start`]).
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -62,8 +62,8 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    /// Pauses the process with SIGSTOP. Waits until all its threads have stopped, because the signal may be
-    /// delivered after `kill` has returned.
+    /// Pauses the process with SIGSTOP. Waits until all threads of the process have stopped, because the
+    /// signal may be delivered only after `kill` has returned.
     pub fn pause(&self) {
         self.signal("STOP");
         wait::wait_for("all its threads to stop", || {

@@ -43,7 +43,8 @@ impl Home {
         self.folder.path().join("state/sessiontut")
     }
 
-    /// Returns the environment variables for this home folder, without those of the machine.
+    /// Returns the environment variables for this home folder. Except for `PATH`, they do not depend on the
+    /// environment of the test.
     pub fn environment(&self) -> Vec<(String, String)> {
         let home = self.folder.path().display();
         let path = std::env::var("PATH").unwrap_or_default();

@@ -18,9 +18,9 @@ pub struct Proxy {
 /// What the proxy does with replies.
 #[derive(Clone, Copy, Debug)]
 pub enum Replies {
-    /// Forwards them.
+    /// Forwards replies.
     Pass,
-    /// Forwards them after a delay.
+    /// Forwards replies after a delay.
     After(Duration),
     /// Drops the next reply and closes its connection. Forwards all other replies.
     Cut,
@@ -32,7 +32,8 @@ pub enum Replies {
 }
 
 impl Replies {
-    /// Decides what to do with the bytes that have just been received.
+    /// Returns what to do with the next bytes. If this applies to one reply only, changes `self` to
+    /// [`Self::Pass`].
     fn take(&mut self) -> Self {
         let now = *self;
         if !matches!(now, Self::After(_)) {

@@ -13,11 +13,11 @@ use super::process::{Process, required};
 use super::tls::Certificate;
 use super::wait::wait_for;
 
-/// The user that the tests log in as. It does not depend on the permissions of the default user.
+/// The user as whom the tests log in. Its permissions do not depend on those of the default user.
 const OPERATOR: &str = "operator";
 const OPERATOR_PASSWORD: &str = "operator-password";
 
-/// The number of ports that are tried. Another process may start using a port before the server does.
+/// The number of ports that are tried, because another process may start using a port before the server does.
 const ATTEMPTS: usize = 5;
 
 /// The settings for a new [`RedisServer`].

@@ -48,7 +48,7 @@ impl Terminal {
     pub fn shell(home: &Home, columns: u16, rows: u16, variables: &[(&str, &str)]) -> Self {
         let bin = home.path().join("bin");
         fs::create_dir_all(&bin).unwrap();
-        // This fails if another shell with the same home folder has already created the link.
+        // Creating the link fails if another shell with the same home folder has already created it.
         let _ = std::os::unix::fs::symlink(SESSIONTUT, bin.join("sessiontut"));
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
         let mut all = vec![("PATH", path.as_str()), ("PS1", "$ "), ("ENV", "")];
@@ -116,7 +116,7 @@ impl Terminal {
         self.ask(&["paste-buffer", "-p"]);
     }
 
-    /// Pastes text as a terminal does that does not mark pastes.
+    /// Pastes text in the same way as a terminal that does not mark pastes.
     pub fn paste_unmarked(&self, text: &str) {
         self.ask(&["set-buffer", "--", text]);
         self.ask(&["paste-buffer"]);
@@ -207,8 +207,8 @@ impl Terminal {
             let state = self.ask(&["display-message", "-p", "#{pane_dead} #{pane_dead_status}"]);
             let (dead, status) = state.trim_end_matches('\n').split_once(' ')?;
             if dead == "1" && status.is_empty() {
-                // tmux 3.3 misses the exit of a child if it is handling the exit of another one. When a
-                // further child exits, tmux checks again.
+                // tmux 3.3 can miss the exit of a child process while it handles the exit of another one.
+                // Running a further child makes tmux check again.
                 self.ask(&["run-shell", "true"]);
             }
             (!status.is_empty()).then(|| status.to_owned())

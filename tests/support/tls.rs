@@ -11,7 +11,8 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-/// A certificate authority. Its folder exists as long as the authority and its certificates.
+/// A certificate authority. Its folder is deleted when the authority and all its certificates have been
+/// dropped.
 #[derive(Debug)]
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,

@@ -1,17 +1,17 @@
-//! Runs a real Valkey server, if it is available. Together with the installed Redis, it is a reference for
-//! the tests.
+//! Runs a real Valkey server, if one is available. Tests use it as a reference in addition to the installed
+//! Redis.
 
 use std::path::PathBuf;
 
 use super::redis_server::{RedisServer, Settings};
 use super::{process, tools};
 
-/// The environment variable with the path of a valkey-server, which is then used instead of the one that
-/// `scripts/test` installs.
+/// The environment variable that can contain the path of a valkey-server. If set, that server is used instead
+/// of the one that `scripts/test` installs.
 pub const VARIABLE: &str = "SESSIONTUT_VALKEY_SERVER";
 
-/// Returns the path of valkey-server. If there is none, prints that the test continues without it. If the
-/// path in the variable is wrong, fails.
+/// Returns the path of valkey-server. If it is not installed, prints that the test continues without it. If
+/// the path in [`VARIABLE`] is wrong, fails the test.
 pub fn program() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
