@@ -9,9 +9,9 @@
 //! check   app → visits through a proxy → exchanges → checks → report
 //! ```
 //!
-//! `cli` and `commands` parse the command line and start one of them. They return typed values and events; only `ui`
-//! prints. Dependencies point in one direction: commands → main functions → `session` and `redis_client`.
-//! ARCHITECTURE.md describes each main function, file by file.
+//! `cli` and `commands` parse the command line and start one of the main functions, which return typed values
+//! and events. Only `ui` prints. Dependencies point in one direction: commands → main functions → `session`
+//! and `redis_client`. ARCHITECTURE.md describes each main function, file by file.
 //!
 //! This crate exports only what the program and its tests need. The entry points are [`ping::climb`] and
 //! [`ping::judge`], [`is_valid_lesson`], and [`session::SessionStore`].

@@ -35,8 +35,8 @@ pub use error::Error;
 ///
 /// # Errors
 ///
-/// [`Error::CommandLine`] for an invalid command line, and also for `--help` and `--version`, which have exit
-/// status 0.
+/// Returns [`Error::CommandLine`] for an invalid command line, and also for `--help` and `--version`, which
+/// have exit status 0.
 pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Cli, Error> {
     #[cfg(unix)]
     crate::os::memory::require();

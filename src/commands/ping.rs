@@ -89,7 +89,8 @@ pub struct PingArgs {
     /// List all causes and warnings with their exit statuses
     #[arg(long)]
     pub codes: bool,
-    /// The Redis to use. This comes after the others, because the heading TLS applies to all options that follow
+    /// The Redis to use. The heading TLS applies to all options that follow it, so the options without a heading
+    /// come first
     #[command(flatten)]
     pub redis: RedisArgs,
     /// What `ping` asks AWS

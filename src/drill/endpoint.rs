@@ -153,7 +153,7 @@ pub(super) fn dropped() -> io::Result<Drill> {
     for _ in 0..FILLERS {
         let filler = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         filler.set_nonblocking(true)?;
-        // Connections succeed until the queue is full. After that, they hang, as intended.
+        // Connections succeed until the queue is full. Further attempts then hang, as intended.
         let _ = filler.connect(&SockAddr::from(address));
         drill = drill.with(filler);
     }

@@ -55,7 +55,8 @@ impl Score {
         self.0.save()
     }
 
-    /// Returns the faults that the learner chose instead of this one, and how often each, most frequent first.
+    /// Returns the faults that the learner chose instead of this one, with the number of times, most frequent
+    /// first.
     pub(crate) fn mistaken_for(&self, fault: &DrillFault) -> Vec<(&str, u32)> {
         let guesses = self.0.record.faults.get(fault.name);
         let mistaken = guesses.into_iter().flat_map(|guesses| &guesses.mistaken_for);

@@ -1,6 +1,6 @@
 //! Recognises endpoints of Amazon ElastiCache and MemoryDB from their host names alone.
 //!
-//! Source of the forms: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>.
+//! Source of the names' forms: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>.
 
 use EndpointKind::{Configuration, Memcached, MemoryDb, Node, Primary, Reader, Serverless};
 

@@ -139,7 +139,7 @@ fn dropped(count: u64) -> Value {
     entry
 }
 
-/// Returns the line for a request. Its path and method are already printable ASCII.
+/// Returns the log line for a request. The request's path and method are already printable ASCII.
 fn request(entry: &LogEntry) -> Value {
     json!({
         "event": "request",

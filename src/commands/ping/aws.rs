@@ -1,5 +1,5 @@
-//! The AWS options of `sessiontut ping`: runs the program `aws`, or reads saved documents, and adds the
-//! result.
+//! Implements the AWS options of `sessiontut ping`: runs the program `aws`, or reads saved documents, and
+//! adds the result to the diagnosis.
 
 use std::fs;
 use std::io::{self, Read as _};
