@@ -13,7 +13,7 @@ pub struct UrlError {
     pub suggestion: Option<String>,
     /// What the user can do if no URL can be suggested, such as where to find the right one.
     pub advice: Option<String>,
-    /// A command that does what the advice says.
+    /// A command that follows the advice.
     pub command: Option<String>,
 }
 

@@ -27,7 +27,7 @@ pub(super) use settings::is_true;
 /// A reader's interpretation of a text.
 #[derive(Default)]
 struct Meaning {
-    /// What is wrong with the text, or `None` if the parser's error already says this.
+    /// What is wrong with the text, or `None` if the parser's error is sufficient.
     error: Option<UrlError>,
     /// The URL that was meant, if the text reveals it.
     meant: Option<IntendedUrl>,

@@ -1,4 +1,4 @@
-//! Notices when the source code of the app changes (`--watch`).
+//! Detects changes to the source code of the app (`--watch`).
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
