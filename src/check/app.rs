@@ -17,7 +17,7 @@ use crate::deadline::Deadline;
 use crate::random;
 use output::Output;
 
-/// How long the app may print nothing before it listens.
+/// Until the app listens, the maximum time during which it may print nothing.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long the app may take to listen if it keeps printing. Some start commands compile the app first.
 const READY_WITHIN_AT_MOST: Duration = Duration::from_secs(300);
@@ -81,7 +81,7 @@ impl AppError {
     }
 }
 
-/// How the app exited when this program had not stopped it.
+/// How the app exited by itself, without being stopped by this program.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
     status: ExitStatus,
@@ -309,14 +309,14 @@ impl App {
         self.output.last_lines()
     }
 
-    /// Returns how the app exited when this program had not stopped it, or `None` if it still runs.
+    /// If the app exited by itself, returns how it exited. Otherwise, returns `None`.
     pub(crate) fn ended(&mut self) -> Option<Ended> {
         let status = self.child.as_mut()?.try_wait().ok()??;
         let tail = self.output_tail();
         Some(Ended { status, tail })
     }
 
-    /// Asks the process group to exit, and kills it after 5 s.
+    /// Asks the process group to exit, and kills it if it has not exited after 5 s.
     pub(crate) async fn stop(&mut self, progress: &Progress) {
         if let Some(child) = &mut self.child {
             signal_group(child, GroupSignal::Terminate);
@@ -418,7 +418,7 @@ fn signal_group(child: &mut Child, signal: GroupSignal) {
         GroupSignal::Terminate => Signal::TERM,
         GroupSignal::Kill => Signal::KILL,
     };
-    // The group may have ended already.
+    // The process group may already have ended.
     if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         let _ = kill_process_group(group, signal);
     }

@@ -1,4 +1,4 @@
-//! What a visitor did, how the app responded, and which Redis commands the app sent during this time.
+//! A visitor's action, the app's responses to it, and the Redis commands that the app sent during the action.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ pub(crate) struct Hop {
 }
 
 /// The requests of one visitor's action, such as a login with its redirects, and the Redis commands that the
-/// app sent during this time.
+/// app sent during the action.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     pub(crate) hops: Vec<Hop>,
@@ -34,7 +34,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Runs `visit`, and records its requests and the Redis commands that the app sends during this time.
+    /// Runs `visit`, and records its requests and the Redis commands that the app sends while it runs.
     pub(crate) async fn record(proxy: Option<&Proxy>, visit: impl AsyncFnOnce(&mut Vec<Hop>)) -> Self {
         let mark = proxy.map_or(0, Proxy::mark);
         let mut hops = Vec::new();

@@ -105,9 +105,9 @@ impl Page {
             .find(|form| form.is_post && form.action.path() == path)
     }
 
-    /// Whether this may be the response to a GET request for a path that accepts only POST. To such a
-    /// request, many frameworks respond with 405 (RFC 9110, section 15.5.6). Frameworks that select a route
-    /// by both method and path, such as Express, respond with 404.
+    /// Whether this may be the response to a GET request for a path that accepts only POST. Many frameworks
+    /// respond to such a request with 405 (RFC 9110, section 15.5.6). Frameworks that select a route by both
+    /// method and path, such as Express, respond with 404.
     pub(crate) fn may_be_for_post_only(&self) -> bool {
         matches!(self.status, 404 | 405)
     }

@@ -10,8 +10,8 @@ use crate::deadline::{Deadline, if_quick};
 /// How often the displayed countdown is updated.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 
-/// A function that is called when a wait begins. The arguments are what the wait is for, and its length. The
-/// function returns another one that shows the time left.
+/// A function that is called when a wait begins, with the purpose and the length of the wait. It returns
+/// another function, which shows the remaining time.
 pub(crate) type OnWait = Box<dyn Fn(&str, Duration) -> Box<dyn FnMut(Duration)> + Send + Sync>;
 
 /// Shows the user what the program is waiting for, one wait at a time.
@@ -63,7 +63,7 @@ impl Progress {
     }
 }
 
-/// Records that no wait is shown any more when it is dropped, even if the wait was cancelled.
+/// When dropped, records that no wait is shown any more. It is also dropped if the wait is cancelled.
 struct Shown<'a>(&'a AtomicBool);
 
 impl Drop for Shown<'_> {

@@ -1,4 +1,4 @@
-//! What `check` tests, and how the app differs from the lessons' app.
+//! The settings of `check`: what it tests, and how the app differs from the lessons' app.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;

@@ -10,9 +10,9 @@ use super::client::{ConnectedClient, ConnectionState};
 use super::connection;
 use super::state::{ServerState, SharedState};
 
-/// How long a client may at least take to log in, even if other clients are waiting for its place.
+/// The minimum time that every client has to log in, even if other clients need its place.
 const LEAST_TIME: Duration = Duration::from_secs(2);
-/// How long a client may take to log in if no place was free when it connected.
+/// The time that a client has to log in if no place was free when it connected.
 const AT_ONCE: Duration = Duration::from_millis(15);
 /// The factor by which the number of clients that have not logged in may exceed its limit. Clients above the
 /// limit must log in at once.

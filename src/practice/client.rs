@@ -217,7 +217,7 @@ impl ConnectedClient {
         self.wake.notify_one();
     }
 
-    /// Whether the client has logged in, or does not have to.
+    /// Whether the client has logged in, or need not log in.
     pub(super) fn is_logged_in(&self) -> bool {
         self.stranger_since.get().is_none()
     }
@@ -247,7 +247,7 @@ impl ConnectedClient {
         let mut output = self.output.borrow_mut();
         let Output { bytes, sent } = &mut *output;
         *sent += count;
-        // At this point, moving the remaining bytes costs no more than writing those that were sent.
+        // Now, moving the remaining bytes costs no more than it cost to write the bytes that were sent.
         if *sent >= bytes.len() - *sent {
             bytes.drain(..std::mem::take(sent));
             bytes.shrink_to(KEPT_BUFFER);
@@ -260,7 +260,7 @@ impl ConnectedClient {
         self.account.own.get()
     }
 
-    /// Records that the server keeps `bytes` additional bytes for this purpose.
+    /// Adds `bytes` to the memory that the server keeps for this purpose.
     ///
     /// # Errors
     ///
@@ -273,7 +273,7 @@ impl ConnectedClient {
         Ok(())
     }
 
-    /// Records that the server has freed `bytes` bytes that it kept for this purpose.
+    /// Subtracts `bytes` from the memory that the server keeps for this purpose.
     pub(super) fn gives_up(&self, kept: Kept, bytes: usize) {
         self.keeps(kept, self.account.part(kept).saturating_sub(bytes));
     }

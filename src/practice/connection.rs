@@ -44,8 +44,8 @@ struct ConnectionTask {
     stream: TcpStream,
     client: Rc<ConnectedClient>,
     reader: RequestReader,
-    /// When the kernel stopped accepting bytes because the client does not read, or `None` if it accepts
-    /// them.
+    /// When the kernel stopped accepting bytes because the client does not read, or `None` if the kernel
+    /// accepts bytes.
     blocked_since: Option<Instant>,
     /// When the first byte of the current, incomplete request arrived.
     request_began: Option<Instant>,

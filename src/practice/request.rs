@@ -52,7 +52,7 @@ impl RequestReader {
         self.received.extend_from_slice(bytes);
     }
 
-    /// Returns how much memory the requests that have not been run use, in bytes.
+    /// Returns how much memory the waiting requests use, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.received.len() + self.open.as_ref().map_or(0, |open| open.cost)
     }
@@ -203,7 +203,7 @@ fn protocol_error(text: impl Into<String>) -> ProtocolError {
     ProtocolError(text.into())
 }
 
-/// Reads arbitrary bytes as requests, first as a client that has not logged in, and then as one that has.
+/// Reads arbitrary bytes as requests twice: from a client that has not logged in, and from a client that has.
 /// Used by [`crate::untrusted`].
 pub(crate) fn read_requests(bytes: &[u8]) {
     for is_authenticated in [false, true] {

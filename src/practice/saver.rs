@@ -11,7 +11,8 @@ use super::store::{Store, wall_clock};
 /// The minimum time between two saves. If saving is fast, a crash loses at most the changes made during this
 /// time.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
-/// The reciprocal of the largest fraction of time for which saving may block the clients (1/20).
+/// The minimum ratio of the pause between two saves to the time that a save blocks the clients. Saves
+/// therefore block the clients for at most 5% of the time.
 const SHARE_OF_SAVES: u32 = 20;
 
 /// Saves the data after changes.
@@ -59,7 +60,7 @@ impl Saver {
         self.last_save = Instant::now();
     }
 
-    /// Waits for a save in progress, and then saves everything that has changed since.
+    /// Waits for the save in progress, if any, and then saves everything that has changed since that save.
     pub(super) fn finish(mut self, store: &mut Store) -> io::Result<()> {
         let written = match self.writer.take().map(JoinHandle::join) {
             Some(Ok(Ok(()))) | None => true,

@@ -136,7 +136,7 @@ impl Server {
         self.end(Duration::ZERO)
     }
 
-    /// Like [`Self::stop`], but first waits, at most for `grace`, until no other process is attached.
+    /// Like [`Self::stop`], but first waits until no other process is attached, for at most `grace`.
     ///
     /// # Errors
     ///

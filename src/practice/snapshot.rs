@@ -60,7 +60,7 @@ fn write_content(file: &mut File, store: &Store) -> io::Result<()> {
     file.write_all(header(&hash).as_bytes())
 }
 
-/// Forwards bytes to another writer, and computes their hash.
+/// Forwards bytes to another writer, and computes the hash of these bytes.
 struct HashingWriter<W> {
     inner: W,
     hash: Context,
@@ -102,8 +102,8 @@ pub(super) fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(content))
 }
 
-/// Runs all commands in the contents that [`read`] has returned. Saved data is always restored, even if it
-/// exceeds the memory limit.
+/// Runs all commands in the contents of a data file, as returned by [`read`]. Saved data is always restored,
+/// even if it exceeds the memory limit.
 pub(super) fn restore(content: &[u8], server: &mut ServerState) {
     let limits_of_server = std::mem::replace(&mut server.limits, ServerLimits::unlimited());
     let no_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

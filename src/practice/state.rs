@@ -27,7 +27,8 @@ pub struct ServerLimits {
     /// The maximum number of connections that have not logged in. A further connection replaces the oldest of
     /// these connections.
     pub strangers: usize,
-    /// The maximum size of the data set in bytes. When it is exceeded, writes get Redis's OOM error.
+    /// The maximum size of the data set in bytes. Above this size, writes are rejected with Redis's OOM
+    /// error.
     pub data: usize,
     /// The maximum size of one request, and of one string, in bytes.
     pub request: usize,

@@ -42,7 +42,7 @@ pub(super) struct KeyEntry {
     pub(super) expires: Option<Moment>,
 }
 
-/// An expiry time, and the database and name of the key that then expires.
+/// An expiry time, and the database and name of the key that expires at this time.
 type Expiry = (Moment, usize, Rc<[u8]>);
 
 /// The database and name of a key that a client watches.
@@ -230,7 +230,7 @@ impl Store {
         self.watched.entry(key).or_default().push(Rc::clone(flag));
     }
 
-    /// Reverses [`Store::watch`].
+    /// Undoes [`Store::watch`].
     pub(super) fn unwatch(&mut self, key: &WatchedKey, flag: &ChangeFlag) {
         if let Some(flags) = self.watched.get_mut(key) {
             flags.retain(|known| !Rc::ptr_eq(known, flag));
@@ -264,7 +264,7 @@ impl KeyEntry {
     }
 }
 
-/// Returns the memory of a key without an expiry time.
+/// Returns the memory in bytes that a key without an expiry time uses.
 fn cost(name: &[u8], value: &Value) -> usize {
     KEY_COST + allocated(COUNTS + name.len()) + value.bytes()
 }

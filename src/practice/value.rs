@@ -261,7 +261,7 @@ impl Table {
     }
 }
 
-/// Returns the memory of an element with an empty value.
+/// Returns the memory in bytes that an element with an empty value uses.
 fn element_cost(name: &[u8]) -> usize {
     ELEMENT_COST + allocated(2 * size_of::<usize>() + name.len())
 }

@@ -14,10 +14,10 @@ use crate::sanitize;
 const MOST_BYTES: u64 = 8 * 1024 * 1024;
 /// How often the size is checked.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
-/// The number of bytes at the end of the file in which the last lines are searched. If the file is too large,
-/// only these bytes are kept.
+/// The number of bytes at the end of the file that are read in order to return the last lines. If the file is
+/// too large, only these bytes are kept.
 const TAIL: u64 = 64 * 1024;
-/// The maximum number of output lines that a report shows, counted from the end.
+/// The maximum number of lines that a report shows from the end of the output.
 const MOST_LINES: usize = 10;
 
 /// The file with the app's output. While this value exists, a thread limits the size of the file.

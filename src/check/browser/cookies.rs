@@ -39,7 +39,7 @@ impl Visitor {
                 true => value,
                 false => Some(cookie.value()),
             };
-            // If the path differed, the browser would have two cookies with this name.
+            // Keep the path, because a browser stores two cookies with the same name if their paths differ.
             let (name, path) = (cookie.name(), String::from(&cookie.path));
             if let Some(value) = value {
                 let _ = other.jar.parse(&format!("{name}={value}; Path={path}"), &url);

@@ -73,7 +73,7 @@ impl Visitor {
     ) -> Result<Page, BoxError> {
         let stream = self.connect(url).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        // Ends when `sender` is dropped.
+        // This task ends when `sender` is dropped.
         tokio::spawn(connection);
         let request = self.with_headers(method, url, body, cause)?;
         let response = sender.send_request(request).await?;

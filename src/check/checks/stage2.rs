@@ -120,8 +120,8 @@ pub(super) async fn number_is_the_reply(grader: &mut Grader) -> Judged {
             &[&home],
         );
     }
-    // The proxy delays the replies. If the app reads the count with a second command, such as HGET, it then
-    // gets a count that includes the visits of other requests.
+    // Delay the replies. An app that reads the count with a second command, such as HGET, then gets a count
+    // that includes the visits of other requests.
     let proxy = grader.proxy()?;
     proxy.delay(OVERLAP);
     let visits = join_all((0..6).map(|_| {

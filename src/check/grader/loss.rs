@@ -12,10 +12,10 @@ use crate::deadline::Deadline;
 
 /// How long the app's process may take to end after a crash.
 const CRASH_WITHIN: Duration = Duration::from_millis(500);
-/// How long to wait for an app that has stopped listening to listen again. Some tools restart an app
+/// If the app stops listening, how long to wait until it listens again. Some tools restart an app
 /// automatically.
 const BACK_WITHIN: Duration = Duration::from_secs(3);
-/// The number of checks with a missing response after which the app is no longer visited.
+/// The number of checks without a response after which the app is no longer visited.
 const MOST_HUNG: usize = 3;
 /// How long the app may take to recover after Redis is available again.
 pub(crate) const RECOVER_WITHIN: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ pub(crate) struct Loss {
 }
 
 impl Loss {
-    /// Turns the result of a check during which the app was lost into a failure that reports the loss.
+    /// Returns the result of a check during which the app was lost: a failure that reports the loss.
     pub(crate) fn blamed(&self, judged: Judged) -> Judged {
         let failed = match judged {
             Err(NotHeld::Fails(_)) => judged,

@@ -1,4 +1,4 @@
-//! Results that several checks use. What leads to them takes time, so it is done only once.
+//! Results that several checks use. Each of them takes time to determine, so it is determined only once.
 
 use std::time::Duration;
 

@@ -339,8 +339,8 @@ async fn answer(shared: &Shared, mut to_app: impl AsyncWrite + Unpin, number: u6
             Outgoing::Reply { index, due, bytes } => {
                 tokio::time::sleep_until(due.into()).await;
                 shared.wait_while_held(index, Delayed::Reply).await;
-                // This happens before the reply is written, because the app may send its next command as soon
-                // as it has the reply.
+                // Count the command as answered before the reply is written, because the app may send its
+                // next command as soon as it has the reply.
                 if let Some(handle) = shared.state().connections.get_mut(&number) {
                     handle.pending = handle.pending.saturating_sub(1);
                 }

@@ -115,7 +115,8 @@ impl Proxy {
         state.cut_all();
     }
 
-    /// Starts replying again. Connections with unanswered commands are closed, as after a restart of Redis.
+    /// Starts replying again. Connections with unanswered commands are closed, as they would be by a restart
+    /// of Redis.
     pub(crate) fn come_back(&self) {
         let mut state = self.shared.state();
         state.mode = Mode::Forward;

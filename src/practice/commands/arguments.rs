@@ -29,7 +29,7 @@ pub(super) fn out_of_range(least: i64, most: i64) -> CommandError {
     format!("ERR value is out of range, value must between {least} and {most}").into()
 }
 
-/// Parses a number for INCRBYFLOAT. Infinity is accepted here, but it makes the sum invalid.
+/// Parses a number for INCRBYFLOAT. Infinity is accepted here, but the sum will then be rejected.
 pub(super) fn float(word: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(word).ok()?;
     let number: f64 = text.parse().ok()?;

@@ -97,8 +97,8 @@ fn execute(
     reply
 }
 
-/// Subtracts the memory of a reply from what the request may use. The reply to EXEC consists of replies that
-/// have already been subtracted.
+/// Subtracts the memory of a reply from the memory that the request may still use. The reply to EXEC consists
+/// of replies whose memory has already been subtracted.
 fn spend(call: &Invocation<'_>, reply: Reply) -> CommandResult {
     if call.command.name != "exec" {
         let size = reply.size();

@@ -1,4 +1,4 @@
-//! Checks of the logout: what it must end, and what must not trigger it.
+//! Checks of the logout: which sessions it must end, and which requests must not cause it.
 
 use super::super::stage1::log_out;
 use crate::check::browser::Cause;

@@ -1,4 +1,5 @@
-//! Checks of failures: Redis does not reply, is down, or loses a connection.
+//! Checks of how the app behaves while Redis does not reply, while it is down, and after a connection to it
+//! breaks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ const MOST_ATTEMPTS: usize = 6;
 const RECONNECT: Duration = Duration::from_millis(200);
 
 /// Makes Redis stop replying, visits the app, logs in, and makes Redis reply again. If another check has
-/// already done this, returns its result.
+/// already done this, returns the earlier result.
 async fn silence(grader: &mut Grader) -> Result<Silence, NotHeld> {
     if let Some(silence) = &grader.silence {
         return Ok(silence.clone());

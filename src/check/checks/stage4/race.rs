@@ -76,7 +76,7 @@ struct Overlap {
     logout: Exchange,
     /// The position in the proxy's record before the visit and the logout.
     start: usize,
-    /// The keys of all commands until the visit was released.
+    /// The keys of all commands that the app sent before the visit was released.
     touched: Vec<Key>,
     /// The keys that existed when the visit was released.
     between: HashMap<Key, i64>,

@@ -58,7 +58,8 @@ pub(crate) async fn connections_are_reused(grader: &mut Grader) -> Judged {
     /// may still open a few.
     const MOST_NEW: u64 = 3;
     const VISITS: u64 = 10;
-    /// The maximum number of rounds. By then, even an app with many processes has opened all its connections.
+    /// The maximum number of rounds. After this many rounds, even an app with many processes has opened all
+    /// its connections.
     const ROUNDS: u64 = 4;
     let mut user = grader.logged_in().await?;
     let mut last = grader.visit(&mut user).await?;

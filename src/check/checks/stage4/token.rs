@@ -152,7 +152,7 @@ pub(crate) async fn brought_token_is_not_adopted(grader: &mut Grader) -> Judged 
 fn made_up(user: &LoggedIn, cookie: &str) -> String {
     let value = user.visitor.cookie(cookie).unwrap_or_default();
     let mut noise = random::hexadecimal::<32>().into_bytes().into_iter().cycle();
-    // The token has the same length and punctuation.
+    // Keep the length and the punctuation of the real token.
     value
         .chars()
         .map(|letter| match letter {
