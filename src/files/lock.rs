@@ -29,8 +29,8 @@ const TURN: Duration = Duration::from_secs(2);
 /// How often to try again to acquire the lock.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// Waits for the exclusive right to change this file, which its lock file represents. Dropping the returned
-/// lock file releases the lock.
+/// Waits until this process holds the exclusive lock for this file. Dropping the returned lock file releases
+/// the lock.
 ///
 /// # Errors
 ///

@@ -47,8 +47,8 @@ pub(crate) fn has_spare_files(count: usize) -> bool {
     true
 }
 
-/// Whether the process can open hundreds more files. A new file gets the lowest free number, so the number of
-/// `file` shows this without opening the others.
+/// Whether the process can open hundreds more files. `file` must just have been opened. A new file gets the
+/// lowest free number, so this number shows how many more files can be opened.
 #[cfg(unix)]
 fn is_far_below_limit(file: &File) -> bool {
     let number = u64::from(std::os::fd::AsRawFd::as_raw_fd(file).unsigned_abs());

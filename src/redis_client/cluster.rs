@@ -295,7 +295,7 @@ impl Cluster {
         link.await
     }
 
-    /// Stops using a connection.
+    /// Stops using a connection to a node.
     fn unlink(&self, node: &Node, single: &SingleConnection) {
         let mut state = self.state();
         let link = state.links.get(node).and_then(|link| link.peek());
@@ -354,7 +354,7 @@ impl Nodes {
     }
 }
 
-/// Values for the tests of the parts of the cluster connection.
+/// Replies that the tests of the submodules use.
 #[cfg(test)]
 mod test_values {
     use redis::Value;

@@ -17,7 +17,7 @@ use crate::session::Clock;
 /// Time limit for the server to report its time.
 const TIME_WITHIN: Duration = Duration::from_millis(300);
 
-/// How long after the last request the server's time is requested again.
+/// The interval at which the server's time is requested again.
 const TIME_EVERY: Duration = Duration::from_secs(60);
 
 /// A connection that several requests can use at the same time. All clones use the same connection.
@@ -142,7 +142,7 @@ impl RedisConnection {
         Arc::ptr_eq(&self.checked, &other.checked)
     }
 
-    /// Returns the context on which the advice about this Redis server depends.
+    /// Returns the facts about this Redis server that determine which fixes are suggested.
     pub(crate) fn fix_context(&self) -> FixContext<'_> {
         let (target, seen) = &*self.checked;
         FixContext::of(target, seen)

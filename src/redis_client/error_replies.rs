@@ -33,7 +33,7 @@ const ERROR_REPLIES: &[ErrorReply] = &[
     row("NOAUTH", Cause::AuthRequired, Scope::Login).reconnect(),
     row("WRONGPASS", Cause::AuthFailed, Scope::Login).reconnect(),
     row("NOPERM", Cause::AuthNoPermission, Scope::Command).reconnect(),
-    // Providers also return DENIED for other reasons.
+    // The code DENIED is not enough, because providers also return it for other reasons.
     row(
         "running in protected mode",
         Cause::ServerProtectedMode,
@@ -52,7 +52,7 @@ const ERROR_REPLIES: &[ErrorReply] = &[
     row("ASK", Cause::ClusterDown, Scope::Command),
     row("TRYAGAIN", Cause::ClusterDown, Scope::Command),
     // These are errors of proxies that cannot reach their backend: Envoy ("upstream failure", "no upstream
-    // host"), twemproxy (the name of its errno), predixy and Codis.
+    // host"), twemproxy (the text for an errno), predixy and Codis.
     row("upstream", Cause::ProxyNoBackend, Scope::Server),
     row("backend", Cause::ProxyNoBackend, Scope::Server),
     row("connection refused", Cause::ProxyNoBackend, Scope::Server),
@@ -62,7 +62,7 @@ const ERROR_REPLIES: &[ErrorReply] = &[
     row("no route to host", Cause::ProxyNoBackend, Scope::Server),
     row("no server connection", Cause::ProxyNoBackend, Scope::Server),
     row("server connection closed", Cause::ProxyNoBackend, Scope::Server),
-    // This is the name of EINVAL, without any other text.
+    // This is the text for EINVAL. It must be the whole reply.
     row("ERR Invalid argument", Cause::ProxyNoBackend, Scope::Server),
     row("max number of clients", Cause::ServerMaxClients, Scope::Server).reconnect(),
     row(

@@ -28,8 +28,8 @@ pub struct RedisFault {
     pub evidence: Vec<String>,
     /// What the user can do. The most promising fix comes first.
     pub fixes: Vec<Fix>,
-    /// Whether the next command needs a new connection, because this one is broken or the server cannot be
-    /// used.
+    /// Whether the next command needs a new connection, because the current one is broken or the server
+    /// cannot be used.
     pub reconnect: bool,
 }
 

@@ -1,8 +1,8 @@
 //! Manages the connection to Redis that all requests share. Opens it when it is needed, and replaces it after
 //! it has closed.
 //!
-//! Only connection attempts are repeated. A command is never sent twice, because the server may have executed
-//! it. Its request fails instead.
+//! Only connection attempts are repeated. A command is never sent twice, because the server may already have
+//! executed it. If the reply to a command is lost, the request fails.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,8 +19,8 @@ use crate::session::Clock;
 
 /// Time limit for connecting, including the diagnosis if connecting fails.
 const OPEN_WITHIN: Duration = Duration::from_millis(1300);
-/// Time limit for the commands of a request. A visitor may have to wait two seconds, and the rest of that
-/// time is needed for the diagnosis.
+/// Time limit for the commands of a request. A visitor must get a response within two seconds, and the rest
+/// of this time is needed for the diagnosis.
 const RUN_WITHIN: Duration = Duration::from_millis(1100);
 
 /// A function that opens a connection.

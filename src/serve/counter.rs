@@ -68,9 +68,9 @@ const DELETED_AT_ONCE: usize = 1000;
 pub(super) struct CreatedKeys(Mutex<HashSet<String>>);
 
 impl CreatedKeys {
-    /// Records the key if this process has just created the hash, which is the case if this is the first
-    /// visit and the hash has no other fields. Returns `false` if the key should be recorded, but too many
-    /// keys are recorded already.
+    /// Records the key if this visit has just created the hash, so that the count is 1 and the hash has no
+    /// other fields. Returns `false` if the key should be recorded, but the maximum number of keys has
+    /// already been recorded.
     pub(super) fn note(&self, key: &str, visits: i64, fields: &Fields) -> bool {
         let is_new = visits == 1 && fields.len() == 1;
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -101,10 +101,11 @@ impl Streams {
         Sse::new(reads.flatten().take_until(stopped)).into_response()
     }
 
-    /// Adds a stream of `session`. If there are too many streams, closes the oldest stream of one session: of
-    /// the client with the most streams, the session with the most streams. A client therefore cannot close
-    /// the streams of other clients by using many sessions, and a session cannot close the streams of other
-    /// visitors behind the same proxy.
+    /// Adds a stream of `session`. If the session has too many streams, closes its oldest stream. If there
+    /// are too many streams in total, chooses the client with the most streams, then the session of this
+    /// client with the most streams, and closes the oldest stream of this session. A client therefore cannot
+    /// close the streams of other clients by using many sessions, and a session cannot close the streams of
+    /// other visitors behind the same proxy.
     fn take_place(&self, client: IpAddr, session: &str) -> CancellationToken {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|stream| !stream.ended.is_cancelled());

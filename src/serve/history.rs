@@ -49,7 +49,8 @@ impl Commands {
     }
 }
 
-/// The most recent commands of the most recently used sessions. The session that was used last comes last.
+/// The most recent commands of the most recently used sessions. The session that was used most recently is at
+/// the end.
 #[derive(Debug, Default)]
 pub(super) struct History(Mutex<VecDeque<(String, Requests)>>);
 
@@ -70,7 +71,7 @@ impl History {
         }
         let mut kept = earlier.clone();
         kept.push(commands.clone());
-        // The commands of a request are removed only together.
+        // All commands of a request are removed together.
         while kept.iter().map(|request| request.count).sum::<usize>() > KEPT {
             kept.remove(0);
         }

@@ -32,8 +32,8 @@ impl OwnHosts {
         }
     }
 
-    /// Whether to accept a request for `host` that arrives at the address `local`. The port in `host` may be
-    /// any port, because the connection may come through a tunnel.
+    /// Whether to accept a request for `host` that arrives at the address `local`. Any port in `host` is
+    /// accepted, because the connection may come through a tunnel.
     fn accept(&self, host: &str, local: IpAddr) -> bool {
         let name = without_port(host);
         if let Ok(address) = name.trim_matches(['[', ']']).parse::<IpAddr>() {

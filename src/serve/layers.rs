@@ -28,8 +28,8 @@ use super::server::Ends;
 static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
     HeaderMap::from_iter([
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        // This allows only this server's own style sheet, script, event stream and form. It does not allow
-        // framing.
+        // This policy allows only this server's own style sheet, script, event stream and form. It does not
+        // allow framing.
         (
             CONTENT_SECURITY_POLICY,
             HeaderValue::from_static(

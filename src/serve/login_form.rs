@@ -20,8 +20,8 @@ use crate::session::{self, NameError};
 const FIELD: &str = "username";
 /// The maximum size of a form in bytes.
 const LONGEST_FORM: usize = 16 * 1024;
-/// The maximum number of bytes after a form of maximum size that are read and discarded. They are read
-/// because a client whose connection is closed while it is still sending never sees the response.
+/// If a form is too large, the maximum number of further bytes that are read and discarded. Without this, the
+/// connection would be closed while the client is still sending, and the client would never see the response.
 const DISCARDED: usize = 1024 * 1024;
 /// Time limit until the whole form has arrived.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);

@@ -58,8 +58,8 @@ impl fmt::Display for Rendered {
 
 impl HtmlSafe for Rendered {}
 
-/// Templates use this implementation, because it is faster than [`fmt::Display`]. That one exists only
-/// because [`HtmlSafe`] requires it.
+/// Templates use this implementation, which is faster than [`fmt::Display`]. [`fmt::Display`] is implemented
+/// only because [`HtmlSafe`] requires it.
 impl FastWritable for Rendered {
     fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
         Ok(page.write_str(&self.0)?)

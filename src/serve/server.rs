@@ -150,8 +150,8 @@ struct ClientConnection {
     close: Notify,
 }
 
-/// What a connection is doing. If there are too many connections, those with the first activity are closed
-/// first.
+/// What a connection is doing. If there are too many connections, those that wait are closed before those
+/// that are answering a request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Activity {
     /// The connection is waiting for a request.
