@@ -119,7 +119,7 @@ const MISTAKES_IN_NODE: &[Mistake] = &[
     ("no timeout", 4, "answers-while-redis-is-silent", &[]),
 ];
 
-/// Mistakes for which only advice is given, with the advice.
+/// Mistakes for which `check` gives only advice, with the ID of that advice.
 const ADVICE: &[(&str, u8, &str)] = &[
     ("no SameSite", 1, "cookie-has-samesite"),
     ("SameSite=None", 1, "cookie-has-samesite"),

@@ -1,5 +1,5 @@
 //! Tests the exit statuses that scripts rely on, each with a real server. `ping` reports the cause, and the
-//! other commands exit with the status in the same table.
+//! other commands exit with the corresponding status.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::unwrap_used)]

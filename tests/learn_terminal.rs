@@ -153,7 +153,7 @@ fn esc_asks_before_it_leaves() {
     }
 }
 
-/// People who answer a question for one key also press Enter.
+/// People who press one key to answer a question may also press Enter.
 #[test]
 fn an_enter_after_the_answer_to_a_question_has_no_effect() {
     let (learner, terminal) = at_step(0);
@@ -830,8 +830,8 @@ fn a_command_is_repeated_until_it_succeeds() {
     left(&terminal, 0);
 }
 
-/// Another program often uses port 5000. For this reason, the lesson must continue on another port. This test
-/// occupies a port itself.
+/// Another program often uses port 5000, so the lesson must be able to use another port. This test occupies
+/// the app's port itself.
 #[test]
 fn the_app_listens_on_another_port_if_its_port_is_in_use() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -877,7 +877,7 @@ fn a_lesson_whose_app_cannot_start_offers_another_try_and_checks_nothing() {
     left_sanely(&terminal, &learner, 0);
 }
 
-/// The learner gives the command that starts the app of the final project. The command is saved for the next
+/// The learner enters the command that starts the app of the final project. The command is saved for the next
 /// run.
 #[test]
 fn the_final_project_grades_the_learners_app_and_can_be_resumed() {

@@ -80,8 +80,8 @@ fn protocol_errors_are_handled_as_in_redis() {
             let _ = stream.write_all(attack);
             until_closed(stream)
         });
-        // If Redis closes the connection before it has read all bytes, its last line may be lost. Then only
-        // compare if both have replied.
+        // If Redis closes the connection before it has read all bytes, its reply may be lost. There is then
+        // nothing to compare.
         if !expected.is_empty() || got.is_empty() {
             assert_eq!(
                 got,

@@ -115,7 +115,7 @@ fn under_load(app: &App, work: impl FnOnce(&dyn Fn())) {
     });
 }
 
-/// Kills one primary after the other. The one in the URL is the last.
+/// Kills one primary after another. The primary in the URL is killed last.
 #[track_caller]
 fn sessions_survive_failing_primaries(settings: &Settings, login: &str, options: &[&str]) {
     let mut cluster = Cluster::of(settings);

@@ -128,7 +128,7 @@ fn a_server_killed_at_any_moment_leaves_no_key_without_a_ttl() {
         thread::scope(|scope| {
             for request in [&visit, &login, &visit, &login] {
                 let port = app.port;
-                // After the server has been killed, there is no response.
+                // This loop ends after the server has been killed, because there is then no response.
                 scope.spawn(move || while try_send(port, request).is_ok() {});
             }
             // In each round, the server is killed at a different moment.

@@ -1,4 +1,4 @@
-//! Decoded text. For each character, it contains the position in the original text.
+//! Decoded text, with the position of each character in the original text.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Decodes text in every way in which a server may have encoded a secret.
+//! Decodes text from every encoding that a server might use for a secret.
 
 use base64::Engine as _;
 use base64::alphabet;

@@ -5,7 +5,7 @@ use super::program::Home;
 use super::redis_server::RedisServer;
 use super::terminal::Terminal;
 
-/// Parts of the texts for which tests wait on the screen. The full wording is in `tests/golden/learn/`.
+/// Parts of texts. Tests wait until they appear on the screen. The full wording is in `tests/golden/learn/`.
 pub mod shown {
     pub const CORRECT: &str = "✓ correct";
     pub const SOLUTION: &str = "Solution:";

@@ -1,4 +1,4 @@
-//! Short lesson files for tests that use every feature of the format.
+//! Short lesson files for tests. Together, they use every feature of the format.
 
 use std::fs;
 use std::path::PathBuf;

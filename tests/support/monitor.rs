@@ -8,7 +8,7 @@ use std::thread;
 use super::redis_server::RedisServer;
 use super::wait;
 
-/// Records all commands that a server receives over TCP, until it is dropped.
+/// Records all commands that a server receives over TCP until this value is dropped.
 #[derive(Debug)]
 pub struct Monitor {
     lines: Arc<Mutex<Vec<String>>>,

@@ -19,7 +19,7 @@ const HARD_LIMIT: Duration = Duration::from_secs(120);
 /// The path of the program under test.
 pub const SESSIONTUT: &str = env!("CARGO_BIN_EXE_sessiontut");
 
-/// A temporary home folder with a state folder. It contains no settings for Redis, secrets or a cloud.
+/// A temporary home folder with a state folder. It contains no secrets, and no settings for Redis or a cloud.
 #[derive(Debug)]
 pub struct Home {
     folder: TempDir,

@@ -13,7 +13,7 @@ use super::process::{Process, required};
 use super::tls::Certificate;
 use super::wait::wait_for;
 
-/// The user as whom the tests log in. Its permissions do not depend on those of the default user.
+/// The user for the commands of the tests. Its permissions do not depend on those of the default user.
 const OPERATOR: &str = "operator";
 const OPERATOR_PASSWORD: &str = "operator-password";
 

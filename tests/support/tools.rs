@@ -23,7 +23,7 @@ pub fn tower_sessions_app() -> PathBuf {
     installed("tower-sessions/debug/tower")
 }
 
-/// Returns the path of valkey-server. It may not be available on this platform.
+/// Returns the path of valkey-server, or `None` if it is not available on this platform.
 pub fn valkey_server() -> Option<PathBuf> {
     let path = folder().join("valkey-server");
     path.exists().then_some(path)
