@@ -1,4 +1,5 @@
-//! Notices if the app has crashed, does not respond, or does not recover after an outage of Redis, and starts it again.
+//! Detects whether the app has crashed, does not respond, or does not recover after an outage of Redis, and
+//! starts it again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ pub(crate) const RETRY: Duration = Duration::from_millis(250);
 /// How often the process or its port is polled.
 const LOOK: Duration = Duration::from_millis(25);
 
-/// The app has crashed or stopped responding.
+/// The reason why the app can no longer be tested without starting it again, such as a crash.
 #[derive(Clone, Debug)]
 pub(crate) struct Loss {
     /// What happened, without a full stop.
@@ -67,8 +68,8 @@ impl Grader {
         }
     }
 
-    /// Finds out whether the app has crashed or stopped responding. If so, starts it again. If that fails,
-    /// sets `gone`.
+    /// Finds out whether the app has crashed or stopped listening. If so, starts it again. If the app does
+    /// not start, sets `gone`. Also counts checks in which the app did not respond.
     pub(crate) async fn loss(&mut self) -> Option<Loss> {
         if self.gone.is_some() {
             return None;
