@@ -1,4 +1,4 @@
-//! Tests each stage of the app: routes, texts, cookies, and the data in Redis afterwards.
+//! Tests each stage of the app: routes, logins and logouts, cookies, and the data in Redis afterwards.
 
 // Clippy's exemption for tests does not cover the functions that tests call.
 #![allow(clippy::panic, clippy::unwrap_used)]

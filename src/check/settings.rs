@@ -34,7 +34,7 @@ impl Default for AppPages {
     }
 }
 
-/// The default of `--logged-in`.
+/// The default of `--logged-in`. The text of the pages of `serve` is in `templates/home.html`.
 pub(crate) const LOGGED_IN: &str = "Logged in as";
 /// The default of `--visits`.
 pub(crate) const VISITS: &str = r"Visits:\s*(\d+)";

@@ -12,8 +12,8 @@ use crate::commands::ping::PingArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::session::ExpireArgs;
 
-/// The allowed commands, each with its allowed options: those that neither write a file nor select another
-/// Redis. New options are forbidden until they are added here.
+/// The allowed commands, each with its allowed options: those that neither write a file nor name another
+/// Redis or host. New options are forbidden until they are added here.
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "ping",

@@ -1,4 +1,4 @@
-//! Fixes for Redis servers that refuse commands because of their state, such as a full memory.
+//! Fixes for problems with the state of a Redis server, such as a full memory or a failed save.
 
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;

@@ -48,7 +48,7 @@ impl ServerInfo {
         self.fields.get(name).map(String::as_str)
     }
 
-    /// Returns the field of INFO with this name as a whole number.
+    /// Returns the field of INFO with this name, or `None` if it is absent, negative or not a whole number.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.field(name)?.parse().ok()
     }

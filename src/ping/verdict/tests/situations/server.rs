@@ -1,4 +1,4 @@
-//! Situations about servers, proxies and connections that do not respond as Redis does.
+//! Situations about servers (their memory, saves and limits), proxies, and connections without a proper reply.
 
 use super::*;
 
