@@ -37,8 +37,8 @@ const WAIT_FOR_NODE: Duration = Duration::from_millis(400);
 const REPLY_WITHIN: Duration = Duration::from_secs(1);
 /// Time limit for a request, including all connection attempts and redirections.
 const REQUEST_WITHIN: Duration = Duration::from_secs(2);
-/// How long to wait for a newer slot map after a node has reported one in which the failed node still serves
-/// the slot.
+/// If a node reports a slot map in which the failed node still serves the slot, how long to wait for a newer
+/// map from another node.
 const NEWER_MAP_WITHIN: Duration = Duration::from_millis(200);
 /// The maximum number of redirections for one request.
 const MOST_REDIRECTIONS: usize = 5;

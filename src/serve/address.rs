@@ -146,7 +146,8 @@ fn from_here(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Returns the address that other hosts use to reach `address`, which may be 0.0.0.0.
+/// Returns the address that other hosts use to reach `address`. If `address` is 0.0.0.0, this is the address
+/// of this host on its network.
 pub(super) fn from_elsewhere(address: SocketAddr) -> SocketAddr {
     if !address.ip().is_unspecified() {
         return address;

@@ -187,7 +187,7 @@ impl State {
 }
 
 impl Hold {
-    /// Returns the number of the command's round trip, counted from when the delay was requested.
+    /// Returns the position of the command's round trip among the round trips since the delay was requested.
     fn number_of(&mut self, command: &SeenCommand) -> usize {
         let round_trip = (command.connection, command.round_trip);
         match self.round_trips.iter().position(|known| *known == round_trip) {

@@ -98,7 +98,7 @@ impl Shared {
         }
     }
 
-    /// Returns the keys among these that the app has created and that have no TTL.
+    /// Returns the given keys that the app has created and that have no TTL.
     pub(super) async fn without_ttl(&self, keys: &[Key]) -> Vec<Key> {
         let own: Vec<Key> = {
             let state = self.state();
