@@ -74,6 +74,8 @@ fn repeated(cause: Cause, seen: &Observations) -> Option<Repeated> {
         // arrive out of step have another explanation, and a Sentinel is not one of several servers.
         Cause::AuthFailed | Cause::ProtoUnexpected | Cause::ProxyHeader | Cause::RoleSentinel => None,
         Cause::RoleReplica => Some(Repeated::Role),
+        // The requests were good enough for the write test, so they do not show why it failed.
+        _ if seen.write_test.is_some() => None,
         _ if seen.experiments.repeat.is_some() || seen.requests.stopped_at.is_some() => None,
         _ => requests
             .into_iter()
