@@ -286,8 +286,9 @@ fn lessons_are_pages_and_others_are_not_found() {
     );
     let page = visitor.get("/lesson/session-store").expect(200);
     assert!(page.body.contains("id=\"a-page-view-in-one-round-trip\""));
+    assert_eq!(visitor.get("/lesson/5").expect(200).body, page.body);
     for path in [
-        "/lesson/5",
+        "/lesson/50",
         "/lesson/",
         "/lesson/..%2fredis",
         "/lesson/%ff",
