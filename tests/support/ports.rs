@@ -1,11 +1,29 @@
 //! Finds free TCP ports on loopback.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Mutex;
 
-/// Returns a port that is currently free. Another process may start using this port before the test does. If
-/// a server cannot start on the port, the test must therefore try another one (see
-/// [`super::process::Process::start`]).
+/// The first port to choose, and how many there are. Linux uses ports from 32768 on for outgoing connections, which
+/// could take a port between the choice and its use.
+const FIRST: u16 = 10_000;
+const COUNT: u64 = 22_000;
+
+/// The ports that this process has chosen before.
+static CHOSEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
+
+/// Returns a port that is currently free, and that no other test of this process gets. Another process may start
+/// using this port before the test does. If a server cannot start on the port, the test must therefore try
+/// another one (see [`super::process::Process::start`]).
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    loop {
+        let offset = RandomState::new().hash_one(()) % COUNT;
+        let port = FIRST + u16::try_from(offset).unwrap();
+        let is_free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        let mut chosen = CHOSEN.lock().unwrap();
+        if is_free && chosen.get_or_insert_default().insert(port) {
+            return port;
+        }
+    }
 }
