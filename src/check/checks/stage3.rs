@@ -27,7 +27,9 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
     let keys = grader.own_keys(first.keys()).await?;
     let keys = grader.living(&keys).await?;
     if keys.is_empty() {
-        return Err(not_judged("a visit leaves no key that belongs only to this user"));
+        return Err(not_judged(
+            "after a visit, Redis contains no key for this user alone",
+        ));
     }
     let pause = PAUSE.min(grader.settings().ttl.mul_f64(0.3));
     let mut exchanges = vec![first];
@@ -122,7 +124,7 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
     match has_own_key {
         true => Ok(()),
         false => Err(not_judged(
-            "the requests of one user use no key that belongs only to this user",
+            "no key was found that only the requests of one user use",
         )),
     }
 }
@@ -202,6 +204,9 @@ pub(super) async fn ttl_in_the_same_round_trip(grader: &mut Grader) -> Judged {
     let mut user = grader.logged_in().await?;
     grader.visit(&mut user).await?;
     let home = grader.visit(&mut user).await?;
+    if home.data_commands().next().is_none() {
+        return Err(not_judged("a visit sends no command to Redis"));
+    }
     let trips = |names: &[&str]| {
         let commands = home
             .commands

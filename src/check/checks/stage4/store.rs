@@ -4,7 +4,7 @@ use super::super::stage3::refreshes;
 use crate::check::browser::Visitor;
 use crate::check::exchange::Exchange;
 use crate::check::grader::Grader;
-use crate::check::judged::{Judged, fails, shown_keys};
+use crate::check::judged::{Judged, fails, not_judged, shown_keys};
 use crate::check::redis_command::{Effect, Key};
 /// Visits the home page, and checks that this creates no key.
 pub(super) async fn creates_no_key(grader: &mut Grader, did: &str, visitor: &mut Visitor) -> Judged {
@@ -69,7 +69,11 @@ pub(crate) async fn connections_are_reused(grader: &mut Grader) -> Judged {
         for _ in 0..VISITS {
             last = grader.visit(&mut user).await?;
         }
-        new = grader.proxy()?.connections_opened() - before;
+        let opened = grader.proxy()?.connections_opened();
+        if opened == 0 {
+            return Err(not_judged("the app has not connected to the Redis of this check"));
+        }
+        new = opened - before;
         if new <= MOST_NEW {
             return Ok(());
         }
