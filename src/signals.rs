@@ -224,7 +224,7 @@ impl Stop {
     }
 }
 
-/// A time limit for the whole process. Dropping this cancels it.
+/// A time limit for the whole process. Dropping the alarm cancels the limit.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     /// When this is dropped, the thread ends.

@@ -1,4 +1,4 @@
-//! The commands of each round.
+//! Decides which `aws` commands each round of queries runs.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

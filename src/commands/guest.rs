@@ -11,7 +11,7 @@ use crate::state;
 use crate::ui;
 
 /// Returns whether a command may write. If this Redis contains other keys, prints a message and, on a
-/// terminal, asks first. `what` says what will be written.
+/// terminal, asks first. `what` says, in whole sentences, what will be written.
 pub(super) async fn may_write(
     target: &Target,
     redis: &mut RedisConnection,
@@ -23,7 +23,7 @@ pub(super) async fn may_write(
     let others = count_other_keys(redis).await;
     let others = others.map_err(|error| RedisFault::of_error(&error, &redis.fix_context()))?;
     if let Some(others) = notice(others)
-        && !ui::agrees(&format!("{others}; {what}"))
+        && !ui::agrees(&format!("{others}. {what}"))
     {
         return Ok(false);
     }

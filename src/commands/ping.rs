@@ -75,8 +75,7 @@ pub struct PingArgs {
     /// Write a full report, without secrets, to this file (for a support ticket)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Continue if the certificate cannot be verified, but do not send the password; the certificate problem is still
-    /// reported as the failure (with --wait and --watch, only as a warning)
+    /// Continue if the certificate cannot be verified, but do not send the password; the command still fails because of the certificate (with --wait and --watch, it only warns)
     #[arg(long)]
     pub insecure: bool,
     /// With --insecure, also send the password; a server that impersonates yours then receives it

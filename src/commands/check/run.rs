@@ -173,8 +173,8 @@ async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
              server, or unset REDIS_URL to use the built-in practice Redis",
         ));
     }
-    let what = "the app can write any keys; at the end, `check` removes those that start with sessiontut:, and lists \
-                the others";
+    let what = "The app may write keys of any name. At the end, `check` removes the keys of the app that start with \
+                sessiontut:, and lists its other keys";
     if !guest::may_write(&choice.target, &mut inspector, what).await? {
         return Err(anyhow!("nothing was written").into());
     }

@@ -69,9 +69,9 @@ pub(super) fn redis_cli(target: &Target, trust: &Trust, arguments: &str) -> Stri
 }
 
 /// How to log in with an [`admin_cli`] command.
-pub(super) const ADMIN_LOGIN: &str = "The following command asks for the default user's password (leave it empty if \
-                                      there is none); to log in as another administrator, add --user NAME to the \
-                                      command";
+pub(super) const ADMIN_LOGIN: &str = "The following command logs in as the default user, and asks for its password \
+                                      (press Enter if it has none). To log in as an administrator with another name, \
+                                      add --user NAME";
 
 /// Returns a command line for an administrator, who logs in as a different user from the one in the target.
 /// It asks once for a password, and then runs these commands.

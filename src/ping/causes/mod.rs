@@ -223,7 +223,7 @@ causes! {
 
     // The role
     RoleReplica "role.replica" Server "the server is a read-only replica" => role::replica;
-    RoleMasterDown "role.master_down" Server "the server is a replica that has lost its primary" => role::master_down;
+    RoleMasterDown "role.master_down" Server "the server is a replica that is not connected to its primary" => role::master_down;
     RoleSentinel "role.sentinel" Server "the server is a Sentinel, which stores no data" => role::sentinel;
     ClusterMode "cluster.mode" Server "the server is a cluster node; clients must use the cluster protocol" => |_| {
         advise("client", "use your client's cluster class (redis-py: RedisCluster)")

@@ -18,7 +18,8 @@ pub(super) fn replica(at: &FixContext) -> Fixes {
     }
     let fixes = advise(
         "endpoint",
-        "connect to the primary, because only the primary accepts writes (a provider calls its address the primary endpoint)",
+        "connect to the primary, because only the primary accepts writes (in the console of a cloud provider, its \
+         address is called primary endpoint)",
     );
     match primary(at) {
         Some(primary) => fixes.command(primary).and(

@@ -40,7 +40,7 @@ impl ReportLine {
         }
     }
 
-    /// Returns text without a lead, whose second and later lines are indented.
+    /// Returns text that has no lead; its second and later lines are indented.
     fn hanging(further: usize, text: String) -> Self {
         Self::Words {
             lead: String::new(),

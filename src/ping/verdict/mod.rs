@@ -134,7 +134,7 @@ fn with_accepted_certificate(
     (Some(accepted.fact(fact).fact(answer)), None)
 }
 
-/// Like [`judge`], but the problem of a certificate that `--insecure` accepted is only a warning. This is for
+/// Like [`judge`], but a certificate problem that `--insecure` allows is only a warning. This is for
 /// the modes that only test whether Redis responds.
 #[must_use]
 pub(crate) fn judge_answer(target: &Target, seen: &Observations) -> Verdict {

@@ -117,7 +117,7 @@ fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Find
             return None;
         }
         Finding::proved(Cause::RoleReplica)
-            .summary("this cluster node is a replica, which redirects writes to its primary")
+            .summary("this cluster node is a replica, which redirects each write to the primary that owns the slot of the key")
     } else {
         return Some(error_reply(error, command, seen));
     };

@@ -137,7 +137,7 @@ fn lost_primary(seen: &Observations) -> Option<Found> {
     let refuses = |response: &Response| response.error_code().as_deref() == Some("MASTERDOWN");
     let serves = !seen.ping.response.iter().chain(&seen.requests.read).any(refuses);
     (serves && seen.server.has_lost_its_primary()).then(|| {
-        let summary = "the replica has lost its primary, but still serves stale data";
+        let summary = "the replica is not connected to its primary (it may still be synchronising), and serves old data";
         (Cause::RoleMasterDown, summary.into())
     })
 }
