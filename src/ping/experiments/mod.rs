@@ -22,6 +22,7 @@ use crate::deadline::Deadline;
 
 pub(super) use packet_sizes::SMALLEST_PACKET;
 pub(super) use plain_ping::{Banner, plain_ping, surplus_reply};
+pub(in crate::ping) use proxy_header::rejects_proxy_header;
 pub(super) use reconnect::Reconnect;
 pub(super) use server_clock::server_clock_ahead;
 pub(super) use wider_offer::wider_offer;

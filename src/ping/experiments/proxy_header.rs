@@ -66,12 +66,21 @@ impl Reconnect<'_> {
     }
 }
 
+/// Whether this error reply of Redis is about a PROXY header, which Redis takes for a command.
+pub(in crate::ping) fn rejects_proxy_header(error: &str) -> bool {
+    let error = error.to_lowercase();
+    error.contains("unknown command") && ["'proxy'", "`proxy`"].iter().any(|name| error.contains(name))
+}
+
 /// Whether this is the only reply. If the server had also replied to the PROXY header, a second reply would
-/// follow.
+/// follow, unless the server replies late to the header and not at all to the request.
 async fn is_the_only_reply(
     response: &Response,
     connection: &mut ProbeConnection<Stream>,
     deadline: Deadline,
 ) -> bool {
-    response.is_pong() || response.error().is_some() && surplus_reply(connection, deadline).await.is_none()
+    let is_error = response
+        .error()
+        .is_some_and(|error| !rejects_proxy_header(&error));
+    response.is_pong() || is_error && surplus_reply(connection, deadline).await.is_none()
 }

@@ -8,6 +8,7 @@ use super::no_reply::{ONLY_THIS_CONNECTION, ended, on_the_second_connection};
 use super::ping::no_login_behind_proxy;
 use crate::ping::causes::Cause;
 use crate::ping::conclusions::{NoReply, describe_packets};
+use crate::ping::experiments::rejects_proxy_header;
 use crate::ping::observation::{Echo, Exchange, Observations, ServerInfo, WriteTest};
 use crate::ping::response::{Response, error_without};
 use crate::ping::rungs::ping::CONFIG;
@@ -39,9 +40,7 @@ pub(super) fn proxy_header(target: &Target, seen: &Observations) -> Option<Findi
     let (command, error) = first
         .into_iter()
         .find_map(|(command, response)| Some((command, response.as_ref()?.error()?)))?;
-    let lower = error.to_lowercase();
-    let names_proxy = ["'proxy'", "`proxy`"].iter().any(|name| lower.contains(name));
-    (lower.contains("unknown command") && names_proxy).then(|| {
+    rejects_proxy_header(&error).then(|| {
         Finding::proved(Cause::ProxyHeader)
             .summary("a proxy sends a PROXY protocol header, which Redis rejects as a command")
             .fact(replied(command, &masked(target, &error)))

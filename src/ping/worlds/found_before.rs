@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::certificates::Certificates;
 use super::parts::{
     Acl::*, CutAt::*, CutBy::*, CutOn::*, Db::*, Door::*, Lacks::*, Login::*, Proxy::*, Role::*, Scheme::*,
-    State::*,
+    Speed::*, State::*,
 };
 use super::world::World;
 use super::{block_on, check_patiently};
@@ -133,6 +133,11 @@ const FOUND: &[World] = &[
         lacks: LacksPing,
         role: ClusterNode,
         db: DbThree,
+        ..World::HEALTHY
+    },
+    World {
+        cut_at: AtPing,
+        speed: SlowStart,
         ..World::HEALTHY
     },
 ];
