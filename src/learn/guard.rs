@@ -183,7 +183,7 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
 
 /// If the key is a later argument of a command that takes one key, returns the command with the key as its
 /// first argument.
-fn key_first(command: &CommandInfo, words: &[Vec<u8>]) -> Option<String> {
+pub(super) fn key_first(command: &CommandInfo, words: &[Vec<u8>]) -> Option<String> {
     let key = words
         .iter()
         .skip(2)
@@ -238,102 +238,6 @@ pub(super) fn only_reads(command: &str) -> bool {
 fn lower(word: &[u8]) -> String {
     String::from_utf8_lossy(word).to_ascii_lowercase()
 }
-
-/// The maximum number of typos in a suggested command name.
-const MOST_TYPOS: usize = 2;
-/// The minimum length of an abbreviation that is completed to a command name.
-const SHORTEST_START: usize = 4;
-/// The minimum length of a command name that is recognised at the start of a longer word.
-const SHORTEST_NAME: usize = 3;
-
-/// Command names from other programs, each with the Redis command of the same effect.
-const OTHER_NAMES: &[(&str, &str)] = &[
-    ("REMOVE", "DEL"),
-    ("RM", "DEL"),
-    ("HREMOVE", "HDEL"),
-    ("ADD", "INCRBY"),
-];
-
-/// Suggests a correction for a command that was not sent. For an unknown command, suggests the full name of
-/// an abbreviation, a name that the word starts with, or a name that differs by at most two typos. For a key
-/// without the prefix, suggests a similar key from `keys`, or else the same key with the prefix. `keys`
-/// contains the lesson's keys, preferred ones first.
-#[must_use]
-pub(super) fn suggestion(words: &[Vec<u8>], keys: &[String]) -> Option<String> {
-    let Some(command) = listed(words) else {
-        let name = String::from_utf8_lossy(words.first()?).to_uppercase();
-        let names = COMPLETIONS.iter().filter(|known| !known.contains(' '));
-        if name.len() >= SHORTEST_START
-            && let Some(whole) = names.clone().find(|known| known.starts_with(&name))
-        {
-            return Some((*whole).to_owned());
-        }
-        if let Some((_, known)) = OTHER_NAMES.iter().find(|(other, _)| *other == name) {
-            return Some((*known).to_owned());
-        }
-        let (typos, nearest) = names
-            .clone()
-            .map(|known| (strsim::osa_distance(&name, known), known))
-            .min()?;
-        if typos <= MOST_TYPOS && typos * 3 <= name.len() {
-            return Some((*nearest).to_owned());
-        }
-        let starts = names.filter(|known| known.len() >= SHORTEST_NAME && name.starts_with(**known));
-        return starts
-            .max_by_key(|known| known.len())
-            .map(|known| (*known).to_owned());
-    };
-    if matches!(command.name, "keys" | "scan") {
-        return None;
-    }
-    let key = std::str::from_utf8(words.get(1)?).ok()?;
-    let is_foreign = !key.starts_with(PREFIX) && !key.is_empty() && !key.contains('*');
-    if !is_foreign {
-        return None;
-    }
-    if key_first(command, words).is_some() {
-        return None;
-    }
-    let meant = keys.iter().find(|known| is_like(key, known));
-    Some(
-        meant
-            .cloned()
-            .unwrap_or_else(|| sanitize::line(&prefixed(key)).into_owned()),
-    )
-}
-
-/// Whether `key` is probably a mistyped form of `known`: it is the end of `known`, such as `user:ada`, or
-/// differs from it by only a few letters.
-fn is_like(key: &str, known: &str) -> bool {
-    let (key, known) = (key.to_lowercase(), known.to_lowercase());
-    let parts = known.strip_prefix(PREFIX).unwrap_or(&known);
-    let (prefixed, typos) = (prefixed(&key), |one: &str| strsim::osa_distance(one, &known));
-    prefixed == known
-        || parts == key
-        || parts.ends_with(&format!(":{key}"))
-        || typos(&key).min(typos(&prefixed)) * 6 <= parts.len()
-}
-
-/// Adds the prefix to a key. If the key's first part resembles the prefix, replaces that part instead.
-fn prefixed(key: &str) -> String {
-    let own = PREFIX.trim_end_matches(':');
-    match key.split_once([':', '.', '/', '_', '-']) {
-        Some((first, rest)) if is_misspelt(first, own) => format!("{PREFIX}{rest}"),
-        _ => format!("{PREFIX}{key}"),
-    }
-}
-
-fn is_misspelt(part: &str, own: &str) -> bool {
-    strsim::osa_distance(&part.to_lowercase(), own) <= own.len() - "session".len()
-}
-
-/// The commands that the prompt offers as completions.
-#[rustfmt::skip]
-pub(crate) const COMPLETIONS: &[&str] = &[
-    "DEL", "EXISTS", "EXPIRE", "EXPIRETIME", "GET", "GETDEL", "GETEX", "HDEL", "HEXISTS", "HGET", "HGETALL", "HINCRBY",
-    "HKEYS", "HLEN", "HMGET", "HSET", "HSETNX", "HVALS", "INCR", "INCRBY", "MEMORY USAGE", "OBJECT ENCODING", "PERSIST",
-    "PEXPIRE", "PING", "PTTL", "RENAME", "SADD", "SET", "SETEX", "SMEMBERS", "STRLEN", "TTL", "TYPE", "UNLINK",
-];
 
 #[cfg(test)]
 mod tests {
@@ -485,33 +389,5 @@ mod tests {
             assert!(judged(&format!("CONFIG GET {setting}")).is_err(), "{setting}");
         }
         assert!(judged("CONFIG GET maxmemory-policy").is_ok());
-    }
-
-    #[test]
-    fn typos_and_missing_prefixes_get_a_suggestion() {
-        for (line, wanted) in [
-            ("HINCBY sessiontut:a visits 1", Some("HINCRBY")),
-            ("exprie sessiontut:a 10", Some("EXPIRE")),
-            ("hincr sessiontut:a visits 1", Some("HINCRBY")),
-            ("HGETALL user:ada", Some("sessiontut:user:ada")),
-            ("hincrby Ada visits 1", Some("sessiontut:user:ada")),
-            ("hincrby bob visits 1", Some("sessiontut:bob")),
-            ("HSET session:user:ada colour blue", Some("sessiontut:user:ada")),
-            ("HSET session:user:bob colour blue", Some("sessiontut:user:bob")),
-            ("GET sesiontut:user:ada", Some("sessiontut:user:ada")),
-            ("GET sessiontut.user.ada", Some("sessiontut:user:ada")),
-            ("GET user:adda", Some("sessiontut:user:ada")),
-            ("EXPIRE 100 sessiontut:user:ada", None),
-            ("DELETE sessiontut:a", Some("DEL")),
-            ("HDELETE sessiontut:a b", Some("HDEL")),
-            ("rm sessiontut:a", Some("DEL")),
-            ("FLUSHALL", None),
-            ("KEYS user:*", None),
-            ("xx", None),
-        ] {
-            let words: Vec<Vec<u8>> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
-            let lesson_keys = ["sessiontut:user:ada".to_owned()];
-            assert_eq!(suggestion(&words, &lesson_keys).as_deref(), wanted, "{line}");
-        }
     }
 }

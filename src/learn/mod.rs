@@ -19,13 +19,15 @@ pub(crate) mod pattern;
 pub(crate) mod progress;
 pub(crate) mod sandbox;
 mod snapshot;
+mod suggestion;
 
-pub(crate) use guard::{COMPLETIONS, prompt_in};
+pub(crate) use guard::prompt_in;
 pub(crate) use lesson::{
     Block, CodeTab, DiagramEvent, Lesson, LessonError, LessonExchange, LessonStep, Quiz, SequenceDiagram,
     Transcript, language_named,
 };
 pub(crate) use parse::MARKDOWN;
+pub(crate) use suggestion::COMPLETIONS;
 
 /// A summary of the course, in Markdown.
 pub(crate) const CHEAT_SHEET: &str = include_str!("../../docs/cheat-sheet.md");

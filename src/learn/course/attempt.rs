@@ -13,6 +13,7 @@ use crate::learn::learner::{CourseEvent, Key, Mark, Typed};
 use crate::learn::lesson::{LessonExchange, Transcript};
 use crate::learn::sandbox;
 use crate::learn::snapshot::Snapshot;
+use crate::learn::suggestion::suggestion;
 use crate::practice::split;
 
 /// After this many failed tries, the solution is offered.
@@ -154,7 +155,7 @@ impl Course<'_> {
             let keys: Vec<String> = keys
                 .map(|key| String::from_utf8_lossy(key).into_owned())
                 .collect();
-            if let Some(suggestion) = guard::suggestion(&typed, &keys) {
+            if let Some(suggestion) = suggestion(&typed, &keys) {
                 self.say(Mark::Plain, &format!("did you mean {suggestion}?"));
             }
             return Ok(false);
