@@ -29,8 +29,8 @@ disable :absolute_redirects
 require 'connection_pool'
 require 'redis'
 
-# The server runs 16 threads. Each one that waits for a reply needs a
-# connection of its own.
+# The server runs 16 threads. Each thread that waits for a reply needs its
+# own connection.
 def connect
   ConnectionPool.new(size: 16, timeout: 1) do
     Redis.new(

@@ -42,7 +42,7 @@ pub struct ServerLimits {
     /// Like [`Self::client_memory`], but for a client that has not logged in.
     pub stranger_memory: usize,
     /// Like [`Self::client_memory`], but for all clients together. Above this limit, the server disconnects
-    /// the client that uses the largest share of its own limit.
+    /// the client that is closest to its own limit.
     pub clients_memory: usize,
     /// How long a request may take to arrive after its first byte, and how long a client may leave its
     /// replies unread.

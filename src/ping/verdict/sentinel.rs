@@ -44,7 +44,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
             let error = response.error().unwrap_or_default();
             Some(
                 Finding::proved(Cause::ServerRefused)
-                    .summary(format!("{sentinel} is not a Sentinel, although the URL says so"))
+                    .summary(format!("the URL says that {sentinel} is a Sentinel, but it is not"))
                     .replied("SENTINEL", &error)
                     .fact(format!(
                         "every Sentinel knows the command SENTINEL, with which `ping` asked for the primary {name}"

@@ -80,7 +80,7 @@ impl CommandInfo {
         self.keys == NONE
     }
 
-    /// Whether this command has subcommands. A command with subcommands has no keys of its own.
+    /// Whether this command has subcommands. Only they have keys.
     pub(crate) fn is_container(&self) -> bool {
         self.has_no_keys() && PRACTICE.iter().chain(REAL_ONLY).any(|other| self.contains(other))
     }
