@@ -113,3 +113,21 @@ pub(super) async fn delete(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_hash_that_cannot_be_recorded_is_reported() {
+        let created = CreatedKeys::default();
+        let fields: Fields = vec![(b"visits".to_vec(), b"1".to_vec())];
+        for number in 0..MOST_CREATED {
+            assert!(created.note(&number.to_string(), 1, &fields));
+        }
+        assert!(!created.note("new", 1, &fields));
+        // These hashes are recorded, or were not created by this process.
+        assert!(created.note("0", 1, &fields));
+        assert!(created.note("old", 2, &fields));
+    }
+}
