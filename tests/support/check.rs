@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex};
 use std::thread;
 
 use serde_json::Value;
@@ -14,8 +14,11 @@ use super::ports::free_port;
 use super::program::Home;
 use super::tools;
 
-/// The number of apps that are graded at the same time.
+/// The number of apps that are graded at the same time, in all tests of a file together. With more of them, an
+/// app may not answer 50 simultaneous visits in time on a small computer.
 const AT_ONCE: usize = 4;
+static GRADED_NOW: Mutex<usize> = Mutex::new(0);
+static GRADED: Condvar = Condvar::new();
 
 /// Returns the command that starts a Python app. `file` is relative to the project's folder.
 pub fn python_app(file: &str, arguments: &[&str]) -> Vec<String> {
@@ -72,16 +75,37 @@ pub fn grade(command: &[String], stage: u8, ttl: u32, redis: &str) -> Value {
 /// Like [`grade`], with additional options.
 pub fn grade_with(options: &[&str], command: &[String], stage: u8, ttl: u32, redis: &str) -> Value {
     let home = Home::new();
+    let turn = Turn::wait();
     let arguments = arguments(stage, ttl, free_port(), options, command);
     let finished = home
         .sessiontut(arguments)
         .redis(redis)
         .env("TTL", ttl.to_string())
         .run();
+    drop(turn);
     assert!(matches!(finished.code(), Some(0 | 1)), "{}", finished.output());
     let report = finished.json();
     assert_eq!(report["ok"], finished.code() == Some(0));
     report
+}
+
+/// The right to grade an app now.
+struct Turn;
+
+impl Turn {
+    fn wait() -> Self {
+        let now = GRADED_NOW.lock().unwrap();
+        let mut now = GRADED.wait_while(now, |now| *now == AT_ONCE).unwrap();
+        *now += 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *GRADED_NOW.lock().unwrap() -= 1;
+        GRADED.notify_one();
+    }
 }
 
 /// Runs `work` for all jobs, four at a time. If any of them fail, fails the test with all their messages.

@@ -9,8 +9,8 @@ use redis::Value;
 use super::stage1::log_out;
 use crate::check::browser::PATIENCE;
 use crate::check::exchange::Exchange;
-use crate::check::grader::Grader;
-use crate::check::judged::{Judged, fails, not_judged, shown_keys};
+use crate::check::grader::{Grader, LoggedIn};
+use crate::check::judged::{Judged, NotHeld, fails, not_judged, shown_keys};
 use crate::check::redis_command::Key;
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 
@@ -161,28 +161,12 @@ pub(super) async fn simultaneous_visits_all_count(grader: &mut Grader) -> Judged
         let _ = progress.during(what, || deadline.left(), prepared).await;
     }
     let mut user = grader.logged_in().await?;
-    let (before, first) = grader.count(&mut user).await?;
-    if let Some(proxy) = &grader.site.proxy {
-        // On a slow computer, the simultaneous visits may take longer than the app's TTL.
-        proxy.prolong(&first.keys(), LONG_TTL).await;
-        proxy.delay(OVERLAP);
-    }
-    let visits = join_all((0..CROWD).map(|_| {
-        let mut visitor = user.visitor.clone();
-        async move { visitor.home().await }
-    }))
-    .await;
-    if let Some(proxy) = &grader.site.proxy {
-        proxy.delay(Duration::ZERO);
+    let (mut before, mut visits) = visits_of_a_crowd(grader, &mut user).await?;
+    // On a busy computer, the app may give up on Redis once. Only a failure that repeats is the app's.
+    if visits.iter().any(|visit| !grader.shows_login(visit)) {
+        (before, visits) = visits_of_a_crowd(grader, &mut user).await?;
     }
     let did = format!("{CROWD} simultaneous visits after visit {before}, then one more");
-    if visits.iter().any(|visit| visit.longest() >= PATIENCE) {
-        let why = format!(
-            "the app did not answer {CROWD} simultaneous visits within {} s",
-            PATIENCE.as_secs()
-        );
-        return Err(not_judged(why));
-    }
     if let Some(bad) = visits.iter().find(|visit| !grader.shows_login(visit)) {
         let got = bad.http_lines().join("; ");
         return fails(did, "a page that shows the user for each visit", got, &[bad]);
@@ -198,6 +182,35 @@ pub(super) async fn simultaneous_visits_all_count(grader: &mut Grader) -> Judged
         after.to_string(),
         &[&visits[0], &last],
     )
+}
+
+/// Sends the simultaneous visits of one user. Returns the number of the visit before them, and the visits.
+async fn visits_of_a_crowd(
+    grader: &mut Grader,
+    user: &mut LoggedIn,
+) -> Result<(i64, Vec<Exchange>), NotHeld> {
+    let (before, first) = grader.count(user).await?;
+    if let Some(proxy) = &grader.site.proxy {
+        // On a slow computer, the simultaneous visits may take longer than the app's TTL.
+        proxy.prolong(&first.keys(), LONG_TTL).await;
+        proxy.delay(OVERLAP);
+    }
+    let visits = join_all((0..CROWD).map(|_| {
+        let mut visitor = user.visitor.clone();
+        async move { visitor.home().await }
+    }))
+    .await;
+    if let Some(proxy) = &grader.site.proxy {
+        proxy.delay(Duration::ZERO);
+    }
+    if visits.iter().any(|visit| visit.longest() >= PATIENCE) {
+        let why = format!(
+            "the app did not answer {CROWD} simultaneous visits within {} s",
+            PATIENCE.as_secs()
+        );
+        return Err(not_judged(why));
+    }
+    Ok((before, visits))
 }
 
 pub(super) async fn two_names_two_counters(grader: &mut Grader) -> Judged {
