@@ -74,6 +74,18 @@ fn the_url_of_a_sentinel_itself_is_reported_and_its_primary_tried() {
 }
 
 #[test]
+fn only_the_first_64_sentinels_are_asked() {
+    let primary = RedisServer::start();
+    let sentinel = Sentinel::watching(&primary);
+    let after = |count| {
+        let down = format!("127.0.0.1:{},", free_port()).repeat(count);
+        at(&sentinel, &down, "primary")
+    };
+    assert_eq!(ping(&after(63), 0)["target"]["port"], primary.port());
+    assert_eq!(ping(&after(64), 4)["cause"], "tcp.refused");
+}
+
+#[test]
 fn the_step_commands_follow_a_sentinel() {
     let primary = RedisServer::start();
     let sentinel = Sentinel::watching(&primary);
