@@ -2,7 +2,6 @@
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// Returns random bytes.
 pub(crate) fn bytes<const BYTES: usize>() -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     SystemRandom::new()
@@ -11,7 +10,7 @@ pub(crate) fn bytes<const BYTES: usize>() -> [u8; BYTES] {
     bytes
 }
 
-/// Returns random bytes in hexadecimal, with two digits for each byte.
+/// Returns random bytes as hexadecimal digits.
 pub(crate) fn hexadecimal<const BYTES: usize>() -> String {
     bytes::<BYTES>()
         .iter()

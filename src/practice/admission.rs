@@ -10,14 +10,14 @@ use super::client::{ConnectedClient, ConnectionState};
 use super::connection;
 use super::state::{ServerState, SharedState};
 
-/// The minimum time that every client has to log in, even if other clients need its place.
+/// How long every client has to log in, even if all places are taken.
 const LEAST_TIME: Duration = Duration::from_secs(2);
-/// The time that a client has to log in if no place was free when it connected.
+/// How long a client has to log in if all places were taken when the client connected.
 const AT_ONCE: Duration = Duration::from_millis(15);
-/// The factor by which the number of clients that have not logged in may exceed its limit. Clients above the
-/// limit must log in at once.
+/// How many times its limit the number of clients without a login may reach. Clients above the limit must log
+/// in at once.
 const HURRIED: usize = 4;
-/// How long to wait if accepting a connection failed and no client can be disconnected.
+/// How long to wait before accepting connections again after an error.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts connections until the future is dropped.
@@ -57,12 +57,11 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     tokio::task::spawn_local(connection::serve(stream, client, Rc::clone(state)));
 }
 
-/// Returns how long a new client may take to log in, or `None` if too many other clients have not logged in
-/// yet.
+/// Returns how long a new client may take to log in, or `None` if the client must be rejected.
 ///
-/// There is always room for clients that know the password. If all places are taken, the client that has
-/// waited longest without logging in is disconnected. If even this client has only just connected, as in a
-/// flood of connections, the new client must send its password at once.
+/// If all places are taken, the client that has waited longest without a login is disconnected. If that
+/// client connected less than [`LEAST_TIME`] ago, the new client must log in at once. Clients that know the
+/// password can therefore connect even during a flood of connections.
 fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
     let limits = server.limits;
     if server.strangers.len() < limits.strangers || drop_oldest_stranger(server, LEAST_TIME) {
@@ -72,8 +71,8 @@ fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
     }
 }
 
-/// Of the clients that have not logged in, disconnects the one that connected first. Returns false if even
-/// this client has had less than `least_time` to log in.
+/// Disconnects the client that has waited longest without a login. Returns false if this client has waited
+/// for less than `least_time`.
 fn drop_oldest_stranger(server: &mut ServerState, least_time: Duration) -> bool {
     let oldest = server.strangers.first();
     let oldest = oldest.filter(|(since, _)| since.elapsed() > least_time);
@@ -85,8 +84,7 @@ fn drop_oldest_stranger(server: &mut ServerState, least_time: Duration) -> bool 
     true
 }
 
-/// Raises this process's limit of open files to the maximum that the user is allowed, so that more clients
-/// can connect.
+/// Raises this process's limit of open files to its maximum, so that more clients can connect.
 pub(crate) fn raise_file_limit() {
     #[cfg(unix)]
     {

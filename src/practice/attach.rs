@@ -1,5 +1,5 @@
-//! All commands of a user share one practice Redis. The process that holds a lock on a file in the state
-//! folder runs the server, and the other processes connect to it.
+//! Shares one practice Redis between all commands of a user. One process holds a lock on a file in the state
+//! folder and runs the server. The other processes connect to this server.
 //!
 //! An address file contains the server's port, a random password and the server's run ID. Processes check the
 //! run ID, because another program may use the port later. The password is needed because every user of the
@@ -27,29 +27,27 @@ const LOCK: &str = "practice.lock";
 const DATA: &str = "practice.data";
 const ADDRESS: &str = "practice.json";
 
-/// How often to try again to acquire a lock that another process holds.
+/// How long to wait before trying again to acquire the lock.
 const RETRY: Duration = Duration::from_millis(10);
 /// How long a server may take to prove that it wrote the address file.
 const VERIFY_WITHIN: Duration = Duration::from_millis(500);
-/// The maximum length of this server's reply, in bytes.
+/// The maximum length of the server's reply, in bytes.
 const LONGEST_REPLY: usize = 8 * 1024;
 /// How long a server that is shutting down waits for other processes to disconnect.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Why the practice Redis is not available.
+/// The reason why the practice Redis is not available.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttachError {
-    /// No server could be started.
     #[error("the practice Redis cannot start on 127.0.0.1: {0}")]
     Start(#[source] io::Error),
-    /// Another process holds the lock, but no server answered before the deadline.
+    /// Another process holds the lock, but its server did not answer before the deadline.
     #[error(
         "another sessiontut process is running the practice Redis but does not answer; end that process, or try again"
     )]
     NoReply,
 }
 
-/// This process's access to the user's practice Redis.
 #[derive(Default)]
 pub(crate) struct PracticeRedis {
     role: Mutex<Role>,
@@ -57,14 +55,12 @@ pub(crate) struct PracticeRedis {
 }
 
 enum Role {
-    /// This process is not attached. The address is that of the server to which this process was last
-    /// attached.
+    /// This process is not attached. Contains the address of the last server, if any.
     Detached(Option<ServerAddress>),
-    /// This process runs the server. If there is no state folder, nothing is saved, and no other process can
+    /// This process runs the server. Without a state folder, no data is saved, and other processes cannot
     /// connect.
     Serving { server: Server, folder: Option<PathBuf> },
-    /// Another process runs the server. That process does not exit until this connection is closed, so that
-    /// no command is interrupted.
+    /// Another process runs the server. That process waits for this connection to be closed before it exits.
     Connected {
         address: ServerAddress,
         _connection: TcpStream,
@@ -78,13 +74,15 @@ impl Default for Role {
 }
 
 impl PracticeRedis {
-    /// Returns the address of the practice Redis. If no process runs the server, this process starts it.
+    /// Returns the address of the practice Redis. Starts the server if no process runs it.
     ///
-    /// Call this again whenever a connection has ended, because the process that ran the server may have
-    /// exited. A new server loads the saved data and, if possible, uses the same port and password.
+    /// Call this function again after a connection has ended, because the process that ran the server may
+    /// have exited. A new server loads the saved data. If possible, it uses the same port and password.
     ///
     /// # Errors
-    /// [`AttachError`] if no server can be started, or if the running one does not answer before the deadline.
+    ///
+    /// Returns [`AttachError`] if no server can be started, or if the running server does not answer before
+    /// the deadline.
     pub(crate) fn attach(&self, deadline: Deadline) -> Result<Target, AttachError> {
         let mut role = self.role.lock().unwrap_or_else(PoisonError::into_inner);
         if let Role::Serving { server, .. } = &*role {
@@ -108,13 +106,13 @@ impl PracticeRedis {
         }
     }
 
-    /// Returns messages for the user about the saved data. Later calls may return more.
+    /// Returns messages for the user about the saved data. Later calls may return more messages.
     pub(crate) fn notices(&self) -> Vec<DataNotice> {
         let notices = self.notices.lock();
         notices.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Detaches. If this process runs the server, stops the server and saves the data.
+    /// Detaches from the server. If this process runs the server, stops it and saves the data.
     ///
     /// # Errors
     ///
@@ -124,8 +122,8 @@ impl PracticeRedis {
         match std::mem::take(&mut *role) {
             Role::Serving { server, folder } => {
                 if let Some(folder) = folder {
-                    // If the address file cannot be removed, new processes try the port in it. This fails,
-                    // and they then wait for the lock.
+                    // If the address file remains, new processes cannot connect to its port, and wait for the
+                    // lock instead.
                     let _ = withdraw(&folder);
                 }
                 server.stop_after(GRACE)
@@ -137,7 +135,7 @@ impl PracticeRedis {
 
 impl Drop for PracticeRedis {
     fn drop(&mut self) {
-        // Only an explicit `close` reports errors.
+        // Only an explicit call of `close` reports errors.
         let _ = self.close();
     }
 }
@@ -199,7 +197,8 @@ fn serve(
     before: Option<&ServerAddress>,
     notices: &mut Vec<DataNotice>,
 ) -> io::Result<Server> {
-    // Remove the old address file, so that no process sends a password to the port of a server that has ended.
+    // Remove the old address file, so that no process sends a password to a port that another program may
+    // use.
     withdraw(folder)?;
     let data = folder.join(DATA);
     let mut options = new_options();
@@ -217,7 +216,6 @@ fn serve(
     Ok(server)
 }
 
-/// Returns options with a free port and a random password.
 fn new_options() -> ServerOptions {
     ServerOptions {
         password: Some(Secret::new(random::hexadecimal::<16>())),
@@ -225,7 +223,6 @@ fn new_options() -> ServerOptions {
     }
 }
 
-/// The contents of the address file.
 #[derive(Clone, Serialize, Deserialize)]
 struct ServerAddress {
     port: u16,

@@ -1,4 +1,4 @@
-//! The state of one client connection, with its unsent replies and the memory that it uses.
+//! The state of one client connection, its unsent replies, and the memory that it uses.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::BTreeSet;
@@ -19,28 +19,25 @@ use super::words::Words;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionState {
     Open,
-    /// The connection is closed when all replies have been sent, after QUIT or a protocol error.
+    /// The connection is closed after all replies have been sent. Set by QUIT or a protocol error.
     Closing,
-    /// The connection is closed at once, after CLIENT KILL or because the client does not read its replies.
+    /// The connection is closed at once. Set by CLIENT KILL, or if the client exceeds a memory limit.
     Dead,
 }
 
-/// The queue of commands after MULTI.
+/// The commands after MULTI that EXEC will run.
 #[derive(Debug, Default)]
 pub(super) struct QueuedTransaction {
     pub(super) queued: Vec<(&'static CommandInfo, Words)>,
-    /// Whether a command could not be queued, so that EXEC will fail.
+    /// Whether a command was rejected, so that EXEC will fail.
     pub(super) has_error: bool,
 }
 
-/// What the server keeps in memory for a client.
+/// The kinds of data that the server keeps in memory for a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kept {
-    /// Replies that the client has not read yet.
     Replies,
-    /// A request that has not completely arrived yet.
     Request,
-    /// The queue of commands after MULTI.
     Transaction,
     WatchedKeys,
     Channels,
@@ -48,7 +45,7 @@ pub(super) enum Kept {
     Names,
 }
 
-/// How much memory the server keeps for a client, in bytes.
+/// The memory that the server keeps for a client, in bytes.
 #[derive(Debug)]
 struct Account {
     parts: [Cell<usize>; 6],
@@ -89,16 +86,16 @@ impl Drop for Account {
     }
 }
 
-/// Replies that the kernel has not accepted yet. They are kept here rather than in the connection's task, so
-/// that their memory can be freed before that task runs again.
+/// Replies that have not been sent. They are stored here rather than in the connection's task, so that
+/// [`ConnectedClient::end`] can free their memory at once.
 #[derive(Debug, Default)]
 struct Output {
     bytes: Vec<u8>,
-    /// The number of these bytes that the kernel has accepted.
+    /// How many of these bytes have been sent.
     sent: usize,
 }
 
-/// The maximum memory to reserve for a reply in advance. The buffer of a larger reply grows as it is written.
+/// The maximum memory in bytes to reserve for a reply before it is written.
 const EXACT_RESERVE: usize = 64 * 1024;
 
 /// How long the command WAIT blocks a connection.
@@ -108,7 +105,7 @@ pub(super) enum Pause {
     Forever,
 }
 
-/// A client connection. A server runs in a single thread, so cells are enough.
+/// A client connection. The server runs in a single thread, so the fields need no locks.
 #[derive(Debug)]
 pub(super) struct ConnectedClient {
     pub(super) id: u64,
@@ -118,7 +115,7 @@ pub(super) struct ConnectedClient {
     pub(super) last_seen: Cell<Instant>,
     pub(super) last_command: Cell<&'static str>,
     pub(super) state: Cell<ConnectionState>,
-    /// If the client is not logged in, the time at which it connected or last sent RESET. Otherwise, `None`.
+    /// The time at which the client connected or last logged out. `None` if the client is logged in.
     pub(super) stranger_since: Cell<Option<Instant>>,
     /// How long the client may take to log in.
     pub(super) time_to_log_in: Cell<Duration>,
@@ -133,9 +130,9 @@ pub(super) struct ConnectedClient {
     pub(super) watched: RefCell<BTreeSet<WatchedKey>>,
     pub(super) pause: Cell<Option<Pause>>,
     pub(super) limits: ServerLimits,
-    /// How many more bytes of memory the reply to the current request may use.
+    /// How many more bytes the reply to the current request may use.
     pub(super) reply_budget: Cell<usize>,
-    /// The time after which the current request has run for too long.
+    /// The time limit of the current request.
     pub(super) late_from: Cell<Instant>,
     output: RefCell<Output>,
     account: Account,
@@ -144,7 +141,6 @@ pub(super) struct ConnectedClient {
 }
 
 impl ConnectedClient {
-    /// Adds a connection to the server's state.
     pub(super) fn enter(server: &mut ServerState, peer: SocketAddr, local: SocketAddr) -> Rc<Self> {
         let now = Instant::now();
         server.last_client_id += 1;
@@ -179,8 +175,7 @@ impl ConnectedClient {
         client
     }
 
-    /// Queues a reply to this client's request. The client's task sends it next. As in Redis, a client with
-    /// too many unread replies is disconnected.
+    /// Queues a reply to this client's request. Disconnects the client if too many replies are unsent.
     pub(super) fn send(&self, reply: &Reply) {
         if self.state.get() == ConnectionState::Dead {
             return;
@@ -204,20 +199,20 @@ impl ConnectedClient {
         self.wake.notify_one();
     }
 
-    /// Closes the connection, either at once (`Dead`) or after everything has been sent (`Closing`).
+    /// Closes the connection: at once (`Dead`), or after all replies have been sent (`Closing`).
     pub(super) fn end(&self, state: ConnectionState) {
         if self.state.get() != ConnectionState::Dead {
             self.state.set(state);
         }
         if state == ConnectionState::Dead {
-            // The connection's task frees the rest of the memory when it wakes up.
+            // The connection's task frees the rest of the memory later.
             self.output.take();
             self.account.clear();
         }
         self.wake.notify_one();
     }
 
-    /// Whether the client has logged in, or need not log in.
+    /// Whether the client has logged in. Always true if the server has no password.
     pub(super) fn is_logged_in(&self) -> bool {
         self.stranger_since.get().is_none()
     }
@@ -227,27 +222,26 @@ impl ConnectedClient {
         !self.channels.borrow().is_empty()
     }
 
-    /// Whether the current request has run for too long.
+    /// Whether the current request has exceeded its time limit.
     pub(super) fn is_late(&self) -> bool {
         Instant::now() > self.late_from.get()
     }
 
-    /// Returns the number of reply bytes that have not been sent.
     pub(super) fn unsent(&self) -> usize {
         self.account.part(Kept::Replies)
     }
 
-    /// Returns the bytes that have not been sent.
     pub(super) fn output(&self) -> Ref<'_, [u8]> {
         Ref::map(self.output.borrow(), |output| &output.bytes[output.sent..])
     }
 
-    /// Records that the kernel has accepted this many bytes of the output, and frees them.
+    /// Records that `count` bytes of the output have been sent.
     pub(super) fn note_sent(&self, count: usize) {
         let mut output = self.output.borrow_mut();
         let Output { bytes, sent } = &mut *output;
         *sent += count;
-        // Now, moving the remaining bytes costs no more than it cost to write the bytes that were sent.
+        // Free the sent bytes only when they are at least half of the buffer, because the rest must then be
+        // moved.
         if *sent >= bytes.len() - *sent {
             bytes.drain(..std::mem::take(sent));
             bytes.shrink_to(KEPT_BUFFER);
@@ -255,16 +249,16 @@ impl ConnectedClient {
         self.gives_up(Kept::Replies, count);
     }
 
-    /// Returns how much memory the server keeps for this client, in bytes.
+    /// Returns the memory that the server keeps for this client, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.account.own.get()
     }
 
-    /// Adds `bytes` to the memory that the server keeps for this purpose.
+    /// Adds `bytes` to the memory used for `kept`.
     ///
     /// # Errors
     ///
-    /// Fails if the client is not allowed to use that much memory. The caller must then store nothing.
+    /// Fails if the client would exceed its memory limit. The caller must then not store the data.
     pub(super) fn keep(&self, kept: Kept, bytes: usize) -> Result<(), CommandError> {
         if self.memory() + bytes > self.limit() {
             return Err("ERR this connection takes more memory than the practice Redis allows".into());
@@ -273,12 +267,12 @@ impl ConnectedClient {
         Ok(())
     }
 
-    /// Subtracts `bytes` from the memory that the server keeps for this purpose.
+    /// Subtracts `bytes` from the memory used for `kept`.
     pub(super) fn gives_up(&self, kept: Kept, bytes: usize) {
         self.keeps(kept, self.account.part(kept).saturating_sub(bytes));
     }
 
-    /// Records how many bytes of memory the server keeps for this purpose.
+    /// Sets the memory used for `kept`.
     pub(super) fn keeps(&self, kept: Kept, bytes: usize) {
         // The memory of a client that is being disconnected is no longer counted.
         if self.state.get() != ConnectionState::Dead {
@@ -291,8 +285,8 @@ impl ConnectedClient {
         self.memory().saturating_mul(1000) / self.limit().max(1)
     }
 
-    /// Returns how much memory the server may keep for this client, in bytes. Unread replies may use the same
-    /// amount again, because otherwise there might be no room for an error reply.
+    /// Returns this client's memory limit in bytes. Unsent replies may temporarily use the same amount again,
+    /// so that an error reply always fits.
     fn limit(&self) -> usize {
         if self.is_logged_in() {
             self.limits.client_memory
@@ -301,7 +295,7 @@ impl ConnectedClient {
         }
     }
 
-    /// Ends the transaction, if there is one, and returns it.
+    /// Removes and returns the queued transaction.
     pub(super) fn take_transaction(&self) -> Option<QueuedTransaction> {
         self.keeps(Kept::Transaction, 0);
         self.transaction.borrow_mut().take()

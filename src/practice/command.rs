@@ -1,5 +1,3 @@
-//! A running command, and its result.
-
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -12,12 +10,12 @@ use super::store::{KeyEntry, Moment};
 use super::value::{Collection, Value};
 use super::words::integer;
 
-/// The number of parts of a reply after which the elapsed time is checked again.
+/// How many parts of a reply to collect before checking the elapsed time again.
 const PARTS_PER_LOOK: usize = 256;
 
 pub(super) type CommandResult = Result<Reply, CommandError>;
 
-/// An error reply, with its code and text.
+/// An error reply, consisting of a code and a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CommandError(pub(super) Cow<'static, str>);
 
@@ -51,13 +49,12 @@ pub(super) fn wrong_arity(command: &CommandInfo) -> CommandError {
     format!("ERR wrong number of arguments for '{name}' command").into()
 }
 
-/// A command that is being run for a client.
 pub(super) struct Invocation<'a> {
     pub(super) state: &'a mut ServerState,
     pub(super) client: &'a Rc<ConnectedClient>,
     pub(super) words: &'a [Vec<u8>],
     pub(super) command: &'static CommandInfo,
-    /// Whether EXEC runs the command. If so, the command must not block.
+    /// Whether EXEC runs this command. Such a command must not block.
     pub(super) in_transaction: bool,
 }
 
@@ -70,12 +67,11 @@ impl<'a> Invocation<'a> {
         self.state.store.now
     }
 
-    /// Returns the word at `index`. The command's arity guarantees that it exists.
+    /// Returns the word at `index`. The command's arity guarantees that this word exists.
     pub(super) fn word(&self, index: usize) -> &'a [u8] {
         self.words.get(index).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the integer at `index`.
     pub(super) fn number(&self, index: usize) -> Result<i64, CommandError> {
         integer(self.word(index)).ok_or(NOT_AN_INTEGER)
     }
@@ -96,7 +92,6 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// Returns the hash at the command's key.
     pub(super) fn hash(&self) -> Result<Option<&Collection>, CommandError> {
         match self.entry(self.word(1)).map(|entry| &entry.value) {
             None => Ok(None),
@@ -105,7 +100,6 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// Returns the set at the command's key.
     pub(super) fn set(&self) -> Result<Option<&Collection>, CommandError> {
         match self.entry(self.word(1)).map(|entry| &entry.value) {
             None => Ok(None),
@@ -114,8 +108,11 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// Collects the parts of a reply. Returns an error as soon as the reply uses too much memory or the
-    /// request too much time.
+    /// Collects the parts of a reply.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the reply uses too much memory, or if the request has exceeded its time limit.
     pub(super) fn collect<T: Size>(&self, parts: impl Iterator<Item = T>) -> Result<Vec<T>, CommandError> {
         let mut collected = Vec::new();
         let mut size = 0;
@@ -127,18 +124,18 @@ impl<'a> Invocation<'a> {
             }
             collected.push(part);
         }
-        // Pattern matching stops early if it takes too long, so `parts` may be incomplete.
+        // Pattern matching stops when the time limit is exceeded, so `parts` may be incomplete.
         self.check_time()?;
         Ok(collected)
     }
 
-    /// Whether a name matches a glob pattern. Returns false after the request has run for too long.
+    /// Whether a name matches a glob pattern. Returns false if the request has exceeded its time limit.
     pub(super) fn matches(&self, pattern: &[u8], name: &[u8]) -> bool {
         matches(pattern, name, || self.client.is_late())
     }
 
-    /// Returns an error if the request has run for too long. Other clients have to wait while it runs, and a
-    /// transaction or a pattern could take hours.
+    /// Returns an error if the request has exceeded its time limit. The limit is needed because all other
+    /// clients wait while a request runs.
     pub(super) fn check_time(&self) -> Result<(), CommandError> {
         if self.client.is_late() {
             return Err("ERR the request takes longer than the practice Redis allows".into());
@@ -151,7 +148,7 @@ impl<'a> Invocation<'a> {
         self.collect(items.map(Reply::Bulk)).map(Reply::Array)
     }
 
-    /// Returns an error if the reply to this request may not use this much memory.
+    /// Returns an error if `bytes` would exceed the memory limit for the reply.
     pub(super) fn afford(&self, bytes: usize) -> Result<(), CommandError> {
         if bytes > self.client.reply_budget.get() {
             return Err("ERR the reply is larger than the practice Redis allows".into());
@@ -164,7 +161,7 @@ impl<'a> Invocation<'a> {
         self.state.store.put(db, key, value, expires);
     }
 
-    /// Changes the value at the command's key. `change` returns the number of elements that it has changed.
+    /// Changes the value at the command's key. `change` returns the number of changed elements.
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut Value) -> usize) -> usize {
         let (db, key) = (self.db(), self.word(1));
         let changes = self.state.store.edit(db, key, change).unwrap_or(0);
@@ -174,7 +171,6 @@ impl<'a> Invocation<'a> {
         changes
     }
 
-    /// Counts a key lookup as a hit or a miss.
     pub(super) fn count_lookup(&mut self, is_hit: bool) {
         if is_hit {
             self.state.statistics.hits += 1;

@@ -1,4 +1,4 @@
-//! The task of one connection: reads requests, runs them and writes replies.
+//! The task of one connection, which reads requests, runs them and writes replies.
 
 use std::io;
 use std::rc::Rc;
@@ -15,8 +15,7 @@ use super::state::SharedState;
 
 /// The number of bytes to read at a time.
 const CHUNK: usize = 16 * 1024;
-/// How many requests one connection may run before other connections get their turn. The next constant limits
-/// the time in the same way.
+/// The maximum number of requests that one connection may run before other connections get their turn.
 const REQUESTS_PER_TURN: usize = 128;
 const TURN: Duration = Duration::from_millis(5);
 /// Time limit for sending the last replies before closing.
@@ -44,10 +43,9 @@ struct ConnectionTask {
     stream: TcpStream,
     client: Rc<ConnectedClient>,
     reader: RequestReader,
-    /// When the kernel stopped accepting bytes because the client does not read, or `None` if the kernel
-    /// accepts bytes.
+    /// The time since which replies cannot be sent because the client does not read. Otherwise, `None`.
     blocked_since: Option<Instant>,
-    /// When the first byte of the current, incomplete request arrived.
+    /// The time at which the first byte of an incomplete request arrived.
     request_began: Option<Instant>,
 }
 

@@ -1,6 +1,6 @@
 //! Starts servers whose data is saved in the state folder. A lock file ensures that only one process at a
-//! time uses the same data file. If the data file cannot be used, the server starts without it, and a notice
-//! gives the reason.
+//! time uses a data file. If the data file cannot be used, the server starts without it, and a notice gives
+//! the reason.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -16,7 +16,6 @@ const STANDALONE_DATA: &str = "practice-alone.data";
 /// A message for the user about the saved data of a practice Redis.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DataNotice {
-    /// The data will not be saved.
     #[error(
         "its data is in memory only and is lost when this command ends: the state folder cannot be used ({reason})"
     )]
@@ -26,8 +25,7 @@ pub(crate) enum DataNotice {
     SetAside { path: PathBuf },
 }
 
-/// Starts a server with a data file. A damaged file is renamed. A file that cannot be read is left unchanged,
-/// and the server starts without it.
+/// Starts a server with a data file. Renames a damaged file. Ignores a file that cannot be read.
 pub(super) fn start(
     mut options: ServerOptions,
     data: &Path,
@@ -54,7 +52,7 @@ pub(super) fn start(
     Ok(server)
 }
 
-/// Starts the server of `sessiontut practice`. Its data is separate from the data of the other commands.
+/// Starts the server of `sessiontut practice`, whose data is separate from the data of the other commands.
 ///
 /// # Errors
 ///

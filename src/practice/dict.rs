@@ -1,4 +1,4 @@
-//! A map that keeps the order of insertion, and that SCAN can read in parts while the map changes.
+//! A map that keeps the order of insertion. SCAN can read it in parts while it changes.
 
 use std::rc::Rc;
 
@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 
 use crate::random;
 
-/// In a map with at most this number of entries, removing an entry keeps the order of the others, as in
-/// Redis's compact encodings.
+/// The maximum number of entries for which removing an entry keeps the order of the others. Redis's compact
+/// encodings do the same.
 const ORDERED: usize = 512;
 
 /// Entries in order of insertion. Replacing the value of an entry does not change its position.
@@ -34,7 +34,7 @@ impl<V> Dict<V> {
         self.0.get_full_mut(name).map(|(_, name, value)| (name, value))
     }
 
-    /// Inserts an entry. Returns the value that it replaces, if any.
+    /// Inserts an entry. Returns the value that was replaced, if any.
     pub(super) fn insert(&mut self, name: Rc<[u8]>, value: V) -> Option<V> {
         self.0.insert(name, value)
     }
@@ -44,7 +44,7 @@ impl<V> Dict<V> {
             self.0.shift_remove(name)
         } else {
             let removed = self.0.swap_remove(name);
-            // Without this, a map that has become smaller would keep all its memory.
+            // Without this call, a map that has become smaller would keep all its memory.
             if self.len() < self.0.capacity() / 4 {
                 self.0.shrink_to(self.len() * 2);
             }
@@ -56,12 +56,12 @@ impl<V> Dict<V> {
         self.0.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// Returns up to `count` entries from the position `cursor`, and the next cursor. To begin a scan, pass
-    /// 0. If the returned cursor is 0, the scan is complete.
+    /// Returns up to `count` entries from the position `cursor`, and the next cursor. Pass 0 to begin a scan.
+    /// A returned cursor of 0 means that the scan is complete.
     ///
-    /// A scan goes backwards, and the cursor is the number of entries that are left. Removing an entry
-    /// therefore moves only entries that the scan has already returned, so an entry that exists during the
-    /// whole scan is returned at least once.
+    /// An entry that exists during the whole scan is returned at least once. The scan goes backwards, and the
+    /// cursor is the number of remaining entries. Removing an entry therefore moves only entries that have
+    /// already been returned.
     pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<(&[u8], &V)>) {
         let left = match usize::try_from(cursor) {
             Ok(0) | Err(_) => self.len(),

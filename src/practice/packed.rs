@@ -1,10 +1,10 @@
-//! A small collection in a single block of memory, like Redis's listpack. It is used for most sessions, which
+//! A small collection in a single block of memory, like Redis's listpack. Most sessions use it, because they
 //! have only three short fields.
 
 use std::ops::Range;
 
-/// Names and values of at most 255 bytes, in order of insertion. Each name and each value is preceded by one
-/// byte with its length.
+/// Names and values of at most 255 bytes, in order of insertion. One byte with the length precedes each name
+/// and each value.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Packed(Vec<u8>);
 
@@ -13,7 +13,6 @@ impl Packed {
         self.iter().count()
     }
 
-    /// The size of the block, in bytes.
     pub(super) fn capacity(&self) -> usize {
         self.0.capacity()
     }
@@ -27,7 +26,7 @@ impl Packed {
         self.find(name).map(|place| &self.0[place.value])
     }
 
-    /// Adds an entry, or replaces its value. Returns whether it is new.
+    /// Adds an entry, or replaces its value. Returns whether the entry is new.
     pub(super) fn insert(&mut self, name: &[u8], value: &[u8]) -> bool {
         let found = self.find(name);
         if let Some(place) = &found {
@@ -39,7 +38,7 @@ impl Packed {
         found.is_none()
     }
 
-    /// Removes an entry. Returns whether it existed.
+    /// Removes an entry. Returns whether the entry existed.
     pub(super) fn remove(&mut self, name: &[u8]) -> bool {
         let found = self.find(name);
         if let Some(place) = &found {

@@ -4,12 +4,11 @@ use std::borrow::Cow;
 
 use super::value::allocated;
 
-/// The protocol version of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
-    /// The version that every connection starts with.
+    /// The protocol of every new connection.
     Resp2,
-    /// The version after `HELLO 3`.
+    /// The protocol after `HELLO 3`.
     Resp3,
 }
 
@@ -22,33 +21,30 @@ impl Protocol {
     }
 }
 
-/// The reply to a command.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Reply {
-    /// The simple string `+OK`.
     Ok,
-    /// A simple string.
     Status(Cow<'static, str>),
-    /// An error. The text starts with its code.
+    /// An error. The text starts with the error code.
     Error(Cow<'static, str>),
     Int(i64),
     Bulk(Vec<u8>),
     Nil,
-    /// A null array, which is the reply to EXEC if a watched key has changed.
+    /// A null array, which is EXEC's reply if a watched key has changed.
     NilArray,
     Array(Vec<Reply>),
     /// A map. In RESP2, a flat array.
     Map(Vec<(Reply, Reply)>),
     /// A set. In RESP2, an array.
     Set(Vec<Reply>),
-    /// Pairs, as returned by HRANDFIELD … WITHVALUES. In RESP3, an array of two-element arrays; in RESP2, a
+    /// Pairs, as returned by `HRANDFIELD … WITHVALUES`. In RESP3, an array of two-element arrays; in RESP2, a
     /// flat array.
     Pairs(Vec<(Reply, Reply)>),
     /// A push message. In RESP2, an array.
     Push(Vec<Reply>),
     /// A verbatim string. In RESP2, a bulk string.
     Verbatim(String),
-    /// Several replies to one command, such as SUBSCRIBE, or no reply.
+    /// Any number of replies to one command. SUBSCRIBE, for example, sends one reply per channel.
     Many(Vec<Reply>),
 }
 
@@ -70,7 +66,7 @@ impl Reply {
         Self::Int(i64::from(is_true))
     }
 
-    /// Returns how much memory the reply uses, in bytes. Its encoded form is smaller.
+    /// Returns the memory that the reply uses, in bytes. The encoded reply is smaller.
     pub(super) fn size(&self) -> usize {
         let content = match self {
             Self::Ok | Self::Nil | Self::NilArray | Self::Int(_) => 0,
@@ -85,7 +81,7 @@ impl Reply {
         size_of::<Self>() + content
     }
 
-    /// Appends the reply to `out`, encoded for the given protocol.
+    /// Appends the encoded reply to `out`.
     pub(super) fn encode(&self, protocol: Protocol, out: &mut Vec<u8>) {
         let is_resp3 = protocol == Protocol::Resp3;
         match self {
@@ -124,9 +120,8 @@ impl Reply {
     }
 }
 
-/// A part of a reply.
 pub(super) trait Size {
-    /// Returns how much memory the part uses, in bytes.
+    /// Returns the memory that the part uses, in bytes.
     fn size(&self) -> usize;
 }
 

@@ -1,18 +1,16 @@
-//! Reads requests in inline and multibulk form, with the limits and error texts of Redis 7.0
-//! (`networking.c`).
+//! Reads inline and multibulk requests. Limits and error texts are those of Redis 7.0 (`networking.c`).
 
 use super::words::{Words, integer, memory_of_word, split};
 
-/// The maximum length in bytes of an inline request, and of a header line.
+/// The maximum length of an inline request or a header line, in bytes.
 const LINE_LIMIT: usize = 64 * 1024;
-/// The maximum number of words in a request before authentication.
+/// The maximum number of words in a request from a client that is not logged in.
 const UNAUTHENTICATED_WORDS: i64 = 10;
-/// The maximum length in bytes of a word before authentication.
+/// The maximum length in bytes of a word from a client that is not logged in.
 const UNAUTHENTICATED_BYTES: i64 = 16 * 1024;
-/// The capacity in bytes that an empty buffer keeps. The memory of larger requests is freed.
+/// The capacity in bytes that an empty buffer keeps. The memory of larger buffers is freed.
 pub(super) const KEPT_BUFFER: usize = 32 * 1024;
 
-/// The limits for one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestLimits {
     /// The maximum memory of the request, in bytes.
@@ -21,12 +19,12 @@ pub(crate) struct RequestLimits {
     pub(crate) is_authenticated: bool,
 }
 
-/// A protocol error, after which the connection is closed. Contains the text that follows `-ERR Protocol
-/// error: `.
+/// A protocol error, after which the connection must be closed. Contains the text after `-ERR Protocol error:
+/// `.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ProtocolError(pub(super) String);
 
-/// Extracts requests from the bytes that have arrived.
+/// Extracts requests from the received bytes.
 #[derive(Debug, Default)]
 pub(crate) struct RequestReader {
     received: Vec<u8>,
@@ -37,8 +35,7 @@ pub(crate) struct RequestReader {
 
 #[derive(Debug)]
 struct Multibulk {
-    /// The number of words that have not arrived yet. This is zero or negative if the header announces no
-    /// words.
+    /// The number of words that have not arrived yet. Zero or negative if the header announces no words.
     missing: i64,
     words: Words,
     /// The announced length of the next word.
@@ -47,17 +44,17 @@ struct Multibulk {
 }
 
 impl RequestReader {
-    /// Appends bytes from the network.
+    /// Appends received bytes.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         self.received.extend_from_slice(bytes);
     }
 
-    /// Returns how much memory the waiting requests use, in bytes.
+    /// Returns the memory of all received bytes and words, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.received.len() + self.open.as_ref().map_or(0, |open| open.cost)
     }
 
-    /// Whether part of a request has arrived.
+    /// Whether only part of a request has arrived.
     pub(super) fn is_inside_request(&self) -> bool {
         self.open.is_some() || self.at < self.received.len()
     }
@@ -146,15 +143,14 @@ impl RequestReader {
         }
         let length = usize::try_from(length).map_err(|_| invalid())?;
         self.at += line.len() + 2;
-        // A word that is too long is rejected as soon as its length arrives, before any byte of it is stored.
+        // A word that is too long is rejected as soon as its length arrives.
         if memory_of_word(length).saturating_add(open.cost) > limits.bytes {
             return Err(invalid());
         }
         Ok(Some(length))
     }
 
-    /// Returns the next line up to its carriage return, or `None` until the byte after the carriage return
-    /// has arrived.
+    /// Returns the next header line without its line end, or `None` if it is incomplete.
     fn header(&self, too_long: &str) -> Result<Option<&[u8]>, ProtocolError> {
         let rest = &self.received[self.at..];
         let end = rest.iter().take(LINE_LIMIT + 1).position(|byte| *byte == b'\r');
@@ -203,8 +199,8 @@ fn protocol_error(text: impl Into<String>) -> ProtocolError {
     ProtocolError(text.into())
 }
 
-/// Reads arbitrary bytes as requests twice: from a client that has not logged in, and from a client that has.
-/// Used by [`crate::untrusted`].
+/// Reads arbitrary bytes as requests, once with the limits before login and once with those after login. Used
+/// by [`crate::untrusted`].
 pub(crate) fn read_requests(bytes: &[u8]) {
     for is_authenticated in [false, true] {
         let limits = RequestLimits {

@@ -1,4 +1,4 @@
-//! Saves the data to the disk after changes, without blocking the clients for long.
+//! Saves changed data to the disk, without blocking the clients for long.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,14 +8,12 @@ use std::time::{Duration, Instant};
 use super::snapshot;
 use super::store::{Store, wall_clock};
 
-/// The minimum time between two saves. If saving is fast, a crash loses at most the changes made during this
-/// time.
+/// The minimum time between two saves. A crash loses about this much time of changes.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// The minimum ratio of the pause between two saves to the time that a save blocks the clients. Saves
 /// therefore block the clients for at most 5% of the time.
 const SHARE_OF_SAVES: u32 = 20;
 
-/// Saves the data after changes.
 pub(super) struct Saver {
     file: Option<PathBuf>,
     /// The value of the store's change counter at the last save.
@@ -38,8 +36,7 @@ impl Saver {
         }
     }
 
-    /// If a save is due, takes a snapshot, and writes it to the disk in the background, so that clients do
-    /// not wait for the disk.
+    /// If a save is due, takes a snapshot and writes it to the disk in the background.
     pub(super) fn save_if_due(&mut self, store: &mut Store) {
         let pause = SAVE_EVERY.max(self.took * SHARE_OF_SAVES);
         let is_writing = self.writer.as_ref().is_some_and(|writer| !writer.is_finished());
@@ -60,7 +57,7 @@ impl Saver {
         self.last_save = Instant::now();
     }
 
-    /// Waits for the save in progress, if any, and then saves everything that has changed since that save.
+    /// Waits for the save in progress, and then saves all later changes.
     pub(super) fn finish(mut self, store: &mut Store) -> io::Result<()> {
         let written = match self.writer.take().map(JoinHandle::join) {
             Some(Ok(Ok(()))) | None => true,

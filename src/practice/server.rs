@@ -1,4 +1,4 @@
-//! The server itself, which listens on a loopback address and runs in a separate thread.
+//! The server, which listens on a loopback address and runs in a separate thread.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -32,8 +32,7 @@ pub struct ServerOptions {
     pub listen: SocketAddr,
     /// The password that clients must send.
     pub password: Option<Secret>,
-    /// The file from which the data is loaded. The data is saved to it while the server runs, and when it
-    /// stops.
+    /// The file that the data is loaded from and saved to.
     pub data: Option<PathBuf>,
     /// The server's limits.
     pub limits: ServerLimits,
@@ -42,7 +41,7 @@ pub struct ServerOptions {
 }
 
 impl Default for ServerOptions {
-    /// Returns options for a server that uses a free port, has no password, and saves nothing.
+    /// Returns options for a server that uses a free port, has no password, and saves no data.
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -68,22 +67,22 @@ const BACKLOG: i32 = 1024;
 pub struct Server {
     address: SocketAddr,
     password: Option<Secret>,
-    /// The run ID, as shown by `INFO`.
+    /// The run ID that INFO reports.
     pub(super) run_id: String,
     /// Tells the server to stop. The duration limits how long it waits for attached processes.
     stop: Option<oneshot::Sender<Duration>>,
     thread: Option<JoinHandle<io::Result<()>>>,
-    /// The lock on the data file. It is released after the server has saved the data and stopped.
+    /// The lock on the data file. Released after the server has saved the data and stopped.
     pub(super) lock: Option<File>,
 }
 
 impl Server {
-    /// Starts a server. It accepts connections as soon as this function returns.
+    /// Starts a server. Clients can connect as soon as this function returns.
     ///
     /// # Errors
     ///
-    /// Fails if the address is not loopback, the port is in use, the data file cannot be read or is damaged
-    /// ([`io::ErrorKind::InvalidData`]), or the thread cannot be started.
+    /// Fails if the address is not loopback, the port is in use, or the thread cannot be started. Also fails
+    /// if the data file cannot be read or is damaged ([`io::ErrorKind::InvalidData`]).
     pub fn start(options: ServerOptions) -> io::Result<Self> {
         if !options.listen.ip().is_loopback() {
             return Err(io::Error::new(
@@ -121,7 +120,6 @@ impl Server {
         self.address
     }
 
-    /// Returns the address and password as a target.
     #[must_use]
     pub(super) fn target(&self) -> Target {
         target(self.address, self.password.clone())
@@ -136,7 +134,7 @@ impl Server {
         self.end(Duration::ZERO)
     }
 
-    /// Like [`Self::stop`], but first waits until no other process is attached, for at most `grace`.
+    /// Waits for other processes to detach, for at most `grace`, and then stops the server.
     ///
     /// # Errors
     ///
@@ -160,12 +158,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Only an explicit `stop` reports errors.
+        // Only an explicit call of `stop` reports errors.
         let _ = self.end(Duration::ZERO);
     }
 }
 
-/// Returns the target for a practice Redis at this address.
 pub(super) fn target(address: SocketAddr, password: Option<Secret>) -> Target {
     let (host, port) = (address.ip().to_string(), address.port());
     Target {
@@ -226,7 +223,7 @@ fn run(
             // An error means that the handle was dropped, which also stops the server.
             grace = stopped => grace.unwrap_or_default(),
         };
-        // During the grace period, attached processes may still open connections. After that, all connections
+        // During the grace period, attached processes may still open connections. Afterwards, all connections
         // are closed.
         tokio::select! {
             () = accept(&listener, &state) => {}

@@ -1,11 +1,9 @@
-//! Faults that a practice server simulates, for drills.
-
 use std::net::SocketAddr;
 
 use super::commands::command_table::{CommandInfo, PRACTICE, find};
 use super::reply::Reply;
 
-/// A fault that a practice server simulates.
+/// A fault that a practice server simulates, for drills.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SimulatedFault {
     /// No fault: the server works normally.
@@ -25,7 +23,7 @@ pub enum SimulatedFault {
 }
 
 impl SimulatedFault {
-    /// Returns the reply that the fault causes instead of the normal one, if it affects this command.
+    /// Returns the reply that replaces the normal reply, or `None` if the fault does not affect this command.
     pub(super) fn reply(self, words: &[Vec<u8>], port: u16) -> Option<Reply> {
         if self == Self::None {
             return None;
@@ -68,7 +66,6 @@ fn replica(command: &CommandInfo) -> Option<Reply> {
     }
 }
 
-/// The last slot of a cluster.
 const LAST_SLOT: i64 = 16383;
 
 fn cluster_node(command: &CommandInfo, words: &[Vec<u8>], other: SocketAddr, port: u16) -> Option<Reply> {

@@ -1,4 +1,4 @@
-//! The data file. Its first line contains a hash of the rest, which consists of the commands that restore the
+//! The data file. The first line contains a hash of the rest. The rest consists of commands that restore the
 //! data.
 
 use std::fs::File;
@@ -17,7 +17,7 @@ use super::store::{DATABASES, Store};
 use super::value::Value;
 use crate::files::{self, NewFile};
 
-/// How many bytes are read or written at a time.
+/// The size of the read and write buffers, in bytes.
 const BUFFER: usize = 256 * 1024;
 
 /// The maximum number of fields or members that one command restores.
@@ -36,7 +36,7 @@ impl Snapshot {
     }
 }
 
-/// Writes the data to a new file, which [`Snapshot::finish`] later renames to the data file.
+/// Writes the data to a new file, which [`Snapshot::finish`] renames to the data file.
 pub(super) fn write(file: &Path, store: &Store) -> io::Result<Snapshot> {
     let mut new = NewFile::beside(file)?;
     write_content(new.file(), store)?;
@@ -45,8 +45,7 @@ pub(super) fn write(file: &Path, store: &Store) -> io::Result<Snapshot> {
 
 fn write_content(file: &mut File, store: &Store) -> io::Result<()> {
     let header = |hash: &str| format!("{HEADER}{hash}\n");
-    // Write zeros in place of the hash, which is known only when everything else has been written. The hash
-    // then replaces them.
+    // Write zeros first, and replace them when the hash is known.
     file.write_all(header(&"0".repeat(64)).as_bytes())?;
     let hashing = HashingWriter {
         inner: file,
@@ -60,7 +59,7 @@ fn write_content(file: &mut File, store: &Store) -> io::Result<()> {
     file.write_all(header(&hash).as_bytes())
 }
 
-/// Forwards bytes to another writer, and computes the hash of these bytes.
+/// Forwards bytes to another writer, and computes their hash.
 struct HashingWriter<W> {
     inner: W,
     hash: Context,
@@ -78,7 +77,7 @@ impl<W: Write> Write for HashingWriter<W> {
     }
 }
 
-/// Reads a data file. Returns `None` if it does not exist.
+/// Reads a data file. Returns `None` if the file does not exist.
 ///
 /// # Errors
 ///
@@ -102,8 +101,7 @@ pub(super) fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(content))
 }
 
-/// Runs all commands in the contents of a data file, as returned by [`read`]. Saved data is always restored,
-/// even if it exceeds the memory limit.
+/// Runs all commands of a data file. Restores all data, even if it exceeds the memory limit.
 pub(super) fn restore(content: &[u8], server: &mut ServerState) {
     let limits_of_server = std::mem::replace(&mut server.limits, ServerLimits::unlimited());
     let no_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

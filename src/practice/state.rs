@@ -1,4 +1,4 @@
-//! The state that all connections to one practice server share.
+//! The state that all connections of a practice server share.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,32 +19,31 @@ const LONGEST_SHOWN: usize = 256 * 1024;
 
 /// The limits of a practice server.
 ///
-/// With the default limits, the process uses less than 200 MB of memory, whatever the clients do.
+/// With the default limits, the process uses less than 200 MB of memory.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
     /// The maximum number of connections that have logged in.
     pub clients: usize,
-    /// The maximum number of connections that have not logged in. A further connection replaces the oldest of
-    /// these connections.
+    /// The maximum number of connections that have not logged in. A further connection replaces the oldest
+    /// one.
     pub strangers: usize,
-    /// The maximum size of the data set in bytes. Above this size, writes are rejected with Redis's OOM
-    /// error.
+    /// The maximum size of the data set, in bytes. Above this size, writes fail with Redis's OOM error.
     pub data: usize,
-    /// The maximum size of one request, and of one string, in bytes.
+    /// The maximum size of a request or a string, in bytes.
     pub request: usize,
-    /// The maximum memory of one reply before it is encoded, in bytes.
+    /// The maximum memory of a reply before it is encoded, in bytes.
     pub reply: usize,
     /// How long one request may run. All other clients have to wait while it runs.
     pub run_time: Duration,
-    /// The maximum memory that the server keeps for one client, in bytes: unread replies, incomplete
-    /// requests, transactions and subscriptions.
+    /// The maximum memory that the server keeps for one client, in bytes. This includes unread replies,
+    /// incomplete requests, transactions and subscriptions.
     pub client_memory: usize,
     /// Like [`Self::client_memory`], but for a client that has not logged in.
     pub stranger_memory: usize,
     /// Like [`Self::client_memory`], but for all clients together. Above this limit, the server disconnects
     /// the client that is closest to its own limit.
     pub clients_memory: usize,
-    /// How long a request may take to arrive after its first byte, and how long a client may leave its
+    /// How long a request may take to arrive after its first byte. Also how long a client may leave its
     /// replies unread.
     pub patience: Duration,
     /// How long a client may take to log in.
@@ -116,12 +115,11 @@ pub(super) struct Statistics {
     pub(super) misses: u64,
 }
 
-/// The server's state. All tasks run in the same thread and share it. It must not be borrowed across an
-/// await.
+/// The state that all tasks of the server share. All tasks run in one thread, so a borrow must end before the
+/// next await.
 pub(super) type SharedState = Rc<RefCell<ServerState>>;
 
 impl ServerState {
-    /// Removes a connection that has been closed.
     pub(super) fn remove_client(&mut self, client: &ConnectedClient) {
         self.clients.remove(&client.id);
         self.monitors.remove(&client.id);
@@ -132,7 +130,7 @@ impl ServerState {
         self.unsubscribe_all(client);
     }
 
-    /// Records whether a client is logged in. If it is not, its time to log in starts now.
+    /// Records whether a client is logged in. If not, its time to log in starts now.
     pub(super) fn set_logged_in(&mut self, client: &ConnectedClient, is_logged_in: bool) {
         let since = (!is_logged_in).then(Instant::now);
         if let Some(before) = client.stranger_since.replace(since) {
@@ -141,8 +139,8 @@ impl ServerState {
         self.strangers.extend(since.map(|since| (since, client.id)));
     }
 
-    /// Disconnects clients until all clients together are within the memory limit. Clients that use the
-    /// largest share of their own limits are disconnected first.
+    /// Disconnects clients until all clients together are within the memory limit. Starts with the client
+    /// that is closest to its own limit.
     pub(super) fn enforce_memory_limit(&self) {
         while self.kept.get() > self.limits.clients_memory {
             let open = self
@@ -217,7 +215,7 @@ impl ServerState {
     }
 }
 
-/// Formats a command as MONITOR does: `1700000000.123456 [0 127.0.0.1:4242] "get" "k"`. Passwords are omitted.
+/// Formats a command as MONITOR does: `1700000000.123456 [0 127.0.0.1:4242] "get" "k"`. Omits passwords.
 fn monitor_line(client: &ConnectedClient, words: &[Vec<u8>]) -> String {
     let now = wall_clock();
     let (seconds, micros) = (now / 1000, now % 1000 * 1000);

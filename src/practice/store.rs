@@ -10,18 +10,16 @@ use super::value::{Value, allocated};
 
 /// The number of databases, as in the default configuration of Redis.
 pub(super) const DATABASES: usize = 16;
-/// The memory in bytes that a key uses in addition to its name and value: the entry, its hash, and its slot
+/// The memory of a key in bytes, without its name and value. This includes the entry, its hash, and its slot
 /// in the hash table.
 const KEY_COST: usize = size_of::<(Rc<[u8]>, KeyEntry)>() + 24;
-/// The memory of an expiry time, in bytes. This is twice the size of its entry in the index, because the
-/// nodes of the index are only about half full.
+/// The memory of an expiry time, in bytes. The index is only about half full, so each entry counts twice.
 const EXPIRY_COST: usize = 2 * size_of::<Expiry>();
-/// The memory in bytes of the reference counts that are stored before a name.
+/// The memory in bytes of the reference counts before a name.
 const COUNTS: usize = 2 * size_of::<usize>();
-/// The maximum number of expired keys that are removed before a command, so that no command waits long.
+/// The maximum number of expired keys to remove before a command. The limit keeps commands fast.
 const EXPIRED_PER_COMMAND: usize = 64;
-/// The maximum number of expired keys that are removed at a time in the background. This takes about a
-/// millisecond.
+/// The maximum number of expired keys to remove at a time in the background. This takes about a millisecond.
 const EXPIRED_PER_TURN: usize = 1000;
 
 /// A point in time, in milliseconds since 1970.
@@ -38,7 +36,7 @@ pub(super) type ChangeFlag = Rc<Cell<bool>>;
 #[derive(Clone, Debug)]
 pub(super) struct KeyEntry {
     pub(super) value: Value,
-    /// When the key expires, or `None` if it never does.
+    /// When the key expires, or `None` if it never expires.
     pub(super) expires: Option<Moment>,
 }
 
@@ -55,7 +53,7 @@ pub(super) struct Store {
     expiries: BTreeSet<Expiry>,
     /// For each watched key, the flags to set when the key changes.
     watched: HashMap<WatchedKey, Vec<ChangeFlag>>,
-    /// The memory that glibc allocates for the data set, in bytes.
+    /// The memory of the data set, in bytes, as allocated by glibc.
     pub(super) used: usize,
     /// A counter that increases with every change.
     pub(super) changes: u64,
@@ -80,8 +78,8 @@ impl Default for Store {
 }
 
 impl Store {
-    /// Sets the clock to `now`, and removes some of the expired keys. Expired keys that have not been removed
-    /// yet are treated as missing.
+    /// Sets the clock to `now`, and removes some of the expired keys. The remaining expired keys are treated
+    /// as missing.
     pub(super) fn advance(&mut self, now: Moment) {
         self.now = now;
         self.remove_expired(EXPIRED_PER_COMMAND);
@@ -107,7 +105,6 @@ impl Store {
         true
     }
 
-    /// Removes a key if it has expired.
     pub(super) fn remove_if_expired(&mut self, db: usize, name: &[u8]) {
         let entry = self.databases[db].get(name);
         if entry.is_some_and(|entry| !entry.is_alive(self.now)) {
@@ -138,7 +135,6 @@ impl Store {
         entry.filter(|entry| entry.is_alive(self.now))
     }
 
-    /// Creates or replaces a key.
     pub(super) fn put(&mut self, db: usize, name: &[u8], value: Value, expires: Option<Moment>) {
         if let Some((_, entry)) = self.databases[db].get_mut(name) {
             self.used = (self.used + value.bytes()).saturating_sub(entry.value.bytes());
@@ -151,7 +147,7 @@ impl Store {
         self.changed(db, name);
     }
 
-    /// Changes a value in place. If the value is empty afterwards, removes its key. The caller must call
+    /// Changes a value in place. Removes the key if the value is then empty. The caller must call
     /// [`Self::changed`].
     pub(super) fn edit<R>(
         &mut self,
@@ -192,7 +188,7 @@ impl Store {
         }
     }
 
-    /// Removes a key and returns it, unless it has expired.
+    /// Removes a key. Returns `None` if the key was missing or expired.
     pub(super) fn remove(&mut self, db: usize, name: &[u8]) -> Option<KeyEntry> {
         self.remove_if_expired(db, name);
         self.remove_entry(db, name)
@@ -204,7 +200,6 @@ impl Store {
         Some(entry)
     }
 
-    /// Removes all keys of a database.
     pub(super) fn clear(&mut self, db: usize) {
         for (name, entry) in std::mem::take(&mut self.databases[db]).iter() {
             self.forget(db, name, entry);
@@ -223,7 +218,7 @@ impl Store {
         }
     }
 
-    /// Sets `flag` at the next change of the key.
+    /// Registers a flag that is set at the next change of the key.
     pub(super) fn watch(&mut self, key: WatchedKey, flag: &ChangeFlag) {
         // If the key has already expired, removing it later would count as a change.
         self.remove_if_expired(key.0, &key.1);
@@ -246,8 +241,7 @@ impl Store {
         Some(entry)
     }
 
-    /// Subtracts the memory of a removed entry from the total, and removes the entry's expiry time from the
-    /// index.
+    /// Subtracts a removed key from the memory total, and removes its expiry time from the index.
     fn forget(&mut self, db: usize, name: &[u8], entry: &KeyEntry) {
         let mut freed = cost(name, &entry.value);
         if let Some(moment) = entry.expires {
@@ -264,7 +258,7 @@ impl KeyEntry {
     }
 }
 
-/// Returns the memory in bytes that a key without an expiry time uses.
+/// Returns the memory of a key without an expiry time, in bytes.
 fn cost(name: &[u8], value: &Value) -> usize {
     KEY_COST + allocated(COUNTS + name.len()) + value.bytes()
 }

@@ -1,5 +1,5 @@
-//! The values of keys. They imitate those effects of Redis 7.0's encodings that learners can see: small
-//! hashes keep the order of their fields (HGETALL), and sets of integers are sorted (SMEMBERS).
+//! The values of keys. The encodings imitate those of Redis 7.0 where learners can see the effects. Small
+//! hashes keep the order of their fields, and sets of integers are sorted.
 
 use std::rc::Rc;
 
@@ -14,10 +14,10 @@ const LISTPACK_ENTRIES: usize = 128;
 const LISTPACK_VALUE: usize = 64;
 /// The default of `set-max-intset-entries`.
 const INTSET_ENTRIES: usize = 512;
-/// The length of the longest string that Redis allocates together with its header.
+/// The length of the longest string that has the encoding `embstr`.
 const EMBEDDED: usize = 44;
-/// The memory in bytes that an element uses in addition to its name and value: the entry, its hash, and its
-/// slot in the table.
+/// The memory of an element in bytes, without its name and value. This includes the entry, its hash, and its
+/// slot in the hash table.
 const ELEMENT_COST: usize = size_of::<(Rc<[u8]>, Box<[u8]>)>() + 24;
 /// The memory of an empty hash table in bytes: its header, the smallest index, and room for three elements.
 const TABLE_COST: usize = size_of::<Table>() + 208;
@@ -35,7 +35,7 @@ pub(super) fn allocated(bytes: usize) -> usize {
 pub(super) enum Value {
     Text(Vec<u8>),
     Hash(Collection),
-    /// A set, stored as a collection in which all values are empty.
+    /// A set. The names are its members, and all values are empty.
     Set(Collection),
 }
 
@@ -48,7 +48,6 @@ impl Value {
         Self::Set(Collection::empty(true))
     }
 
-    /// Returns the reply to TYPE.
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Self::Text(_) => "string",
@@ -57,7 +56,6 @@ impl Value {
         }
     }
 
-    /// Returns the reply to OBJECT ENCODING.
     pub(super) fn encoding(&self) -> &'static str {
         match self {
             Self::Text(text) if integer(text).is_some() => "int",
@@ -160,7 +158,7 @@ impl Collection {
         added
     }
 
-    /// Adds a member to a set. Returns whether it is new.
+    /// Adds a member to a set. Returns whether the member is new.
     pub(super) fn add_member(&mut self, member: &[u8]) -> bool {
         if integer(member).is_none() {
             self.unpack();
@@ -168,7 +166,7 @@ impl Collection {
         self.insert(member, b"", INTSET_ENTRIES)
     }
 
-    /// Sets the value of an element. Returns whether it is new.
+    /// Sets the value of an element. Returns whether the element is new.
     fn insert(&mut self, name: &[u8], value: &[u8], most_packed: usize) -> bool {
         match &mut self.elements {
             Elements::Packed(packed) => {
@@ -193,7 +191,7 @@ impl Collection {
         }
     }
 
-    /// Removes an element. Returns whether it existed.
+    /// Removes an element. Returns whether the element existed.
     pub(super) fn remove(&mut self, name: &[u8]) -> bool {
         match &mut self.elements {
             Elements::Packed(packed) => packed.remove(name),
@@ -261,7 +259,7 @@ impl Table {
     }
 }
 
-/// Returns the memory in bytes that an element with an empty value uses.
+/// Returns the memory in bytes of an element with an empty value.
 fn element_cost(name: &[u8]) -> usize {
     ELEMENT_COST + allocated(2 * size_of::<usize>() + name.len())
 }

@@ -1,21 +1,20 @@
-//! The words of a command: how a line is split into them, and which of them are integers.
+//! Splits a line into words, and parses integers.
 
 use super::value::allocated;
 
 /// A command name and its arguments.
 pub(crate) type Words = Vec<Vec<u8>>;
 
-/// The memory in bytes that a word uses in addition to its contents. This is twice the size of its entry in
-/// the list of words, because the list grows by doubling.
+/// The memory of a word in bytes, without its contents. The list of words grows by doubling, so each entry
+/// counts twice.
 const WORD_COST: usize = 2 * size_of::<Vec<u8>>();
 
-/// Returns how much memory a word of this length uses, in bytes.
+/// Returns the memory of a word of this length, in bytes.
 pub(super) fn memory_of_word(length: usize) -> usize {
     WORD_COST.saturating_add(allocated(length))
 }
 
-/// Parses an integer in the only notation that Redis accepts (`string2ll`): without a plus sign or leading
-/// zeros.
+/// Parses an integer as Redis's `string2ll` does: without a plus sign or leading zeros.
 pub(super) fn integer(text: &[u8]) -> Option<i64> {
     let is_canonical = matches!(text, [b'0'] | [b'1'..=b'9', ..] | [b'-', b'1'..=b'9', ..]);
     let number = std::str::from_utf8(text).ok().filter(|_| is_canonical)?;
@@ -23,8 +22,8 @@ pub(super) fn integer(text: &[u8]) -> Option<i64> {
 }
 
 /// Splits a line into words as Redis and redis-cli do (`sdssplitargs`). Words may be quoted, and double
-/// quotes may contain escape sequences. Returns `None` if a quote is not closed, or if it is closed in the
-/// middle of a word.
+/// quotes may contain escape sequences. Returns `None` if a quote is not closed, or if a word continues after
+/// its closing quote.
 pub(crate) fn split(line: &[u8]) -> Option<Words> {
     let mut words = Words::new();
     let mut bytes = line.iter().copied().peekable();

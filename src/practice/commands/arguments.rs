@@ -1,4 +1,4 @@
-//! Arguments that several commands share: options, floating-point numbers, SCAN options and glob patterns.
+//! Parses arguments that several commands share, and matches glob patterns.
 
 use crate::practice::command::{CommandError, Invocation, NOT_AN_INTEGER, SYNTAX};
 use crate::practice::words::integer;
@@ -17,19 +17,18 @@ pub(super) fn shown(word: &[u8]) -> String {
     shown_up_to(word, 128)
 }
 
-/// Returns a word as C's `%.*s` would print it: at most `most` bytes, and only those before the first zero
-/// byte.
+/// Returns at most `most` bytes of a word, and only those before the first zero byte. This imitates C's
+/// `%.*s`.
 pub(super) fn shown_up_to(word: &[u8], most: usize) -> String {
     let end = word.iter().position(|byte| *byte == 0).unwrap_or(word.len());
     String::from_utf8_lossy(&word[..end.min(most)]).into_owned()
 }
 
-/// Returns the error for an integer that is out of range.
 pub(super) fn out_of_range(least: i64, most: i64) -> CommandError {
     format!("ERR value is out of range, value must between {least} and {most}").into()
 }
 
-/// Parses a number for INCRBYFLOAT. Infinity is accepted here, but the sum will then be rejected.
+/// Parses a number for INCRBYFLOAT. Accepts infinity, because [`float_text`] rejects an infinite sum.
 pub(super) fn float(word: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(word).ok()?;
     let number: f64 = text.parse().ok()?;
@@ -37,8 +36,11 @@ pub(super) fn float(word: &[u8]) -> Option<f64> {
     (number.is_finite() || (number.is_infinite() && is_spelled_out)).then_some(number)
 }
 
-/// Formats a finite sum as INCRBYFLOAT does, rounded to 15 significant digits, the precision of a 64-bit
-/// float.
+/// Formats a sum as INCRBYFLOAT does, with at most 15 significant digits.
+///
+/// # Errors
+///
+/// Fails if the sum is infinite.
 pub(super) fn float_text(sum: f64) -> Result<String, CommandError> {
     if !sum.is_finite() {
         return Err("ERR increment would produce NaN or Infinity".into());
@@ -58,7 +60,7 @@ pub(super) struct ScanOptions<'a> {
 
 pub(super) fn cursor(word: &[u8]) -> Result<u64, CommandError> {
     let text = std::str::from_utf8(word).unwrap_or_default();
-    // Like C's strtoul, accept a minus sign and wrap around.
+    // Accept a minus sign and wrap around, as C's `strtoul` does.
     let number: Option<u64> = match text.strip_prefix('-') {
         Some(rest) => rest.parse().ok().map(u64::wrapping_neg),
         None => text.parse().ok(),
@@ -98,11 +100,11 @@ impl<'a> ScanOptions<'a> {
     }
 }
 
-/// Whether `text` matches a glob pattern. As in Redis's `stringmatchlen`, a pattern may contain `*`, `?`,
-/// `[a-z]`, `[^a]`, and a backslash that escapes the next character.
+/// Whether `text` matches a glob pattern. The syntax is that of Redis's `stringmatchlen`: `*`, `?`, `[a-z]`,
+/// `[^a]`, and a backslash that escapes the next character.
 ///
-/// The function backtracks only to the last star, so its time is at most proportional to the product of both
-/// lengths. It regularly calls `gives_up`, and returns false if `gives_up` returns true.
+/// The time is at most proportional to the product of both lengths, because the function backtracks only to
+/// the last star. Regularly calls `gives_up`, and returns false if `gives_up` returns true.
 pub(in crate::practice) fn matches(pattern: &[u8], text: &[u8], gives_up: impl Fn() -> bool) -> bool {
     let (mut at, mut pos) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

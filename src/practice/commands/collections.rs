@@ -29,7 +29,6 @@ impl Invocation<'_> {
         Ok(added)
     }
 
-    /// Returns the value of the field in the command's arguments.
     fn field(&self) -> Result<Option<&[u8]>, CommandError> {
         Ok(self.hash()?.and_then(|hash| hash.get(self.word(2))))
     }
@@ -39,7 +38,6 @@ impl Invocation<'_> {
     }
 }
 
-/// Runs HSET and HMSET. Returns the number of new fields.
 pub(super) fn hset(call: &mut Invocation<'_>) -> Result<usize, CommandError> {
     if call.words.len() % 2 == 1 {
         return Err(wrong_arity(call.command));
@@ -99,7 +97,6 @@ pub(super) fn srem(call: &mut Invocation<'_>) -> CommandResult {
     Ok(remove(call))
 }
 
-/// Runs HDEL and SREM. The reply is the number of elements that were removed.
 fn remove(call: &mut Invocation<'_>) -> Reply {
     let names = &call.words[2..];
     Reply::count(call.edit(|value| match value {
@@ -198,7 +195,7 @@ pub(super) fn hrandfield(call: &mut Invocation<'_>) -> CommandResult {
     };
     let pairs = hash.pairs();
     let picked: Box<dyn Iterator<Item = Pair<'_>>> = if count < 0 {
-        // If `count` is negative, a field may be returned more than once.
+        // With a negative `count`, a field may be returned more than once.
         Box::new((0..count.unsigned_abs()).filter_map(|_| pairs.get(random::below(pairs.len())).copied()))
     } else {
         Box::new(random_order(
@@ -212,7 +209,7 @@ pub(super) fn hrandfield(call: &mut Invocation<'_>) -> CommandResult {
     call.bulks(picked.map(|(field, _)| field.to_vec()))
 }
 
-/// Returns `wanted` different pairs in random order. If there are no more than `wanted` pairs, returns all of
+/// Returns `wanted` different pairs in random order. If there are no more pairs than that, returns all of
 /// them in their existing order.
 fn random_order(mut pairs: Vec<Pair<'_>>, wanted: usize) -> impl Iterator<Item = Pair<'_>> {
     if wanted < pairs.len() {

@@ -1,30 +1,29 @@
-//! The table of commands: arity, flags, key positions, ACL categories, and the function that runs each
-//! command.
+//! The table of commands. Each entry contains the arity, flags, key positions and ACL categories of a
+//! command, and the function that runs it.
 //!
-//! The practice Redis uses the table, and so does the list of commands that a lesson may run. Its contents
-//! are those of `COMMAND INFO` in Redis 7.0 (<https://redis.io/docs/latest/commands/command/>), which a test
-//! verifies.
+//! The practice Redis uses the table, and so does the list of commands that a lesson may run. The entries are
+//! equal to those of `COMMAND INFO` in Redis 7.0 (<https://redis.io/docs/latest/commands/command/>), which a
+//! test verifies.
 
 use super::keys::{self, TimeUnit};
 use super::{collections, connection, messages, server, strings, transactions};
 use crate::practice::command::{CommandResult, Invocation};
 use crate::practice::reply::Reply;
 
-/// A command or subcommand.
 #[derive(Debug)]
 pub(crate) struct CommandInfo {
     /// The name in lower case. A subcommand is `container|name`.
     pub(crate) name: &'static str,
-    /// The number of words, including the name. A negative number means at least that many.
+    /// The number of words, including the name. A negative number is a minimum: -2 means at least two words.
     pub(crate) arity: i64,
     /// The flags as in Redis, separated by spaces.
     flags: &'static str,
-    /// The index of the first key among the words, the index of the last key (negative: counted from the
-    /// end), and the step between keys.
+    /// The indexes of the first and last key among the words, and the step between keys. A negative index
+    /// counts from the end.
     pub(crate) keys: KeyPositions,
-    /// The ACL categories that do not follow from the flags, separated by spaces.
+    /// The ACL categories that cannot be derived from the flags, separated by spaces.
     categories: &'static str,
-    /// The function that runs the command in the practice Redis, if it supports the command.
+    /// The function that runs the command, or `None` if the practice Redis does not support it.
     pub(super) run: Option<Handler>,
 }
 
@@ -80,7 +79,7 @@ impl CommandInfo {
         self.keys == NONE
     }
 
-    /// Whether this command has subcommands. Only they have keys.
+    /// Whether this command has subcommands.
     pub(crate) fn is_container(&self) -> bool {
         self.has_no_keys() && PRACTICE.iter().chain(REAL_ONLY).any(|other| self.contains(other))
     }
@@ -92,12 +91,12 @@ impl CommandInfo {
     }
 }
 
-/// Finds the command of a request in the tables. If the first word is a container, finds the subcommand.
+/// Finds the command or subcommand of a request.
 pub(crate) fn find(tables: &[&'static [CommandInfo]], words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
     let is_short = |word: &&Vec<u8>| word.len() <= LONGEST_NAME;
     let mut name = words.first().filter(is_short)?.to_ascii_lowercase();
     let command = find_name(tables, &name)?;
-    // A command with keys has no subcommands.
+    // A command that has keys cannot have subcommands.
     let second = words.get(1).filter(is_short).filter(|_| command.has_no_keys());
     let subcommand = second.and_then(|second| {
         name.push(b'|');
@@ -107,8 +106,7 @@ pub(crate) fn find(tables: &[&'static [CommandInfo]], words: &[Vec<u8>]) -> Opti
     subcommand.or(Some(command))
 }
 
-/// The maximum length of a command's name. Longer words, such as a key of several megabytes, are not compared
-/// with names.
+/// The maximum length of a command's name. Longer words are not compared with names.
 const LONGEST_NAME: usize = 32;
 
 /// Finds a command by its name in lower case.
@@ -139,7 +137,7 @@ const fn command(
     }
 }
 
-/// Declares a container, which is the first word of commands whose names have two words.
+/// Declares a command that has subcommands.
 const fn container(name: &'static str) -> CommandInfo {
     CommandInfo {
         arity: -2,
@@ -147,7 +145,8 @@ const fn container(name: &'static str) -> CommandInfo {
     }
 }
 
-/// Declares a command of a real Redis. Its flags and key positions determine whether a lesson may run it.
+/// Declares a command that only a real Redis supports. Its flags and key positions determine whether a lesson
+/// may run it.
 const fn real(name: &'static str, flags: &'static str, keys: KeyPositions) -> CommandInfo {
     CommandInfo {
         name,

@@ -1,5 +1,3 @@
-//! Commands about connections: login, protocol, database, CLIENT.
-
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -42,7 +40,7 @@ pub(super) fn select(call: &mut Invocation<'_>) -> CommandResult {
     }
 }
 
-/// Runs CLUSTER INFO and READONLY. They fail, because this server is not a cluster node.
+/// Runs CLUSTER INFO and READONLY, which always fail because this server is not a cluster node.
 pub(super) fn no_cluster(_call: &mut Invocation<'_>) -> CommandResult {
     Err("ERR This instance has cluster support disabled".into())
 }
@@ -97,7 +95,8 @@ fn log_in(call: &mut Invocation<'_>, user: &[u8], password: &[u8]) -> Result<(),
     Ok(())
 }
 
-/// Compares two passwords by their hashes, so that the time taken does not reveal where they first differ.
+/// Compares two passwords by their hashes. The time that this takes does not reveal where the passwords
+/// differ.
 fn is_same(expected: &[u8], given: &[u8]) -> bool {
     let digest = |bytes| ring::digest::digest(&ring::digest::SHA256, bytes);
     digest(expected).as_ref() == digest(given).as_ref()
@@ -221,8 +220,7 @@ pub(super) fn client_setinfo(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Ok)
 }
 
-/// Runs CLIENT NO-EVICT and NO-TOUCH. They have no effect, because this server neither evicts clients nor
-/// records access times.
+/// Runs CLIENT NO-EVICT and CLIENT NO-TOUCH, which have no effect here.
 pub(super) fn client_on_or_off(call: &mut Invocation<'_>) -> CommandResult {
     let word = call.word(2);
     let is_valid = is(word, "on") || is(word, "off");
@@ -255,7 +253,7 @@ pub(super) fn client_list(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Verbatim(call.collect(lines)?.concat()))
 }
 
-/// Runs `CLIENT KILL ip:port`. Unlike Redis, it does not support filters.
+/// Runs `CLIENT KILL ip:port`. Filters are not supported.
 pub(super) fn client_kill(call: &mut Invocation<'_>) -> CommandResult {
     let [address] = &call.words[2..] else {
         return Err(SYNTAX);

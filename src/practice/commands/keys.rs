@@ -30,7 +30,7 @@ pub(super) fn encoding(call: &mut Invocation<'_>) -> CommandResult {
     Ok(entry.map_or(Reply::Nil, |entry| Reply::text(entry.value.encoding())))
 }
 
-/// The unit of an expiry time, and whether the time is relative to now or a Unix time.
+/// The unit of an expiry time. The `Unix` variants are absolute times.
 #[derive(Clone, Copy)]
 pub(super) enum TimeUnit {
     Seconds,
@@ -40,7 +40,7 @@ pub(super) enum TimeUnit {
 }
 
 impl TimeUnit {
-    /// Converts `amount` to a point in time. Returns `None` if it overflows.
+    /// Converts `amount` to a point in time. Returns `None` on overflow.
     pub(super) fn moment(self, amount: i64, now: Moment) -> Option<Moment> {
         let (scale, base) = match self {
             Self::Seconds => (1000, now),
@@ -91,8 +91,7 @@ impl ExpireConditions {
         Ok(conditions)
     }
 
-    /// Whether the conditions allow the expiry time of a key to change from `current` to `moment`. A key
-    /// without an expiry time counts as expiring later than any other key.
+    /// Whether the conditions allow this change of a key's expiry time. `None` counts as later than any time.
     fn allow(&self, current: Option<Moment>, moment: Moment) -> bool {
         !(self.nx && current.is_some()
             || self.xx && current.is_none()
@@ -115,7 +114,7 @@ pub(super) fn expire(call: &mut Invocation<'_>, unit: TimeUnit) -> CommandResult
     Ok(Reply::Int(1))
 }
 
-/// Sets when a key expires. If this is now or in the past, removes the key.
+/// Sets when a key expires. Removes the key if `moment` is not in the future.
 pub(super) fn expire_at(call: &mut Invocation<'_>, key: &[u8], moment: Moment) {
     let db = call.db();
     if moment <= call.now() {

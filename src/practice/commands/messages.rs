@@ -4,7 +4,7 @@ use crate::practice::client::Kept;
 use crate::practice::command::{CommandError, CommandResult, Invocation};
 use crate::practice::reply::Reply;
 
-/// The memory in bytes that a subscription uses in addition to the two copies of the channel's name.
+/// The memory of a subscription in bytes, without the two copies of the channel's name.
 const CHANNEL_COST: usize = 200;
 
 pub(super) fn subscribe(call: &mut Invocation<'_>) -> CommandResult {
@@ -49,7 +49,7 @@ pub(super) fn unsubscribe(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Many(replies))
 }
 
-/// Checks that the replies are not too large. Call this before changing anything.
+/// Checks that the replies are not too large. Call this function before changing anything.
 fn afford_confirmations(call: &Invocation<'_>, channels: &[Vec<u8>]) -> Result<(), CommandError> {
     let each = confirmation("unsubscribe", Reply::Nil, 0).size();
     call.afford(channels.iter().map(|channel| each + channel.len()).sum())

@@ -25,8 +25,8 @@ use super::state::ServerState;
 use super::store::wall_clock;
 use super::words::{Words, memory_of_word};
 
-/// The memory of a queued command without its words, in bytes: its entry in the queue (twice its size,
-/// because the queue grows by doubling) and the allocation for its list of words.
+/// The memory of a queued command without its words, in bytes. The queue grows by doubling, so each entry
+/// counts twice. The rest is the allocation for the list of words.
 const QUEUED_COST: usize = 2 * size_of::<(&CommandInfo, Words)>() + 32;
 
 /// Runs one request of a client, and queues the reply.
@@ -66,13 +66,13 @@ pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: 
     }
 }
 
-/// Whether a command's name shows that the request is an HTTP request. The server then closes the connection,
-/// as Redis does, because any web page can make a browser send a POST request to a loopback address.
+/// Whether a request is an HTTP request. As in Redis, the server then closes the connection, because any web
+/// page can make a browser send such a request.
 fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
-/// Runs a command that has passed all checks, and shows it to the clients that use MONITOR.
+/// Runs a command that has passed all checks, and shows the command to clients that use MONITOR.
 fn execute(
     state: &mut ServerState,
     client: &Rc<ConnectedClient>,
@@ -88,8 +88,8 @@ fn execute(
         command,
         in_transaction,
     };
-    // A container has no function. A request for a container without a subcommand has already been rejected
-    // because of its arity.
+    // Only commands with subcommands have no function. A request without a subcommand has already been
+    // rejected.
     let run = command.run.unwrap_or(|_| Err(SYNTAX));
     let reply = run(&mut call).and_then(|reply| spend(&call, reply));
     let reply = reply.unwrap_or_else(Reply::from);
@@ -97,8 +97,8 @@ fn execute(
     reply
 }
 
-/// Subtracts the memory of a reply from the memory that the request may still use. The reply to EXEC consists
-/// of replies whose memory has already been subtracted.
+/// Subtracts a reply's memory from the budget of its request. Replies inside EXEC's reply have already been
+/// subtracted.
 fn spend(call: &Invocation<'_>, reply: Reply) -> CommandResult {
     if call.command.name != "exec" {
         let size = reply.size();

@@ -14,7 +14,7 @@ use crate::practice::words::integer;
 
 /// The version of Redis that this server imitates.
 pub(super) const VERSION: &str = "7.0.15";
-/// The server's name in INFO. It shows that the server is not a real Redis.
+/// The server's name in INFO, which distinguishes this server from a real Redis.
 pub(crate) const NAME: &str = "sessiontut-practice";
 
 pub(super) fn role() -> Reply {
@@ -48,7 +48,7 @@ pub(super) fn wait(call: &mut Invocation<'_>) -> CommandResult {
     if replicas <= 0 || call.in_transaction {
         return Ok(Reply::Int(0));
     }
-    // There are no replicas, so the wait ends only at the timeout. A timeout of 0 means no timeout.
+    // There are no replicas, so WAIT ends only at the timeout. A timeout of 0 means no timeout.
     let until = Instant::now().checked_add(Duration::from_millis(timeout));
     let pause = until.filter(|_| timeout > 0).map_or(Pause::Forever, Pause::Until);
     call.client.pause.set(Some(pause));
@@ -163,7 +163,7 @@ pub(super) fn config_get(call: &mut Invocation<'_>) -> CommandResult {
     call.collect(shown).map(Reply::Map)
 }
 
-/// Returns the settings that clients and benchmarks read.
+/// Returns the settings that CONFIG GET reports.
 fn settings(state: &ServerState) -> Facts {
     let password = state.password.as_ref().map_or("", |_| crate::secret::MASK);
     facts(&[

@@ -22,7 +22,7 @@ impl Invocation<'_> {
         self.put(key, Value::Text(text.to_vec()), expires);
     }
 
-    /// Returns the expiry time that an option such as `EX 10` specifies.
+    /// Converts the number in an option such as `EX 10` to an expiry time.
     fn expiry(&self, word: &[u8], unit: TimeUnit) -> Result<Moment, CommandError> {
         let amount = integer(word).ok_or(NOT_AN_INTEGER)?;
         let moment = (amount > 0).then(|| unit.moment(amount, self.now())).flatten();

@@ -6,8 +6,7 @@ use crate::practice::reply::Reply;
 use crate::practice::state::ServerState;
 use crate::practice::store::WatchedKey;
 
-/// The memory in bytes that a watched key uses in addition to its name: its entries in the client's set and
-/// in the index.
+/// The memory of a watched key in bytes, without its name.
 const WATCH_COST: usize = 200;
 
 pub(super) fn multi(call: &mut Invocation<'_>) -> CommandResult {
@@ -48,7 +47,7 @@ pub(super) fn exec(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Array(replies))
 }
 
-/// Discards the transaction because EXEC is refused. Returns the error reply to EXEC.
+/// Discards the transaction. Returns the error reply to EXEC.
 pub(super) fn abort(state: &mut ServerState, client: &ConnectedClient, error: &CommandError) -> CommandError {
     client.take_transaction();
     state.unwatch(client);
@@ -69,7 +68,7 @@ pub(super) fn watch(call: &mut Invocation<'_>) -> CommandResult {
     if client.transaction.borrow().is_some() {
         return Err("ERR WATCH inside MULTI is not allowed".into());
     }
-    // If a watched key has already changed, the transaction will fail anyway, so no further key need be
+    // If a watched key has already changed, the transaction will fail anyway. No further keys need to be
     // watched.
     if !client.watched_key_changed.get() {
         for key in &call.words[1..] {
