@@ -81,6 +81,28 @@ fn the_cookie_has_the_same_attributes_when_it_is_set_and_deleted() {
 }
 
 #[test]
+fn the_cookie_has_the_chosen_name_at_every_stage() {
+    let server = RedisServer::start();
+    for stage in ["1", "2", "3", "4"] {
+        let app = App::start(&server.url(), &["--stage", stage, "--cookie-name", "shop.2"]);
+        let mut visitor = app.visitor();
+        let login = visitor.log_in("ada").expect(303);
+        visitor.get("/").expect(200).says("Logged in as ada");
+        let mut other = visitor.clone();
+        other.cookie_name = "session".to_owned();
+        let page = other.get("/").expect(200).says("You are not logged in");
+        page.says("Your browser sent no cookie named shop.2");
+        let logout = visitor.get("/logout").expect(303);
+        for answer in [login, logout] {
+            let cookies: Vec<&str> = answer.all("set-cookie").collect();
+            assert_eq!(cookies.len(), 1, "stage {stage}");
+            assert!(cookies[0].starts_with("shop.2="), "stage {stage}: {cookies:?}");
+        }
+        assert_eq!(visitor.cookie, None, "stage {stage}");
+    }
+}
+
+#[test]
 fn an_invalid_cookie_is_ignored() {
     let server = RedisServer::start();
     for stage in ["1", "2", "3", "4"] {

@@ -72,7 +72,7 @@ fn cookie_name(text: &str) -> Result<String, String> {
     if (1..=64).contains(&text.len()) && text.bytes().all(is_valid) {
         Ok(text.to_owned())
     } else {
-        Err("expected 1 to 64 letters, digits or -_., such as session2".into())
+        Err("expected 1 to 64 letters, digits or !#$%&'*+-.^_`|~, such as session2".into())
     }
 }
 
@@ -192,7 +192,9 @@ fn prefixed_cookie_name(args: &ServeArgs) -> Result<String, Error> {
     const PREFIX: &str = "__Host-";
     let name = &args.cookie_name;
     let lower = name.to_ascii_lowercase();
-    let has_prefix = lower.starts_with("__host-") || lower.starts_with("__secure-");
+    let has_prefix = ["__host-", "__secure-", "__http-"]
+        .iter()
+        .any(|prefix| lower.starts_with(prefix));
     match (args.secure_cookies, has_prefix) {
         (true, true) | (false, false) => Ok(name.clone()),
         (true, false) => Ok(format!("{PREFIX}{name}")),
