@@ -1,7 +1,8 @@
-//! Makes a cluster usable like a single connection: each request is sent to the node that serves its key.
+//! Uses a cluster like a single connection, by sending each request to the node that serves the request's
+//! key.
 //!
-//! No command is executed twice. A request is repeated only if it was not sent at all, or if all its replies
-//! show that the node did not execute it (MOVED, ASK).
+//! A request is repeated only if no node has executed any part of it. This is certain if the request was not
+//! sent, or if all its replies are redirections (MOVED, ASK).
 
 mod node;
 mod request;
@@ -30,22 +31,19 @@ pub(crate) use node::open_stream;
 pub(super) use request::Request;
 pub(super) use slot_map::slot_of;
 
-/// How long a request waits for the connection to a node before checking whether another node now serves the
-/// slot.
+/// How long to wait for the connection to a node before reading the slot map again.
 const WAIT_FOR_NODE: Duration = Duration::from_millis(400);
-/// Time limit for a reply from a node. The limit for a visitor's request to `serve` is slightly longer.
+/// Time limit for a reply from a node. It is slightly shorter than the limit for a page of `serve`.
 const REPLY_WITHIN: Duration = Duration::from_secs(1);
 /// Time limit for a request, including all connection attempts and redirections.
 const REQUEST_WITHIN: Duration = Duration::from_secs(2);
-/// If a node reports a slot map in which the failed node still serves the slot, how long to wait for a newer
-/// map from another node.
+/// How long to wait for a newer slot map if the first map still contains the unreachable node.
 const NEWER_MAP_WITHIN: Duration = Duration::from_millis(200);
 /// The maximum number of redirections for one request.
 const MOST_REDIRECTIONS: usize = 5;
-/// The maximum number of nodes that are asked for the slot map at the same time.
+/// The maximum number of nodes to ask for the slot map at the same time.
 const MOST_ASKED: usize = 16;
 
-/// All connections to a cluster.
 #[derive(Clone)]
 pub(super) struct Cluster(Arc<Nodes>);
 
@@ -53,9 +51,9 @@ struct Nodes {
     target: Target,
     trust: Trust,
     state: Mutex<State>,
-    /// When the slot map was last requested. The mutex is locked while the map is being requested.
+    /// The time at which the slot map was last requested. The mutex is locked during a request.
     map_read: tokio::sync::Mutex<Instant>,
-    /// Whether no node reported the slot map when it was last requested.
+    /// Whether the last request for the slot map failed on all nodes.
     is_lost: AtomicBool,
 }
 
@@ -68,7 +66,7 @@ struct State {
 type Link = Shared<BoxFuture<'static, RedisResult<SingleConnection>>>;
 
 impl Cluster {
-    /// Joins a cluster. `stream` is connected to one of its nodes and already logged in.
+    /// Joins a cluster through `stream`, a connection to one of its nodes that is already logged in.
     pub(super) async fn join(target: &Target, trust: &Trust, stream: Stream) -> RedisResult<Self> {
         let Address::Tcp { host, port } = &target.address else {
             return Err(failed("a cluster cannot be used through a unix socket"));
@@ -91,8 +89,8 @@ impl Cluster {
         })))
     }
 
-    /// Runs a request to its end, even if the caller stops waiting. If the request ended with the caller, the
-    /// timeout of a node that does not reply would never be noticed.
+    /// Runs a request to its end, even if the caller stops waiting. Otherwise, the timeout of an unresponsive
+    /// node might never be noticed.
     pub(super) async fn run(&self, request: Request, slot: Option<u16>) -> RedisResult<Vec<Value>> {
         let cluster = self.clone();
         let slot = slot.or_else(|| request.slot());
@@ -101,7 +99,7 @@ impl Cluster {
             .unwrap_or_else(|_| Err(failed("the program is shutting down")))
     }
 
-    /// Whether none of the known nodes could be reached.
+    /// Whether the last request for the slot map failed on all nodes.
     pub(super) fn is_lost(&self) -> bool {
         self.0.is_lost.load(Ordering::Relaxed)
     }
@@ -112,7 +110,7 @@ impl Cluster {
         !self.is_lost()
     }
 
-    /// Returns the addresses of the primaries. If some slots have no primary, the list also contains `None`.
+    /// Returns the addresses of the primaries. Contains `None` if some slots have no primary.
     pub(super) fn primaries(&self) -> Vec<Option<String>> {
         let state = self.state();
         let mut primaries: Vec<_> = state
@@ -126,7 +124,6 @@ impl Cluster {
         primaries
     }
 
-    /// Returns the address of the primary that serves a key.
     pub(super) fn primary_of(&self, key: &[u8]) -> Option<String> {
         self.state()
             .map
@@ -143,7 +140,6 @@ impl Cluster {
         matches!(link, Some(Ok(single)) if !single.is_closed())
     }
 
-    /// Runs a command on every primary.
     pub(super) async fn run_everywhere(&self, command: &Cmd) -> RedisResult<Vec<Value>> {
         let slots: HashMap<Node, u16> = {
             let state = self.state();
@@ -212,8 +208,8 @@ impl Cluster {
         Err(last)
     }
 
-    /// Connects to the node that serves the slot. Returns `None` if another node serves the slot now. Nothing
-    /// has been sent yet, so the caller can send the request to that other node.
+    /// Connects to the node that serves the slot. Returns `None` if another node now serves the slot. The
+    /// caller can then send the request to that node.
     async fn reach(
         &self,
         node: &Node,
@@ -240,8 +236,8 @@ impl Cluster {
         }
     }
 
-    /// If the replies show that the connection to the node is unusable or the slot map is out of date, closes the
-    /// connection or reads the map again.
+    /// Reacts to errors in the replies. Closes the connection if it is unusable, and reads the slot map again
+    /// if it is out of date.
     fn note_errors(
         &self,
         replies: &RedisResult<Vec<Value>>,
@@ -266,7 +262,7 @@ impl Cluster {
         }
     }
 
-    /// Returns the connection to a node, or opens one.
+    /// Returns the open connection to a node, or opens a new one.
     async fn link(&self, node: &Node) -> RedisResult<SingleConnection> {
         let link = {
             let mut state = self.state();
@@ -279,8 +275,8 @@ impl Cluster {
                 Some(link) => link.clone(),
                 None => {
                     let (nodes, node_address) = (Arc::clone(&self.0), node.clone());
-                    // The connection is opened in a separate task, so that it does not depend on one of the
-                    // requests that wait for it.
+                    // A separate task opens the connection, so that the attempt continues even if a waiting
+                    // request ends.
                     let task = tokio::spawn(async move { nodes.connect(&node_address).await });
                     let opened = async move {
                         task.await
@@ -295,7 +291,7 @@ impl Cluster {
         link.await
     }
 
-    /// Stops using a connection to a node.
+    /// Discards the connection `single`, so that the next request opens a new one.
     fn unlink(&self, node: &Node, single: &SingleConnection) {
         let mut state = self.state();
         let link = state.links.get(node).and_then(|link| link.peek());
@@ -309,8 +305,10 @@ impl Cluster {
         tokio::spawn(async move { cluster.read_map(since, None).await });
     }
 
-    /// Reads the slot map from the first node that reports it, unless it has already been read after `since`.
-    /// `unreachable` is a slot whose node cannot be reached. A map in which this node still serves the slot
+    /// Reads the slot map from the first node that reports it. Does nothing if the map has been read after
+    /// `since`.
+    ///
+    /// `unreachable` is a slot whose node cannot be reached. A map that still assigns the slot to this node
     /// is used only if no other node reports a newer map.
     async fn read_map(&self, since: Instant, unreachable: Option<(u16, &Node)>) {
         let mut read = self.0.map_read.lock().await;
@@ -348,7 +346,6 @@ impl Cluster {
 }
 
 impl Nodes {
-    /// Opens a connection to a node.
     async fn connect(&self, node: &Node) -> RedisResult<SingleConnection> {
         share(open_stream(&self.target, &self.trust, node).await?).await
     }

@@ -1,4 +1,4 @@
-//! Connects to a Redis server or cluster: runs the checks of `ping`, and then passes the connection to the
+//! Connects to a Redis server or cluster. Runs the checks of `ping`, and then passes the connection to the
 //! `redis` crate.
 
 use super::cluster::Cluster;
@@ -9,12 +9,12 @@ use crate::ping::observation::Observations;
 use crate::ping::{self, ClimbOptions, Verdict};
 use crate::redis_url::{Target, Trust};
 
-/// Why there is no connection, as determined by the checks of `ping`.
+/// The reason why there is no connection, as determined by the checks of `ping`.
 #[derive(Debug)]
 pub struct Unreachable {
-    /// The target that was tried.
+    /// The target of the connection attempt.
     pub target: Target,
-    /// What the checks have observed.
+    /// The observations of the checks.
     pub seen: Observations,
     /// The cause, with evidence and fixes.
     pub verdict: Verdict,
@@ -24,6 +24,7 @@ pub struct Unreachable {
 /// node, returns a connection to the whole cluster.
 ///
 /// # Errors
+///
 /// Returns [`Unreachable`] with the verdict of the checks.
 pub async fn open(
     target: &Target,
@@ -79,6 +80,7 @@ pub async fn open(
 /// Like [`open`], but also reads the server's clock.
 ///
 /// # Errors
+///
 /// Returns [`Unreachable`] with the verdict of the checks.
 pub(crate) async fn open_with_clock(
     target: &Target,
@@ -87,7 +89,7 @@ pub(crate) async fn open_with_clock(
 ) -> Result<RedisConnection, Box<Unreachable>> {
     let mut connection = open(target, trust, deadline).await?;
     connection.read_clock().await;
-    // Some proxies close the connection when they receive a command that they do not support, such as TIME.
+    // Some proxies close the connection when they receive an unsupported command such as TIME.
     match connection.is_closed() {
         true => open(target, trust, deadline).await,
         false => Ok(connection),

@@ -1,4 +1,4 @@
-//! The connection that everything except `ping` uses: to one server, or to a cluster.
+//! The connection to a server or a cluster that everything except `ping` uses.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,19 +17,19 @@ use crate::session::Clock;
 /// Time limit for the server to report its time.
 const TIME_WITHIN: Duration = Duration::from_millis(300);
 
-/// The interval at which the server's time is requested again.
+/// The interval between two requests for the server's time.
 const TIME_EVERY: Duration = Duration::from_secs(60);
 
 /// A connection that several requests can use at the same time. All clones use the same connection.
 #[derive(Clone)]
 pub struct RedisConnection {
     kind: SingleOrCluster,
-    /// The target, and what the checks have observed there.
+    /// The target, and the observations of the checks.
     checked: Arc<(Target, Observations)>,
     clock: Arc<Mutex<ReadClock>>,
 }
 
-/// The server's clock, and when the server was last asked for its time.
+/// The server's clock, and the time at which it was last read.
 struct ReadClock {
     clock: Clock,
     read: Instant,
@@ -54,8 +54,8 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the server's clock, or the local clock before the first [`Self::read_clock`]. If the last
-    /// request for the server's time was more than a minute ago, requests the time again in the background.
+    /// Returns the server's clock, or the local clock if the server's clock has never been read. Reads the
+    /// server's clock again in the background, once a minute.
     pub fn clock(&self) -> Clock {
         let mut known = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         if known.read.elapsed() >= TIME_EVERY {
@@ -66,7 +66,7 @@ impl RedisConnection {
         known.clock
     }
 
-    /// Asks the server for its time. If the user has no permission for TIME, the local clock stays in use.
+    /// Reads the server's clock. If the user has no permission for TIME, the local clock stays in use.
     pub async fn read_clock(&mut self) {
         // In a cluster, all instances must use the clock of the same node.
         let time = redis::cmd("TIME");
@@ -111,8 +111,8 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the addresses of a cluster's primaries. If some slots have no primary, the list also contains
-    /// `None`. For a single server, the list is empty.
+    /// Returns the addresses of a cluster's primaries. Contains `None` if some slots have no primary. Empty
+    /// for a single server.
     pub(crate) fn primaries(&self) -> Vec<Option<String>> {
         match &self.kind {
             SingleOrCluster::Single(_) => Vec::new(),
@@ -128,8 +128,7 @@ impl RedisConnection {
         }
     }
 
-    /// Tries again to reach the known nodes of a cluster, because the node in the URL may no longer exist.
-    /// Returns whether one of them replied.
+    /// Tries again to reach the known nodes of a cluster. Returns whether one of them replied.
     pub(crate) async fn recover(&self) -> bool {
         match &self.kind {
             SingleOrCluster::Single(_) => false,
@@ -137,18 +136,17 @@ impl RedisConnection {
         }
     }
 
-    /// Whether this and `other` are clones of the same connection.
+    /// Whether `self` and `other` are clones of the same connection.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.checked, &other.checked)
     }
 
-    /// Returns the facts about this Redis server that determine which fixes are suggested.
+    /// Returns the facts about this server that determine which fixes are suggested.
     pub(crate) fn fix_context(&self) -> FixContext<'_> {
         let (target, seen) = &*self.checked;
         FixContext::of(target, seen)
     }
 
-    /// Whether this is a cluster.
     pub(crate) fn is_cluster(&self) -> bool {
         matches!(self.kind, SingleOrCluster::Cluster(_))
     }
@@ -161,7 +159,7 @@ impl RedisConnection {
         }
     }
 
-    /// Whether the connection is closed, so that no more commands can be sent.
+    /// Whether the connection is closed.
     pub(crate) fn is_closed(&self) -> bool {
         match &self.kind {
             SingleOrCluster::Single(single) => single.is_closed(),
@@ -174,8 +172,7 @@ fn only(replies: RedisResult<Vec<Value>>) -> RedisResult<Value> {
     Ok(replies?.pop().unwrap_or(Value::Nil))
 }
 
-/// Converts an error that contains an error reply to a value, because the crate returns some error replies as
-/// errors.
+/// Returns an error reply as a value. The crate returns some error replies as errors.
 fn as_value(reply: RedisResult<Value>) -> RedisResult<Value> {
     let error = match reply {
         Ok(value) => return Ok(value),

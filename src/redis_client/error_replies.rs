@@ -1,11 +1,11 @@
-//! Redis's error replies and their causes: one table for ping, serve, learn and the step commands.
+//! The table of Redis's error replies and their causes. ping, serve, learn and the step commands use it.
 //!
-//! Most error replies begin with a code in capital letters. A few older ones can be recognised only by their text:
-//! <https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors>.
+//! Most error replies begin with a code in capital letters. A few older ones can be recognised only by their
+//! text: <https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors>.
 
 use crate::ping::causes::Cause;
 
-/// An error reply that is about Redis or the login, rather than about the arguments of a command.
+/// An error reply about Redis or the login. Error replies about a command's arguments are not in the table.
 #[derive(Debug)]
 pub(crate) struct ErrorReply {
     /// The first word of the reply, the whole reply, or a part of the reply in lower case.
@@ -23,7 +23,7 @@ pub(crate) struct ErrorReply {
 pub(crate) enum Scope {
     /// Only this command, for this user or this key.
     Command,
-    /// Only this login.
+    /// Any command with this login.
     Login,
     /// All commands, or all writes.
     Server,
@@ -51,8 +51,8 @@ const ERROR_REPLIES: &[ErrorReply] = &[
     row("MOVED", Cause::ClusterDown, Scope::Command),
     row("ASK", Cause::ClusterDown, Scope::Command),
     row("TRYAGAIN", Cause::ClusterDown, Scope::Command),
-    // These are errors of proxies that cannot reach their backend: Envoy ("upstream failure", "no upstream
-    // host"), twemproxy (the text for an errno), predixy and Codis.
+    // Errors of proxies that cannot reach their backend: Envoy ("upstream failure", "no upstream host"),
+    // twemproxy (the text for an errno), predixy and Codis.
     row("upstream", Cause::ProxyNoBackend, Scope::Server),
     row("backend", Cause::ProxyNoBackend, Scope::Server),
     row("connection refused", Cause::ProxyNoBackend, Scope::Server),

@@ -12,29 +12,28 @@ use crate::ping::Verdict;
 use crate::ping::causes::{Cause, Fix, FixContext};
 use crate::sanitize;
 
-/// The code of a fault that does not correspond to a cause of `ping`.
+/// The code of a fault for which `ping` has no cause.
 const UNEXPECTED: &str = "proto.unexpected";
 
-/// Why Redis could not run the commands of `serve` or of a step command.
+/// The reason why Redis could not run a command.
 #[derive(Clone, Debug)]
 pub struct RedisFault {
     /// The code of the cause, as in `ping`, or `proto.unexpected` if `ping` has no such cause.
     pub code: &'static str,
-    /// The exit status with which `ping` would end.
+    /// The exit status that `ping` would return.
     pub exit: Exit,
     /// The problem, in one sentence without a full stop.
     pub summary: String,
     /// Evidence, one fact per line.
     pub evidence: Vec<String>,
-    /// What the user can do. The most promising fix comes first.
+    /// The suggested fixes, the most promising first.
     pub fixes: Vec<Fix>,
-    /// Whether the next command needs a new connection, because the current one is broken or the server
-    /// cannot be used.
+    /// Whether the next command needs a new connection, because the current connection or server is unusable.
     pub reconnect: bool,
 }
 
 impl RedisFault {
-    /// Returns the fault for a reply that did not arrive before the timeout.
+    /// Returns the fault for a missing reply. `after` is the timeout.
     pub(crate) fn no_answer(after: Duration) -> Self {
         let summary = format!(
             "no reply from Redis within {} ms, so Redis is stopped, blocked or very slow",
@@ -49,7 +48,6 @@ impl RedisFault {
         Self::new(Cause::ServerSilent, summary, None, &FixContext::unknown())
     }
 
-    /// Returns the fault that a verdict of `ping` describes.
     pub(crate) fn of_verdict(verdict: &Verdict) -> Self {
         let Some(finding) = &verdict.finding else {
             return Self::interrupted();
@@ -91,8 +89,8 @@ impl RedisFault {
         Self::new(cause, summary, Some(error.to_string()), context)
     }
 
-    /// Returns the fault for error replies. In a transaction, the error of the rejected command is more
-    /// specific than the error of EXEC.
+    /// Returns the fault for error replies. Prefers the error of a command in a transaction to the less
+    /// specific error of EXEC.
     fn of_replies(first: &str, replies: &[String], context: &FixContext) -> Self {
         if first.starts_with(REPLY_TOO_LARGE) {
             let summary = "the session in Redis is larger than 1 MB, so it was not loaded";
@@ -155,7 +153,7 @@ impl RedisFault {
         Self::unsupported(Some(name), evidence, context)
     }
 
-    /// If the contents of the key may be the reason for the fault, adds the key to the evidence and a fix.
+    /// Adds the key to the evidence and to a fix, if the contents of the key may be the reason for the fault.
     pub(crate) fn about(mut self, key: &str) -> Self {
         if self.code == UNEXPECTED {
             self.evidence.push(format!("the key is {}", sanitize::line(key)));
@@ -169,7 +167,7 @@ impl RedisFault {
         self
     }
 
-    /// Returns the fault for an error that does not correspond to a cause of `ping`.
+    /// Returns the fault for an error for which `ping` has no cause.
     fn unexpected(summary: &str, evidence: String) -> Self {
         Self {
             code: UNEXPECTED,
@@ -193,7 +191,7 @@ impl RedisFault {
     }
 }
 
-/// Describes which permission is missing according to an error reply.
+/// Describes which permission is missing, according to an error reply.
 fn forbidden(reply: &str) -> String {
     match command_in(reply) {
         Some(command) => format!("the user is not allowed to run {command}, which sessions need"),
@@ -209,8 +207,7 @@ fn command_in(reply: &str) -> Option<String> {
     is_name.then(|| name.to_ascii_uppercase())
 }
 
-/// Returns the texts of all error replies in an error. For a transaction, these are the replies to its
-/// commands.
+/// Returns the texts of all error replies in an error. A failed transaction may contain several.
 fn error_replies(error: &RedisError) -> Vec<String> {
     let replies = error.clone().into_server_errors();
     replies

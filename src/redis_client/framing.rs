@@ -1,32 +1,32 @@
-//! Finds the end of a RESP reply, without recursion, and without relying on announced lengths.
+//! Finds the end of a RESP reply. Uses no recursion, and does not rely on announced lengths.
 //!
-//! The parser of the `redis` crate limits neither the length nor the nesting of a reply. Both are therefore
-//! checked here, before the parser sees the bytes. Specification:
+//! The parser of the `redis` crate limits neither the length nor the nesting of a reply. This module
+//! therefore checks both limits before the parser receives the bytes. Specification:
 //! <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
 /// The limits for one reply.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The maximum length of the whole reply in bytes.
+    /// The maximum length of the whole reply, in bytes.
     pub bytes: usize,
-    /// The maximum nesting depth of arrays. It must be below 100, the limit of the recursive parser.
+    /// The maximum nesting depth of arrays. Must be below 100, the limit of the recursive parser.
     pub depth: usize,
 }
 
 impl Limits {
-    /// The limits for a server that is not trusted yet: 64 kB.
+    /// The limits before the server has accepted the login: 64 kB.
     pub const REPLY: Self = Self {
         bytes: 64 * 1024,
         depth: 16,
     };
-    /// The limits for a server that has accepted the login, and for the topology of a cluster: 1 MB.
+    /// The limits after the server has accepted the login, and for the topology of a cluster: 1 MB.
     pub const LARGE: Self = Self {
         bytes: 1024 * 1024,
         depth: 16,
     };
 }
 
-/// Why the received bytes are not an acceptable reply.
+/// The reason why the received bytes are not an acceptable reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// The bytes are not RESP.
@@ -40,16 +40,16 @@ pub enum Malformed {
     TooDeep,
 }
 
-/// Returns the length in bytes of the first reply in `bytes`, or `None` if that reply is incomplete.
+/// Returns the length of the first reply in `bytes`, or `None` if that reply is incomplete.
 ///
 /// # Errors
 ///
-/// Returns `Malformed` as soon as the reply can no longer be completed within the limits.
+/// Returns `Malformed` if the bytes cannot be the start of a reply within the limits.
 pub fn measure(bytes: &[u8], limits: Limits) -> Result<Option<usize>, Malformed> {
     Measure::new(limits).length(bytes)
 }
 
-/// Measures a reply that arrives in pieces. Each byte is read only once.
+/// Measures a reply that arrives in pieces. Reads each byte only once.
 #[derive(Debug)]
 pub(super) struct Measure {
     limits: Limits,
@@ -75,7 +75,7 @@ impl Measure {
         self.at = 0;
     }
 
-    /// Returns the length of the reply that starts at the first byte, or `None` if it is incomplete.
+    /// Returns the length of the reply that starts at the first byte, or `None` if the reply is incomplete.
     pub(super) fn length(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
         while let Some(missing) = self.open.last_mut() {
             if *missing == 0 {
@@ -122,8 +122,8 @@ impl Measure {
         }
     }
 
-    /// After an error, returns the number of bytes that have been measured, and the part of the reply that
-    /// has not been measured.
+    /// Returns the number of bytes that have been measured, and the part of the reply that has not been
+    /// measured.
     pub(super) fn rest(&self) -> (usize, Rest) {
         let elements = self
             .open
@@ -137,12 +137,12 @@ impl Measure {
 #[derive(Debug)]
 pub(super) struct Rest {
     elements: u64,
-    /// The number of remaining bytes of a string that has begun, including the line end.
+    /// The number of remaining bytes of an incomplete string, including the line end.
     text: u64,
 }
 
 impl Rest {
-    /// Returns how many of `bytes` belong to the reply, and whether the reply is then complete.
+    /// Returns how many of `bytes` belong to the reply, and whether these bytes complete the reply.
     pub(super) fn skip(&mut self, bytes: &[u8]) -> Result<(usize, bool), Malformed> {
         let mut at = 0;
         loop {
@@ -173,14 +173,14 @@ impl Rest {
 /// The maximum length in bytes of a line in a reply that is being discarded.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// The line with which an element starts.
+/// The line at the start of an element.
 struct Header {
     /// The position at which the line ends.
     end: usize,
     then: Then,
 }
 
-/// What follows a header.
+/// The data that follows a header.
 #[derive(Clone, Copy)]
 enum Then {
     Nothing,

@@ -1,4 +1,4 @@
-//! Limits the memory that a reply may use on a connection that several requests share.
+//! Limits the memory of each reply on a connection that several requests share.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -9,23 +9,23 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::framing::{Limits, Malformed, Measure, Rest};
 
-/// How many bytes are read from the stream at a time.
+/// The number of bytes to read at a time.
 const READ_CHUNK: usize = 16 * 1024;
 
-/// The code of the error that is returned in place of a reply larger than the limit.
+/// The code of the error reply that replaces a reply above the limit.
 pub(crate) const REPLY_TOO_LARGE: &str = "REPLYTOOLARGE";
 
-/// The reading half of a stream, which passes on complete replies that are within the limits.
+/// The reading half of a stream, which passes on only complete replies within the limits.
 ///
-/// A reply that exceeds the limits is discarded as it arrives, and an error reply is passed on instead. Only
-/// the request that caused the reply fails, and other requests can still use the connection.
+/// A reply above the limits is discarded as it arrives, and an error reply takes its place. Other requests
+/// can still use the connection.
 #[derive(Debug)]
 pub(super) struct LimitedReplies<S> {
     stream: S,
     limits: Limits,
-    /// Bytes that have been received but not passed on yet.
+    /// Received bytes that have not been passed on.
     held: Vec<u8>,
-    /// How many bytes at the start of `held` form complete replies.
+    /// The number of bytes at the start of `held` that form complete replies.
     complete: usize,
     /// The incomplete reply that follows the complete ones.
     reply: ReplyInProgress,
@@ -48,7 +48,7 @@ impl<S> LimitedReplies<S> {
         }
     }
 
-    /// Finds the complete replies among the bytes that have been received.
+    /// Finds the complete replies among the received bytes.
     fn advance(&mut self) -> Result<(), Malformed> {
         while self.complete < self.held.len() {
             let received = &self.held[self.complete..];
@@ -83,7 +83,7 @@ impl<S> LimitedReplies<S> {
         Ok(())
     }
 
-    /// Passes on as many bytes of the complete replies as fit in `room`.
+    /// Passes on as many bytes of the complete replies as fit into `room`.
     fn pass_on(&mut self, room: &mut ReadBuf<'_>) {
         let count = self.complete.min(room.remaining());
         room.put_slice(&self.held[..count]);
@@ -125,7 +125,7 @@ mod tests {
 
     const LIMITS: Limits = Limits { bytes: 64, depth: 2 };
 
-    /// Returns the bytes that are passed on if `sent` arrives in pieces of this size.
+    /// Returns the bytes that are passed on if `sent` arrives in pieces of `piece` bytes.
     async fn passed(sent: &[u8], piece: usize) -> io::Result<String> {
         let (near, mut far) = duplex(piece);
         let sent = sent.to_vec();

@@ -1,6 +1,6 @@
-//! The connection that the checks of `ping` use. It sends commands, and reads the replies within limits.
+//! The connection that the checks of `ping` use. Sends commands, and reads replies within limits.
 //!
-//! Bytes that are not a valid reply are evidence, too, so they remain available after an error.
+//! Bytes that are not a valid reply are evidence. They therefore remain available after an error.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use super::framing::{Limits, Malformed, measure};
 use crate::deadline::{Deadline, Elapsed};
 use crate::secret::Secret;
 
-/// Returns the AUTH command. If there is no user, the password is the only argument.
+/// Returns the AUTH command. Without a user, the password is the only argument.
 pub(crate) fn auth_command(user: Option<&str>, password: &Secret) -> Cmd {
     let mut command = cmd("AUTH");
     command.arg(user).arg(password.reveal());
@@ -25,7 +25,7 @@ pub struct ProbeConnection<S> {
     received: Vec<u8>,
 }
 
-/// Why no reply was read. [`ProbeConnection::received`] still returns the bytes that have arrived.
+/// The reason why no reply was read. [`ProbeConnection::received`] still returns the received bytes.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The reply did not arrive before the deadline.
@@ -49,7 +49,7 @@ impl From<Elapsed> for ReadError {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
-    /// Creates a connection over `stream`, on which nothing has been sent or received yet.
+    /// Creates a connection over `stream`, which must be unused.
     pub fn new(stream: S) -> Self {
         Self {
             stream,
@@ -57,11 +57,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
         }
     }
 
-    /// Sends `commands` in one write, and returns their replies in order.
+    /// Sends `commands` in one write, and returns their replies in order. An error reply is a
+    /// [`Value::ServerError`].
     ///
     /// # Errors
-    /// Returns [`ReadError`] if a complete reply within the limits does not arrive before the deadline. An error
-    /// *reply* is returned as a [`Value::ServerError`], not as an error.
+    ///
+    /// Returns [`ReadError`] if a valid reply does not arrive before the deadline.
     pub async fn ask(
         &mut self,
         commands: &[Cmd],
@@ -76,7 +77,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
         Ok(replies)
     }
 
-    /// Sends `commands` in one write.
     pub async fn send(&mut self, commands: &[Cmd], deadline: Deadline) -> Result<(), ReadError> {
         let mut bytes = Vec::new();
         for command in commands {
@@ -90,7 +90,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
     /// Reads one reply.
     ///
     /// # Errors
-    /// Returns [`ReadError`] if a complete reply within the limits does not arrive before the deadline.
+    ///
+    /// Returns [`ReadError`] if a valid reply does not arrive before the deadline.
     pub async fn reply(&mut self, limits: Limits, deadline: Deadline) -> Result<Value, ReadError> {
         loop {
             if let Some(length) = measure(&self.received, limits)? {
@@ -106,8 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
         }
     }
 
-    /// Returns the bytes that arrived after the last complete reply. After an error, they can be used as
-    /// evidence.
+    /// Returns the bytes that arrived after the last complete reply. After an error, they are evidence.
     pub fn received(&self) -> &[u8] {
         &self.received
     }
@@ -117,13 +117,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
         self.stream
     }
 
-    /// Returns the underlying stream.
     pub fn stream(&self) -> &S {
         &self.stream
     }
 }
 
-/// The number of bytes for which to make room before each read.
+/// The minimum free space in the buffer before each read, in bytes.
 const READ_CHUNK: usize = 4096;
 
 #[cfg(test)]

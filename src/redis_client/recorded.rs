@@ -1,4 +1,4 @@
-//! Records the round trips to Redis: the commands, the replies, and their times.
+//! Records the round trips to Redis: the commands, the replies and their times.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -8,8 +8,8 @@ use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use super::show::{clipped, write_command, write_reply};
 
-/// The maximum number of bytes that are kept of a command or a reply. The limit is needed because other
-/// programs may write fields of any size.
+/// The maximum number of recorded bytes of a command or a reply. The limit is needed because other programs
+/// may write fields of any size.
 const MOST_BYTES: usize = 1000;
 
 /// Commands that were sent together, and their replies.
@@ -22,7 +22,7 @@ pub(crate) struct RoundTrip {
 }
 
 impl RoundTrip {
-    /// Returns when the last reply was decoded.
+    /// Returns the time at which the last reply was decoded.
     pub(crate) fn end(&self) -> Instant {
         self.sent + self.took
     }
@@ -33,7 +33,8 @@ impl RoundTrip {
 pub(crate) struct RecordedCommand {
     /// The command's name and arguments, as sent.
     pub command: Cow<'static, str>,
-    /// The reply, or `None` if the connection failed before it arrived. A nested reply has several lines.
+    /// The reply, or `None` if the connection failed before the reply arrived. A nested reply has several
+    /// lines.
     pub reply: Option<Cow<'static, str>>,
 }
 
@@ -45,7 +46,6 @@ impl RecordedCommand {
         }
     }
 
-    /// Returns the name of the command.
     pub(crate) fn name(&self) -> &str {
         self.command.split(' ').next().unwrap_or_default()
     }
@@ -59,7 +59,6 @@ pub(crate) struct Recorded<C> {
 }
 
 impl<C> Recorded<C> {
-    /// Starts recording the commands and replies on `connection`.
     pub(crate) fn new(connection: C) -> Self {
         Self {
             connection,
@@ -82,8 +81,8 @@ impl<C> Recorded<C> {
     }
 }
 
-/// Returns the recorded commands of a transaction, including MULTI and EXEC, which the crate adds. The other
-/// replies are reconstructed, because the crate returns only the reply to EXEC.
+/// Returns the recorded commands of a transaction, including MULTI and EXEC. All replies except that of EXEC
+/// are reconstructed, because the crate returns only EXEC's reply.
 fn transaction(pipeline: &Pipeline, executed: Option<&Value>) -> Vec<RecordedCommand> {
     let queued = |command| RecordedCommand::new(shown(command), executed.map(|_| "QUEUED"));
     let mut commands = vec![RecordedCommand::new("MULTI", executed.map(|_| "OK"))];

@@ -1,11 +1,11 @@
-//! Determines why a server or service rejects a request. Uses error replies that Redis itself does not send.
+//! Determines why a server or service rejects a request, from error replies that Redis itself does not send.
 
 use std::net::IpAddr;
 
-/// The reason why a server rejects requests, as far as the reply states it.
+/// The reason why a server rejects a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The client's address is not on an allowlist. Contains the address, if it is in the reply.
+    /// The client's address is not on an allowlist. Contains the address if the reply contains it.
     Address(Option<IpAddr>),
     /// A quota, or the limit of the plan, has been reached.
     Quota,

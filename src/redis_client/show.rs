@@ -13,7 +13,7 @@ pub(crate) fn reply_lines(reply: &Value) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Returns the text of an error reply as it was received, without the leading `-`.
+/// Returns the text of an error reply without the leading `-`.
 pub(crate) fn error_text(error: &ServerError) -> String {
     match error.details() {
         Some(details) => format!("{} {details}", error.code()),
@@ -28,12 +28,11 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
     text
 }
 
-/// The initial size of a buffer in bytes, which is enough for most commands and replies. For longer text, the
-/// buffer grows.
+/// The initial size of a buffer in bytes, which is enough for most commands and replies.
 const USUAL_SIZE: usize = 200;
 
-/// Returns the text that `write` writes, cut after this number of bytes. An ellipsis shows that text was cut
-/// off.
+/// Returns the text that `write` writes. Longer text is cut off after `bytes` bytes, and an ellipsis is
+/// added.
 pub(crate) fn clipped(bytes: usize, write: impl FnOnce(&mut Clipped) -> fmt::Result) -> String {
     let mut clipped = Clipped {
         text: String::with_capacity(bytes.min(USUAL_SIZE)),

@@ -1,4 +1,4 @@
-//! A connection to one server, which uses the connection type of the `redis` crate.
+//! A connection to one server, based on the connection type of the `redis` crate.
 
 use std::sync::Arc;
 
@@ -20,18 +20,18 @@ use crate::ping::rungs::ping::is_unavailable;
 pub(super) struct SingleConnection {
     connection: MultiplexedConnection,
     driver: Arc<Driver>,
-    /// The error with which the server rejects MULTI, or `None` if it accepts MULTI. Empty until the first
-    /// transaction.
+    /// The error with which the server rejects MULTI, or `None` if the server accepts MULTI. Empty until the
+    /// first transaction.
     multi_refused: Arc<OnceCell<Option<RedisError>>>,
 }
 
 impl SingleConnection {
-    /// Whether the connection is closed, so that no more commands can be sent.
+    /// Whether the connection is closed.
     pub(super) fn is_closed(&self) -> bool {
         self.driver.0.is_finished()
     }
 
-    /// Whether this and `other` are clones of the same connection.
+    /// Whether `self` and `other` are clones of the same connection.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.driver, &other.driver)
     }
@@ -41,7 +41,7 @@ impl SingleConnection {
         matches!(self.multi_refused.get(), Some(None))
     }
 
-    /// Checks once whether the server supports MULTI. A server without MULTI would run the commands of a
+    /// Returns an error if the server does not support MULTI. Such a server would run the commands of a
     /// transaction individually, so a key might be left without a TTL.
     async fn check_multi(&self) -> RedisResult<()> {
         let check = async {
@@ -94,8 +94,8 @@ impl ConnectionLike for SingleConnection {
     }
 }
 
-/// The task that reads from and writes to the connection. When the connection is closed, the task ends. The
-/// crate does not report in any other way that the connection is closed.
+/// The task that reads from and writes to the connection. Its end is the only sign that the connection is
+/// closed.
 struct Driver(JoinHandle<()>);
 
 impl Drop for Driver {

@@ -1,5 +1,3 @@
-//! The byte stream to Redis, over TCP, TLS or a unix socket.
-
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// A connected byte stream: plain TCP, TLS over TCP, or a unix socket.
+/// The byte stream to Redis.
 #[derive(Debug)]
 pub enum Stream {
     /// Plain TCP (`redis://`).
@@ -21,7 +19,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Returns the TCP socket, which is needed for queries to the kernel, or `None` for a unix socket.
+    /// Returns the TCP socket, for queries to the kernel. Returns `None` for a unix socket.
     pub fn tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(stream) => Some(stream),

@@ -1,17 +1,19 @@
-//! Errors for URLs that cannot be used. Messages must not show any part of a password, so they repeat only
-//! single characters of the URL, and the names of variables and placeholders.
+//! Errors for URLs that cannot be used.
+//!
+//! Messages must not show any part of a password. They therefore repeat only single characters of the URL,
+//! and the names of variables and placeholders.
 
-/// Why a text is not a usable URL.
+/// The reason why a text is not a usable URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct UrlError {
     /// The kind of error.
     pub kind: UrlErrorKind,
-    /// What is wrong, and where in the text.
+    /// The error and its place in the text.
     pub message: String,
     /// The URL that the user probably meant, with the password masked.
     pub suggestion: Option<String>,
-    /// What the user can do if no URL can be suggested, such as where to find the right one.
+    /// What the user can do, such as where to find the right URL. Used if no URL can be suggested.
     pub advice: Option<String>,
     /// A command that follows the advice.
     pub command: Option<String>,
@@ -57,8 +59,8 @@ pub(crate) fn invisible(character: char) -> Option<(&'static str, &'static str)>
     })
 }
 
-/// Returns the error for a character that is not allowed in a host name. Word processors replace hyphens with
-/// dashes and add invisible characters, but host names are ASCII.
+/// Returns the error for a character that is not allowed in a host name. A word processor may have inserted
+/// it, for example by replacing a hyphen with a dash.
 pub(super) fn invalid_host_character(character: char) -> UrlError {
     if character.is_alphanumeric() {
         invalid(format!(

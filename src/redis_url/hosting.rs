@@ -1,8 +1,8 @@
-//! Recognises the provider of a server, or the network in which its name can be resolved, from the host name.
+//! Recognises the provider or network of a server from its host name.
 
 use std::net::Ipv4Addr;
 
-/// A kind of host name, and the facts that apply to all servers with such a name.
+/// The facts that apply to all servers with a certain kind of host name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Hosting {
     /// The patterns of the host names, in lower case. `*` matches any text.
@@ -11,11 +11,11 @@ pub(crate) struct Hosting {
     pub service: &'static str,
     /// The networks from which these servers can be reached.
     pub reach: Reach,
-    /// Whether the name shows that the server runs on AWS.
     pub is_aws: bool,
     /// Whether such a name belongs to something other than a Redis server.
     pub is_other_service: bool,
-    /// The TLS port of all these servers. `None` if they have no TLS port, or if it differs between servers.
+    /// The TLS port of all these servers. `None` if there is no TLS port, or if the port differs between
+    /// servers.
     pub tls_port: Option<u16>,
     /// The fix for the most common mistake when connecting to such a server.
     pub check: &'static str,
@@ -52,13 +52,13 @@ impl Hosting {
         })
     }
 
-    /// Returns the likely provider of a server with TLS, judging by its port and its private IP address.
+    /// Returns the likely provider of a server, judging by its private IP address and its TLS port.
     pub(crate) fn of_tls_port(host: &str, port: u16) -> Option<&'static Self> {
         let is_private = || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_private());
         (MEMORYSTORE.tls_port == Some(port) && is_private()).then_some(&MEMORYSTORE)
     }
 
-    /// Whether the name can be resolved only in a container network or in the provider's network.
+    /// Whether the servers cannot be reached from the internet.
     pub(crate) fn is_private(&self) -> bool {
         self.reach != Reach::Public
     }
@@ -75,8 +75,7 @@ fn matches(pattern: &str, host: &str) -> bool {
     }
 }
 
-/// Whether this is an internal host name of Render. It is the ID of the instance: `red-`, followed by 20
-/// letters and digits.
+/// Whether this is an internal host name of Render. Such a name consists of `red-` and 20 letters and digits.
 fn is_render_id(host: &str) -> bool {
     host.strip_prefix("red-")
         .is_some_and(|id| id.len() == 20 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()))
@@ -123,7 +122,9 @@ const SINGLE_WORD: Hosting = Hosting {
     ..CONTAINERS
 };
 
-/// Applications connect to the private IP address of an instance, so only the port shows the provider.
+/// The row for Memorystore. Applications connect to the private IP address of an instance, so only the port
+/// shows the provider.
+///
 /// Sources: <https://cloud.google.com/memorystore/docs/redis/connect-redis-instance>,
 /// <https://github.com/GoogleCloudPlatform/spring-cloud-gcp/issues/2735> (the TLS port) and
 /// <https://cloud.google.com/memorystore/docs/redis/about-in-transit-encryption> (each instance has its own
@@ -137,7 +138,7 @@ const MEMORYSTORE: Hosting = Hosting {
     ..PRIVATE
 };
 
-/// All rows. The first one that matches the host name is used. The link before each row is the source of its
+/// All rows. The first row that matches the host name is used. The link before each row is the source of its
 /// facts.
 const ALL: &[Hosting] = &[
     // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html and

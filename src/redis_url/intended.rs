@@ -11,16 +11,14 @@ use super::provider::endpoint_hint;
 use super::{DEFAULT_PORT, host_and_port};
 use crate::secret::{MASK, Secret};
 
-/// The parts of a Redis URL that a text contains. A reader (see `pasted.rs`) sets only the fields that it
-/// finds.
+/// The parts of a Redis URL that a text contains. Parts that the text does not contain stay empty.
 #[derive(Clone, Debug, Default)]
 pub(super) struct IntendedUrl {
     pub tls: bool,
     pub user: Option<String>,
     /// The password as it is in the text. It is never shown.
     pub password: Option<Secret>,
-    /// Host names or addresses (IPv6 without brackets), with their ports. There can be several only if they
-    /// are Sentinels.
+    /// Hosts (IPv6 without brackets) and their ports. Only Sentinels have several.
     pub hosts: Vec<(String, Option<u16>)>,
     /// The name of the primary, if the hosts are Sentinels.
     pub primary: Option<String>,
@@ -30,8 +28,8 @@ pub(super) struct IntendedUrl {
 }
 
 impl IntendedUrl {
-    /// Returns the URL with the password masked, or `None` if the URL would be unusable or might show a part
-    /// of the password.
+    /// Returns the URL with the password masked. Returns `None` if the URL would be unusable or might show a
+    /// part of the password.
     pub(super) fn shown(&self) -> Option<String> {
         // A user name or path with characters other than these may contain a part of a password.
         let is_plain = |text: &String| {
@@ -64,7 +62,7 @@ impl IntendedUrl {
         }
     }
 
-    /// Enables TLS if the host is known to require it. This is used for texts without a scheme.
+    /// Enables TLS if the host is known to require TLS. This is used for texts without a scheme.
     pub(super) fn with_tls_if_needed(mut self) -> Self {
         if let Some((host, port)) = self.hosts.first() {
             let tls_port = Hosting::of(host).and_then(|hosting| hosting.tls_port);

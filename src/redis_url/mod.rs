@@ -32,14 +32,14 @@ pub(crate) fn host_and_port(host: &str, port: u16) -> String {
     }
 }
 
-/// The port that is used if a URL does not contain one.
+/// The port of a URL that does not contain a port.
 pub const DEFAULT_PORT: u16 = 6379;
 
-/// The port of a Sentinel that is used if a URL does not contain one.
+/// The port of a Sentinel whose URL does not contain a port.
 pub const SENTINEL_PORT: u16 = 26379;
 
-/// The schemes of URLs that contain the addresses of Sentinels, which report the address of the primary. With
-/// `rediss`, both the Sentinels and the servers use TLS.
+/// The schemes of URLs that contain the addresses of Sentinels. With `rediss`, the Sentinels and the servers
+/// use TLS.
 pub const SENTINEL_SCHEMES: [&str; 4] = [
     "redis+sentinel",
     "redis-sentinel",
@@ -50,7 +50,7 @@ pub const SENTINEL_SCHEMES: [&str; 4] = [
 /// The schemes of URLs that contain the address of the server itself.
 pub const SCHEMES: [&str; 6] = ["redis", "rediss", "valkey", "valkeys", "redis+unix", "unix"];
 
-/// A parsed URL: where Redis is, and how to log in.
+/// A parsed URL, which contains the address of a Redis server and the login.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// Where to connect. If the URL contains Sentinels, this is the first of them.
@@ -61,13 +61,13 @@ pub struct Target {
     pub user: Option<String>,
     /// The password in the URL or in `REDISCLI_AUTH`.
     pub password: Option<Secret>,
-    /// The environment variable that contains the password, if it is not in the URL.
+    /// The environment variable that contains the password. `None` if the password is in the URL.
     pub password_variable: Option<&'static str>,
     /// The database number to select.
     pub db: u64,
-    /// The Sentinels that are asked for the primary's address, if the URL contains any.
+    /// The Sentinels to ask for the primary's address, if the URL contains any.
     pub sentinels: Option<Sentinels>,
-    /// Where the URL comes from: the user, or the built-in practice Redis.
+    /// The source of this target.
     pub origin: Origin,
     /// Parts of the URL that are valid but probably not intended.
     pub warnings: Vec<UrlWarning>,
@@ -98,7 +98,7 @@ pub struct Sentinels {
     pub password: Option<Secret>,
 }
 
-/// Where a target comes from.
+/// The source of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The user gave a URL.
@@ -176,7 +176,6 @@ impl Target {
         }
     }
 
-    /// Returns this target with the address of a primary.
     pub(crate) fn of_primary(&self, host: &str, port: u16) -> Self {
         Self {
             address: Address::Tcp {
@@ -200,8 +199,7 @@ impl Target {
         }
     }
 
-    /// Returns the URL without the password, for use on a command line, where other users could see the
-    /// password.
+    /// Returns the URL without the password, so that the password does not appear on a command line.
     pub(crate) fn without_password(&self) -> String {
         let mut url = pasted::intended(self);
         url.password = None;
@@ -209,7 +207,7 @@ impl Target {
         url.to_string()
     }
 
-    /// Sets the password from `REDISCLI_AUTH`, unless the URL already contains one.
+    /// Sets the password from `REDISCLI_AUTH`, unless the URL already contains a password.
     #[must_use]
     pub fn with_password(mut self, password: Option<Secret>) -> Self {
         password.iter().for_each(Secret::mask_everywhere);
@@ -224,7 +222,7 @@ impl Target {
         self
     }
 
-    /// Returns the place of the server: `HOST:PORT`, or the path of the unix socket.
+    /// Returns `HOST:PORT`, or the path of the unix socket.
     pub(crate) fn place(&self) -> String {
         match &self.address {
             Address::Tcp { host, port } => host_and_port(host, *port),

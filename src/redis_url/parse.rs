@@ -129,8 +129,7 @@ fn may_be_host_and_port(front: &str) -> bool {
     !host.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether an @ belongs to the value of an option, as in `/0?email=a@b`, and therefore does not end a
-/// password.
+/// Whether an @ belongs to the value of an option, as in `/0?email=a@b`. Otherwise, the @ may end a password.
 pub(super) fn is_query_with_at_sign(tail: &str) -> bool {
     tail.split_once('?').is_some_and(|(path, query)| {
         path.trim_matches('/').chars().all(|c| c.is_ascii_digit())

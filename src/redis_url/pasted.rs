@@ -1,8 +1,7 @@
 //! Recognises what people paste instead of a URL, and determines what they meant.
 //!
-//! Each reader recognises one kind of text. It returns the information in the text as an [`IntendedUrl`]:
-//! user, password, TLS, hosts, port and database. A reader never adds information that the text does not
-//! contain. [`IntendedUrl::shown`] masks the password.
+//! Each reader recognises one kind of text, and returns the information in the text as an [`IntendedUrl`]. A
+//! reader never adds information that the text does not contain. [`IntendedUrl::shown`] masks the password.
 
 mod command_line;
 mod not_filled_in;
@@ -27,14 +26,13 @@ pub(super) use settings::is_true;
 /// A reader's interpretation of a text.
 #[derive(Default)]
 struct Meaning {
-    /// What is wrong with the text, or `None` if the parser's error is sufficient.
+    /// The error in the text, or `None` if the parser's error is sufficient.
     error: Option<UrlError>,
     /// The URL that was meant, if the text reveals it.
     meant: Option<IntendedUrl>,
 }
 
-/// All readers. They are tried in this order, and the first one that recognises the text is used. The last
-/// one recognises every text.
+/// All readers, in the order in which they are tried. The last reader recognises every text.
 const READERS: [fn(&str) -> Option<Meaning>; 11] = [
     command_line::read,
     settings::read_assignment,
@@ -97,8 +95,7 @@ fn meaning_of(text: &str) -> Meaning {
 }
 
 impl Meaning {
-    /// Determines the meaning of a text inside another one. `wrong` describes what is wrong with the outer
-    /// text.
+    /// Determines the meaning of a text inside another text. `wrong` describes the error in the outer text.
     fn within(text: &str, wrong: UrlError) -> Self {
         let inner = meaning_of(text);
         match &inner.meant {
@@ -212,8 +209,8 @@ fn in_base64(text: &str) -> Option<Meaning> {
     })
 }
 
-/// Recognises the path of a file, such as `/run/secrets/redis_url`. The path is not shown, because the text may
-/// be a password.
+/// Recognises the path of a file, such as `/run/secrets/redis_url`. The path is not shown, because the text
+/// may be a password.
 fn file_path(text: &str) -> Option<Meaning> {
     let is_path = ["/", "./", "../", "~/"]
         .iter()
@@ -325,7 +322,7 @@ fn several_colons(text: &str) -> Option<Meaning> {
     })
 }
 
-/// Whether this is definitely a host, rather than a word that may also be a user name or a password.
+/// Whether this is certainly a host, rather than a user name or a password.
 fn is_full_host(host: &str) -> bool {
     host == "localhost"
         || host.parse::<std::net::IpAddr>().is_ok()

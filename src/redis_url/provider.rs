@@ -11,7 +11,7 @@ pub(crate) enum EndpointKind {
     Primary,
     /// Distributes connections over the replicas, and is read-only.
     Reader,
-    /// Resolves to one node, whatever its role.
+    /// Resolves to one node, which may be a primary or a replica.
     Node,
     /// Is used in cluster mode, and needs a cluster client.
     Configuration,
@@ -25,8 +25,8 @@ pub(crate) enum EndpointKind {
 /// Patterns of names without `.amazonaws.com`, each with the kind of endpoint and whether it uses TLS. The
 /// first match is used.
 ///
-/// `*` matches any one label, `**` matches one or more labels, `#` matches a four-digit shard number, and
-/// `R` matches the region.
+/// `*` matches one label, `**` matches one or more labels, `#` matches a four-digit shard number, and `R`
+/// matches the region.
 const PATTERNS: [(&str, EndpointKind, bool); 14] = [
     ("**.serverless.R.cache", Serverless, true),
     ("**.cfg.R.cache", Memcached, false),
@@ -71,8 +71,8 @@ pub(crate) fn endpoint_hint(host: &str) -> Option<EndpointHint> {
 }
 
 /// Whether the name belongs to a public endpoint of a serverless cache. Such an endpoint is reached over the
-/// internet, has neither a VPC nor security groups, and requires TLS 1.3 and a login with an IAM token before
-/// any other command.
+/// internet, and has neither a VPC nor security groups. It requires TLS 1.3, and a login with an IAM token
+/// before any other command.
 pub(crate) fn is_public_serverless(host: &str) -> bool {
     let is_serverless = endpoint_hint(host).is_some_and(|hint| hint.kind == Serverless);
     is_serverless && host.to_ascii_lowercase().contains(".public.serverless.")

@@ -1,4 +1,4 @@
-//! Builds a URL from `REDIS_HOST` and related variables. `ping` uses it if no URL is given.
+//! Builds a URL from `REDIS_HOST` and related variables. `ping` uses this URL if no other URL is given.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 

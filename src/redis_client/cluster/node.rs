@@ -17,7 +17,7 @@ use crate::redis_url::{Target, Trust, host_and_port};
 /// Time limit for connecting to a node and getting the slot map from it.
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_millis(1900);
 
-/// The address of a node.
+/// The host and port of a node.
 pub(super) type Node = Arc<(String, u16)>;
 
 /// Opens a connection to a node or server, with the login and the database of the URL.

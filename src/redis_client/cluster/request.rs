@@ -16,7 +16,7 @@ pub(in crate::redis_client) enum Request {
     Several(Pipeline, usize, usize),
 }
 
-/// How a node refused a request without executing it.
+/// A reply that redirects a request to another node. The request was not executed.
 pub(super) enum Redirection {
     /// From now on, this node serves the slot.
     Moved(Node),
@@ -25,8 +25,8 @@ pub(super) enum Redirection {
 }
 
 impl Request {
-    /// Returns the slot of the first argument, which is usually the key. If the key is another argument, the
-    /// node redirects the request.
+    /// Returns the slot of the first argument, which is usually the key. Otherwise, the node redirects the
+    /// request.
     pub(super) fn slot(&self) -> Option<u16> {
         let first = match self {
             Self::One(command) => Some(command),
@@ -48,8 +48,8 @@ impl Request {
             Self::Several(pipeline, first, count) if !is_asking => {
                 single.req_packed_commands(pipeline, *first, *count).await
             }
-            // ASKING applies to the next command or, if this is MULTI, to the whole transaction. No other
-            // request may be sent between ASKING and that command.
+            // ASKING applies only to the next command. If this is MULTI, ASKING applies to the whole
+            // transaction.
             Self::One(command) => {
                 let mut asking = pipe();
                 asking.cmd("ASKING").add_command(command.clone());
@@ -78,7 +78,7 @@ impl Request {
     }
 }
 
-/// Returns the node to which a request is redirected, or `None` if any part of the request may have been
+/// Returns the node to which a request is redirected. Returns `None` if any part of the request may have been
 /// executed.
 pub(super) fn redirection(replies: &RedisResult<Vec<Value>>, asked: &Node) -> Option<Redirection> {
     let mut found = None;

@@ -1,5 +1,3 @@
-//! Which node serves which slot.
-
 use redis::aio::ConnectionLike;
 use redis::{ErrorKind, RedisError, RedisResult, Value, cmd};
 
@@ -7,11 +5,11 @@ use super::node::Node;
 use crate::ping::observation::SLOTS;
 use crate::redis_client::single::SingleConnection;
 
-/// Which node serves which slot.
+/// The nodes that serve the slots.
 pub(super) struct SlotMap {
     /// The primary of each slot.
     pub(super) primaries: Vec<Option<Node>>,
-    /// All known nodes. The first is the one in the URL.
+    /// All known nodes. The first is the node in the URL.
     pub(super) nodes: Vec<Node>,
 }
 
@@ -54,8 +52,8 @@ impl SlotMap {
         Ok(map)
     }
 
-    /// Parses the address of a node, and adds the node to the known nodes. If the reply contains no host, the
-    /// node has the same host as `asked`, the node that sent the reply.
+    /// Parses the address of a node, and adds the node to the known nodes. If the address contains no host,
+    /// uses the host `asked`.
     fn announced(&mut self, node: &Value, asked: &str) -> Option<Node> {
         let Value::Array(parts) = node else {
             return None;
@@ -93,7 +91,7 @@ impl SlotMap {
     }
 }
 
-/// Returns the slot of a key. If a part of the key is in braces, only that part counts
+/// Returns the slot of a key. If a part of the key is in braces, only that part is hashed
 /// (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>).
 pub(in crate::redis_client) fn slot_of(key: &[u8]) -> u16 {
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {

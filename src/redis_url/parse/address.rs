@@ -116,8 +116,8 @@ fn parse_port(port: &str, host: &str, default: u16) -> Result<u16, UrlError> {
     }
 }
 
-/// Splits `cache.example.6379`, in which a dot precedes the port. Public host names never end in a number,
-/// and private ones rarely end in a number of four or five digits.
+/// Splits `cache.example.6379`, in which a dot precedes the port. A number of four or five digits is taken as
+/// a port, because host names rarely end in such a number.
 pub(in crate::redis_url) fn port_after_dot(host: &str) -> Option<(&str, u16)> {
     let (name, digits) = host.rsplit_once('.')?;
     let port = digits.parse().ok().filter(|port| *port >= 1024)?;
@@ -126,8 +126,7 @@ pub(in crate::redis_url) fn port_after_dot(host: &str) -> Option<(&str, u16)> {
     (has_domain || is_address || name == "localhost").then_some((name, port))
 }
 
-/// Whether this has the form of an IPv4 address, but one of its numbers is greater than 255. No resolver can
-/// resolve such a name.
+/// Whether this looks like an IPv4 address, but one of its numbers is greater than 255.
 fn is_impossible_address(host: &str) -> bool {
     let numbers: Vec<&str> = host.split('.').collect();
     let are_digits = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -138,7 +137,7 @@ fn is_impossible_address(host: &str) -> bool {
             .any(|number| number.parse::<u16>().map_or(true, |number| number > 255))
 }
 
-/// Whether this is a host name or an address (IPv6 without brackets).
+/// Whether this is a host name or an IP address (IPv6 without brackets).
 pub(crate) fn is_host(host: &str) -> bool {
     host.is_ascii()
         && !is_impossible_address(host)

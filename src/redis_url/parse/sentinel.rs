@@ -1,5 +1,3 @@
-//! Parses URLs that contain Sentinels.
-
 use super::super::error::invalid;
 use super::super::{Address, SENTINEL_PORT, Sentinels, Target, UrlError};
 use super::address::parse_host_and_port;
@@ -80,7 +78,7 @@ fn no_name(hosts: &[(String, u16)], tls: bool) -> UrlError {
     }
 }
 
-/// The options in which the URLs of Lettuce, Asynq and redis-rs contain the name of the primary.
+/// The options that contain the name of the primary in URLs for Lettuce, Asynq and redis-rs.
 const NAME_OPTIONS: &[&str] = &[
     "sentinelMasterId",
     "master",

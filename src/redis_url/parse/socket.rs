@@ -1,13 +1,10 @@
-//! Parses URLs of unix sockets.
-
 use std::path::PathBuf;
 
 use super::{Parts, decode, parse_login, warnings};
 use crate::redis_url::error::{invalid, unencoded};
 use crate::redis_url::{Address, Target, UrlError};
 
-/// The maximum length of a unix socket's path (`unix(7)`: 108 bytes including the final zero; other systems:
-/// 104).
+/// The maximum length of a unix socket's path, in bytes. One byte is needed for the final zero (`unix(7)`).
 const LONGEST_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// Parses `unix://[login@]/path/to/socket[?db=N]`. All clients accept this form of the database number.

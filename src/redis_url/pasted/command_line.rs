@@ -5,7 +5,7 @@ use super::super::intended::IntendedUrl;
 use super::{Meaning, meaning_of};
 use crate::secret::Secret;
 
-/// Clients whose options are the same as those of redis-cli.
+/// Clients with the same options as redis-cli.
 const CLIENTS: [&str; 7] = [
     "redis-cli",
     "valkey-cli",
@@ -41,8 +41,7 @@ const OTHER_OPTIONS_WITH_VALUE: [&str; 20] = [
 ];
 
 pub(super) fn read(text: &str) -> Option<Meaning> {
-    // If a quote is not closed, or the text contains a comment, which would be removed, split the text only
-    // at spaces.
+    // If a quote is not closed, or the text may contain a comment, split the text only at spaces.
     let words = shell_words::split(text).ok().filter(|words| !words.is_empty());
     let words = words.unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect());
     let is_client = |word: &String| CLIENTS.iter().any(|client| word.ends_with(client));
@@ -86,8 +85,8 @@ fn is_connection_option(word: &str) -> bool {
     .contains(&name)
 }
 
-/// Reads the options. Returns `None` if an option is repeated or has an unusable value, because it is then
-/// unclear what was meant. `url_before` is the value of `REDIS_URL` if it is set before the command.
+/// Reads the options. Returns `None` if an option is repeated or has an unusable value. `url_before` is the
+/// value of `REDIS_URL` if it is set before the command.
 fn options(arguments: &[String], url_before: Option<&str>) -> Option<IntendedUrl> {
     let mut url = IntendedUrl::default();
     let (mut host, mut port, mut base) = (None, None::<String>, None);
@@ -136,8 +135,7 @@ fn options(arguments: &[String], url_before: Option<&str>) -> Option<IntendedUrl
     Some(url.with_tls_if_needed())
 }
 
-/// Sets a value that is not set yet. Returns `None` if it is already set, because it is then unclear which
-/// value was meant.
+/// Sets a value. Returns `None` if the value was already set.
 fn set<T>(slot: &mut Option<T>, value: T) -> Option<()> {
     slot.replace(value).is_none().then_some(())
 }

@@ -8,8 +8,8 @@ use super::super::UrlError;
 use super::super::error::invalid;
 use super::super::parse::end_of_authority;
 
-/// Matches `$NAME`, `${NAME}`, `${NAME:-default}`, `$(NAME)`, `%NAME%` and `$env:NAME`. Without braces,
-/// lower-case letters do not match, because they may be part of a password that begins with a dollar sign.
+/// Matches `$NAME`, `${NAME}`, `${NAME:-default}`, `$(NAME)`, `%NAME%` and `$env:NAME`. Without braces, the
+/// name must be in capital letters, because a password may begin with a dollar sign.
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"^(?:\$\{([A-Za-z_]\w*)(?:[:?.-].*)?\}|\$\((.+)\)|%([A-Z_][A-Z0-9_]{2,})%|\$env:([A-Za-z_]\w*)|\$([A-Z_][A-Z0-9_]{2,}))$",
@@ -24,7 +24,7 @@ static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
         r"^(?:<[A-Za-z ._-]{2,}>|\[[A-Za-z ._-]{2,}\]|\{[A-Za-z ._-]{2,}\}|PASSWORD|USERNAME|USER|(?i:your)[ _-][A-Za-z ._-]*)$",
     )
 });
-/// Matches placeholders that stand for the user's own endpoint in instructions.
+/// Matches the placeholders that instructions use for the user's own endpoint.
 static HOST_PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"^(?:HOST|HOSTNAME|ENDPOINT|ADDRESS|<.*>.*|(?i:primary[_-]endpoint))$|\.xxxxxx\.|(?i:your)[_-]")
 });
@@ -37,7 +37,8 @@ fn regex(pattern: &str) -> Regex {
 
 /// Returns an error if the whole text, the user, the password or the host is a variable or a placeholder.
 ///
-/// A placeholder must be the whole part, because a longer password may contain the same characters.
+/// A longer text that contains a placeholder is not an error, because a password may contain the same
+/// characters.
 pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     let text = text.trim();
     let whole = text.trim_matches(['"', '\'']);
@@ -194,8 +195,8 @@ enum Form {
 
 impl Form {
     fn of(text: &str) -> Option<Self> {
-        // Compiling the regular expressions takes longer than the rest of the parsing, and most texts begin
-        // with another character.
+        // Compiling the regular expressions takes longer than the rest of the parsing. Most texts begin with
+        // another character.
         if !text.starts_with(['$', '%', '{', '<', '#', '@']) {
             return None;
         }

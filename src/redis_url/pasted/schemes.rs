@@ -1,4 +1,4 @@
-//! Recognises addresses whose scheme is not that of Redis.
+//! Recognises addresses whose scheme is not a Redis scheme.
 
 use super::super::error::{error, invalid};
 use super::super::parse::end_of_authority;
@@ -7,7 +7,7 @@ use super::{Meaning, is_full_host, typos};
 
 use What::{Link, Product, Redis, Reference, Sentinel, Socket, Web};
 
-/// The meaning of a scheme that is not one of Redis's schemes.
+/// The meaning of another scheme.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
     /// A client's own scheme for a Redis server.
@@ -20,7 +20,7 @@ enum What {
     Link,
     Web,
     Product(&'static str),
-    /// A reference that a program replaces with a secret.
+    /// A reference to a secret. Contains the name of the product that resolves the reference.
     Reference(&'static str),
 }
 
@@ -130,7 +130,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
             ..invalid("this is the ARN of an AWS resource, not its endpoint")
         }));
     }
-    // These references may lack the slashes after the colon, so what looks like a scheme may be a host name.
+    // These references may lack the slashes after the colon, so the text before the colon may be a host name.
     if let Some((scheme, rest)) = text.split_once(':')
         && rest.contains('/')
         && let Some((_, Reference(product))) = OTHERS

@@ -1,7 +1,7 @@
 //! The names of settings in configurations and environment variables.
 
-/// The names of settings, and what each setting sets. An entry contains only the last words of a setting's
-/// full name, in lower case and separated by dots.
+/// The names of settings and their roles. An entry contains the last words of a setting's name, in lower case
+/// and separated by dots.
 const NAMES: &[(&str, Role)] = &[
     ("sentinel.master", Role::Primary),
     ("sentinel.service.name", Role::Primary),

@@ -1,5 +1,5 @@
-//! Recognises settings: those of StackExchange.Redis and Azure, Spring properties, environment variables, and
-//! the `host = …` lists of providers.
+//! Recognises settings. Examples are the settings of StackExchange.Redis and Azure, Spring properties,
+//! environment variables, and the `host = …` lists of providers.
 
 use super::super::error::invalid;
 use super::super::hosting::Hosting;
@@ -39,7 +39,7 @@ pub(super) fn read_assignment(text: &str) -> Option<Meaning> {
     })
 }
 
-/// Describes an assignment. The variable's name is shown only if it is a usual one.
+/// Describes an assignment. Shows the variable's name only if it is a usual one.
 fn assignment(line: &str, name: &str) -> String {
     let (before, separator) = match line.find(['=', ':']) {
         Some(at) if line[at..].starts_with('=') => (&line[..at], "equals sign"),
@@ -158,7 +158,7 @@ pub(in crate::redis_url) fn is_true(value: &str) -> bool {
 struct Found {
     url: IntendedUrl,
     port: Option<u16>,
-    /// How many settings were recognised.
+    /// The number of settings that were recognised.
     count: usize,
     has_bare_host: bool,
     has_link: bool,
@@ -166,7 +166,7 @@ struct Found {
 }
 
 impl Found {
-    /// Adds `HOST` or `HOST:PORT`, which is how a StackExchange.Redis string starts.
+    /// Adds `HOST` or `HOST:PORT`, the first part of a StackExchange.Redis string.
     fn add_host(&mut self, item: &str) {
         let (host, port) = item.rsplit_once(':').map_or((item, None), |(host, port)| {
             (host, port.parse::<u16>().ok().filter(|port| *port > 0))
@@ -178,8 +178,7 @@ impl Found {
         }
     }
 
-    /// Sets a value. Returns `None` if the setting is repeated, because it is then unclear which value was
-    /// meant.
+    /// Sets a value. Returns `None` if the setting is repeated.
     fn set(&mut self, name: &str, value: &str) -> Option<()> {
         let role = match role(name) {
             Some(role) => role,
@@ -276,8 +275,7 @@ impl Found {
     }
 }
 
-/// Splits `NAME=VALUE` or `NAME: VALUE`, and removes what may come before it in a shell, a Dockerfile or
-/// YAML.
+/// Splits `NAME=VALUE` or `NAME: VALUE`. Removes any prefix that belongs to a shell, a Dockerfile or YAML.
 fn split_setting(item: &str) -> Option<(String, &str)> {
     const PREFIXES: [&str; 12] = [
         "export ",

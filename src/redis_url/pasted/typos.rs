@@ -1,4 +1,4 @@
-//! Reads a URL with typos. Keeps the parts that are certain, and does not guess the missing ones.
+//! Reads a URL with typos. Keeps the parts that are certain, and does not guess the missing parts.
 
 use std::net::Ipv6Addr;
 
@@ -29,8 +29,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     if let Some(meaning) = cut_off(rest) {
         return Some(meaning);
     }
-    // Without a scheme, WORD:DIGITS@… and WORD:DIGITS:…@… are ambiguous: they may consist of a host, its
-    // port, and a password that contains an @.
+    // Without a scheme, WORD:DIGITS@… is ambiguous: it may start with a host and a port, or with a login.
     let second = rest.split([':', '@']).nth(1).unwrap_or_default();
     if !has_scheme
         && rest.contains('@')
@@ -55,8 +54,8 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     })
 }
 
-/// Recognises a URL that ends within the login, such as `redis://user:password`. It may have been cut off at
-/// a comma or # in the password.
+/// Recognises a URL that ends within the login, such as `redis://user:password`. A comma or # in the password
+/// may have cut the URL off.
 fn cut_off(rest: &str) -> Option<Meaning> {
     let (before, after) = rest.split_once(':')?;
     let is_port_like = after.bytes().all(|byte| byte.is_ascii_digit());
@@ -89,15 +88,15 @@ pub(super) fn socket(text: &str) -> Option<IntendedUrl> {
     })
 }
 
-/// Splits off the scheme. Returns whether it requires TLS, the rest of the text, and whether there is a
-/// scheme at all.
+/// Splits off the scheme. Returns whether the scheme requires TLS, the rest of the text, and whether the text
+/// contains `://`.
 fn split_scheme(text: &str) -> (bool, &str, bool) {
     if let Some((scheme, rest)) = text.split_once("://") {
         // In redis:///HOST, there is one slash too many.
         return (schemes::says_tls(scheme), rest.trim_start_matches('/'), true);
     }
-    // Accept redis:/HOST, redis:HOST, redis//HOST, redis;//HOST and redis:\\HOST, but not redis:6379, which is a
-    // host and its port.
+    // Accept redis:/HOST, redis:HOST, redis//HOST, redis;//HOST and redis:\\HOST. In redis:6379, redis is the
+    // host.
     const SEPARATORS: [char; 4] = [':', '/', ';', '\\'];
     let end = text.find(SEPARATORS).unwrap_or(text.len());
     let (scheme, rest) = text.split_at(end);
@@ -113,8 +112,8 @@ fn split_scheme(text: &str) -> (bool, &str, bool) {
 /// Reads `user:password` or `password`.
 pub(super) fn login(login: &str) -> IntendedUrl {
     let (user, password) = login.split_once(':').unwrap_or(("", login));
-    // If the user name contains one of these characters, the colon may belong to the password, and the user
-    // name may be the start of the password.
+    // If the user name contains one of these characters, the whole text may be a password that contains a
+    // colon.
     let is_certain = !user.contains(['/', '?', '#', '%', ' ', ',', '"', '\'', '@']);
     if !is_certain {
         return IntendedUrl {
@@ -151,8 +150,8 @@ pub(super) fn place(rest: &str, tls: bool) -> Option<IntendedUrl> {
         .chars()
         .take_while(char::is_ascii_digit)
         .collect();
-    // A single word may also be the start of a login that was cut off, or a part of a password that contains
-    // an @ and a slash.
+    // A single word may also be a part of a login. The login may have been cut off, or its password may
+    // contain an @ and a slash.
     let is_number = path.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/');
     let is_alone = url.password.is_none() && port.is_none() && path.is_empty();
     let is_certain = is_full_host(&host) || host.parse::<Ipv6Addr>().is_ok() || (is_number && !is_alone);
@@ -194,8 +193,8 @@ pub(super) fn sentinels(rest: &str, tls: bool) -> Option<IntendedUrl> {
     url.primary.is_some().then_some(url)
 }
 
-/// Splits off `?name=value…`, in which a value may contain an @. Returns `None` if it is unclear whether an @
-/// after the ? ends a login.
+/// Splits off `?name=value…`, in which a value may contain an @. Returns `None` if the ? may be a part of a
+/// password.
 fn split_query(rest: &str) -> Option<(&str, &str)> {
     let Some((front, query)) = rest.split_once('?') else {
         return Some((rest, ""));
@@ -232,8 +231,7 @@ pub(super) fn add_option(url: &mut IntendedUrl, name: &str, value: &str) {
 }
 
 /// Replaces dashes with hyphens, and the wide characters of East Asian input methods with ASCII. Removes
-/// invisible characters, and the spaces beside a dot, colon or slash. Other spaces are kept, because they
-/// separate words.
+/// invisible characters, and spaces next to a dot, colon or slash.
 pub(super) fn to_typed_characters(place: &str) -> String {
     let mut typed = String::with_capacity(place.len());
     let mut spaces = false;
@@ -266,8 +264,8 @@ pub(super) fn to_typed_characters(place: &str) -> String {
 fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
     let end = place.find(['/', '?', '#']).unwrap_or(place.len());
     let (authority, path) = place.split_at(end);
-    // If several parts are separated by commas, use the first one if all parts are hosts. If they are not, as
-    // in `cache,example:6379`, the comma may be a typo for a dot.
+    // If all parts between commas are hosts, use the first. Otherwise, the comma may be a typo for a dot, as
+    // in `cache,example:6379`.
     if let Some((first, others)) = authority.split_once([',', ';']) {
         let has_port_or_dot = first.contains([':', '.']);
         let are_hosts = has_port_or_dot && others.split([',', ';']).all(|other| split_host(other).is_some());
@@ -307,8 +305,8 @@ fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
     (is_host(host) && is_certain).then(|| (host.to_owned(), port, path))
 }
 
-/// Splits an IPv6 address without brackets from its port. `fd00::1:6379` is also a valid address, but if the
-/// last group looks like a Redis port, it is treated as a port.
+/// Splits an IPv6 address without brackets from its port. In `fd00::1:6379`, the last group may belong to the
+/// address, but it is treated as a port because it looks like a Redis port.
 fn ipv6_with_port(authority: &str) -> Option<(String, u16)> {
     let (address, port) = authority.rsplit_once(':')?;
     let is_closed = address.ends_with(']');
