@@ -6,32 +6,31 @@ use super::fix::AwsFix;
 use super::id::Account;
 use super::place::Place;
 
-/// The result of all checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Assessment {
     pub(crate) outcome: Outcome,
     pub(crate) certainty: Certainty,
-    /// The check that determines the outcome: the first denial or, if there is none, the first unknown check.
+    /// The first check that denies the connection or, if none does, the first check with an unknown outcome.
     pub(crate) first: Option<Code>,
-    /// All checks, most important first.
+    /// Sorted by importance, the most important check first.
     pub(crate) checks: Vec<Check>,
-    /// The fixes for all denials, in the order of the checks.
+    /// In the order of the checks.
     pub(crate) fixes: Vec<AwsFix>,
     pub(crate) source: Place,
     pub(crate) destination: Place,
     pub(crate) cache: Option<Cache>,
-    /// Whether the dialled address is a public endpoint, which has no VPC.
+    /// Whether the host name resolved to a public address. Public endpoints have no VPC.
     pub(crate) is_public: bool,
-    /// Other findings, one sentence each.
+    /// Findings that belong to no check, one sentence each.
     pub(crate) notes: Vec<String>,
-    /// The account of the instance, if the credentials belong to a different account.
+    /// The AWS account of the instance. Set only if the credentials belong to a different account.
     pub(crate) other_account: Option<Account>,
-    /// The users of the cache, each with its login method: `iam`, `password` or `no-password`.
+    /// Pairs of a cache user's name and login method: `iam`, `password` or `no-password`.
     pub(crate) logins: Vec<(String, String)>,
 }
 
 impl Assessment {
-    /// Returns the permissions for fetching the documents that unknown checks need.
+    /// Returns the IAM permissions that the checks with an unknown outcome still need.
     pub(crate) fn needs(&self) -> Vec<&'static str> {
         let mut needs: Vec<_> = self
             .checks
@@ -43,7 +42,7 @@ impl Assessment {
         needs
     }
 
-    /// Returns what the documents show, in one sentence without a full stop.
+    /// Returns the overall result as one sentence without a full stop.
     pub(crate) fn summary(&self) -> String {
         match (self.outcome, self.first_check()) {
             (Outcome::Allowed, _) | (_, None) => {
@@ -53,12 +52,11 @@ impl Assessment {
         }
     }
 
-    /// Returns the check that determines the outcome.
     pub(crate) fn first_check(&self) -> Option<&Check> {
         self.checks.iter().find(|check| Some(check.code) == self.first)
     }
 
-    /// Whether there are checks for this kind of fix, and all of them allow the connection.
+    /// Whether checks exist for this kind of fix, and all of these checks allow the connection.
     pub(crate) fn rules_out(&self, kind: &str) -> bool {
         let mut about = self
             .checks

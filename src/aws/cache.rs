@@ -7,30 +7,29 @@ use super::id::{Id, Name, Region};
 use super::objects::{CacheCluster, CacheEndpoint};
 use crate::redis_url::provider;
 
-/// The ports of a serverless cache. The first accepts all commands, and the second only reads.
+/// The first port accepts all commands, and the second port accepts only reads.
 pub(crate) const SERVERLESS_PORTS: [u16; 2] = [6379, 6380];
 
-/// What an endpoint's name reveals.
+/// The information in the host name of an ElastiCache endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointName {
     pub(crate) form: Form,
-    /// The possible names of the cache, most probable first. There can be several, because the name of a
-    /// cache can itself end with numbers that look like those of a node.
+    /// The possible names of the cache, most probable first. Several names are possible, because a cache's
+    /// own name can end in digits that look like a node number.
     pub(crate) names: Vec<Name>,
 }
 
-/// The kind of cache that an endpoint belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// A replication group, a single cluster, or one of their nodes.
     Nodes,
     Serverless,
-    /// A serverless cache that is reached over the internet. It has no VPC and no security groups.
+    /// A serverless cache with an internet endpoint. Such a cache has no VPC and no security groups.
     PublicServerless,
 }
 
 impl EndpointName {
-    /// Parses a host name. Returns `None` if it is not the name of an ElastiCache endpoint.
+    /// Returns `None` if the host is not an ElastiCache endpoint.
     pub(crate) fn parse(host: &str) -> Option<Self> {
         let hint = provider::endpoint_hint(host)?;
         let host = host.trim_end_matches('.').to_ascii_lowercase();
@@ -55,17 +54,17 @@ impl EndpointName {
     }
 }
 
-/// Returns the region in the name of an ElastiCache or MemoryDB endpoint.
+/// Returns the region in the host name of an ElastiCache or MemoryDB endpoint.
 pub(crate) fn region_of(host: &str) -> Option<Region> {
     Region::parse(&provider::endpoint_hint(host)?.region?)
 }
 
-/// Removes the random part of a name: returns `NAME` for `NAME-x6`.
+/// Returns `NAME` for `NAME-x6`.
 fn without_random_part(label: &str) -> &str {
     label.rsplit_once('-').map_or(label, |(name, _)| name)
 }
 
-/// Removes the numbers of the node and the shard: returns `ID` for `ID-001` and `ID-0001-001`.
+/// Returns `ID` for `ID-001` (a node number) and for `ID-0001-001` (a shard number and a node number).
 fn without_node(label: &str) -> &str {
     let number = |label: &'_ str, digits: usize| -> Option<usize> {
         let (name, last) = label.rsplit_once('-')?;
@@ -76,24 +75,24 @@ fn without_node(label: &str) -> &str {
     number(label, 4).map_or(label, |end| &label[..end])
 }
 
-/// A cache as described by ElastiCache. `None` means that a value is unknown.
+/// A cache as ElastiCache describes it. A field is `None` if its value is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cache {
     pub(crate) name: Name,
     pub(crate) kind: &'static str,
     pub(crate) status: Option<String>,
     pub(crate) engine: Option<String>,
-    /// The ports of the endpoint in the URL. If that endpoint is not listed, the ports of all endpoints.
+    /// The ports of the endpoint in the URL or, if the documents do not list that endpoint, of all endpoints.
     pub(crate) ports: Option<Vec<u16>>,
     pub(crate) has_tls: Option<bool>,
-    /// The mode of encryption in transit, `preferred` or `required`.
+    /// How TLS is enforced: `preferred` or `required`.
     pub(crate) tls_mode: Option<String>,
     pub(crate) has_token: Option<bool>,
     pub(crate) user_groups: Option<Vec<Name>>,
     pub(crate) is_cluster: Option<bool>,
     /// The role of the node in the URL: `primary` or `replica`.
     pub(crate) role: Option<String>,
-    /// The endpoint that always resolves to the primary.
+    /// The endpoint whose address is always that of the primary.
     pub(crate) primary_endpoint: Option<String>,
     pub(crate) groups: Option<Vec<Id>>,
     pub(crate) vpc: Option<Id>,
@@ -101,7 +100,7 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// Finds the cache in the documents.
+    /// Finds the cache with one of the names in `endpoint`.
     pub(crate) fn find(endpoint: &EndpointName, host: &str, documents: &Documents) -> Option<Self> {
         match endpoint.form {
             Form::Nodes => Self::replication_group(endpoint, host, documents)
@@ -225,7 +224,6 @@ impl Cache {
         })
     }
 
-    /// Whether this is a serverless cache. A connection to a serverless cache needs both of its ports.
     pub(crate) fn is_serverless(&self) -> bool {
         self.kind == "serverless"
     }
@@ -262,7 +260,7 @@ fn is_host(endpoint: Option<&CacheEndpoint>, host: &str) -> bool {
     own.is_some_and(|own| own.eq_ignore_ascii_case(host.trim_end_matches('.')))
 }
 
-/// Returns the ports of the endpoint with this host name, or those of all endpoints if none has this name.
+/// Returns the ports of the endpoints with this host name or, if there are none, of all endpoints.
 fn ports(endpoints: &[&CacheEndpoint], host: &str) -> Option<Vec<u16>> {
     let of = |only: bool| -> Vec<u16> {
         let chosen = endpoints

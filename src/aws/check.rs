@@ -1,17 +1,16 @@
-//! The checks of AWS documents, and the result of one check.
+//! The codes of the checks, and the result of one check.
 
-/// What a check has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Allowed,
     Denied,
-    /// Only connections from some of this instance's local ports get a reply.
+    /// AWS delivers replies to only some of the instance's local ports.
     Partly,
     Unknown,
 }
 
 impl Outcome {
-    /// Returns the value in `ping --json`.
+    /// Returns the value for `ping --json`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
@@ -22,7 +21,7 @@ impl Outcome {
     }
 }
 
-/// The checks. If several fail, the first in this order is reported.
+/// If several checks fail, the report names the one that comes first in this list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Code {
     RegionDifferent,
@@ -45,7 +44,7 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    /// Returns the code in reports. Scripts rely on it.
+    /// Returns the code for reports. Scripts rely on these codes.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::RegionDifferent => "region.different",
@@ -68,7 +67,7 @@ impl Code {
         }
     }
 
-    /// Returns the kind of fix, as in `fixes[].kind`.
+    /// Returns the value for `fixes[].kind`.
     pub(crate) fn fix_kind(self) -> &'static str {
         match self {
             Self::RegionDifferent => "region",
@@ -85,7 +84,6 @@ impl Code {
     }
 }
 
-/// How certain the result of a check is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Certainty {
     Likely,
@@ -93,7 +91,7 @@ pub(crate) enum Certainty {
 }
 
 impl Certainty {
-    /// Returns the value in `ping --json`.
+    /// Returns the value for `ping --json`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Likely => "likely",
@@ -102,21 +100,20 @@ impl Certainty {
     }
 }
 
-/// A check and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Check {
     pub(crate) code: Code,
     pub(crate) outcome: Outcome,
     pub(crate) certainty: Certainty,
-    /// The ID of the AWS object that determines the result, such as `sg-…`.
+    /// The ID of the AWS object that decides the check, such as `sg-…`.
     pub(crate) object: Option<String>,
-    /// What was found, in one sentence without a full stop.
+    /// One sentence without a full stop.
     pub(crate) text: String,
-    /// The explanation code of AWS's Reachability Analyzer for this denial.
+    /// The code that AWS's Reachability Analyzer uses for this denial.
     pub(crate) aws_code: Option<&'static str>,
-    /// The permissions that are needed to fetch the missing documents, if the result is unknown.
+    /// The IAM permissions for fetching the missing documents. Empty unless the outcome is unknown.
     pub(crate) needs: Vec<&'static str>,
-    /// Rules that look right but do not apply, each with the reason.
+    /// Rules that almost allow the connection, each with the reason why they do not apply.
     pub(crate) near_misses: Vec<String>,
 }
 

@@ -1,4 +1,5 @@
-//! `aws` commands for users to paste. Only parsed IDs, ranges and numbers can be added to a command.
+//! Builds `aws` commands for users to paste. Only parsed IDs, ranges and numbers can become part of a
+//! command.
 
 use std::fmt::Display;
 
@@ -6,7 +7,7 @@ use ipnet::IpNet;
 
 use super::id::{Account, Id, Region};
 
-/// A value without characters that have a special meaning to a shell.
+/// A value without shell metacharacters.
 pub(crate) trait Plain: Display {}
 
 impl Plain for Id {}
@@ -16,12 +17,11 @@ impl Plain for IpNet {}
 impl Plain for u16 {}
 impl Plain for i64 {}
 
-/// An `aws` command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AwsCommand(String);
 
 impl AwsCommand {
-    /// Creates the command `aws ec2 OPERATION`, with the region if it is known.
+    /// Starts the command `aws ec2 OPERATION`. Adds the option `--region` if the region is known.
     pub(crate) fn ec2(operation: &str, region: Option<&Region>) -> Self {
         let mut line = format!("aws ec2 {operation}");
         if let Some(region) = region {
@@ -30,20 +30,17 @@ impl AwsCommand {
         Self(line)
     }
 
-    /// Adds an option with a value.
     pub(crate) fn with(mut self, option: &'static str, value: &impl Plain) -> Self {
         self.0 += &format!(" {option} {value}");
         self
     }
 
-    /// Adds a fixed word.
     pub(crate) fn word(mut self, word: &'static str) -> Self {
         self.0 += " ";
         self.0 += word;
         self
     }
 
-    /// Adds an option with a range of ports.
     pub(crate) fn ports(mut self, (first, last): (u16, u16)) -> Self {
         self.0 += &if first == last {
             format!(" --port {first}")
@@ -53,13 +50,13 @@ impl AwsCommand {
         self
     }
 
-    /// Adds a range of ports in the form that network ACL entries need.
+    /// Adds the ports as `From=…,To=…`, the form for network ACL entries.
     pub(crate) fn port_range(mut self, (first, last): (u16, u16)) -> Self {
         self.0 += &format!(" --port-range From={first},To={last}");
         self
     }
 
-    /// Adds a rule for a range of IPv6 addresses. The option `--cidr` accepts only IPv4.
+    /// Adds a security group rule for an IPv6 range. The shorter option `--cidr` accepts only IPv4.
     pub(crate) fn ipv6_rule(mut self, (first, last): (u16, u16), range: IpNet) -> Self {
         self.0 += &format!(
             " --ip-permissions 'IpProtocol=tcp,FromPort={first},ToPort={last},Ipv6Ranges=[{{CidrIpv6={range}}}]'"

@@ -1,4 +1,4 @@
-//! Everything that the documents contain, in one table per kind of object.
+//! The contents of all documents, in one table per kind of AWS object.
 
 mod add;
 mod referenced;
@@ -18,19 +18,18 @@ use super::objects::{
 };
 use super::truth::Truth;
 
-/// The elements from all documents of one kind.
+/// All objects of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Table<T> {
     pub(crate) items: Vec<T>,
-    /// Whether every element could be read and no document was incomplete. Only then does the absence of an
-    /// element prove that it does not exist.
+    /// Whether every document of this kind was complete and readable. Only then does an object that is not in
+    /// the table not exist.
     pub(crate) is_complete: bool,
 }
 
-/// A table, or `None` if there is no document of its kind.
+/// `None` if there is no document of this kind.
 pub(crate) type Known<T> = Option<Table<T>>;
 
-/// All elements that were found in the documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Documents {
     pub(crate) facts: Option<Facts>,
@@ -54,14 +53,14 @@ pub(crate) struct Documents {
     pub(crate) serverless_caches: Known<ServerlessCache>,
     pub(crate) user_groups: Known<UserGroup>,
     pub(crate) users: Known<User>,
-    /// The errors that `aws` printed instead of a document.
+    /// The AWS errors that `aws` printed in place of a document.
     pub(crate) errors: Vec<AwsError>,
-    /// The number of documents that could not be read, for example because they were cut off.
+    /// The number of documents that could not be parsed, for example because the end was missing.
     pub(crate) damaged: usize,
 }
 
 impl Documents {
-    /// Returns the permissions that are missing, according to the errors that `aws` printed.
+    /// Returns the missing IAM permissions that the error messages of `aws` name.
     pub(crate) fn missing_permissions(&self) -> BTreeSet<String> {
         let refused = self
             .errors
@@ -70,40 +69,38 @@ impl Documents {
         refused.map(AwsError::permission).collect()
     }
 
-    /// Whether an interface has the address, or `None` if no document shows interfaces.
+    /// Returns `None` if no document lists network interfaces.
     pub(crate) fn has_interface_with(&self, address: IpAddr) -> Option<bool> {
         self.interfaces.as_ref()?;
         Some(all(&self.interfaces).any(|interface| interface.has(address) == Truth::Yes))
     }
 
-    /// Whether a VPC is attached to a transit gateway.
+    /// Whether any VPC is attached to a transit gateway.
     pub(crate) fn has_transit_gateways(&self) -> bool {
         all(&self.transit_attachments).next().is_some()
     }
 
-    /// Returns the entries of a prefix list, if they are known.
+    /// Returns the ranges in a prefix list, or `None` if they are unknown.
     pub(crate) fn prefix_list(&self, id: &Id) -> Option<Vec<IpNet>> {
         let list = find(&self.prefix_lists, |list| list.id.as_ref() == Some(id))?;
         list.entries.as_ref()?.iter().map(|entry| entry.range).collect()
     }
 
-    /// Returns the subnet with this ID.
     pub(crate) fn subnet(&self, id: &Id) -> Option<&Subnet> {
         find(&self.subnets, |subnet| subnet.id.as_ref() == Some(id))
     }
 }
 
-/// Returns the first element for which `is_it` returns true.
 pub(crate) fn find<T>(table: &Known<T>, is_it: impl Fn(&T) -> bool) -> Option<&T> {
     table.as_ref()?.items.iter().find(|item| is_it(item))
 }
 
-/// Returns all elements, or none if there is no document of this kind.
+/// Iterates over all elements. A missing table counts as empty.
 pub(crate) fn all<T>(table: &Known<T>) -> impl Iterator<Item = &T> {
     table.iter().flat_map(|table| &table.items)
 }
 
-/// Whether all elements are known, so that an element that is not in the table does not exist.
+/// Whether the table exists and contains every object of its kind.
 pub(crate) fn is_complete<T>(table: &Known<T>) -> bool {
     table.as_ref().is_some_and(|table| table.is_complete)
 }

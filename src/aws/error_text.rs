@@ -1,5 +1,4 @@
-//! The errors that the program `aws` prints. They must be parsed, because the exit status of `aws` does not
-//! distinguish them.
+//! Parses the error messages of `aws`, because its exit status does not distinguish between these errors.
 
 use std::sync::LazyLock;
 
@@ -8,27 +7,26 @@ use regex_lite::Regex;
 use super::permission;
 use crate::sanitize;
 
-/// An error that AWS returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AwsError {
-    /// AWS's code, such as `UnauthorizedOperation`.
+    /// The error code, such as `UnauthorizedOperation`.
     pub(crate) code: String,
     /// The operation, such as `DescribeNetworkAcls`.
     pub(crate) operation: String,
     pub(crate) kind: Kind,
 }
 
-/// What an error means for the checks.
+/// The cause of an AWS error, as far as the checks need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A permission is missing.
+    /// The credentials lack an IAM permission.
     NotAuthorized,
     /// The credentials are expired or wrong.
     Credentials,
-    /// The object does not exist, or the account does not use the service.
+    /// The object does not exist, or the account has never used this service.
     NotFound,
     TooManyRequests,
-    /// A fix was not accepted.
+    /// AWS rejected a command that changes something.
     Change,
     Other,
 }
@@ -70,7 +68,7 @@ impl AwsError {
         })
     }
 
-    /// Returns the reason why a fix was not accepted, in one sentence.
+    /// Returns the reason why AWS rejected a change, as one sentence.
     pub(crate) fn explanation(&self) -> Option<&'static str> {
         Some(match self.code.as_str() {
             "RulesPerSecurityGroupLimitExceeded" => {
@@ -89,8 +87,8 @@ impl AwsError {
         })
     }
 
-    /// Returns the IAM action, such as `ec2:DescribeNetworkAcls`. Older messages do not contain it, but it
-    /// can be derived from the operation.
+    /// Returns the IAM action, such as `ec2:DescribeNetworkAcls`. If the message does not contain the action,
+    /// derives it from the operation.
     pub(crate) fn permission(&self) -> String {
         let operation = self.operation.as_str();
         let known = permission::ALL

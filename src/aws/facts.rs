@@ -1,5 +1,4 @@
-//! Facts that are available without asking AWS: about the connection that was tried, and about the instance
-//! that tried it.
+//! Facts that this host knows without a request to AWS: the connection that was tried, and the EC2 instance.
 
 use std::net::IpAddr;
 
@@ -15,23 +14,23 @@ object! {
         region: Region = "region",
         /// The host name in the URL.
         endpoint: String = "endpoint",
-        /// The address that was dialled.
+        /// The remote address.
         address: IpAddr = "address",
         port: u16 = "port",
-        /// The local address that the connection used.
+        /// The local address.
         from: IpAddr = "from",
         source: Source = "source",
-        /// The first and the last of the local ports that the kernel uses for connections.
+        /// The first and last port of the kernel's range for outgoing connections.
         ephemeral: Vec<u16> = "ephemeral",
-        /// The security groups whose rules were requested. If the documents contain no rules of such a group,
-        /// the group has no rules.
+        /// The security groups whose rules were requested. A requested group without rules in the documents
+        /// has no rules.
         asked_groups: Vec<Id> = "asked_groups",
     }
-    /// The network interface of the instance that tried the connection.
+    /// The EC2 instance's network interface, from which the connection was tried.
     Source {
         interface: Id = "interface",
         addresses: Vec<IpAddr> = "addresses",
-        /// The prefixes that are delegated to the interface, for example for pods.
+        /// Address prefixes that AWS delegates to the interface, for example for pods.
         prefixes: Vec<IpNet> = "prefixes",
         vpc: Id = "vpc",
         subnet: Id = "subnet",
@@ -42,7 +41,7 @@ object! {
 }
 
 impl Facts {
-    /// Reads the facts from a document, if it contains them.
+    /// Parses the facts in a document. Returns `None` if the document contains none.
     pub(super) fn read_document(document: &Map<String, Value>) -> Option<Self> {
         let is_facts = ["source", "address", "port"]
             .iter()
@@ -52,7 +51,7 @@ impl Facts {
             .flatten()
     }
 
-    /// Returns the facts as a document.
+    /// Converts the facts to a JSON document.
     pub(crate) fn document(&self) -> Value {
         let source = self.source.clone().unwrap_or_default();
         let texts = |ids: &Option<Vec<Id>>| {
@@ -78,7 +77,7 @@ impl Facts {
                 "vpc_cidrs": source.vpc_cidrs.map(|ranges| ranges.iter().map(ToString::to_string).collect::<Vec<_>>()),
             },
         });
-        // If a fact is unknown, its member is left out.
+        // Leave out the members whose values are unknown.
         if let Some(members) = document.as_object_mut() {
             members.retain(|_, value| !value.is_null());
             if let Some(source) = members.get_mut("source").and_then(Value::as_object_mut) {
@@ -88,7 +87,7 @@ impl Facts {
         document
     }
 
-    /// Returns the range of local ports that the connection may have used, or `None` if it is not known.
+    /// Returns the local ports that the connection may have used, as the first and last port.
     pub(super) fn ephemeral_ports(&self) -> Option<(u16, u16)> {
         match self.ephemeral.as_deref() {
             Some([first, last]) if first <= last => Some((*first, *last)),

@@ -1,4 +1,4 @@
-//! Creates the commands that fix denials, and the commands that undo these fixes.
+//! Creates a fix for each denial, with a command that applies it and a command that undoes it.
 
 mod acl;
 mod group;
@@ -12,18 +12,17 @@ use super::id::Id;
 use super::network::Network;
 use super::security_group::Direction;
 
-/// A fix for one denial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AwsFix {
-    /// The check that succeeds after this fix.
+    /// The check that denies the connection now, and allows it after this fix.
     pub(crate) code: Code,
-    /// The kind of fix, as in `fixes[].kind`.
+    /// The value for `fixes[].kind`.
     pub(crate) kind: &'static str,
-    /// What to do, in one sentence.
+    /// What the user should do, in one sentence.
     pub(crate) text: String,
-    /// A command that can be pasted unchanged.
+    /// A shell command that can be pasted unchanged.
     pub(crate) command: Option<String>,
-    /// The command that undoes the fix, or a description of the steps.
+    /// The shell command that undoes the fix, or a description of the steps.
     pub(crate) undo: Option<String>,
 }
 
@@ -48,7 +47,7 @@ impl AwsFix {
 /// Returns the fixes for all denials, in the order of the checks.
 pub(crate) fn all(network: &Network<'_>, checks: &[Check]) -> Vec<AwsFix> {
     let mut fixes = Vec::new();
-    // The ACL entries that earlier fixes add, each as the ACL, the direction and the number.
+    // The ACL entries in the fixes so far. Each is an ACL, a direction and an entry number.
     let mut reserved: Vec<(Id, Direction, i64)> = Vec::new();
     for check in checks {
         if !matches!(check.outcome, Outcome::Denied | Outcome::Partly) {
@@ -75,7 +74,7 @@ impl Network<'_> {
         AwsCommand::ec2(operation, self.facts.region.as_ref())
     }
 
-    /// Returns the range of ports that a rule should allow. A serverless cache needs two ports.
+    /// Returns the first and last port that a rule should allow. A serverless cache uses two ports.
     fn ports(&self) -> Option<(u16, u16)> {
         let port = self.facts.port?;
         let is_serverless = self.cache.is_some_and(Cache::is_serverless);
@@ -87,7 +86,7 @@ impl Network<'_> {
         })
     }
 
-    /// Returns a fix without a command.
+    /// Returns a fix that only describes what to do, for checks without a suitable command.
     fn advice(&self, code: Code) -> Option<AwsFix> {
         let text = match code {
             Code::RegionDifferent => {

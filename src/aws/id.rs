@@ -1,5 +1,5 @@
-//! Identifiers from documents. Only these types, addresses and ports can become part of a command, so that a
-//! pasted document cannot inject shell code.
+//! Identifiers from documents. Only these types, addresses and ports can become part of a command, so a
+//! malicious document cannot inject shell code.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::read::FromJson;
 
-/// The message for `expect`. The pattern is valid, so compiling it cannot fail.
+/// For `expect`: the pattern is a constant, so compiling it cannot fail.
 const VALID: &str = "the pattern is valid";
 
 macro_rules! word {
@@ -19,7 +19,7 @@ macro_rules! word {
         pub(crate) struct $name(String);
 
         impl $name {
-            /// Parses an identifier. Returns `None` if the text is not in the right form.
+            /// Returns `None` if the text does not have the form of this identifier.
             pub(crate) fn parse(text: &str) -> Option<Self> {
                 static FORM: LazyLock<Regex> = LazyLock::new(|| Regex::new($pattern).expect(VALID));
                 FORM.is_match(text).then(|| Self(text.to_owned()))
@@ -50,12 +50,12 @@ word!(
     r"\A[a-z]{2,8}(-[a-z]{3,6})?-[0-9A-Za-z]{1,32}\z"
 );
 word!(
-    /// A region, such as `eu-central-1`.
+    /// An AWS region, such as `eu-central-1`.
     Region,
     r"\A[a-z]{2,4}(-[a-z]{2,12}){1,2}-[0-9]{1,2}\z"
 );
 word!(
-    /// The number of an AWS account.
+    /// An AWS account number.
     Account,
     r"\A[0-9]{12}\z"
 );

@@ -1,4 +1,4 @@
-//! Prepares documents for a report that other people read: removes account numbers, tags and ARNs.
+//! Removes account numbers, tags and ARNs from documents, so that a report can be shared with other people.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -6,11 +6,10 @@ use std::sync::LazyLock;
 use regex_lite::{Captures, Regex};
 use serde_json::Value;
 
-/// Members that contain names but are not needed by any check.
+/// Members that may identify the user. No check needs them.
 const DROPPED: [&str; 5] = ["Tags", "TagSet", "Arn", "ARN", "UserId"];
 
-/// Replaces account numbers. The same number always gets the same replacement, so that equal owners stay
-/// equal.
+/// Replaces each account number by a placeholder. Equal numbers get equal placeholders.
 pub(crate) fn masked(report: &Value) -> Value {
     mask(report, &mut HashMap::new())
 }
@@ -20,8 +19,8 @@ fn mask(value: &Value, numbers: &mut HashMap<String, String>) -> Value {
         Value::String(text) => mask_text(text, numbers).into(),
         Value::Array(items) => items.iter().map(|item| mask(item, numbers)).collect(),
         Value::Object(members) => {
-            // An object with a `GroupId` keeps its `UserId`, because a reference to a group needs the
-            // account.
+            // Next to a `GroupId`, the member `UserId` is needed, because it is the account that owns the
+            // group.
             let is_dropped = |name: &str| DROPPED.contains(&name) && !members.contains_key("GroupId");
             let kept = members.iter().filter(|(name, _)| !is_dropped(name));
             kept.map(|(name, item)| (name.clone(), mask(item, numbers)))

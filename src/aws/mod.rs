@@ -1,9 +1,8 @@
-//! Determines from documents and facts which rule, route or peering connection blocks a connection on AWS.
-//! The results are checks and fixes.
+//! Finds the rule, route or peering connection that blocks a connection on AWS.
 //!
 //! This folder does no input or output. [`Documents`] come from the program `aws` or from pasted text, and
-//! [`Facts`] come from this host. Every decision is yes, no or unknown, because the documents may not contain
-//! everything.
+//! [`Facts`] come from this host. Each check has an outcome and, if it denies the connection, a fix. If the
+//! documents do not contain enough information, the outcome is unknown.
 
 mod assessment;
 mod cache;

@@ -1,5 +1,5 @@
-//! Network ACLs. They filter packets at the border of a subnet, in both directions, so replies need an entry,
-//! too.
+//! Network ACLs, which filter packets in both directions at the border of a subnet. Replies need an entry of
+//! their own.
 //!
 //! Source: <https://docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html>
 
@@ -13,34 +13,33 @@ use super::objects::{AclEntry, NetworkAcl};
 use super::security_group::Direction;
 use super::truth::Truth;
 
-/// Entries that AWS itself adds have this number or a higher one.
+/// The lowest number of the entries that AWS adds to every ACL.
 pub(crate) const FIRST_DEFAULT_NUMBER: i64 = 32767;
 
-/// The packets that an ACL must allow.
+/// Packets that an ACL must allow for the connection to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Packets {
     pub(crate) direction: Direction,
-    /// The address at the other end.
+    /// The address of the other end of the connection.
     pub(crate) peer: IpAddr,
-    /// The first and the last destination port of the packets.
+    /// The first and last destination port.
     pub(crate) ports: (u16, u16),
 }
 
-/// The result of applying an ACL to a range of ports.
+/// How many of the ports an ACL allows and denies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Walk {
     pub(crate) allowed: i64,
     pub(crate) denied: i64,
     pub(crate) unknown: i64,
-    /// The ranges of ports that are allowed.
+    /// The allowed ports, as ranges.
     pub(crate) allowed_parts: Vec<(i64, i64)>,
-    /// The number of the first entry that denies some of the packets, or `None` if only the default entry
-    /// denies them.
+    /// The number of the first entry that denies a port, or `None` if only the default entry does.
     pub(crate) denied_by: Option<i64>,
 }
 
 impl Walk {
-    /// Whether both ACLs allow at least one common port.
+    /// Whether a port exists that both ACLs allow.
     pub(crate) fn shares_ports_with(&self, other: &Self) -> bool {
         let overlap = |(first, last): (i64, i64)| {
             let mut others = other.allowed_parts.iter();
@@ -50,8 +49,8 @@ impl Walk {
     }
 }
 
-/// Splits a range of ports where the ranges of the entries begin or end, so that each entry applies either to
-/// a whole part or not at all.
+/// Splits the range of ports at the borders of all entries. Each entry then matches either all ports of a
+/// part or none.
 fn parts(entries: &[(i64, &AclEntry)], (first, last): (u16, u16)) -> Vec<(i64, i64)> {
     let (first, last) = (i64::from(first), i64::from(last));
     let ends = entries.iter().filter_map(|(_, entry)| entry.ports());
@@ -68,7 +67,7 @@ fn count((first, last): (i64, i64)) -> i64 {
     last - first + 1
 }
 
-/// Returns the ACL of a subnet.
+/// Returns the ACL that is associated with a subnet.
 pub(crate) fn of_subnet<'a>(documents: &'a Documents, subnet: &Id) -> Option<&'a NetworkAcl> {
     let mut acls = all(&documents.acls).filter(|acl| {
         let mut associations = acl.associations.iter().flatten();
@@ -78,8 +77,7 @@ pub(crate) fn of_subnet<'a>(documents: &'a Documents, subnet: &Id) -> Option<&'a
 }
 
 impl NetworkAcl {
-    /// Returns the entries for one direction, in the order in which they are evaluated. Returns `None` if the
-    /// order is not known.
+    /// Returns the entries for one direction in evaluation order, or `None` if an entry's number is unknown.
     fn entries_of(&self, direction: Direction) -> Option<Vec<(i64, &AclEntry)>> {
         let is_egress = direction == Direction::Egress;
         let own = self
@@ -94,8 +92,7 @@ impl NetworkAcl {
         Some(numbered)
     }
 
-    /// Applies the entries to the packets. For each port, the first matching entry determines whether packets
-    /// are allowed.
+    /// Evaluates the ACL. For each port, the first matching entry decides.
     pub(crate) fn walk(&self, packets: Packets) -> Option<Walk> {
         let entries = self.entries_of(packets.direction)?;
         let mut left = parts(&entries, packets.ports);
@@ -135,9 +132,8 @@ impl NetworkAcl {
         Some(walk)
     }
 
-    /// Returns an unused number for a new entry that takes effect before the entry that denies the packets.
-    /// The numbers must be unique within a direction, for IPv4 and IPv6 together. `reserved` contains numbers
-    /// that other fixes use.
+    /// Returns an unused number for an entry that is evaluated before the denying entry. `reserved` contains
+    /// the numbers in other fixes. IPv4 and IPv6 entries share one sequence of numbers per direction.
     pub(crate) fn free_number(&self, packets: Packets, reserved: &[i64]) -> Option<i64> {
         let mut used: Vec<i64> = self
             .entries_of(packets.direction)?
@@ -167,7 +163,7 @@ impl NetworkAcl {
 }
 
 impl AclEntry {
-    /// Whether the entry applies to TCP and this address.
+    /// Whether the entry is about TCP and this address.
     fn matches(&self, peer: IpAddr) -> Truth {
         let protocol = match self.protocol.as_deref() {
             Some("-1" | "6" | "tcp") => Truth::Yes,
@@ -178,7 +174,7 @@ impl AclEntry {
         protocol.and(Truth::from(self.range.or(self.ipv6_range).map(contains)))
     }
 
-    /// Returns the ports of the entry. An entry for all protocols applies to all ports.
+    /// Returns the first and last port of the entry. An entry for all protocols covers all ports.
     fn ports(&self) -> Option<(i64, i64)> {
         let range = self.ports.as_ref();
         match (

@@ -1,8 +1,8 @@
-//! The AWS objects that documents contain, with the members that the checks need.
+//! The AWS objects in documents, with the members that the checks need.
 //!
-//! The members are those in botocore's service model, for example
+//! The member names come from botocore's service model, for example
 //! <https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-network-interfaces.html>. Every member is
-//! optional, because an older version of the program `aws` omits members that it does not know.
+//! optional, because older versions of `aws` omit newer members.
 
 use std::net::IpAddr;
 
@@ -41,7 +41,7 @@ object! {
         ingress: Vec<Permission> = "IpPermissions",
         egress: Vec<Permission> = "IpPermissionsEgress",
     }
-    /// Rules of a security group that have the same protocol and range of ports.
+    /// Rules of one security group that share a protocol and a range of ports.
     Permission {
         protocol: String = "IpProtocol",
         from: i64 = "FromPort",
@@ -142,16 +142,15 @@ object! {
         references: String = "SecurityGroupReferencingSupport",
         default_table: Id = "AssociationDefaultRouteTableId",
     }
-    /// The route table of a transit gateway that an attachment uses, from
-    /// `describe-transit-gateway-attachments`.
+    /// Names the transit gateway route table of an attachment. From `describe-transit-gateway-attachments`.
     TransitTable {
         attachment: Id = "TransitGatewayAttachmentId",
         association: TransitAssociation = "Association",
     }
     TransitAssociation { table: Id = "TransitGatewayRouteTableId", state: String = "State", }
     TransitGateway { id: Id = "TransitGatewayId", options: TransitOptions = "Options", }
-    /// The result of a search in the route table of a transit gateway, with the table's ID and the range that
-    /// was searched for.
+    /// The routes that a search in a transit gateway's route table has found. Includes the table's ID and the
+    /// range in the search.
     TransitRoutes {
         table: Id = "TransitGatewayRouteTableId",
         searched: IpNet = "Searched",
@@ -163,7 +162,7 @@ object! {
         attachments: Vec<TransitTarget> = "TransitGatewayAttachments",
     }
     TransitTarget { id: Id = "TransitGatewayAttachmentId", }
-    /// The entries of a prefix list. `aws` prints them without the ID. The script for CloudShell adds it.
+    /// The entries of a prefix list. The CloudShell script adds the ID, because `aws` does not print it.
     PrefixList { id: Id = "PrefixListId", entries: Vec<PrefixListEntry> = "Entries", }
     PrefixListEntry { range: IpNet = "Cidr", }
     ReplicationGroup {

@@ -1,5 +1,4 @@
-//! Determines how two VPCs are connected, and whether references to security groups work across this
-//! connection.
+//! Determines how two VPCs are connected, and whether security group rules can name groups of the other VPC.
 
 use super::documents::{Documents, all, find};
 use super::id::{Account, Id};
@@ -19,30 +18,29 @@ pub(crate) enum Link {
     },
     TransitGateway {
         id: Id,
-        /// Whether incoming rules can refer to groups of the other VPC. Outgoing rules never can.
+        /// Whether incoming rules can name groups of the other VPC. Outgoing rules never can.
         refers: Truth,
     },
 }
 
-/// The state of a peering connection. Only an active one forwards packets.
+/// The state of a peering connection, which forwards packets only while it is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeeringState {
     Active,
-    /// The owner of the other VPC has not accepted the peering connection yet.
+    /// The owner of the other VPC has not accepted the connection yet.
     Pending,
-    /// The state changes by itself, or is not known.
+    /// A state that changes without any action by the user, or an unknown state.
     Other,
 }
 
 impl Link {
-    /// Returns the ID of the peering connection or transit gateway.
     pub(crate) fn id(&self) -> &Id {
         match self {
             Self::Peering { id, .. } | Self::TransitGateway { id, .. } => id,
         }
     }
 
-    /// Whether the connection is currently forwarding packets.
+    /// Whether the connection currently forwards packets.
     pub(crate) fn is_active(&self) -> bool {
         match self {
             Self::Peering { state, .. } => *state == PeeringState::Active,
@@ -50,8 +48,8 @@ impl Link {
         }
     }
 
-    /// Whether rules can refer to groups of the other VPC. The first value is for incoming traffic, the
-    /// second for outgoing traffic.
+    /// Whether a security group rule can name a group of the other VPC: for incoming traffic, and for
+    /// outgoing traffic.
     pub(crate) fn references(&self) -> [Truth; 2] {
         match self {
             Self::Peering { is_one_region, .. } => [*is_one_region; 2],
@@ -70,7 +68,7 @@ impl Link {
     }
 }
 
-/// Returns all existing and pending connections between two VPCs. Those that forward packets come first.
+/// Returns all active and pending connections between two VPCs, active ones first.
 pub(crate) fn links(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     let peerings = all(&documents.peerings).filter_map(|peering| peering_between(peering, one, other));
     let mut links: Vec<Link> = peerings.chain(gateways_between(documents, one, other)).collect();
@@ -78,7 +76,7 @@ pub(crate) fn links(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     links
 }
 
-/// Whether a peering connection that the documents describe only partly might be between these two VPCs.
+/// Whether an incompletely described peering connection could be between these two VPCs.
 pub(crate) fn may_connect(peering: &Peering, one: &Id, other: &Id) -> bool {
     let is_usable = state_of(peering).is_some();
     match connects(peering, one, other) {
@@ -96,8 +94,7 @@ fn connects(peering: &Peering, one: &Id, other: &Id) -> Truth {
     straight.or(is(first, other).and(is(second, one)))
 }
 
-/// Returns the state, or `None` for a peering connection that neither forwards packets nor can be accepted
-/// any more.
+/// Returns `None` for a peering connection that is closed for good.
 fn state_of(peering: &Peering) -> Option<PeeringState> {
     let code = peering.status.as_ref().and_then(|status| status.code.as_deref());
     match code.map(str::to_ascii_lowercase).as_deref() {
@@ -125,7 +122,7 @@ fn peering_between(peering: &Peering, one: &Id, other: &Id) -> Option<Link> {
     })
 }
 
-/// Returns the attachments of a VPC that forward packets.
+/// Returns the transit gateway attachments of a VPC that forward packets.
 pub(super) fn attachments<'a>(
     documents: &'a Documents,
     vpc: &Id,
@@ -168,8 +165,8 @@ fn gateways_between(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     links.collect()
 }
 
-/// Whether a VPC of another account could be attached to the same transit gateway. The documents do not show
-/// such attachments.
+/// Whether a VPC of another account could be attached to a transit gateway that this VPC uses. The documents
+/// show only attachments of the own account.
 pub(crate) fn may_be_attached_elsewhere(
     documents: &Documents,
     own_vpc: &Id,

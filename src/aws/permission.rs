@@ -1,4 +1,4 @@
-//! The permissions that the checks need, and an IAM policy that grants them.
+//! The IAM permissions that the checks need, and an IAM policy that grants them.
 
 use serde_json::json;
 
@@ -21,7 +21,7 @@ pub(crate) const CACHE_SUBNET_GROUPS: &str = "elasticache:DescribeCacheSubnetGro
 pub(crate) const USER_GROUPS: &str = "elasticache:DescribeUserGroups";
 pub(crate) const USERS: &str = "elasticache:DescribeUsers";
 
-/// All permissions. They only allow reading. `ec2:Describe*` cannot be restricted to certain resources.
+/// All permissions, which are read-only. `ec2:Describe*` actions do not support resource-level restrictions.
 pub(crate) const ALL: [&str; 18] = [
     NETWORK_INTERFACES,
     SECURITY_GROUPS,
@@ -43,7 +43,6 @@ pub(crate) const ALL: [&str; 18] = [
     USERS,
 ];
 
-/// Returns the IAM policy.
 pub(crate) fn policy() -> serde_json::Value {
     json!({
         "Version": "2012-10-17",

@@ -1,5 +1,5 @@
-//! Determines the two ends of the connection: the instance's network interface, and the interface with the
-//! dialled address.
+//! Locates the two ends of the connection: the network interface of the instance, and the one with the remote
+//! address.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use super::objects::{Interface, RouteTable, Subnet};
 use super::path;
 use super::truth::Truth;
 
-/// One end of the connection. `None` means that a value is unknown.
+/// One end of the connection. A field is `None` if its value is unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) address: Option<IpAddr>,
@@ -21,27 +21,26 @@ pub(crate) struct Place {
     pub(crate) interface: Option<Id>,
     pub(crate) vpc: Option<Id>,
     pub(crate) subnet: Option<Id>,
-    /// The range of the subnet that contains the address.
+    /// The CIDR range of the subnet that contains the address.
     pub(crate) range: Option<IpNet>,
-    /// The Availability Zone of the subnet.
     pub(crate) zone: Option<String>,
     pub(crate) groups: Option<Vec<Id>>,
     pub(crate) owner: Option<Account>,
-    /// Whether the groups come from ElastiCache's description of the cache, rather than from an interface
-    /// with the address.
+    /// Whether the security groups come from ElastiCache's description of the cache. Otherwise, they come
+    /// from a network interface.
     pub(crate) is_by_name: bool,
 }
 
-/// How the interface with the dialled address was found, or why it was not found.
+/// The result of the search for the remote end of the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// The VPC of the address was found.
+    /// The VPC of the remote address was found.
     Here,
-    /// The cache is known, but none of the interfaces in its VPC has the address.
+    /// The cache was found, but no interface in its VPC has the address any more.
     Gone,
-    /// The address is in the range of the instance's VPC, but only an interface in another VPC has it.
+    /// The address is in the range of the instance's own VPC, but only an interface in this other VPC has it.
     Overlap(Id),
-    /// Interfaces in several VPCs have the address.
+    /// Interfaces in these VPCs have the address, and nothing shows which of them is meant.
     Several(Vec<Id>),
     Unknown,
 }
@@ -78,7 +77,8 @@ pub(crate) fn source(facts: &Facts, documents: &Documents) -> Place {
     place
 }
 
-/// Returns the source address of the packets. In a container, this is not the address of the socket.
+/// Returns the source address of the packets. In a container, the local address of the socket is a different
+/// one.
 fn source_address(facts: &Facts) -> Option<IpAddr> {
     let source = facts.source.as_ref();
     let own = source
@@ -103,12 +103,12 @@ fn is_delegated(facts: &Facts, address: IpAddr) -> bool {
     prefixes.is_some_and(|prefixes| prefixes.iter().any(|range| range.contains(&address)))
 }
 
-/// Whether none of the instance's interfaces has the address of the socket, as in a container.
+/// Whether packets get another source address on their way out of this host, as in a container.
 pub(crate) fn is_translated(facts: &Facts) -> bool {
     facts.from.is_some() && source_address(facts) != facts.from
 }
 
-/// The search for the end with the dialled address.
+/// The search for the remote end of the connection.
 struct Search<'a> {
     facts: &'a Facts,
     documents: &'a Documents,
@@ -116,11 +116,11 @@ struct Search<'a> {
     source: &'a Place,
     own_vpc: &'a Id,
     address: IpAddr,
-    /// The interfaces that have the address.
+    /// The interfaces that have the remote address.
     interfaces: Vec<&'a Interface>,
 }
 
-/// Returns the end with the dialled address, and how it was found.
+/// Returns the remote end of the connection, and how it was found.
 pub(crate) fn destination(
     facts: &Facts,
     documents: &Documents,
@@ -157,15 +157,15 @@ pub(crate) fn destination(
 }
 
 impl Search<'_> {
-    /// Returns the interface in this VPC that has the address.
+    /// Returns the interface with the remote address in this VPC.
     fn interface_in(&self, vpc: &Id) -> Option<Place> {
         let mut interfaces = self.interfaces.iter();
         let found = interfaces.find(|interface| interface.vpc.as_ref() == Some(vpc))?;
         Some(of_interface(found, self.address, self.documents))
     }
 
-    /// Returns the end if the instance's own VPC contains the address, but no interface with it is visible.
-    /// The local route takes precedence, even if the address also exists in another VPC.
+    /// Returns the remote end if the address is in the range of the instance's own VPC, but the documents
+    /// show no interface with it. Packets to such an address never leave the VPC.
     fn in_own_vpc(&self) -> Result<(Place, Found), Found> {
         let Search { documents, cache, .. } = *self;
         let sees_all = is_complete(&documents.interfaces)
@@ -184,7 +184,7 @@ impl Search<'_> {
         Ok((place, if is_gone { Found::Gone } else { Found::Here }))
     }
 
-    /// Returns the end if the instance's own VPC does not contain the address.
+    /// Returns the remote end if the address is outside the range of the instance's own VPC.
     fn in_another_vpc(&self) -> Result<(Place, Found), Found> {
         let Search { documents, cache, .. } = *self;
         let mut vpcs: Vec<Id> = self
@@ -237,7 +237,7 @@ fn of_interface(interface: &Interface, address: IpAddr, documents: &Documents) -
     place
 }
 
-/// Returns the place of an address in a VPC if the interface with the address is not visible.
+/// Describes an address in a VPC without its network interface, which the documents do not show.
 fn in_vpc(vpc: &Id, address: IpAddr, groups: Option<Vec<Id>>, documents: &Documents) -> Place {
     let subnet = all(&documents.subnets)
         .find(|subnet| subnet.vpc.as_ref() == Some(vpc) && subnet.range_with(address).is_some());
@@ -263,18 +263,17 @@ impl Place {
         }
     }
 
-    /// Returns the range to use in a rule about this end. This is the range of the subnet, because a node may
-    /// get another address in a failover. If the subnet is unknown, returns only the address.
+    /// Returns the range to allow in a rule about this end. Prefers the subnet's range, because the address
+    /// of a cache node can change in a failover.
     pub(crate) fn range_for_rules(&self) -> Option<IpNet> {
         self.range.or(self.address.map(IpNet::from))
     }
 
-    /// Whether both ends are in the same subnet.
     pub(crate) fn shares_subnet_with(&self, other: &Self) -> Truth {
         match (&self.vpc, &other.vpc, &self.subnet, &other.subnet) {
             (_, _, Some(one), Some(two)) => Truth::from(one == two),
             (Some(one), Some(two), ..) if one != two => Truth::No,
-            // The address of the other end is known, even if its subnet is not.
+            // Even if the other subnet is unknown, its address shows that it is a different subnet.
             _ => match (self.range, other.address) {
                 (Some(range), Some(address)) if !range.contains(&address) => Truth::No,
                 _ => Truth::Unknown,
@@ -284,7 +283,6 @@ impl Place {
 }
 
 impl Interface {
-    /// Whether the interface has this private address.
     pub(crate) fn has(&self, address: IpAddr) -> Truth {
         let own = match address {
             IpAddr::V4(_) => {
@@ -308,7 +306,6 @@ impl Interface {
             .collect()
     }
 
-    /// Whether the interface belongs to ElastiCache.
     pub(crate) fn is_elasticache(&self) -> bool {
         const SERVICE: &str = "amazon-elasticache";
         let owner = self
@@ -323,7 +320,7 @@ impl Interface {
 }
 
 impl Subnet {
-    /// Returns the range of this subnet that contains the address.
+    /// Returns the CIDR range of the subnet that contains the address.
     fn range_with(&self, address: IpAddr) -> Option<IpNet> {
         let others = self.ipv6_ranges.iter().flatten().filter_map(|range| range.range);
         self.range
@@ -334,7 +331,7 @@ impl Subnet {
 }
 
 impl RouteTable {
-    /// Returns the ranges of the VPC. Every route table contains them.
+    /// Returns the CIDR ranges of the VPC, which every route table lists as local routes.
     pub(crate) fn local_ranges(&self) -> Option<Vec<IpNet>> {
         let local = self
             .routes
@@ -349,7 +346,6 @@ impl RouteTable {
     }
 }
 
-/// Whether an address is in the ranges of the instance's VPC.
 fn is_in_vpc(facts: &Facts, documents: &Documents, vpc: &Id, address: IpAddr) -> Truth {
     let contains = |ranges: &[IpNet]| ranges.iter().any(|range| range.contains(&address));
     let known = facts.source.as_ref().and_then(|source| source.vpc_cidrs.clone());
@@ -369,15 +365,15 @@ fn is_in_vpc(facts: &Facts, documents: &Documents, vpc: &Id, address: IpAddr) ->
     }
 }
 
-/// Returns the ranges of a VPC, which are read from one of its route tables.
+/// Returns the CIDR ranges of a VPC, as listed in one of its route tables.
 pub(crate) fn ranges_of(documents: &Documents, vpc: &Id) -> Option<Vec<IpNet>> {
     let mut tables = all(&documents.route_tables).filter(|table| table.vpc.as_ref() == Some(vpc));
     let ranges = tables.find_map(RouteTable::local_ranges)?;
     (!ranges.is_empty()).then_some(ranges)
 }
 
-/// Whether the account can see all interfaces in the instance's VPC. If another account owns the VPC and
-/// shares it, only this account's own interfaces are visible.
+/// Whether the account owns the instance's VPC. In a VPC that another account shares, some interfaces are
+/// invisible.
 fn owns_vpc(facts: &Facts, documents: &Documents, source: &Place) -> Truth {
     let subnet = source.subnet.as_ref().and_then(|id| documents.subnet(id));
     let owner = subnet.and_then(|subnet| subnet.owner.clone());

@@ -1,14 +1,12 @@
-//! Reads members of JSON documents. If a member is missing or cannot be read, its value is `None`, which
-//! means unknown.
+//! Reads members of JSON documents. A missing or unreadable member becomes `None`, which means unknown.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde_json::Value;
 
-/// A type that can be read from a document.
 pub(crate) trait FromJson: Sized {
-    /// Reads the value. Returns `None` if it is not in the right form.
+    /// Returns `None` if the value has the wrong type or form.
     fn read(value: &Value) -> Option<Self>;
 }
 
@@ -36,28 +34,28 @@ impl FromJson for u16 {
     }
 }
 
-/// Addresses are parsed before they are compared, because `2001:db8:0::1` and `2001:db8::1` are equal.
+/// Addresses are parsed, because `2001:db8:0::1` and `2001:db8::1` are the same address.
 impl FromJson for IpAddr {
     fn read(value: &Value) -> Option<Self> {
         value.as_str()?.parse().ok()
     }
 }
 
-/// The host bits of ranges are removed: `10.0.1.5/24` becomes `10.0.1.0/24`.
+/// Host bits are cleared: `10.0.1.5/24` becomes `10.0.1.0/24`.
 impl FromJson for IpNet {
     fn read(value: &Value) -> Option<Self> {
         value.as_str()?.parse::<Self>().ok().map(|range| range.trunc())
     }
 }
 
-/// If one element cannot be read, the whole list is unknown.
+/// A single unreadable element makes the whole list unknown.
 impl<T: FromJson> FromJson for Vec<T> {
     fn read(value: &Value) -> Option<Self> {
         value.as_array()?.iter().map(T::read).collect()
     }
 }
 
-/// Defines a struct whose fields are the members of a JSON object. Each field is an `Option`.
+/// Defines a struct that is read from a JSON object. Each field is an `Option`, and belongs to one member.
 macro_rules! object {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $member:literal,)* })*) => {$(
         $(#[$doc])*

@@ -8,40 +8,40 @@ use super::check::{Check, Code};
 use super::id::{Account, Id, Name, Region};
 use super::place::Place;
 
-/// A command that was run, and its result.
+/// An `aws` command that was run, and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ran {
     pub(crate) line: String,
-    /// The exit status, or `None` if the command was stopped at the deadline or could not be started.
+    /// `None` if the command was stopped at the deadline or could not be started.
     pub(crate) status: Option<i32>,
     pub(crate) milliseconds: u64,
-    /// Why there is no document, in a few words.
+    /// Why the command returned no document, in a few words.
     pub(crate) problem: Option<String>,
 }
 
-/// Where the documents come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Cli,
     Documents,
 }
 
-/// The result of all checks, and where the documents come from.
+/// The result of all checks, with the source of the documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AwsAnswer {
     pub(crate) assessment: Assessment,
     pub(crate) commands: Vec<Ran>,
     pub(crate) from: Origin,
-    /// The permissions that are missing according to AWS.
+    /// IAM permissions whose absence AWS reported.
     pub(crate) missing_permissions: Vec<String>,
-    /// The problems that occurred while documents were collected, one sentence each.
+    /// Problems while the documents were collected, one sentence each.
     pub(crate) problems: Vec<String>,
-    /// The commands with their documents or errors, to be included in a report.
+    /// The commands with their documents or errors, for `ping --report`.
     pub(crate) raw: Vec<Value>,
 }
 
 impl AwsAnswer {
-    /// Returns the permissions that unknown checks need, and those that are missing according to AWS.
+    /// Returns the IAM permissions that would make unknown checks known, and those whose absence AWS
+    /// reported.
     pub(crate) fn needs(&self) -> Vec<String> {
         let checks = self.assessment.needs().into_iter().map(str::to_owned);
         let mut needs: Vec<_> = checks.chain(self.missing_permissions.iter().cloned()).collect();
@@ -50,7 +50,6 @@ impl AwsAnswer {
         needs
     }
 
-    /// Returns the member `aws` of the report.
     pub(crate) fn json(&self) -> Value {
         let assessment = &self.assessment;
         let mut destination = place(&assessment.destination);

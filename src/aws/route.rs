@@ -1,4 +1,4 @@
-//! Route tables, which determine where packets are sent. The route with the longest matching prefix is used.
+//! Route tables, which determine where packets are sent. The route with the longest matching prefix applies.
 //!
 //! Source: <https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html#route-tables-priority>
 
@@ -11,50 +11,48 @@ use super::id::Id;
 use super::objects::{Route, RouteTable};
 use super::truth::Truth;
 
-/// Where a route leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// The route stays within the VPC.
+    /// The VPC itself.
     Local,
     Peering(Id),
     TransitGateway(Id),
-    /// The route leads to the internet or a NAT gateway, and therefore not to another VPC.
+    /// The internet or a NAT gateway, so packets do not reach another VPC.
     Internet(String),
-    /// The route leads to an appliance, a VPN or a core network. The path cannot be followed any further.
+    /// An appliance, a VPN or a core network. The documents do not show where packets go from there.
     NotFollowed(String),
     Unknown,
 }
 
-/// Whether a route works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Active,
-    /// The target no longer exists, or it drops the packets.
+    /// The target is gone or drops the packets.
     Blackhole,
     Unknown,
 }
 
-/// The route that a table chooses for an address.
+/// The route that applies to an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chosen<'a> {
     pub(crate) route: &'a Route,
-    /// The range in the route's destination that contains the address.
+    /// The matching CIDR range of the route.
     pub(crate) prefix: IpNet,
     pub(crate) target: Target,
     pub(crate) state: State,
 }
 
-/// The result of looking up an address in a table.
+/// The result of looking up an address in a route table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LookUp<'a> {
     Route(Chosen<'a>),
-    /// No route's destination contains the address.
+    /// No route matches the address.
     Nowhere,
-    /// A prefix list whose entries are unknown may contain the address.
+    /// A prefix list with unknown entries may match the address.
     Unknown(Option<Id>),
 }
 
-/// Returns the route table of a subnet: its own or, if it has none, the main table of the VPC.
+/// Returns the route table of a subnet: the explicitly associated one, or else the main table of the VPC.
 pub(crate) fn table_of<'a>(
     documents: &'a Documents,
     vpc: &Id,
@@ -79,14 +77,14 @@ pub(crate) fn table_of<'a>(
 }
 
 impl RouteTable {
-    /// Finds the route to an address.
+    /// Looks up the route for an address.
     pub(crate) fn look_up<'a>(&'a self, documents: &Documents, to: IpAddr) -> Option<LookUp<'a>> {
         let mut best: Option<(&Route, IpNet)> = None;
         let routes = self.routes.as_ref()?;
         let is_local = self
             .local_ranges()
             .is_some_and(|ranges| ranges.iter().any(|range| range.contains(&to)));
-        // The local route takes precedence over propagated routes, even if they are more specific.
+        // The local route takes precedence over propagated routes, even over more specific ones.
         for route in routes.iter().filter(|route| !(is_local && route.is_propagated())) {
             let prefixes = match (route.range.or(route.ipv6_range), &route.prefix_list) {
                 (Some(range), _) => vec![range],
@@ -119,8 +117,8 @@ impl RouteTable {
 }
 
 impl Route {
-    /// Returns the rank of a route, which decides between routes with equal prefixes: static routes to a
-    /// range come first, then routes to a prefix list, then propagated routes.
+    /// Returns the rank of a route among routes with equal prefixes. The lowest rank applies: static routes
+    /// to a range, then routes to a prefix list, then propagated routes.
     fn rank(&self) -> u8 {
         if self.is_propagated() {
             2
@@ -133,7 +131,6 @@ impl Route {
         self.origin.as_deref() == Some("EnableVgwRoutePropagation")
     }
 
-    /// Whether the route's destination contains the address.
     pub(crate) fn contains(&self, documents: &Documents, address: IpAddr) -> Truth {
         match (self.range.or(self.ipv6_range), &self.prefix_list) {
             (Some(range), _) => Truth::from(range.contains(&address)),
@@ -145,8 +142,8 @@ impl Route {
         }
     }
 
-    /// Whether the route leads to S3 or DynamoDB through a gateway endpoint. The prefix lists of such
-    /// endpoints contain only public addresses.
+    /// Whether the target is a gateway endpoint (for S3 or DynamoDB). The prefix lists of such routes contain
+    /// only public addresses.
     pub(crate) fn is_gateway_endpoint(&self) -> bool {
         self.gateway
             .as_deref()
@@ -161,7 +158,6 @@ impl Route {
         }
     }
 
-    /// Returns the target of the route.
     pub(crate) fn target(&self) -> Target {
         let text = |id: &Id| id.as_str().to_owned();
         if let Some(id) = &self.peering {
@@ -175,8 +171,8 @@ impl Route {
                 _ => Target::NotFollowed(gateway.to_owned()),
             }
         } else if let Some(id) = &self.nat_gateway {
-            // A private NAT gateway can forward packets to other networks, but a default route leads to the
-            // internet.
+            // A default route through a private NAT gateway goes to the internet, but a more specific one can
+            // go to another network.
             match self.range.is_some_and(|range| range.prefix_len() > 0) || self.prefix_list.is_some() {
                 true => Target::NotFollowed(text(id)),
                 false => Target::Internet(text(id)),
@@ -202,7 +198,7 @@ impl Route {
     }
 }
 
-/// Whether an address is private (RFC 1918, RFC 4193), and therefore does not belong to a public AWS service.
+/// Whether an address is private (RFC 1918, RFC 4193). No public AWS service has such an address.
 fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_private(),

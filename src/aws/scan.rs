@@ -1,26 +1,23 @@
-//! Finds documents in text that was copied from a terminal and also contains prompts, commands and escape
-//! sequences.
+//! Finds the documents in text from a terminal, which also contains prompts, commands and escape sequences.
 
 use serde_json::{Deserializer, Value};
 
-/// A part of the text.
 #[derive(Debug, PartialEq)]
 pub(super) enum Part<'a> {
     /// A complete JSON object.
     Document(Value),
-    /// A line that starts with `### `. It contains the command whose output follows.
+    /// A line that starts with `### `, followed by the command whose output comes next.
     Command(&'a str),
-    /// A line that is not part of a document.
+    /// A line outside any document.
     Noise(&'a str),
-    /// A document that could not be read.
+    /// A JSON object that could not be parsed.
     Damaged,
 }
 
-/// The start of a line with the command whose output follows. The line `### end` ends the text.
+/// Starts a line that names the command whose output follows. The line `### end` ends the text.
 pub(super) const MARKER: &str = "### ";
 
-/// The maximum number of damaged documents. A text with more damaged documents is probably not the output of
-/// `aws`, so the rest of it is not read.
+/// The limit for damaged documents. Text with more of them is probably not output of `aws`, so reading stops.
 const MOST_DAMAGED: usize = 1000;
 
 /// Removes escape sequences (ECMA-48) and carriage returns.
@@ -31,13 +28,13 @@ pub(super) fn plain(text: &str) -> String {
         match character {
             '\r' | '\0' => {}
             '\x1b' => match characters.next_if(|next| !next.is_control()) {
-                // A control sequence ends with its first character from `@` to `~`.
+                // A control sequence ends with the first character from `@` to `~`.
                 Some('[') => {
                     while characters.next_if(|next| (' '..='?').contains(next)).is_some() {}
                     characters.next_if(|next| ('@'..='~').contains(next));
                 }
-                // An operating system command, such as one that sets the title, ends with BEL or another
-                // escape, and has only one line.
+                // An operating system command (for example, to set the window title) ends with BEL or ESC,
+                // and never spans lines.
                 Some(']') => {
                     while characters.next_if(|next| !"\x07\x1b\n".contains(*next)).is_some() {}
                     characters.next_if_eq(&'\x07');
@@ -50,7 +47,7 @@ pub(super) fn plain(text: &str) -> String {
     plain
 }
 
-/// Splits a text into its parts. Stops at the line `### end`.
+/// Splits the text into documents and other lines. Stops at the line `### end`.
 pub(super) fn parts(text: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -68,7 +65,7 @@ pub(super) fn parts(text: &str) -> Vec<Part<'_>> {
             rest = after_line;
             continue;
         }
-        // Lines that start with spaces after a damaged document still belong to it.
+        // After a damaged document, indented lines are its continuation.
         let brace = line.find('{').filter(|at| !is_inside_damaged || *at == 0);
         let Some(start) = brace else {
             parts.push(Part::Noise(line));
@@ -84,7 +81,7 @@ pub(super) fn parts(text: &str) -> Vec<Part<'_>> {
             }
             _ => {
                 parts.push(Part::Noise(line));
-                // A single brace in a line of text does not start a document.
+                // A lone brace in a line of text does not start a document.
                 let after_brace = line[start + 1..].trim_start();
                 let is_document = after_brace.is_empty() || after_brace.starts_with('"');
                 if is_document {

@@ -1,7 +1,7 @@
-//! The script for CloudShell. It is for users whose instance has no AWS credentials.
+//! The script for CloudShell, for users whose instance has no AWS credentials.
 //!
-//! A line `### aws …` precedes each document. The documents stay indented, because a terminal cuts off pasted
-//! lines that are longer than 4,095 bytes.
+//! A line `### aws …` precedes each document. Documents stay indented, because a terminal truncates pasted
+//! lines after 4,095 bytes.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use super::cache::{EndpointName, Form};
 use super::facts::Facts;
 use super::id::{Id, Name};
 
-/// Returns the script, or `None` if the address is unknown.
+/// Returns `None` if the remote address is unknown.
 pub(crate) fn script(facts: &Facts) -> Option<String> {
     let to = facts.address?;
     let from = facts.from.filter(|from| from.is_ipv4() == to.is_ipv4());
@@ -47,7 +47,7 @@ pub(crate) fn script(facts: &Facts) -> Option<String> {
     Some(lines.join("\n") + "\n")
 }
 
-/// Returns the definitions of the shell functions that the other lines use.
+/// Returns the shell functions that the rest of the script calls.
 fn functions(facts: &Facts) -> Vec<String> {
     vec![
         "# sessiontut: commands for AWS CloudShell. They only read.".to_owned(),
@@ -75,8 +75,8 @@ fn describe_interfaces(addresses: &[IpAddr]) -> String {
     )
 }
 
-/// Returns the lines that set the variables `V`, `S` and `G` to the VPCs, subnets and security groups of both
-/// ends.
+/// Returns the lines that set the shell variables `V`, `S` and `G`: the VPCs, subnets and security groups of
+/// both ends.
 fn variables(facts: &Facts, interfaces: &str) -> [String; 3] {
     let own = facts.source.clone().unwrap_or_default();
     let list = |query: &str, known: Vec<&Id>, variable: &str| {
@@ -97,7 +97,7 @@ fn variables(facts: &Facts, interfaces: &str) -> [String; 3] {
     ]
 }
 
-/// Returns the line that searches the route tables of transit gateways for both ends.
+/// Returns the line that looks up both addresses in the route tables of transit gateways.
 fn gateway_routes(addresses: &[IpAddr]) -> String {
     let ranges = addresses.iter().map(|address| IpNet::from(*address).to_string());
     let ranges: Vec<_> = ranges.collect();
@@ -110,8 +110,8 @@ fn gateway_routes(addresses: &[IpAddr]) -> String {
     )
 }
 
-/// Returns the commands about the cache, if the URL contains its name. They set the variable `C` to the
-/// groups of the cache, and `N` to its VPC.
+/// Returns the commands that describe the cache, if the URL contains its name. These commands set the shell
+/// variables `C` (its security groups) and `N` (its VPC).
 fn cache_lines(facts: &Facts) -> Vec<String> {
     let endpoint = facts.endpoint.as_deref().and_then(EndpointName::parse);
     let Some((endpoint, name)) = endpoint

@@ -1,4 +1,5 @@
-//! The rules of security groups. They can only allow packets. They are stateful, so replies need no rule.
+//! Security groups. Their rules only allow packets, never deny them. Replies need no rule, because security
+//! groups are stateful.
 //!
 //! Source: <https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html>
 
@@ -15,7 +16,6 @@ use super::permission;
 use super::place::Place;
 use super::truth::Truth;
 
-/// The direction of the packets that a rule allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Ingress,
@@ -23,7 +23,7 @@ pub(crate) enum Direction {
 }
 
 impl Direction {
-    /// Returns the word for this direction in the commands of `aws`.
+    /// Returns the word in `aws` commands.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ingress => "ingress",
@@ -32,7 +32,7 @@ impl Direction {
     }
 }
 
-/// The source or destination of the packets that a rule allows.
+/// The source or destination in a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Peer {
     Range(IpNet),
@@ -41,7 +41,7 @@ enum Peer {
     Unknown,
 }
 
-/// A rule, regardless of the form in which `aws` printed it.
+/// A rule in a uniform format. `aws` prints rules in two formats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Rule {
     protocol: Option<String>,
@@ -50,29 +50,29 @@ struct Rule {
     peers: Vec<Peer>,
 }
 
-/// The rules of one group in one direction.
+/// The rules of one security group in one direction.
 struct Rules {
     list: Option<Vec<Rule>>,
-    /// Whether the rules come from `describe-security-group-rules`. In its output, a group without rules
-    /// looks the same as a group that is not visible.
+    /// Whether the rules come from `describe-security-group-rules`. Its output does not distinguish a group
+    /// without rules from an invisible group.
     is_from_rules: bool,
 }
 
-/// The groups of one end, and the traffic that they must allow.
+/// Traffic that the security groups of one end must allow.
 pub(crate) struct Traffic<'a> {
     pub(crate) documents: &'a Documents,
     pub(crate) facts: &'a Facts,
     pub(crate) direction: Direction,
-    /// The end whose groups are checked.
+    /// The end whose security groups are checked.
     pub(crate) own: &'a Place,
     pub(crate) peer: &'a Place,
     pub(crate) port: u16,
-    /// Whether a rule can refer to the groups of the peer on this path.
+    /// Whether a rule can name a security group of the other end.
     pub(crate) references: Truth,
 }
 
-/// Whether one rule allows the traffic. If this is unknown, `needs` is the permission for the missing
-/// document.
+/// Whether one rule allows the traffic. `needs` is the IAM permission for a missing document, and `near_miss`
+/// says why a similar rule does not apply.
 struct Answer {
     truth: Truth,
     needs: Option<&'static str>,
@@ -80,7 +80,7 @@ struct Answer {
 }
 
 impl Traffic<'_> {
-    /// Checks the rules of all groups together.
+    /// Checks whether any rule of any group allows the traffic.
     pub(crate) fn judge(&self) -> Check {
         let code = match self.direction {
             Direction::Ingress => Code::SgIngress,
@@ -237,9 +237,8 @@ impl Traffic<'_> {
         }
     }
 
-    /// Whether the rule's peer is the other end. If this is unknown, also returns the permission for the
-    /// missing document. If the rule looks right but does not apply, also returns the reason, as the end of a
-    /// sentence.
+    /// Whether the peer in the rule includes the other end. Also returns the IAM permission for a missing
+    /// document, and the reason why a similar peer does not match.
     fn matches(&self, peer: &Peer) -> (Truth, Option<&'static str>, Option<String>) {
         match peer {
             Peer::Range(range) => self.is_in(*range),
@@ -303,7 +302,7 @@ impl Traffic<'_> {
 }
 
 impl Rule {
-    /// Whether the rule applies to TCP and this port.
+    /// Whether the rule is about TCP and this port.
     fn covers(&self, port: u16) -> Truth {
         let Some(protocol) = self.protocol.as_deref() else {
             return Truth::Unknown;
@@ -335,7 +334,7 @@ impl Rule {
 
 fn of_permission(permission: &Permission) -> Rule {
     fn peers<T>(list: Option<&Vec<T>>, read: impl Fn(&T) -> Peer) -> Vec<Peer> {
-        // If a version of `aws` does not print the list, there may be a peer that is not visible.
+        // Some versions of `aws` omit a list, so the rule may have a peer that the document does not show.
         list.map_or_else(|| vec![Peer::Unknown], |list| list.iter().map(read).collect())
     }
     let range = |range: Option<IpNet>| range.map_or(Peer::Unknown, Peer::Range);
@@ -354,7 +353,7 @@ fn of_permission(permission: &Permission) -> Rule {
 }
 
 fn of_pair(pair: &GroupPair) -> Peer {
-    // This member is present only for a group in another VPC.
+    // Only references to groups in another VPC have a status.
     let is_active = pair
         .peering_status
         .as_ref()
@@ -394,8 +393,8 @@ fn list_of(ids: &[Id]) -> String {
     }
 }
 
-/// Returns the group of a cache to which rules should be added. It is a group that has a rule for the port,
-/// or else one that is not the default group.
+/// Returns the group of the cache to which a fix adds rules. Prefers a group with a rule for the port, then
+/// any group but the default group.
 pub(crate) fn best_of_cache<'a>(groups: &'a [Id], documents: &Documents, port: u16) -> Option<&'a Id> {
     let has_rule = |id: &&Id| {
         let permissions = group(documents, id).and_then(|group| group.ingress.as_ref());
@@ -403,7 +402,7 @@ pub(crate) fn best_of_cache<'a>(groups: &'a [Id], documents: &Documents, port: u
         let mut others = all(&documents.group_rules)
             .filter(|rule| rule.group.as_ref() == Some(*id) && rule.is_egress == Some(false))
             .map(|rule| of_rule(rule, false));
-        // The default group's own rule for all protocols does not concern this port in particular.
+        // The default group allows all protocols from itself. This rule is not specific to the port.
         let is_about = |rule: Rule| rule.covers(port) == Truth::Yes && rule.protocol.as_deref() != Some("-1");
         rules.any(is_about) || others.any(is_about)
     };
@@ -413,7 +412,7 @@ pub(crate) fn best_of_cache<'a>(groups: &'a [Id], documents: &Documents, port: u
         .or_else(|| best_of_instance(groups, documents))
 }
 
-/// Returns the group of an instance that rules should refer to, preferably not the default group.
+/// Returns the group of the instance that a fix names as the peer. Prefers any group but the default group.
 pub(crate) fn best_of_instance<'a>(groups: &'a [Id], documents: &Documents) -> Option<&'a Id> {
     groups
         .iter()

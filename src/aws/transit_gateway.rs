@@ -1,4 +1,4 @@
-//! Follows packets through a transit gateway, from one attachment to another.
+//! Determines whether a transit gateway forwards packets from one VPC to the other.
 //!
 //! Source: <https://docs.aws.amazon.com/vpc/latest/tgw/how-transit-gateways-work.html>
 
@@ -12,18 +12,18 @@ use super::permission;
 use super::place::Place;
 use super::truth::Truth;
 
-/// What happens to packets that a route sends to the transit gateway.
+/// The fate of packets that a VPC's route sends to the transit gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Transit {
     Forwarded,
-    /// The attachment has no subnet in the sender's Availability Zone.
+    /// The sender's Availability Zone has no subnet of the attachment.
     NoSubnetInZone(Id),
-    /// The route table of the gateway has no route to the other VPC.
+    /// The gateway's route table has no route to the other VPC.
     NoRoute(Id),
     Unknown(&'static str),
 }
 
-/// Follows packets from one end to the other, and returns what happens to them.
+/// Determines what happens to packets from one end to the other.
 pub(crate) fn follow(documents: &Documents, gateway: &Id, from: &Place, to: &Place) -> Transit {
     let attachment = |place: &Place| -> Option<&TransitAttachment> {
         let mut own = path::attachments(documents, place.vpc.as_ref()?);
@@ -80,9 +80,9 @@ pub(crate) fn follow(documents: &Documents, gateway: &Id, from: &Place, to: &Pla
     }
 }
 
-/// Returns all routes of the gateway's table to the address, or `None` if they are not known.
+/// Returns the routes for the address in a route table of the gateway, or `None` if they are unknown.
 fn routes_to<'a>(documents: &'a Documents, table: &Id, address: IpAddr) -> Option<Vec<&'a TransitRoute>> {
-    // The result of a search for another range shows nothing about this address.
+    // Only a search for this address shows its routes.
     let about = |routes: &&TransitRoutes| {
         routes.table.as_ref() == Some(table) && routes.searched.is_none_or(|range| range.contains(&address))
     };
@@ -95,8 +95,8 @@ fn routes_to<'a>(documents: &'a Documents, table: &Id, address: IpAddr) -> Optio
     Some(answers.into_iter().flatten().filter(to_address).collect())
 }
 
-/// Returns the gateway's route table for packets from the attachment. The default table of the gateway is not
-/// sufficient, because an attachment can use another one.
+/// Returns the gateway's route table that applies to packets from the attachment. This can be another table
+/// than the gateway's default.
 fn table_of<'a>(documents: &'a Documents, attachment: &TransitAttachment) -> Option<&'a Id> {
     let used = find(&documents.transit_tables, |table| {
         table.attachment.is_some() && table.attachment == attachment.id

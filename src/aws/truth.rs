@@ -1,6 +1,5 @@
-//! Three-valued logic. Something that is not in the documents is unknown, not false.
+//! Three-valued logic. A fact that the documents do not contain is unknown, not false.
 
-/// Yes, no, or unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Truth {
     Yes,
@@ -9,7 +8,7 @@ pub(crate) enum Truth {
 }
 
 impl Truth {
-    /// Whether both are true (Kleene's logic).
+    /// The conjunction in Kleene's logic.
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::No, _) | (_, Self::No) => Self::No,
@@ -18,7 +17,7 @@ impl Truth {
         }
     }
 
-    /// Whether at least one is true.
+    /// The disjunction in Kleene's logic.
     pub(crate) fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Yes, _) | (_, Self::Yes) => Self::Yes,

@@ -1,5 +1,4 @@
-//! Determines the results of the checks from the documents and facts. Each file in the folder contains the
-//! checks of one kind.
+//! Performs the checks. Each file in the folder contains checks of one kind.
 
 mod acls;
 mod cache;
@@ -21,7 +20,6 @@ use super::path;
 use super::place::{self, Found};
 use super::truth::Truth;
 
-/// Performs all checks on a network.
 pub(crate) fn judge(facts: &Facts, documents: &Documents) -> Assessment {
     let endpoint = facts.endpoint.as_deref().and_then(EndpointName::parse);
     let host = facts.endpoint.clone().unwrap_or_default();
@@ -82,7 +80,7 @@ pub(crate) fn judge(facts: &Facts, documents: &Documents) -> Assessment {
 }
 
 impl Network<'_> {
-    /// Returns the checks of everything between the two ends.
+    /// Returns the checks of the network between the two ends.
     fn path_checks(&mut self, found: &Found) -> Vec<Check> {
         let reach = self.vpc_check(found);
         let is_connected = reach.code == Code::Vpc && reach.outcome == Outcome::Allowed
@@ -107,14 +105,14 @@ impl Network<'_> {
     }
 }
 
-/// Returns the account of the instance, if the credentials belong to a different account.
+/// Returns the instance's AWS account, if the credentials belong to a different account.
 fn other_account<'a>(facts: &'a Facts, documents: &Documents) -> Option<&'a Account> {
     let owner = facts.source.as_ref()?.owner.as_ref()?;
     let account = documents.account.as_ref()?;
     (owner != account).then_some(owner)
 }
 
-/// Returns the users in the cache's user groups.
+/// Returns the users in the cache's user groups, each with the login method.
 fn logins(cache: Option<&Cache>, documents: &Documents) -> Vec<(String, String)> {
     let groups = cache
         .and_then(|cache| cache.user_groups.clone())
@@ -126,8 +124,7 @@ fn logins(cache: Option<&Cache>, documents: &Documents) -> Vec<(String, String)>
         .collect()
 }
 
-/// Returns the outcome of all checks. If one check denies the connection, the outcome is a denial, even if
-/// other checks are unknown.
+/// Returns the outcome of all checks together. A denial takes precedence over unknown outcomes.
 fn overall(checks: &[Check]) -> (Outcome, Option<Code>) {
     for outcome in [Outcome::Denied, Outcome::Partly, Outcome::Unknown] {
         if let Some(check) = checks.iter().find(|check| check.outcome == outcome) {

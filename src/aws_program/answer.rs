@@ -1,4 +1,4 @@
-//! Determines the result of a finished command: a document, or the reason why there is none.
+//! Interprets the result of a finished `aws` command: a document, or the reason why there is none.
 
 use serde_json::Value;
 
@@ -6,16 +6,15 @@ use super::child::{End, Finished};
 use crate::aws::{AwsError, ErrorKind};
 use crate::sanitize;
 
-/// The result of one command.
 #[derive(Debug, PartialEq)]
 pub(super) enum Answer {
     Document(Value),
-    /// The object does not exist.
+    /// The object that the command asks for does not exist.
     Empty,
-    /// AWS or the program reports an error.
+    /// AWS or the program `aws` reported an error.
     Problem {
         error: Option<AwsError>,
-        /// What is wrong, in one sentence.
+        /// One sentence for the user.
         text: String,
         /// Whether further commands would fail for the same reason.
         is_useless: bool,
@@ -24,7 +23,7 @@ pub(super) enum Answer {
 
 const OTHER_WAY: &str = "--aws-commands prints a script for AWS CloudShell instead";
 
-/// Parts of the messages about missing credentials, from botocore and from versions 1 and 2 of `aws`.
+/// Parts of the messages about missing credentials, from botocore and `aws` versions 1 and 2.
 const NO_CREDENTIALS: [&str; 8] = [
     "Enter MFA code",
     "Unable to locate credentials",
@@ -50,7 +49,7 @@ const UNREACHABLE: [&str; 6] = [
     "Failed to connect to proxy",
     "SSL validation failed",
 ];
-/// Parts of the messages that older versions print about a command or an option that they do not know.
+/// Parts of the messages with which older versions of `aws` reject an unknown command or option.
 const TOO_OLD: [&str; 4] = [
     "usage:",
     "Unknown options",
@@ -58,7 +57,6 @@ const TOO_OLD: [&str; 4] = [
     "Found invalid choice",
 ];
 
-/// Determines the result of the command.
 pub(super) fn read(finished: &Finished) -> Answer {
     match &finished.end {
         End::ByItself => {}
@@ -83,7 +81,7 @@ pub(super) fn read(finished: &Finished) -> Answer {
     }
 }
 
-/// Returns the result for an error that AWS returned.
+/// Interprets an error that AWS returned.
 fn of_aws(error: AwsError) -> Answer {
     let code = &error.code;
     let (text, is_useless) = match error.kind {
@@ -109,7 +107,7 @@ fn of_aws(error: AwsError) -> Answer {
     }
 }
 
-/// Returns the result for an error that did not come from AWS.
+/// Interprets an error message of the program `aws` itself.
 fn of_program(errors: &str) -> Answer {
     let has = |texts: &[&str]| texts.iter().any(|text| errors.contains(text));
     if has(&EXPIRED) {

@@ -1,5 +1,5 @@
-//! Runs one `aws` command. The command can only read, has no terminal and gets no secrets, and is stopped at
-//! the deadline.
+//! Runs one `aws` command. Only read commands are allowed, they get no terminal and no secrets, and they are
+//! stopped at the deadline.
 
 use std::ffi::OsStr;
 use std::io;
@@ -13,12 +13,11 @@ use crate::aws::Region;
 use crate::deadline::Deadline;
 use crate::os;
 
-/// The maximum number of bytes that are read from a document.
+/// Documents are read up to this size, in bytes.
 const LONGEST_ANSWER: u64 = 4 * 1024 * 1024;
-/// The maximum number of bytes that are read from the error messages.
+/// Error messages are read up to this size, in bytes.
 const LONGEST_ERROR: u64 = 64 * 1024;
 
-/// How a command ended.
 #[derive(Debug)]
 pub(super) struct Finished {
     pub(super) status: Option<i32>,
@@ -28,18 +27,17 @@ pub(super) struct Finished {
     pub(super) end: End,
 }
 
-/// Why a command ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
     ByItself,
     Deadline,
     TooLong,
-    /// The command may change something, so it was not started.
+    /// Not started, because the command might change something.
     Refused,
     NotStarted(String),
 }
 
-/// Whether this is a command that only reads. A command is run only if this function returns true.
+/// Whether the command only reads. Other commands are never run.
 pub(super) fn only_reads(words: &[String]) -> bool {
     let [service, operation, ..] = words else {
         return false;
@@ -51,13 +49,13 @@ pub(super) fn only_reads(words: &[String]) -> bool {
         && !words.iter().any(|word| word == "--dry-run")
 }
 
-/// Returns the whole command, for display.
+/// Joins the words to a command line for display.
 pub(super) fn line(words: &[String]) -> String {
     let quoted = words.iter().map(|word| shell_words::quote(word));
     format!("aws {}", quoted.collect::<Vec<_>>().join(" "))
 }
 
-/// Runs the program with these words. Stops it at the deadline.
+/// Runs `aws` with these words, until the deadline at the latest.
 pub(super) async fn run(
     program: &OsStr,
     words: &[String],
@@ -126,17 +124,17 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Reads up to one byte more than the limit, so that the caller notices if the text is too long.
+/// Reads at most `limit + 1` bytes. If the result is longer than `limit`, the output was too long.
 async fn read(from: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(from) = from {
-        // If an error occurs, the bytes that were read before it are still used.
+        // After an error, the bytes that arrived before it are still useful.
         let _ = from.take(limit + 1).read_to_end(&mut bytes).await;
     }
     bytes
 }
 
-/// A child process with its process group, which is killed when dropped.
+/// A child process. When dropped, kills the whole process group.
 struct Group(Child);
 
 impl Drop for Group {
@@ -147,7 +145,7 @@ impl Drop for Group {
             .id()
             .and_then(|id| rustix::process::Pid::from_raw(id.try_into().ok()?))
         {
-            // The process group may already have ended.
+            // An error means that the process group has already ended.
             let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
         }
     }

@@ -1,5 +1,5 @@
-//! Collects documents with the user's own program `aws`, in several rounds. The commands in each round depend
-//! on the results of the earlier rounds.
+//! Runs the user's own program `aws` to collect documents. The commands run in several rounds, because later
+//! commands depend on the results of earlier ones.
 
 mod answer;
 mod child;
@@ -21,22 +21,21 @@ use answer::Answer;
 use child::Finished;
 use rounds::MANAGED;
 
-/// How many commands run at the same time. Each needs about 70 MB of memory.
+/// The number of commands that run at the same time. Each needs about 70 MB of memory.
 const AT_ONCE: usize = 3;
 
-/// What AWS is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
-    /// Both ends of the connection, and everything between them.
+    /// The connection: its two ends, and the network between them.
     Path,
-    /// Only ElastiCache's description of the cache.
+    /// Only the cache, as ElastiCache describes it.
     Cache,
 }
 
-/// A function that shows the user what is running.
+/// Shows the user which command is running.
 type Show<'a> = &'a (dyn Fn(&str) + Sync);
 
-/// Asks AWS about the connection, and evaluates the documents. This changes nothing.
+/// Queries AWS about the connection, and evaluates the documents. Changes nothing on AWS.
 pub(crate) async fn ask(facts: Facts, question: Question, deadline: Deadline, show: Show<'_>) -> AwsAnswer {
     ask_program(OsStr::new("aws"), facts, question, deadline, show).await
 }
@@ -68,19 +67,19 @@ struct Gathering<'a> {
     program: &'a OsStr,
     facts: Facts,
     question: Question,
-    /// The commands with their documents or errors, for a report.
+    /// The commands with their documents or errors, for `ping --report`.
     raw: Vec<Value>,
     documents: Documents,
     commands: Vec<Ran>,
     problems: BTreeSet<String>,
     deadline: Deadline,
     show: Show<'a>,
-    /// Whether further commands would fail for the same reason.
+    /// Whether further commands would fail for the same reason as an earlier one.
     is_useless: bool,
 }
 
-/// The operations, each with the member of its output that contains the list. If a command returns no
-/// document, an empty list is recorded under this name.
+/// Operations, each with the member of its output that contains the list. If a command returns no document,
+/// this member is recorded as an empty list.
 const MEMBERS: [(&str, &str); 16] = [
     ("describe-network-interfaces", "NetworkInterfaces"),
     ("describe-security-groups", "SecurityGroups"),
@@ -107,7 +106,7 @@ const MEMBERS: [(&str, &str); 16] = [
 ];
 
 impl Gathering<'_> {
-    /// Runs those of the commands that have not been run yet.
+    /// Runs the commands that have not been run before.
     async fn round(&mut self, commands: Vec<Vec<String>>) {
         let mut known: BTreeSet<String> = self.commands.iter().map(|ran| ran.line.clone()).collect();
         let is_new = |words: &Vec<String>| known.insert(child::line(words));
@@ -160,8 +159,7 @@ impl Gathering<'_> {
                 let excerpt = sanitize::excerpt(finished.errors.trim().as_bytes(), 500);
                 self.raw.push(json!({"command": line, "error": excerpt}));
                 self.documents.errors.extend(error);
-                // A failure of a command with this option is not a problem, because older versions do not
-                // know the option.
+                // Older versions of `aws` do not support this option, so its failure is not a problem.
                 if !words.iter().any(|word| word == MANAGED) {
                     self.problems.insert(text.clone());
                 }
@@ -187,7 +185,7 @@ impl Gathering<'_> {
 
     fn finish(self) -> AwsAnswer {
         let assessment = aws::judge(&self.facts, &self.documents);
-        // If a permission is missing but not needed for the verdict, this is not a problem.
+        // If the outcome is known, the missing permission does not matter.
         let is_decided = assessment.outcome != Outcome::Unknown;
         let problems = self
             .problems

@@ -1,4 +1,4 @@
-//! The facts that this host can provide about the connection that was tried.
+//! Collects the facts about the connection that this host can provide without AWS.
 
 use crate::aws::{self, Facts, Id};
 use crate::deadline::Deadline;
@@ -7,19 +7,19 @@ use crate::ping::observation::Observations;
 use crate::ping::this_host;
 use crate::redis_url::Target;
 
-/// Time limit for requests to the instance metadata service.
+/// The time limit for requests to the instance metadata service.
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// The facts, and whether they include the network interface of an instance.
+/// The facts, and whether they include an EC2 network interface.
 #[derive(Debug)]
 pub(crate) struct Observed {
     pub(crate) facts: Facts,
 }
 
-/// Collects the facts. Sends nothing, except to the link-local address of the metadata service.
+/// Collects the facts. Sends requests only to the instance metadata service, which is link-local.
 pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
     let target = seen.target(target);
-    // In a cluster, the first node that does not reply. Otherwise, the address in the URL.
+    // In a cluster, check the first node that does not reply. Otherwise, check the address in the URL.
     let missing = seen.server.announced.iter().find(|dial| !dial.is_connected());
     let mut dials = missing.into_iter().chain(&seen.tcp.dials);
     let dialled = dials.find_map(|dial| dial.to.ip());
@@ -48,8 +48,7 @@ pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
 }
 
 impl Observed {
-    /// Completes the facts with those in the documents. The documents may come from the instance, but be
-    /// evaluated on another host.
+    /// Completes the facts with those in the documents, which may have been collected on another host.
     pub(crate) fn completed_from(self, others: Option<&Facts>) -> Facts {
         let Some(others) = others.cloned() else {
             return self.facts;

@@ -1,4 +1,4 @@
-//! Decides which `aws` commands each round of queries runs.
+//! Selects the `aws` commands of each round.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,8 +9,7 @@ use super::{Gathering, Question};
 use crate::aws::{self, EndpointName, ErrorKind, Form, Id};
 
 const INTERFACES: &str = "ec2 describe-network-interfaces --page-size 500";
-/// The option that shows interfaces which an account hides by default. Older versions of `aws` do not know
-/// it.
+/// Makes `aws` list interfaces that accounts hide by default. Older versions do not support this option.
 pub(super) const MANAGED: &str = "--include-managed-resources";
 
 impl Gathering<'_> {
@@ -30,7 +29,7 @@ impl Gathering<'_> {
             let mut places: Vec<_> = self.subnet_groups();
             places.extend(self.networks());
             self.round(places).await;
-            // The subnet groups may have revealed the VPC of the cache, so its networks are requested now.
+            // The subnet groups may have revealed the cache's VPC, so query its subnets and route tables too.
             let mut rules = self.networks();
             rules.extend(self.rules());
             self.round(rules).await;
@@ -41,7 +40,7 @@ impl Gathering<'_> {
         self.round(searches).await;
     }
 
-    /// Returns one command for the interfaces of both ends.
+    /// Returns one command for the network interfaces of both ends.
     fn interfaces(&self) -> Option<Vec<String>> {
         let address = self.facts.address?;
         let mut values = vec![address];
@@ -61,8 +60,8 @@ impl Gathering<'_> {
         )))
     }
 
-    /// Returns further commands to find the interface with the dialled address, if it was not found. An
-    /// account may hide the interfaces of services, and some mocks of AWS cannot filter by IPv6 address.
+    /// Returns broader commands if no interface has the remote address yet. Some accounts hide the interfaces
+    /// of services, and some AWS mocks cannot filter by IPv6 address.
     fn other_interfaces(&self) -> Vec<Vec<String>> {
         let Some(address) = self.facts.address else {
             return Vec::new();
@@ -110,8 +109,7 @@ impl Gathering<'_> {
             .collect()
     }
 
-    /// Returns the commands about the members of replication groups, because the security groups belong to
-    /// the members.
+    /// Returns the commands for the members of replication groups, which have the security groups.
     fn members(&self) -> Vec<Vec<String>> {
         let Some(endpoint) = self.endpoint().filter(|endpoint| endpoint.form == Form::Nodes) else {
             return Vec::new();
@@ -143,8 +141,8 @@ impl Gathering<'_> {
             .collect()
     }
 
-    /// Returns the commands for all subnets and route tables of both VPCs. All tables are needed, because a
-    /// main table does not list its subnets.
+    /// Returns the commands for all subnets and route tables of both VPCs. A query by subnet would miss the
+    /// main route table, which does not list its subnets.
     fn networks(&self) -> Vec<Vec<String>> {
         let assessment = aws::judge(&self.facts, &self.documents);
         let vpcs = [assessment.source.vpc, assessment.destination.vpc];
@@ -185,7 +183,7 @@ impl Gathering<'_> {
         commands
     }
 
-    /// Returns the commands for objects that only some networks have.
+    /// Returns the commands for objects that only some networks use, such as prefix lists.
     fn details(&self) -> Vec<Vec<String>> {
         let mut commands = Vec::new();
         if self.documents.groups.is_none() {
@@ -216,8 +214,7 @@ impl Gathering<'_> {
         commands
     }
 
-    /// Returns the commands that show where the route tables of the transit gateways send packets to both
-    /// ends.
+    /// Returns the commands that look up both ends in the route tables of transit gateways.
     fn gateway_routes(&self) -> Vec<Vec<String>> {
         let assessment = aws::judge(&self.facts, &self.documents);
         let ends = [assessment.source.address, assessment.destination.address];
@@ -250,7 +247,6 @@ fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
 
-/// Returns the command `aws ec2 OPERATION --filters Name=…,Values=…`.
 fn filtered(operation: &str, filter: &str, values: &BTreeSet<Id>) -> Option<Vec<String>> {
     let values: Vec<_> = values.iter().map(Id::as_str).collect();
     let list = values.join(",");

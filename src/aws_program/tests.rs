@@ -1,6 +1,6 @@
-//! Tests which commands are run, with a script in place of the program `aws`.
+//! Tests of which commands are run. A script replaces the program `aws`.
 
-// Clippy's exemption for tests does not cover the functions that tests call.
+// Clippy exempts test functions, but not the helper functions that they call.
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 use std::fs;
@@ -15,7 +15,7 @@ use super::{Question, ask_program};
 use crate::aws::{AwsAnswer, Documents, Facts, Outcome};
 use crate::deadline::Deadline;
 
-/// A script that prints a file for each operation, or nothing if there is no such file.
+/// A script that prints one file per operation, or nothing if the file does not exist.
 struct Script {
     folder: TempDir,
 }
@@ -42,7 +42,7 @@ impl Script {
         self.folder.path().join("aws")
     }
 
-    /// The output for an operation.
+    /// Sets the output for an operation.
     fn with(self, operation: &str, answer: Value) -> Self {
         self.with_file(&format!("{operation}.json"), &answer.to_string())
     }
@@ -61,7 +61,7 @@ impl Script {
     }
 }
 
-/// The operations with their options, in the order in which they were run.
+/// Returns the operations with their options, in the order in which they were run.
 fn asked(answer: &AwsAnswer) -> Vec<&str> {
     answer.commands.iter().map(|ran| ran.line.as_str()).collect()
 }
@@ -130,7 +130,7 @@ async fn hidden_interfaces_are_asked_for_only_if_none_was_found() {
         &visible.ask(facts(), Question::Path).await,
         "--include-managed-resources"
     ));
-    // If a version of `aws` does not know the option, no problem is reported.
+    // An unsupported option is not reported as a problem.
     let old = Script::new()
         .with_file("old", "")
         .ask(facts(), Question::Path)

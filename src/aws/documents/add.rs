@@ -1,4 +1,4 @@
-//! Adds the documents in a text to the tables.
+//! Parses text, and adds the documents in it to the tables.
 
 use ipnet::IpNet;
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use crate::aws::read::FromJson;
 use crate::aws::scan::{self, Part};
 
 impl Documents {
-    /// Reads the documents in a text. They may be in any order. Skips everything between them.
+    /// Adds the documents in a text, in any order. Skips all other text.
     pub(crate) fn add_text(&mut self, text: &str) {
         let mut command = "";
         let text = scan::plain(text);
@@ -25,12 +25,12 @@ impl Documents {
         }
     }
 
-    /// Adds a document. `command` is the command that printed it, or empty if the command is unknown.
+    /// Adds a document. `command` is the command that printed it, or an empty string.
     pub(crate) fn add(&mut self, document: &Value, command: &str) {
         let Some(document) = document.as_object() else {
             return;
         };
-        // A report of `ping --aws` contains documents in its member `aws`.
+        // A report of `ping --aws` contains further documents in its member `aws`.
         let reported = document
             .get("aws")
             .and_then(|aws| aws.get("documents")?.as_array());
@@ -83,7 +83,6 @@ impl Documents {
     }
 }
 
-/// A document that is being added.
 struct Adding<'a> {
     document: &'a Map<String, Value>,
     is_part: bool,
@@ -108,8 +107,8 @@ impl Adding<'_> {
         }
     }
 
-    /// Adds a document that does not contain the ID of the object it describes. `members` contains the ID,
-    /// which comes from the command.
+    /// Adds a document that does not name the object it describes. `members` adds the object's ID, taken from
+    /// the command.
     fn unnamed<'a, T: FromJson>(
         &mut self,
         member: &str,
@@ -136,12 +135,12 @@ impl Adding<'_> {
     }
 }
 
-/// Splits a command into words, and removes the quotes.
+/// Splits a command into words without quotes.
 fn words_of(command: &str) -> impl Iterator<Item = &str> {
     command.split(|character: char| character.is_whitespace() || "'\"=,".contains(character))
 }
 
-/// Returns the ID with this prefix in a command.
+/// Returns the first ID with this prefix in a command.
 fn id_in(command: &str, prefix: &str) -> Option<Id> {
     let words = words_of(command);
     let starts = |word: &&str| {

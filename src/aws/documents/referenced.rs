@@ -1,4 +1,4 @@
-//! The objects that documents refer to, but that are described in other documents.
+//! Lists the objects that documents mention, but that other documents describe.
 
 use std::collections::BTreeSet;
 
@@ -6,14 +6,14 @@ use super::{Documents, all};
 use crate::aws::id::{Id, Name};
 
 impl Documents {
-    /// Returns the members of all replication groups.
+    /// Returns the cache clusters that belong to replication groups.
     pub(crate) fn cache_members(&self) -> Vec<Name> {
         all(&self.replication_groups)
             .flat_map(|group| group.members.iter().flatten().cloned())
             .collect()
     }
 
-    /// Returns the names of the subnet groups of all cache clusters.
+    /// Returns the subnet group of each cache cluster.
     pub(crate) fn cache_subnet_group_names(&self) -> BTreeSet<String> {
         all(&self.cache_clusters)
             .filter_map(|cluster| cluster.subnet_group.clone())
@@ -21,14 +21,13 @@ impl Documents {
             .collect()
     }
 
-    /// Returns the user groups of all caches.
     pub(crate) fn user_group_names(&self) -> BTreeSet<Name> {
         let of_groups = all(&self.replication_groups).flat_map(|group| group.user_groups.iter().flatten());
         let of_serverless = all(&self.serverless_caches).filter_map(|cache| cache.user_group.as_ref());
         of_groups.chain(of_serverless).cloned().collect()
     }
 
-    /// Returns the prefix lists that rules and routes refer to.
+    /// Returns the prefix lists in security group rules and routes.
     pub(crate) fn referenced_prefix_lists(&self) -> BTreeSet<Id> {
         let of_groups = all(&self.groups).flat_map(|group| {
             let permissions = group.ingress.iter().chain(&group.egress).flatten();
@@ -53,7 +52,7 @@ impl Documents {
         of_groups.chain(of_rules).chain(of_routes).cloned().collect()
     }
 
-    /// Returns the route tables that transit gateway attachments use.
+    /// Returns the route tables of all transit gateway attachments.
     pub(crate) fn transit_route_tables(&self) -> BTreeSet<Id> {
         let used = all(&self.transit_tables).filter_map(|table| table.association.as_ref()?.table.clone());
         used.collect()

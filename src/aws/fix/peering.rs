@@ -30,8 +30,7 @@ impl Network<'_> {
         vec![fix.with(accept, undo)]
     }
 
-    /// Returns the advice to use an instance in the other VPC and, if possible, a fix that creates a peering
-    /// connection.
+    /// Suggests an instance in the other VPC and, if possible, a new peering connection.
     pub(super) fn peering_fix(&self, check: &Check) -> Vec<AwsFix> {
         let other = self
             .destination
@@ -57,8 +56,8 @@ impl Network<'_> {
         let (own, other) = (near.vpc.as_ref()?, far.vpc.as_ref()?);
         let is_one_account = match (&near.owner, &far.owner) {
             (Some(one), Some(other)) => one == other,
-            // If the owner is unknown, but the documents show the VPC's subnets or the cache, the VPC belongs
-            // to this account.
+            // Without a known owner, a VPC belongs to this account if the documents show its subnets or the
+            // cache.
             (_, None) => far.is_by_name,
             (None, _) => false,
         };

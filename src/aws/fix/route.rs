@@ -14,7 +14,7 @@ use crate::aws::path::Link;
 use crate::aws::place::Place;
 use crate::aws::route::{self, LookUp, State, Target};
 
-/// A command that changes a route. The target of the route still has to be added.
+/// A command that changes a route, still without the option for the target.
 pub(super) struct RouteChange {
     pub(super) command: AwsCommand,
     undo: String,
@@ -22,7 +22,6 @@ pub(super) struct RouteChange {
     is_new: bool,
 }
 
-/// The destination of a route.
 enum Destination<'a> {
     Range(IpNet),
     PrefixList(&'a Id),
@@ -64,8 +63,8 @@ impl Network<'_> {
         Some(AwsFix::text(check.code, text).with(command, change.undo))
     }
 
-    /// Returns the change to a route table that makes it send packets to the other end. If an existing route
-    /// would take precedence over a new one, the change replaces the existing route.
+    /// Returns a change that makes the route table send packets to the other end. Replaces an existing route
+    /// that would take precedence over a new one.
     pub(super) fn change_route(&self, table: &RouteTable, to: &Place) -> Option<RouteChange> {
         let id = table.id.as_ref()?;
         let range = to.range_for_rules()?;
@@ -102,8 +101,7 @@ impl Network<'_> {
         })
     }
 
-    /// Returns a fix that removes a broken route between two subnets of a VPC. The local route would work,
-    /// but the broken route is more specific and takes precedence.
+    /// Suggests removing a broken route between two subnets of one VPC. The local route then applies.
     fn remove_specific_route(&self, code: Code, table: &RouteTable, id: &Id, to: &Place) -> Option<AwsFix> {
         let LookUp::Route(chosen) = table.look_up(self.documents, to.address?)? else {
             return None;
@@ -120,7 +118,7 @@ impl Network<'_> {
 }
 
 impl<'a> Destination<'a> {
-    /// Returns the destination of a route, or `None` if the documents do not contain it.
+    /// Returns `None` if the route's destination is unknown.
     fn of(route: &'a Route) -> Option<Self> {
         match (route.range.or(route.ipv6_range), &route.prefix_list) {
             (Some(range), _) => Some(Self::Range(range)),
@@ -154,7 +152,7 @@ fn target_id(target: &Target) -> Option<&Id> {
     }
 }
 
-/// Adds the previous target of a route to the command.
+/// Adds the option for the previous target of a route, for an undo command.
 fn back_to(command: AwsCommand, target: &Target) -> Option<AwsCommand> {
     Some(match target {
         Target::Peering(id) => command.with("--vpc-peering-connection-id", id),

@@ -1,8 +1,7 @@
-//! Changes documents as AWS would after a fix or its undo.
+//! Applies fixes to documents, as AWS would.
 
 use serde_json::{Value, json};
 
-/// The words of a command.
 struct Command(Vec<String>);
 
 impl Command {
@@ -16,8 +15,8 @@ impl Command {
     }
 }
 
-/// Applies a command line to the documents. If the line is not a command, such as the steps that undo a new
-/// peering connection, nothing changes.
+/// Applies a command to the documents. Ignores text that is not a command, such as a description of undo
+/// steps.
 pub(super) fn apply(line: &str, documents: &mut [Value]) {
     let line = line.strip_prefix("P=$(").unwrap_or(line);
     for command in line.split(" && ") {
@@ -163,7 +162,7 @@ fn add_peering(command: &Command, documents: &mut [Value]) {
     items(documents, "VpcPeeringConnections").push(peering);
 }
 
-/// Until a peering connection is accepted, routes to it are blackholes.
+/// Accepts the peering connection. Routes to it, which were blackholes, become active.
 fn accept_peering(command: &Command, documents: &mut [Value]) {
     let id = command.value("--vpc-peering-connection-id").unwrap();
     item(documents, "VpcPeeringConnections", "VpcPeeringConnectionId", id)["Status"]["Code"] =

@@ -1,4 +1,4 @@
-//! Tests with networks that were captured from an imitation of AWS. Each has an expected result.
+//! Tests with networks that were captured from an AWS mock, each with its expected result.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::aws::{Assessment, Code, Documents, Outcome, judge};
 
-/// Returns the folders of all captured networks.
 pub(super) fn networks() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/networks");
     let mut folders: Vec<_> = fs::read_dir(root)
@@ -18,7 +17,7 @@ pub(super) fn networks() -> Vec<PathBuf> {
     folders
 }
 
-/// Returns the names and texts of the documents in a folder.
+/// Returns the name and text of each document in a folder.
 pub(super) fn texts(folder: &Path) -> Vec<(String, String)> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
@@ -53,7 +52,7 @@ fn codes(assessment: &Assessment, outcomes: &[Outcome]) -> Vec<&'static str> {
     checks.map(|check| check.code.name()).collect()
 }
 
-/// Returns the result in the form of `expected.json`.
+/// Returns the result in the format of `expected.json`.
 fn result(assessment: &Assessment) -> Value {
     let commands: Vec<_> = assessment
         .fixes
@@ -93,7 +92,7 @@ fn every_captured_network_has_the_expected_result() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// Removes the member at this position, counting the members of all objects. Returns the name of the member.
+/// Removes one member, and returns its name. `left` counts down the members of all objects.
 fn remove(value: &mut Value, left: &mut usize) -> Option<String> {
     match value {
         Value::Array(items) => items.iter_mut().find_map(|item| remove(item, left)),
@@ -115,16 +114,14 @@ fn remove(value: &mut Value, left: &mut usize) -> Option<String> {
     }
 }
 
-/// Networks in which another source can replace a missing member: the instance's metadata, or the name of the
-/// cache.
+/// Networks in which another source, such as the instance metadata, provides the removed member.
 const REPLACED: [&str; 3] = [
     "default-group-on-both",
     "cache-address-gone",
     "cache-being-created",
 ];
 
-/// An older version of `aws` omits members that it does not know. This may make results unknown, but must not
-/// change them in any other way.
+/// Older versions of `aws` omit members. A missing member may make a result unknown, but must not reverse it.
 #[test]
 fn a_missing_member_never_turns_the_verdict_around() {
     let mut wrong = Vec::new();
@@ -137,7 +134,7 @@ fn a_missing_member_never_turns_the_verdict_around() {
         let judge_all = |documents: &[Value]| judged(documents.iter().map(Value::to_string)).outcome;
         let before = judge_all(&documents);
         for file in 0..documents.len() {
-            // Only every seventh member of each document is removed, so that the test is quick.
+            // To keep the test quick, it removes only every seventh member.
             for at in (file % 7..).step_by(7) {
                 let mut changed = documents.clone();
                 let Some(name) = remove(&mut changed[file], &mut at.clone()) else {

@@ -1,5 +1,5 @@
-//! An example network that tests can change. It has an instance and a cache, and everything between them
-//! allows the connection.
+//! An example network for tests: an instance, a cache, and a working connection between them. Each test
+//! changes a part.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +11,21 @@ use crate::aws::{Assessment, Code, Outcome};
 const ACCOUNT: &str = "123456789012";
 pub(super) const OTHER_ACCOUNT: &str = "210987654321";
 
-/// The documents, by their top-level member, and the facts.
+/// The documents, keyed by their top-level member, and the facts.
 #[derive(Clone)]
 pub(super) struct Example {
     facts: Value,
     documents: BTreeMap<&'static str, Value>,
 }
 
-/// Returns a network in which the instance (10.0.1.10, `sg-app`) and the cache (10.0.3.17, `sg-cache`) are in
+/// Returns a working network. The instance (10.0.1.10, `sg-app`) and the cache (10.0.3.17, `sg-cache`) are in
 /// two subnets of one VPC.
 pub(super) fn one_vpc() -> Example {
     example("vpc-a", "10.0.3.0/24", "10.0.3.17")
 }
 
-/// Returns a network in which the cache (10.1.3.17) is in another VPC. The VPCs are not connected. The
-/// cache's group allows the address of the instance.
+/// Returns two VPCs without a connection. The cache (10.1.3.17) is in the second one, and its group allows
+/// the instance.
 pub(super) fn two_vpcs() -> Example {
     let mut example = example("vpc-b", "10.1.3.0/24", "10.1.3.17");
     example.push(
@@ -35,7 +35,7 @@ pub(super) fn two_vpcs() -> Example {
     example.ingress(&[tcp(6379, range("10.0.1.0/24"))])
 }
 
-/// Returns a network of two VPCs with an active peering connection and routes in both directions.
+/// Returns two VPCs with an active peering connection and routes in both directions.
 pub(super) fn peered() -> Example {
     two_vpcs()
         .with(
@@ -46,7 +46,7 @@ pub(super) fn peered() -> Example {
         .route_back("10.0.0.0/16", "VpcPeeringConnectionId", "pcx-ab")
 }
 
-/// Returns a network of two VPCs that are attached to a transit gateway whose route table is known.
+/// Returns two VPCs that a transit gateway with a known route table connects.
 pub(super) fn through_gateway() -> Example {
     let attachment = |id: &str, vpc: &str, subnet: &str| {
         json!({"TransitGatewayAttachmentId": id, "TransitGatewayId": "tgw-1", "VpcId": vpc, "VpcOwnerId": ACCOUNT,
@@ -86,7 +86,7 @@ pub(super) fn gateway_route(range: &str, attachment: &str) -> Value {
         "TransitGatewayAttachments": [{"TransitGatewayAttachmentId": attachment, "ResourceType": "vpc"}]})
 }
 
-/// Returns a network in which both ends have IPv6 addresses in one VPC. The rule allows the subnet of the
+/// Returns one VPC in which both ends have IPv6 addresses. The cache's group allows the subnet of the
 /// instance.
 pub(super) fn ipv6() -> Example {
     let mut example = one_vpc()
@@ -179,7 +179,7 @@ fn acl(id: &str, subnet: &str) -> Value {
         entry(32767, "out", "deny", "-1", None), entry(32767, "in", "deny", "-1", None)]})
 }
 
-/// Returns an ACL entry for all IPv4 addresses.
+/// Returns an ACL entry that matches all IPv4 addresses.
 pub(super) fn entry(
     number: i64,
     way: &str,
@@ -194,7 +194,7 @@ pub(super) fn entry(
     entry
 }
 
-/// Returns an ACL entry for all IPv6 addresses and all protocols.
+/// Returns an ACL entry that matches all IPv6 addresses and all protocols.
 pub(super) fn entry6(number: i64, way: &str, action: &str) -> Value {
     json!({"RuleNumber": number, "Egress": way == "out", "RuleAction": action, "Protocol": "-1", "Ipv6CidrBlock": "::/0"})
 }
@@ -207,7 +207,6 @@ fn table(id: &str, vpc: &str, routes: &[(&str, &str, &str)]) -> Value {
     json!({"RouteTableId": id, "VpcId": vpc, "Associations": [{"Main": true}], "Routes": routes})
 }
 
-/// Returns an active static route.
 pub(super) fn route(range: &str, member: &str, target: &str) -> Value {
     json!({"DestinationCidrBlock": range, member: target, "State": "active", "Origin": "CreateRoute"})
 }
@@ -217,7 +216,7 @@ pub(super) fn peering(id: &str, one: &str, other: &str, state: &str) -> Value {
     json!({"VpcPeeringConnectionId": id, "Status": {"Code": state}, "RequesterVpcInfo": end(one), "AccepterVpcInfo": end(other)})
 }
 
-/// The peer of a rule: the name of the member, and the list in it.
+/// The peer in a rule, as the name and value of a JSON member.
 pub(super) type Peer = (&'static str, Value);
 
 pub(super) fn range(range: &str) -> Peer {
@@ -308,18 +307,18 @@ impl Example {
         list.as_array_mut().unwrap().push(value);
     }
 
-    /// Adds an element to the list at this path.
+    /// Appends an element to the list at a path.
     pub(super) fn adding(mut self, path: &str, value: Value) -> Self {
         self.push(path, value);
         self
     }
 
-    /// Replaces the incoming rules of the cache's group.
+    /// Replaces the incoming rules of the cache's security group.
     pub(super) fn ingress(self, rules: &[Value]) -> Self {
         self.with("SecurityGroups/1/IpPermissions", json!(rules))
     }
 
-    /// Replaces the outgoing rules of the instance's group.
+    /// Replaces the outgoing rules of the instance's security group.
     pub(super) fn egress(self, rules: &[Value]) -> Self {
         self.with("SecurityGroups/0/IpPermissionsEgress", json!(rules))
     }
@@ -332,17 +331,17 @@ impl Example {
         self.adding("RouteTables/1/Routes", route(range, member, target))
     }
 
-    /// Replaces the entries of the ACL of the instance's subnet.
+    /// Replaces the ACL entries of the instance's subnet.
     pub(super) fn near_acl(self, entries: &[Value]) -> Self {
         self.with("NetworkAcls/0/Entries", json!(entries))
     }
 
-    /// Replaces the entries of the ACL of the cache's subnet.
+    /// Replaces the ACL entries of the cache's subnet.
     pub(super) fn far_acl(self, entries: &[Value]) -> Self {
         self.with("NetworkAcls/1/Entries", json!(entries))
     }
 
-    /// Makes the cache the primary of the replication group `shop` in this VPC.
+    /// Adds documents that describe the cache as the primary of the replication group `shop` in this VPC.
     pub(super) fn named(self, vpc: &str) -> Self {
         let endpoint = |host: &str| json!({"Address": host, "Port": 6379});
         self.fact("endpoint", json!("master.shop.x1y2z3.euc1.cache.amazonaws.com"))
@@ -355,7 +354,7 @@ impl Example {
             .with("CacheSubnetGroups", json!([{"CacheSubnetGroupName": "shop", "VpcId": vpc, "Subnets": [{"SubnetIdentifier": "subnet-b"}]}]))
     }
 
-    /// Makes the cache the serverless cache `shop`.
+    /// Adds documents that describe the cache as the serverless cache `shop`.
     pub(super) fn serverless(self, host: &str) -> Self {
         self.fact("endpoint", json!(host)).with(
             "ServerlessCaches",
@@ -365,7 +364,7 @@ impl Example {
         )
     }
 
-    /// Returns the facts and documents as `aws` prints them.
+    /// Returns the facts and the documents in the format that `aws` prints.
     pub(super) fn documents(&self) -> Vec<Value> {
         let documents = self.documents.iter().map(|(member, list)| json!({*member: list}));
         std::iter::once(self.facts.clone()).chain(documents).collect()
@@ -376,8 +375,8 @@ impl Example {
     }
 }
 
-/// Returns the result in one line, such as `denied sg.ingress acl.in ? route.there`. The checks after the
-/// question mark are unknown.
+/// Returns the result as one line, such as `denied sg.ingress acl.in ? route.there`. Unknown checks follow
+/// the question mark.
 pub(super) fn result(assessment: &Assessment) -> String {
     let codes = |outcomes: &[Outcome]| -> String {
         let checks = assessment

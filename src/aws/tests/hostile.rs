@@ -1,11 +1,11 @@
-//! Tests with documents that someone has tampered with. There must be no panic, and only parsed words may
-//! become part of a command.
+//! Tests with manipulated documents. The program must not panic, and commands must contain only parsed
+//! values.
 
 use super::captured::{judged, networks, texts};
 use crate::aws::{Documents, judge};
 use serde_json::Value;
 
-/// Texts that would have an effect if a shell executed them or a terminal showed them.
+/// Texts that are harmful in a shell command or on a terminal.
 const HOSTILE: [&str; 9] = [
     "sg-1; reboot",
     "sg-$(reboot)",
@@ -18,7 +18,7 @@ const HOSTILE: [&str; 9] = [
     "0.0.0.0/0 && reboot",
 ];
 
-/// Replaces the text at this position, counting the texts of all members.
+/// Replaces one string in a document. `left` counts down the strings.
 fn replace(value: &mut Value, left: &mut usize, text: &str) {
     match value {
         Value::String(own) => {
@@ -35,7 +35,7 @@ fn replace(value: &mut Value, left: &mut usize, text: &str) {
 
 #[test]
 fn no_text_of_a_document_reaches_a_command() {
-    // Some of the networks are enough, because the documents of all networks have the same members.
+    // Every fifth network is enough, because the documents of all networks have the same members.
     for folder in networks().into_iter().step_by(5) {
         let documents: Vec<Value> = texts(&folder)
             .iter()
@@ -69,7 +69,7 @@ fn truncated_deep_and_noisy_documents_cause_no_panic() {
         .unwrap();
     let all: Vec<String> = texts(&folder).into_iter().map(|(_, text)| text).collect();
     let expected = judged(all.clone());
-    // A terminal adds prompts, colours and carriage returns.
+    // Adds what a terminal adds: prompts, colours and carriage returns.
     let noisy = all.iter().map(|text| {
         let text = text.replace('\n', "\r\n");
         format!("\u{1b}[32muser@host\u{1b}[0m$ aws ec2 describe-x\r\n{text}\r\n\u{1b}[?2004h$ \r\n")

@@ -1,6 +1,6 @@
-//! Tests of the verdict: captured networks, tables of rules, random networks, and hostile documents.
+//! Tests of the checks: captured networks, tables of rules, random networks and manipulated documents.
 
-// Clippy's exemption for tests does not cover the functions that tests call.
+// Clippy exempts test functions, but not the helper functions that they call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod apply;

@@ -1,5 +1,5 @@
-//! Tests with random networks. The verdict must be the same as that of an oracle, which follows single
-//! packets through a model of the network and does not use the code under test.
+//! Tests with random networks. The result must agree with an oracle, which follows single packets through a
+//! model of the network.
 //!
 //! `AWS_NETWORKS` sets the number of networks, and `AWS_SEED` sets the first seed.
 
@@ -15,7 +15,7 @@ use super::apply::apply;
 use crate::aws::{Assessment, Documents, Outcome, judge};
 use network::{Network, Random, all_allowed, ip, network, rules};
 
-/// The number of networks per test if `AWS_NETWORKS` is not set.
+/// The number of networks per test if `AWS_NETWORKS` is unset.
 const NETWORKS: u64 = 2000;
 
 fn judged(documents: &[Value]) -> Assessment {
@@ -161,8 +161,8 @@ fn all_fixes_together_allow_the_connection() {
         {
             apply(undo, &mut documents);
         }
-        // The fixes cannot be undone completely in two cases: an accepted peering connection stays accepted,
-        // and a route to an existing target does not become a blackhole again.
+        // Two fixes cannot be undone completely: accepting a peering connection, and replacing a blackhole
+        // route by a route to an existing target.
         let routes = network.near_routes.iter().chain(&network.far_routes);
         let can_undo = !before.fixes.iter().any(|fix| fix.kind == "peering")
             && !routes.into_iter().any(|route| route.is_blackhole);

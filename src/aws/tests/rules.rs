@@ -1,4 +1,4 @@
-//! Tests of AWS's rules. Each row contains a description, a network, and the expected result.
+//! Tests of single AWS rules. Each row contains a description, a network, and the expected result.
 
 mod acls;
 mod caches;
@@ -14,7 +14,7 @@ use super::captured::judged;
 use super::example::{Example, result};
 use crate::aws::Outcome;
 
-/// Checks the result of each row, and that the fixes really allow the connection.
+/// Checks the result of each row. Also applies the fixes, after which the connection must be allowed.
 fn check(rows: &[(&str, Example, &str)]) {
     let mut wrong = Vec::new();
     for (rule, example, expected) in rows {

@@ -1,4 +1,4 @@
-//! The checks of the network ACLs, which apply to requests and replies separately.
+//! The four checks of network ACLs: for requests and for replies, at each of the two subnets.
 
 use crate::aws::check::{Check, Code, Outcome};
 use crate::aws::id::Id;
@@ -101,7 +101,7 @@ impl Network<'_> {
         let has_unknown_range = is_reply && self.facts.ephemeral_ports().is_none();
         match (walk.allowed, walk.denied, walk.unknown) {
             (_, 0, 0) => Outcome::Allowed,
-            // ACLs do not apply within a subnet.
+            // ACLs do not filter packets within a subnet.
             _ if self.is_same_subnet == Truth::Unknown => Outcome::Unknown,
             (0, _, 0) => Outcome::Denied,
             (_, _, 0) if has_unknown_range => Outcome::Unknown,

@@ -1,4 +1,4 @@
-//! Findings that do not belong to any check.
+//! Findings that belong to no check.
 
 use super::other_account;
 use crate::aws::documents::find;
@@ -8,7 +8,6 @@ use crate::aws::objects::Interface;
 use crate::aws::place;
 
 impl Network<'_> {
-    /// Returns findings that do not belong to any check.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let interface = self.destination.interface.as_ref();

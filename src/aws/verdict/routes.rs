@@ -1,4 +1,4 @@
-//! The checks of the routes, in both directions.
+//! The checks of the routes to the cache and back.
 
 use crate::aws::check::{Check, Code, Outcome};
 use crate::aws::documents::{all, find, is_complete};
@@ -12,30 +12,29 @@ use crate::aws::route::{self, Chosen, LookUp, State, Target};
 use crate::aws::transit_gateway::{self, Transit};
 use crate::aws::truth::Truth;
 
-/// The check of a route, and what it shows about the path.
 pub(super) struct RouteCheck {
     pub check: Check,
     pub path: Path,
 }
 
-/// The path of the packets. It determines whether rules can refer to groups of the other end.
+/// The path of the packets. It determines whether security group rules can name groups of the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Path {
-    /// There is no route, or the route stays within the VPC.
+    /// No route exists, or the route stays within the VPC.
     None,
-    /// The path uses a peering connection or transit gateway between the two VPCs.
+    /// A peering connection or transit gateway between the two VPCs.
     Link(Link),
-    /// The path uses a transit gateway whose attachments are unknown.
+    /// A transit gateway with unknown attachments.
     UnknownGateway,
-    /// The path uses an appliance, a VPN or another network, and cannot be followed any further.
+    /// An appliance, a VPN or another network. The documents do not show where packets go from there.
     Appliance,
     Unknown,
 }
 
-/// The route that a table chooses for the address of the other end.
+/// The route that applies to the address of the other end.
 struct CheckedRoute<'a> {
     code: Code,
-    /// The name of the table.
+    /// The name of the route table, for messages.
     table: &'a str,
     chosen: &'a Chosen<'a>,
 }
@@ -85,8 +84,8 @@ impl Network<'_> {
         result
     }
 
-    /// Returns the route table of the sender's subnet, and the route that it chooses. If there is no such
-    /// route, or it is unknown, returns the result of the check as an error.
+    /// Returns the route table of the sender's subnet, and the route that applies. If no route applies, or
+    /// the route is unknown, returns the result of the check as the error.
     fn chosen_route(&self, code: Code, from: &Place, to: &Place) -> Result<(&RouteTable, Chosen<'_>), Check> {
         let unknown = |text: String, about: Option<&Id>, need| {
             Check::new(code, Outcome::Unknown, text)
@@ -144,7 +143,7 @@ impl Network<'_> {
             }
             _ => None,
         };
-        // When the peering connection is accepted, this route becomes active, too.
+        // This route becomes active as soon as the peering connection is accepted.
         let is_waiting = link.is_some_and(Link::is_pending);
         if !is_waiting && chosen.state == State::Blackhole {
             let text = format!(
@@ -241,8 +240,7 @@ impl Network<'_> {
         RouteCheck::new(result.check, Path::Link(link.clone()))
     }
 
-    /// Whether this peering connection might be between the two VPCs. The documents may describe it only
-    /// partly.
+    /// Whether this peering connection could be between the two VPCs, as far as the documents describe it.
     fn may_connect(&self, id: &Id) -> bool {
         let (Some(one), Some(other)) = (&self.source.vpc, &self.destination.vpc) else {
             return true;
@@ -260,7 +258,7 @@ impl Network<'_> {
     }
 }
 
-/// Checks a route within the VPC. The route matters only if it is more specific than the local route.
+/// Checks a route within the VPC. Such a route can only fail if it is more specific than the local route.
 fn local_route(route: &CheckedRoute<'_>) -> RouteCheck {
     let CheckedRoute { table, chosen, .. } = route;
     let prefix = chosen.prefix;

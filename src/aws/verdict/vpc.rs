@@ -1,4 +1,4 @@
-//! The check whether both ends are in the same VPC, or in connected VPCs.
+//! The check that both ends are in the same VPC or in connected VPCs.
 
 use crate::aws::check::{Check, Code, Outcome};
 use crate::aws::documents::{all, is_complete};
@@ -57,7 +57,6 @@ impl Network<'_> {
         Check::new(Code::Vpc, Outcome::Unknown, text).needs(&needs)
     }
 
-    /// Checks whether both ends are in the same VPC or in connected VPCs.
     fn connection_check(&self) -> Check {
         let (Some(own), Some(other)) = (&self.source.vpc, &self.destination.vpc) else {
             return self.unknown_vpc("the address");
@@ -114,7 +113,7 @@ impl Network<'_> {
             .likely_if(self.destination.is_by_name)
     }
 
-    /// Returns the permissions for documents that may show further connections between the VPCs.
+    /// Returns the IAM permissions for documents that may show another connection between the VPCs.
     fn unknown_links(&self, own: &Id, other: &Id) -> Vec<&'static str> {
         let mut needs = Vec::new();
         let is_vague = all(&self.documents.peerings).any(|peering| path::may_connect(peering, own, other));
@@ -133,8 +132,8 @@ impl Network<'_> {
         needs
     }
 
-    /// If a route in the VPC might lead to the address in a way that the documents do not show, returns the
-    /// target of the route. Returns `Some(None)` if the routes or the target are unknown.
+    /// Returns the target of a route that may lead to the address through a network that the documents do not
+    /// show. Returns `Some(None)` if the routes or the target are unknown.
     fn other_way(&self, own: &Id) -> Option<Option<String>> {
         let Some(address) = self.destination.address else {
             return Some(None);

@@ -1,4 +1,4 @@
-//! Creates the documents that AWS would print about a network.
+//! Converts a model of a network to documents in the format of `aws`.
 
 use serde_json::{Value, json};
 

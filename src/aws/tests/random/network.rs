@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 
 pub(super) const PORT: u16 = 6379;
-/// A small range of local ports, so that the oracle can try all of them.
+/// The range of local ports. It is small, so that the oracle can try every port.
 pub(super) const EPHEMERAL: (u16, u16) = (40_000, 40_007);
 
-/// A random number generator (Steele, Lea and Flood: SplitMix64).
+/// A random number generator (SplitMix64, by Steele, Lea and Flood).
 pub(super) struct Random(pub(super) u64);
 
 impl Random {
@@ -59,7 +59,6 @@ pub(super) struct End {
     pub(super) groups: Vec<&'static str>,
 }
 
-/// Where a route leads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Target {
     Local,
@@ -80,12 +79,12 @@ pub(super) struct Network {
     pub(super) far: End,
     pub(super) ingress: Vec<(&'static str, Rule)>,
     pub(super) egress: Vec<(&'static str, Rule)>,
-    /// The ACL entries for the subnet of each end.
+    /// The ACL entries of the instance's subnet.
     pub(super) near_acl: Vec<Entry>,
     pub(super) far_acl: Vec<Entry>,
     pub(super) near_routes: Vec<Route>,
     pub(super) far_routes: Vec<Route>,
-    /// The state of the peering connection `pcx-1` between the two VPCs.
+    /// The state of `pcx-1`, the peering connection between the two VPCs.
     pub(super) peering: Option<&'static str>,
     pub(super) prefix_list: Vec<(Ipv4Addr, u8)>,
 }

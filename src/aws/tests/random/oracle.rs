@@ -1,4 +1,4 @@
-//! The oracle, which follows single packets through the model. It does not use the code under test.
+//! The oracle, which follows single packets through the model. It shares no code with the checks.
 
 use std::net::Ipv4Addr;
 
@@ -11,7 +11,7 @@ pub(super) fn is_in(address: Ipv4Addr, (base, length): (Ipv4Addr, u8)) -> bool {
 }
 
 impl Network {
-    /// Whether a rule allows a TCP packet between these ends.
+    /// Whether one of the rules allows TCP packets between the two ends.
     fn rule_allows(&self, rules: &[(&'static str, Rule)], own: &End, peer: &End) -> bool {
         rules
             .iter()

@@ -1,4 +1,4 @@
-//! Tests of network ACLs. In both directions, the first matching entry determines the result.
+//! Tests of network ACLs, in which the first matching entry decides.
 
 use serde_json::{Value, json};
 

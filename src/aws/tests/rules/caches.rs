@@ -1,4 +1,4 @@
-//! Tests of the information in endpoint names and in ElastiCache's documents.
+//! Tests of ElastiCache's host names and documents.
 
 use serde_json::json;
 
@@ -107,7 +107,7 @@ fn ports_and_engines() {
                 .with("CacheClusters/0/Engine", json!("memcached")),
             "denied cache.engine",
         ),
-        // A public endpoint has neither a VPC nor security groups.
+        // A public endpoint has no VPC and no security groups.
         (
             "a public endpoint",
             two_vpcs().serverless(PUBLIC).ingress(&[]),
@@ -151,7 +151,7 @@ fn the_address_of_a_cache() {
             blind("vpc-a").ingress(&[]),
             "denied sg.ingress",
         ),
-        // The address is in the range of the instance's VPC, so the packets stay in this VPC.
+        // The address is in the range of the instance's own VPC, so packets do not leave this VPC.
         (
             "the cache is in another VPC with the same range",
             blind("vpc-b"),

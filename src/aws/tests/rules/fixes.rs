@@ -1,4 +1,4 @@
-//! Tests of the commands that fix a denial, and of those that undo the fix.
+//! Tests of the commands that fix a denial, and of the commands that undo the fix.
 
 use serde_json::json;
 
@@ -9,8 +9,8 @@ use crate::aws::tests::example::{
 
 const SERVERLESS: &str = "shop-x1y2z3.serverless.euc1.cache.amazonaws.com";
 
-/// Compares each fix's command and undo command with the expected ones, without the parts that all commands
-/// share. A fix without a command is written as `-`.
+/// Compares the fix commands and undo commands with the expected ones, without the parts that all commands
+/// share. `-` stands for a fix without a command.
 fn check(what: &str, example: &Example, expected: &[&str]) {
     let assessment = example.judge();
     let short = |line: &str| line.replace("aws ec2 ", "").replace(" --region eu-central-1", "");
@@ -90,7 +90,8 @@ fn rules_of_groups() {
          'IpProtocol=tcp,FromPort=6379,ToPort=6379,Ipv6Ranges=[{CidrIpv6=2001:db8:0:1::10/128}]'",
         ],
     );
-    // The first group is `default` and refers to itself. The third group already has a rule for the port.
+    // The first group is the default group, which allows itself. The third group already has a rule for the
+    // port.
     let several = one_vpc()
         .ingress(&[])
         .egress(&[])

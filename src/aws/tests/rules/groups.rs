@@ -1,5 +1,4 @@
-//! Tests of security groups. The rules of all groups of an interface apply together, and they can only allow
-//! packets.
+//! Tests of security groups. The connection is allowed if any rule of any group allows it.
 
 use serde_json::json;
 
@@ -100,7 +99,7 @@ fn rules_for_outgoing_traffic() {
             one_vpc().egress(&[]).ingress(&[]),
             "denied sg.egress sg.ingress",
         ),
-        // Security groups are stateful: the cache needs no rule for its replies.
+        // Replies need no rule, because security groups are stateful.
         (
             "the cache sends nothing",
             one_vpc().with("SecurityGroups/1/IpPermissionsEgress", json!([])),

@@ -1,4 +1,4 @@
-//! Tests of peering connections and transit gateways, and of references to security groups across them.
+//! Tests of peering connections and transit gateways, and of rules that name a group in another VPC.
 
 use serde_json::{Value, json};
 
@@ -132,7 +132,7 @@ fn references_across_a_peering() {
             by_group(peered()).route_there("10.1.3.0/24", "GatewayId", "vgw-1"),
             "denied sg.ingress ? route.there",
         ),
-        // The peering connection with the cache's VPC may be in the part of the document that was cut off.
+        // The document is cut off, and the missing part may contain a connection to the cache's VPC.
         (
             "through an unknown peering",
             by_group(through_gateway())
@@ -150,7 +150,7 @@ fn transit_gateways() {
     let mut dead = gateway_route("10.1.0.0/16", "tgw-attach-b");
     dead["State"] = "blackhole".into();
     let near = || gateway_route("10.0.0.0/16", "tgw-attach-a");
-    // The attachment and the instance are in different subnets in different zones.
+    // The attachment's subnet and the instance's subnet are in different Availability Zones.
     let other_zone = in_zone("eu-central-1c").with("TransitGatewayVpcAttachments/0/SubnetIds", json!(["subnet-c"])).adding("Subnets",
         json!({"SubnetId": "subnet-c", "VpcId": "vpc-a", "CidrBlock": "10.0.9.0/24", "AvailabilityZone": "eu-central-1a"}));
     check(&[
@@ -265,7 +265,7 @@ fn which_vpc_has_the_address() {
         ("a third VPC has the address, too, but the own VPC counts", one_vpc().adding("NetworkInterfaces", json!({
             "NetworkInterfaceId": "eni-z", "VpcId": "vpc-z", "SubnetId": "subnet-z", "PrivateIpAddress": "10.0.3.17", "Groups": [{"GroupId": "sg-z"}]})), "allowed"),
         ("a secondary address", one_vpc().with("NetworkInterfaces/1/PrivateIpAddress", json!("10.0.3.16")), "allowed"),
-        // A participant of a shared VPC cannot see the interfaces of other accounts.
+        // In a shared VPC, an account cannot see the interfaces of other accounts.
         ("no interface in a shared VPC", one_vpc().with("NetworkInterfaces", json!([])).with("Subnets/0/OwnerId", json!(OTHER_ACCOUNT)), "unknown ? sg.ingress"),
         ("overlapping ranges in a shared VPC", overlapping.with("Subnets/0/OwnerId", json!(OTHER_ACCOUNT)), "unknown ? sg.ingress"),
         ("an address that no document contains", one_vpc().fact("address", json!("10.7.0.1")), "unknown ? vpc sg.ingress acl.in acl.back-out"),

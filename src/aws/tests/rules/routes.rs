@@ -1,5 +1,5 @@
-//! Tests of routes. The longest prefix decides, and a route to another network must use the connection
-//! between the VPCs.
+//! Tests of routes. The longest prefix applies, and routes to the other VPC must use the connection between
+//! the VPCs.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ fn blackhole(range: &str, member: &str, target: &str) -> serde_json::Value {
     route
 }
 
-/// Returns the network without the last route of a table.
+/// Removes the last route of a table.
 fn without_last_route(example: Example, table: &'static str) -> Example {
     let local = if table.contains('0') {
         "10.0.0.0/16"
@@ -50,7 +50,7 @@ fn routes_within_a_vpc() {
                 .route_there("10.0.1.0/24", "NetworkInterfaceId", "eni-9"),
             "unknown ? route.there route.back",
         ),
-        // References to groups are not preserved through an appliance.
+        // A rule cannot name a group whose packets arrive through an appliance.
         (
             "an appliance, and a rule by group",
             one_vpc().route_there("10.0.3.0/24", "NetworkInterfaceId", "eni-9"),
@@ -76,7 +76,7 @@ fn routes_within_a_vpc() {
             by_range().route_there("10.0.3.16/28", "VpcPeeringConnectionId", "pcx-9"),
             "denied route.there",
         ),
-        // The local route takes precedence over propagated routes, even if they are more specific.
+        // The local route takes precedence over propagated routes, even over more specific ones.
         (
             "a more specific propagated route",
             one_vpc().adding(THERE, propagated),
@@ -131,7 +131,7 @@ fn routes_between_vpcs() {
             peered().adding(THERE, blackhole("10.0.0.0/8", "NetworkInterfaceId", "eni-9")),
             "allowed",
         ),
-        // Peerings are not transitive.
+        // Peering connections are not transitive.
         (
             "through the peering with a third VPC",
             without_last_route(peered(), THERE)
@@ -256,7 +256,7 @@ fn prefix_lists_in_routes() {
             listed(json!([])).without("PrefixListEntries"),
             "unknown ? route.there",
         ),
-        // A route to a range takes precedence over one to a prefix list.
+        // A route to a range takes precedence over a route to a prefix list.
         (
             "an equal route to a range",
             listed(json!([{"Cidr": "10.1.0.0/16"}]))
