@@ -1,28 +1,26 @@
-//! Counts probes, round trips and outages of `--watch` and `--count`.
+//! Statistics of `--watch` and `--count`: probes, round trips and outages.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-/// The maximum number of round trips that are kept for percentiles: one per second for a day.
+/// How many round trips are kept for percentiles: one per second for a day.
 const MOST_ROUND_TRIPS: usize = 86_400;
-/// The maximum number of outages that are listed.
+/// How many outages are kept.
 const MOST_OUTAGES: usize = 10;
-/// The maximum number of probes that are kept for the graph.
+/// How many probes are kept for the graph.
 const MOST_RECENT: usize = 60;
 
-/// The characters of the graph, from the lowest to the highest.
+/// The bars of the graph, from the lowest to the highest.
 const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// The character for a probe without a response.
+/// The bar of a probe without a response.
 const MISSED: char = '×';
 
-/// Counts and round trips of all probes so far. The memory that it uses is limited, however long the watch
-/// runs.
+/// The statistics of all probes so far. Memory use is bounded, even in a long watch.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProbeHistory {
     answered: u64,
     missed: u64,
     outages: u64,
-    /// The most recent outages.
     recent_outages: VecDeque<Outage>,
     lost_connections: u64,
     is_down: bool,
@@ -33,11 +31,10 @@ pub(crate) struct ProbeHistory {
 /// A period in which Redis did not respond.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outage {
-    /// The start of the first probe without a response.
+    /// When the first probe without a response started.
     pub began: SystemTime,
     since: Instant,
-    /// The time until the start of the next probe with a response, or `None` if there has been no response
-    /// yet.
+    /// The time until the next probe with a response started, or `None` during the outage.
     lasted: Option<Duration>,
 }
 
@@ -50,13 +47,13 @@ impl Outage {
         }
     }
 
-    /// Returns how long the outage has lasted, and whether it is over.
+    /// Returns the length of the outage so far, and whether the outage is over.
     pub(crate) fn duration(&self) -> (Duration, bool) {
         (self.lasted.unwrap_or(self.since.elapsed()), self.lasted.is_some())
     }
 }
 
-/// Percentiles of the round trips, by the nearest-rank method.
+/// Percentiles of the round trips, computed by the nearest-rank method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Percentiles {
     pub min: Duration,
@@ -67,7 +64,7 @@ pub(crate) struct Percentiles {
 }
 
 impl ProbeHistory {
-    /// Adds a probe with its round trip, or `None` if it got no response.
+    /// Records one probe. `round_trip` is `None` if Redis did not respond.
     pub(crate) fn add(&mut self, round_trip: Option<Duration>) {
         match round_trip {
             Some(took) => {
@@ -101,22 +98,22 @@ impl ProbeHistory {
         self.answered
     }
 
-    /// Returns how often Redis stopped responding. This includes the first probe, if it got no response.
+    /// Returns the number of outages, including a current one.
     pub(crate) fn outages(&self) -> u64 {
         self.outages
     }
 
-    /// Returns the most recent outages in order.
+    /// Returns the most recent outages, oldest first.
     pub(crate) fn recent_outages(&self) -> impl Iterator<Item = &Outage> {
         self.recent_outages.iter()
     }
 
-    /// Returns how often the connection was lost, whether or not a new one could be opened.
+    /// Returns how often the connection was lost, even if a new one was opened at once.
     pub(crate) fn lost_connections(&self) -> u64 {
         self.lost_connections
     }
 
-    /// Returns the percentiles, or `None` if there has been no response.
+    /// Returns `None` if Redis has never responded.
     pub(crate) fn percentiles(&self) -> Option<Percentiles> {
         let mut sorted: Vec<Duration> = self.round_trips.iter().copied().collect();
         sorted.sort_unstable();
@@ -131,7 +128,7 @@ impl ProbeHistory {
         })
     }
 
-    /// Returns the last `width` probes as a one-line graph. The slowest of them has the full height.
+    /// Draws the last `width` probes as a one-line graph, in which the slowest probe has the full height.
     pub(crate) fn graph(&self, width: usize) -> String {
         let shown: Vec<_> = self
             .recent
@@ -146,7 +143,7 @@ impl ProbeHistory {
     }
 }
 
-/// Adds the item. If the queue is longer than `most`, drops the oldest item.
+/// Appends the item. Drops the oldest item if the queue has more than `most` items.
 fn keep<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
     if queue.len() == most {
         queue.pop_front();

@@ -1,4 +1,4 @@
-//! Measures how long connections survive without traffic (`--idle`, `--hold`).
+//! Measures how long connections survive without traffic, for `--idle` and `--hold`.
 
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,15 @@ use super::rungs::tcp::SegmentSize;
 use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
 
-/// The maximum number of idle times that are tried. Each needs two connections.
+/// The maximum number of different idle times in one search. Each needs two connections.
 const MOST_IDLE_TIMES: u32 = 16;
-/// How many connections are opened at the same time. Many logins at once might look like an attack.
+/// How many connections are opened at the same time. A burst of logins could look like an attack.
 const AT_A_TIME: usize = 8;
-/// The shortest interval of TCP keepalive. The kernel only accepts whole seconds.
+/// The shortest TCP keepalive interval. The kernel accepts only whole seconds.
 const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(1);
 
-/// Leaves several connections idle for different times up to `longest`, and then tests each of them. Half of
-/// them use TCP keepalive.
+/// Leaves connections idle for different times up to `longest`, then sends PING on each of them. Half of the
+/// connections use TCP keepalive.
 pub(super) async fn search(
     reconnect: &Reconnect<'_>,
     connection: ProbeConnection<Stream>,
@@ -35,7 +35,7 @@ pub(super) async fn search(
         .iter()
         .flat_map(|idle| [(*idle, None), (*idle, Some(period))])
         .collect();
-    // The first connection is used for the longest trial.
+    // Use the first connection for the longest trial.
     let first = wanted.iter().rposition(|(_, keepalive)| keepalive.is_none());
     let first = first.map(|at| wanted.remove(at));
     let mut connections: Vec<_> = first.map(|wanted| (wanted, connection)).into_iter().collect();
@@ -43,7 +43,7 @@ pub(super) async fn search(
         let opened = some.iter().map(|wanted| async move {
             let until = Deadline::after(timeout / 4);
             let mut connection = reconnect.logged_in(SegmentSize::Default, until).await?;
-            // A server that has reached its client limit accepts the connection but does not reply.
+            // A server at its client limit accepts the connection but does not reply.
             let response = ping::observe(&mut connection, until).await;
             response.is_pong().then_some((*wanted, connection))
         });
@@ -55,8 +55,8 @@ pub(super) async fn search(
     join_all(trials).await
 }
 
-/// Starts the trials with keepalive a little later than those without. Their idle times then differ if one
-/// event, such as a restart of a proxy, ends all connections at the same time.
+/// Runs one trial. Trials with TCP keepalive start a little later. If one event ends all connections, such as
+/// a proxy restart, the idle times then differ.
 async fn staggered(
     mut connection: ProbeConnection<Stream>,
     idle: Duration,
@@ -65,14 +65,13 @@ async fn staggered(
 ) -> IdleTrial {
     if keepalive.is_some() {
         Deadline::after(STAGGER).sleep(STAGGER).await;
-        // This PING only shows that the connection works at the start. If there is no reply, the trial fails
-        // anyway.
+        // The reply to this PING does not matter: if the connection is broken, the trial fails anyway.
         let _ = ping::observe(&mut connection, Deadline::after(timeout)).await;
     }
     trial(connection, idle, keepalive, timeout).await
 }
 
-/// Returns evenly spaced times: at least two per second, unless that needs more than [`MOST_IDLE_TIMES`].
+/// Returns evenly spaced times up to `longest`: at least two per second, but at most [`MOST_IDLE_TIMES`].
 fn idle_times(longest: Duration) -> Vec<Duration> {
     let count = (longest.as_secs_f64() * 2.0)
         .ceil()
@@ -80,7 +79,7 @@ fn idle_times(longest: Duration) -> Vec<Duration> {
     (1..=count).map(|part| longest * part / count).collect()
 }
 
-/// Leaves one connection idle, then sends PING. Returns at once if the connection ends while it is idle.
+/// Leaves a connection idle, then sends PING. Returns early if the connection ends while it is idle.
 pub(super) async fn trial(
     mut connection: ProbeConnection<Stream>,
     idle: Duration,
@@ -88,7 +87,7 @@ pub(super) async fn trial(
     timeout: Duration,
 ) -> IdleTrial {
     if let (Some(period), Some(tcp)) = (keepalive, connection.stream().tcp()) {
-        // If keepalive cannot be enabled, this trial has the same result as the trial without keepalive.
+        // If keepalive cannot be enabled, the trial simply runs without keepalive.
         let _ = SockRef::from(tcp)
             .set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period));
     }
@@ -118,7 +117,7 @@ pub(super) async fn trial(
 }
 
 impl<'a> Reconnect<'a> {
-    /// Returns how to open further connections to the same address.
+    /// Describes how to open further connections to the address of the first one.
     pub(super) fn after(
         target: &'a crate::redis_url::Target,
         trust: &'a crate::redis_url::Trust,

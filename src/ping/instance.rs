@@ -1,4 +1,5 @@
-//! If this host is an EC2 instance, reads its metadata. Some fixes use the metadata to name security groups.
+//! The metadata of the EC2 instance that this host runs on, if any. Some fixes use it to name security
+//! groups.
 
 mod metadata;
 
@@ -11,16 +12,16 @@ use crate::aws::{Account, Id, Region, Source};
 use crate::deadline::Deadline;
 use metadata::{Metadata, is_ec2, service};
 
-/// An EC2 instance as described by its metadata service.
+/// The EC2 instance that this host runs on, as described by its metadata service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
-    /// The region, such as `eu-central-1`.
+    /// The AWS region, such as `eu-central-1`.
     pub region: String,
-    /// The security group IDs of the interface that the connection used.
+    /// The security group IDs of the network interface that the connection used.
     pub groups: Vec<String>,
-    /// The CIDR blocks of the interface's VPC, such as `10.0.0.0/16`.
+    /// The CIDR blocks of the VPC, such as `10.0.0.0/16`.
     pub vpc_ranges: Vec<String>,
-    /// The public DNS name. It may be empty.
+    /// The public DNS name, or an empty string.
     pub public_name: String,
 }
 
@@ -34,21 +35,23 @@ impl Instance {
     }
 }
 
-/// Time limit for all requests. If a metadata service exists, it replies within a few milliseconds.
+/// The time limit for all metadata requests together. A metadata service on EC2 replies within a few
+/// milliseconds.
 const METADATA_BUDGET: Duration = Duration::from_millis(150);
 
-/// Time limit for the requests about the network interface.
+/// The time limit for the additional requests about the network interface.
 const INTERFACE_BUDGET: Duration = Duration::from_secs(2);
 
-/// Queries the metadata service, if there is one. `source` is the local address of the connection.
+/// Reads the instance metadata, or returns `None` if this host is not on EC2. `source` is the local address
+/// of the connection.
 pub(crate) async fn observe(source: Option<IpAddr>, deadline: Deadline) -> Option<Instance> {
     let service = service(|name| std::env::var(name).ok(), is_ec2)?;
     let until = deadline.within(METADATA_BUDGET);
     until.bound(describe(&service, source)).await.ok().flatten()
 }
 
-/// Returns the region of the instance, and the details of the network interface that the connection used.
-/// This needs more requests than [`observe`], so it is called only for `--aws`.
+/// Returns the region of the instance, and details of the network interface that the connection used. Only
+/// `--aws` needs these details, which take more requests than [`observe`].
 pub(crate) async fn observe_interface(
     source: Option<IpAddr>,
     deadline: Deadline,
@@ -113,8 +116,8 @@ async fn describe(service: &str, source: Option<IpAddr>) -> Option<Instance> {
     })
 }
 
-/// Whether a word is safe to use in a command. Regions and groups become part of shell commands that users
-/// paste, so a fake metadata service could otherwise inject shell code.
+/// Whether a word from the metadata service is safe in a shell command. Without this check, a fake metadata
+/// service could inject shell code.
 fn is_plain(word: &str) -> bool {
     word.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -132,7 +135,8 @@ mod tests {
     use crate::ping::this_host::{Nearness, ThisHost};
     use crate::redis_url::Target;
 
-    /// Responds to requests that contain the token, as an instance with two interfaces in two VPCs.
+    /// The response of a fake metadata service for an instance with two interfaces in two VPCs. Requests need
+    /// the token.
     fn answer(request: &str) -> Option<&'static str> {
         let line = request.lines().next()?;
         if line.starts_with("PUT /latest/api/token ") {
@@ -156,8 +160,8 @@ mod tests {
         })
     }
 
-    /// Starts a metadata service. If `closes` is true, it closes the connection after each response.
-    /// Otherwise, it sends a Content-Length and keeps the connection open.
+    /// Starts a fake metadata service. If `closes` is false, the service keeps the connection open after a
+    /// response, and sends a Content-Length.
     fn metadata_service(closes: bool) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -251,7 +255,7 @@ mod tests {
             "--protocol tcp",
             "aws ec2 describe-network-interfaces --region eu-central-1 \
              --filters Name=addresses.private-ip-address,Values=10.0.3.17 ",
-            // The command changes something only if there is exactly one group.
+            // The command changes something only if it finds exactly one group.
             "if [ $# -eq 1 ]; then aws ec2 authorize-security-group-ingress",
         ] {
             assert!(command.contains(part), "{part} is missing in: {command}");

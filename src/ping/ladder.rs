@@ -26,17 +26,16 @@ use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, Trust};
 
-/// When to read the counter of blocked retransmissions for the first time. This must be well before the first
-/// retransmission of a SYN, which is sent after 1 s.
+/// When the counter of blocked retransmissions is first read: before the kernel retransmits a SYN, after 1 s.
 const BEFORE_RETRANSMISSION: Duration = Duration::from_millis(50);
 
-/// Time limit for connecting to the primary that a Sentinel reports.
+/// The time limit for connecting to the primary that a Sentinel reports.
 const LONGEST_DIAL: Duration = Duration::from_secs(1);
 
-/// Time limit for name server queries that are sent only to explain a fault.
+/// The time limit for name server queries that only explain a fault.
 const LONGEST_LOOKUP: Duration = Duration::from_secs(1);
 
-/// Checks the connection one layer at a time, and stops at the first failure.
+/// Checks one layer after the other, and stops at the first failure.
 ///
 /// All rungs, lookups and experiments end by the deadline.
 pub async fn climb(
@@ -52,8 +51,7 @@ pub async fn climb(
     }
 }
 
-/// Checks the connection to the address in the target itself. If the server is a Sentinel, expects only a
-/// PONG.
+/// Checks the connection to the address in the target. From a Sentinel, only PONG is expected.
 pub(super) async fn climb_to(
     target: &Target,
     trust: &Trust,
@@ -78,7 +76,7 @@ pub(super) async fn climb_to(
         },
         connected_to: None,
     };
-    // The future is large, because it contains every experiment.
+    // The future is boxed, because it is large: it contains every experiment.
     let connection = Box::pin(ladder.climb()).await;
     if let Some(finding) = judge(target, &ladder.seen).finding {
         ladder.look_up_in_hosts_file().await;
@@ -93,7 +91,8 @@ pub(super) async fn climb_to(
     }
 }
 
-/// Tries to connect to the primary that a Sentinel reports, before a fix recommends this primary to the user.
+/// Tries to connect to the primary that a Sentinel reports. A fix recommends only a primary that accepts
+/// connections.
 async fn dial(primary: &NamedPrimary, deadline: Deadline) -> Vec<Dial> {
     let until = deadline.within((deadline.left() / 2).min(LONGEST_DIAL));
     let addresses = dns::addresses(&primary.host, primary.port, until).await;
@@ -106,14 +105,14 @@ struct Ladder<'a> {
     options: &'a ClimbOptions,
     deadline: Deadline,
     tell: &'a mut (dyn FnMut(ClimbEvent<'_>) + Send),
-    /// Whether the server is a Sentinel that is asked only for the primary's address.
+    /// Whether the target is a Sentinel that is asked only for the primary's address.
     is_for_sentinel: bool,
     seen: Observations,
-    /// The address to which experiments connect, or `None` for a unix socket.
+    /// The address for experiments, or `None` for a unix socket.
     connected_to: Option<SocketAddr>,
 }
 
-/// The methods that perform a check return `None` if the climb ends there.
+/// Methods that perform a check return `None` if the climb ends there.
 impl<'a> Ladder<'a> {
     async fn climb(&mut self) -> Option<ProbeConnection<Stream>> {
         self.hint_at_url_mismatches();
@@ -177,10 +176,9 @@ impl<'a> Ladder<'a> {
     async fn tcp(&mut self, host: &str, addresses: &[SocketAddr]) -> Option<Stream> {
         self.start(Rung::Tcp);
         let started = Instant::now();
-        // If the kernel cannot send retransmissions, a firewall on this host is blocking them.
+        // If the kernel cannot send its retransmissions, a firewall on this host blocks them.
         let blocked_before = OnceLock::new();
-        // After a timeout, there would be no time left to inspect this host, so it is inspected while the
-        // attempts are waiting for a reply.
+        // Inspect this host while the attempts wait for a reply. After a timeout, no time would be left.
         let patience = patience(self.deadline);
         let surroundings = async {
             self.deadline.sleep(BEFORE_RETRANSMISSION.min(patience)).await;
@@ -220,7 +218,7 @@ impl<'a> Ladder<'a> {
     }
 
     async fn tls(&mut self, stream: Stream) -> Option<Stream> {
-        // The URL of a unix socket cannot request TLS.
+        // TLS is not possible on a unix socket.
         let plain = match stream {
             Stream::Tcp(plain) if self.target.tls => plain,
             stream => return Some(stream),
@@ -234,8 +232,8 @@ impl<'a> Ladder<'a> {
         let small_packets =
             reconnect.small_packets(os::path_mtu(&(&plain).into()), patience(self.deadline), until);
         let handshake = tls::observe(plain, host, self.trust, self.deadline);
-        // A decisive result of the PING cancels the handshake. The handshake in small packets is cancelled
-        // when the first handshake ends or is cancelled.
+        // A decisive reply to PING cancels the handshake. The handshake in small packets is cancelled when
+        // the first handshake ends.
         let ((shaken, mut experiment), handshakes) = with_side_task(
             with_experiment(handshake, plain_ping, self.deadline),
             small_packets,
@@ -272,8 +270,8 @@ impl<'a> Ladder<'a> {
         stream
     }
 
-    /// Finds out whether the address comes from `/etc/hosts`. If so, also queries the name servers, which may
-    /// return the address of another server.
+    /// Finds out whether the address comes from `/etc/hosts`. If so, also queries the name servers for
+    /// comparison.
     async fn look_up_in_hosts_file(&mut self) {
         let (Some(host), Some(lookup)) = (self.target.host(), &mut self.seen.dns) else {
             return;
@@ -287,7 +285,7 @@ impl<'a> Ladder<'a> {
         }
     }
 
-    /// Uses another connection to find out why the handshake failed.
+    /// Opens another connection to find out why the handshake failed.
     async fn explain(&mut self, handshake: &Handshake, address: SocketAddr, host: &str) {
         let name = tls::expected_name(host, self.trust);
         let is_about_offers = match &handshake.result {
@@ -309,7 +307,7 @@ impl<'a> Ladder<'a> {
         }
     }
 
-    /// Returns how to open further connections to the same address.
+    /// Describes how to open further connections to the same address.
     fn reconnect(&self) -> Reconnect<'a> {
         Reconnect {
             target: self.target,
@@ -319,8 +317,8 @@ impl<'a> Ladder<'a> {
         }
     }
 
-    /// Returns the deadline for experiments. It is a little earlier than the rung's deadline, so that an
-    /// experiment that times out can still be recorded.
+    /// Returns the deadline for experiments. It is slightly before the rung's deadline, so that a timeout can
+    /// still be recorded.
     fn before_the_deadline(&self) -> Deadline {
         self.deadline.within(self.deadline.left().mul_f64(0.95))
     }
@@ -340,7 +338,7 @@ impl<'a> Ladder<'a> {
     }
 }
 
-/// Returns what the kernel reports about the connection. For a unix socket, it reports nothing.
+/// Reads the kernel's statistics about a TCP connection. Returns `None` for a unix socket.
 fn kernel_info<T>(
     connection: &ProbeConnection<Stream>,
     read: impl FnOnce(&SockRef<'_>) -> Option<T>,

@@ -34,8 +34,8 @@ pub(crate) mod permissions;
 pub(crate) mod report;
 pub(crate) mod response;
 mod sentinel;
-/// The checks (rungs), one module for each layer. The `observe` function of a module checks the layer and
-/// records facts, but does not interpret them.
+/// The checks (rungs), one module per layer. Each module has a function `observe`, which records facts
+/// without interpreting them.
 pub(crate) mod rungs {
     pub(crate) mod cluster;
     pub(crate) mod dns;
@@ -61,18 +61,18 @@ pub use ladder::climb;
 pub use observation::Observations;
 pub use verdict::{Verdict, judge, judge_cluster, judge_url};
 
-/// The maximum number of files that the checks have open at the same time: for the runtime, sockets, the name
-/// lookup and certificates.
+/// How many files the checks have open at the same time: for the runtime, sockets, the name lookup and
+/// certificates.
 pub(crate) const FILES_NEEDED: usize = 10;
 
-/// The layers, in the order in which they are checked.
+/// The layers of a connection, in the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rung {
-    /// Parsing the URL.
+    /// The URL.
     Url,
     /// The lookup of the host name.
     Dns,
-    /// The connection.
+    /// The TCP connection, or the connection to a unix socket.
     Tcp,
     /// The TLS handshake.
     Tls,
@@ -80,12 +80,12 @@ pub enum Rung {
     Auth,
     /// PING and its round trip times.
     Ping,
-    /// What the server reports about itself.
+    /// The role of the server, such as primary or replica.
     Role,
 }
 
 impl Rung {
-    /// All rungs, in order.
+    /// All rungs, in the order of the checks.
     pub const ALL: [Self; 7] = [
         Self::Url,
         Self::Dns,
@@ -96,7 +96,7 @@ impl Rung {
         Self::Role,
     ];
 
-    /// The rung's name in reports.
+    /// Returns the name of the rung in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Url => "url",
@@ -110,27 +110,27 @@ impl Rung {
     }
 }
 
-/// An event that is reported while the checks are running.
+/// An event during a climb.
 #[derive(Debug)]
 pub enum ClimbEvent<'a> {
-    /// The host name suggests a different URL. This event comes before any packet is sent.
+    /// The host name suggests a different URL. Reported before any packet is sent.
     Hint(&'a str),
-    /// A rung has started. It may take until the deadline.
+    /// A rung has started, and ends by the deadline at the latest.
     Started(Rung, Deadline),
     /// A rung has ended.
     Finished(Rung, &'a Observations),
 }
 
-/// Options for one run of the checks (a climb).
+/// Options for a climb.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClimbOptions {
-    /// The addresses to dial.
+    /// The address families to use.
     pub family: Family,
     /// Whether to run the tutorial's commands.
     pub write_check: WriteCheck,
 }
 
-/// Which address families to use (`-4`, `-6`).
+/// The address families to use (`-4`, `-6`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Family {
     /// IPv4 and IPv6.
@@ -162,11 +162,11 @@ pub enum WriteCheck {
     Run,
 }
 
-/// The result of one run of the checks (a climb): the observations and, if Redis replied, the connection.
+/// The result of a climb: the observations and, if Redis replied, the connection.
 #[derive(Debug)]
 pub struct Climb {
-    /// What each rung observed.
+    /// The observations of all rungs.
     pub observations: Observations,
-    /// The connection. It is logged in, and the database is selected.
+    /// The open connection, after the login and SELECT.
     pub connection: Option<ProbeConnection<Stream>>,
 }

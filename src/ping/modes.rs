@@ -1,5 +1,5 @@
-//! The modes of `ping` that end with one diagnosis: a single run of the checks, `--wait`, `--hold`, `--idle`
-//! and `--count`.
+//! The modes of `ping` that end with one diagnosis: a single climb, `--wait`, `--hold`, `--idle` and
+//! `--count`.
 
 use std::time::{Duration, Instant};
 
@@ -16,71 +16,70 @@ use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Target, Trust};
 
-/// What to check, and the time limits.
 #[derive(Debug)]
 pub(crate) struct Check<'a> {
     pub target: &'a Target,
     pub trust: &'a Trust,
     pub options: ClimbOptions,
-    /// Time limit for one run of the checks, and for each later PING.
+    /// The time limit for one climb, and for each later PING.
     pub timeout: Duration,
-    /// Time between two runs of the checks with `--wait`, and between two PINGs with `--count` and `--watch`.
+    /// The time between two climbs of `--wait`, and between two PINGs of `--count` and `--watch`.
     pub interval: Duration,
 }
 
-/// When `ping` ends.
+/// The mode, which determines when `ping` ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
-    /// After one run of the checks.
+    /// After one climb.
     Once,
-    /// When Redis responds, or after this time.
+    /// When Redis responds, or when this time is over.
     Wait(Duration),
-    /// After one connection has been idle for this time, and one more PING has been sent on it.
+    /// After one connection has been idle for this time, and one more PING has tested it.
     Hold(Duration),
     /// After several connections have been idle for different times, up to this one.
     Idle(Duration),
-    /// After this many PINGs on the same connection.
+    /// After this number of PINGs on one connection.
     Count(u32),
 }
 
-/// An event that is reported while a mode is running.
+/// An event while a mode is running.
 #[derive(Debug)]
 pub(crate) enum ModeEvent<'a> {
     Climb(ClimbEvent<'a>),
-    /// `--wait`: a run of the checks failed, and the cause is not the same as in the previous run. Runs are
-    /// repeated until the deadline.
+    /// `--wait`: a climb failed for another reason than the previous one. Further climbs follow until the
+    /// deadline.
     Failed(Cause, Deadline),
-    /// `--wait`: the pause before the next run of the checks. Runs are repeated until the deadline.
+    /// `--wait`: the pause between two climbs begins. Further climbs follow until the deadline.
     Paused(Deadline),
-    /// `--hold`, `--idle`: the connections stay idle until the deadline.
+    /// `--hold`, `--idle`: the connections are idle until the deadline.
     Idle(Deadline),
-    /// `--hold`, `--idle`: a connection worked before it was idle, but not afterwards.
+    /// `--hold`, `--idle`: an idle connection was lost.
     Dropped,
-    /// `--count`: the number of a PING, and its round trip time.
+    /// `--count`: a PING got a reply. Contains its number and its round trip time.
     Pong(u32, Duration),
-    /// `--count`: a PING got no reply, which ends the run.
+    /// `--count`: a PING got no reply, so the run ends.
     Missed,
-    /// A run of the checks has ended.
+    /// A climb has ended. Contains how long it took.
     Attempt(&'a Observations, &'a Verdict, Duration),
 }
 
-/// The result: the observations, the verdict, and how long both took.
+/// The result of a mode. `took` covers everything up to the verdict.
 #[derive(Debug)]
 pub(crate) struct Diagnosis {
     pub observations: Observations,
     pub verdict: Verdict,
     pub elapsed: Duration,
-    /// Whether Ctrl-C ended the run before the observations were complete.
+    /// Whether Ctrl-C ended the run early.
     pub is_interrupted: bool,
 }
 
-/// How long to wait before checking the connection again after an idle connection was lost.
+/// The pause between the loss of an idle connection and the next climb.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
 
 type Tell<'t> = &'t mut (dyn FnMut(ModeEvent<'_>) + Send);
 
 impl Check<'_> {
-    /// Runs the mode. `deadline` applies to the first run of the checks.
+    /// Runs the mode. `deadline` applies to the first climb.
     pub(crate) async fn run(&self, mode: Mode, deadline: Deadline, tell: Tell<'_>) -> Diagnosis {
         if let Mode::Wait(patience) = mode {
             return self.wait(Deadline::after(patience), tell).await;
@@ -110,7 +109,7 @@ impl Check<'_> {
         climb(self.target, self.trust, &self.options, deadline, &mut tell).await
     }
 
-    /// Climbs until Redis responds.
+    /// Climbs repeatedly until Redis responds, or until the time is over.
     async fn wait(&self, until: Deadline, tell: Tell<'_>) -> Diagnosis {
         let mut last_cause = None;
         loop {
@@ -128,15 +127,15 @@ impl Check<'_> {
             }
             tell(ModeEvent::Paused(until));
             until.sleep(self.interval).await;
-            // If no time is left, a climb would report a timeout instead of the real cause.
+            // Without any time left, a climb would report a timeout instead of the real cause.
             if until.is_over() {
                 return diagnosis;
             }
         }
     }
 
-    /// Leaves one or more connections idle, and then uses them, because a NAT gateway or load balancer may
-    /// drop idle connections. If a connection is lost, climbs again to show whether a new connection works.
+    /// Leaves connections idle and then tests them, because a NAT gateway or load balancer may drop idle
+    /// connections. After a loss, climbs again to show whether a new connection works.
     async fn idle(
         &self,
         seen: &mut Observations,
@@ -169,8 +168,8 @@ impl Check<'_> {
         seen.idle = Some(test);
     }
 
-    /// Climbs again. If the server might be restarting, repeats this until Redis responds or the deadline
-    /// passes. If Redis does not respond, returns the observations of the first climb.
+    /// Climbs again. If the server may be restarting, repeats this until Redis responds or the deadline
+    /// passes. Without a response, returns the observations of the first climb.
     async fn climb_to_restarting_server(&self, deadline: Deadline) -> Observations {
         let mut first = None;
         loop {
@@ -197,7 +196,7 @@ impl Check<'_> {
         }
     }
 
-    /// Sends PING `count` times, or until a PING gets no reply. The report contains the round trips.
+    /// Sends PING `count` times, and stops early if a PING gets no reply.
     async fn count(
         &self,
         seen: &mut Observations,

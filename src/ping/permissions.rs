@@ -1,35 +1,33 @@
-//! Determines which permissions an ACL user lacks for the tutorial's commands.
+//! Determines which of the tutorial's commands an ACL user is not allowed to run.
 
 use super::observation::Observations;
 use super::response::Response;
 
-/// The tutorial's commands. Lesson 7 contains the same list.
+/// The tutorial's commands, as listed in lesson 7.
 pub(crate) const COMMANDS: [&str; 7] = ["HSET", "HINCRBY", "HGETALL", "EXPIRE", "DEL", "MULTI", "EXEC"];
-/// The pattern of the tutorial's keys, as an ACL rule.
+/// The ACL rule for the tutorial's keys.
 pub(crate) const KEY_PATTERN: &str = "~sessiontut:*";
 
-/// The permissions that are missing. By default, nothing is known about them.
+/// The missing permissions of a user. The default value means that nothing is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Missing {
-    /// The commands that the user is not allowed to run.
     pub commands: Vec<String>,
-    /// Whether the user is allowed to access the tutorial's keys.
+    /// Whether the user may access the tutorial's keys.
     pub keys: Access,
 }
 
-/// Whether a user is allowed to access keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Access {
     Granted,
     Forbidden,
-    /// It is unknown, because Redis checks the permission for the command first, and only then the permission
-    /// for its keys.
+    /// Redis checks the permission for a command before the permission for its keys, so the first refusal
+    /// hides the second.
     #[default]
     Unknown,
 }
 
 impl Missing {
-    /// Determines from the replies to all commands which permissions are missing.
+    /// Determines the missing permissions from the replies to all commands.
     pub(crate) fn of(seen: &Observations) -> Self {
         let queued = seen.write_test.iter().flat_map(|test| &test.queued);
         let replies = seen.permissions.iter().chain(queued);
@@ -43,7 +41,7 @@ impl Missing {
         missing
     }
 
-    /// Determines from a single error reply which permissions are missing.
+    /// Determines the missing permissions from a single error reply.
     pub(crate) fn of_reply(error: &str) -> Self {
         if is_about_keys(error) {
             return Self {
@@ -78,8 +76,8 @@ impl Missing {
         }
     }
 
-    /// Returns the ACL rules that allow the missing commands. If these commands are unknown, returns rules
-    /// for all of the tutorial's commands.
+    /// Returns the ACL rules that grant the missing permissions. If the missing commands are unknown, the
+    /// rules allow all of the tutorial's commands.
     pub(super) fn rules(&self) -> Vec<String> {
         let rule = |name: &str| format!("+{}", name.to_lowercase());
         if self.commands.is_empty() && self.keys != Access::Forbidden {
@@ -88,7 +86,7 @@ impl Missing {
         self.commands.iter().map(|name| rule(name)).collect()
     }
 
-    /// Describes what the user must be allowed to do.
+    /// Describes what the user must be allowed to do, such as `run the missing commands`.
     pub(super) fn what(&self) -> &'static str {
         match (self.rules().is_empty(), self.keys) {
             (true, _) => "use the tutorial's keys, which start with `sessiontut:`",
@@ -100,8 +98,7 @@ impl Missing {
     }
 }
 
-/// Whether a NOPERM reply is about keys, such as `No permissions to access a key`, rather than about the
-/// command.
+/// Whether a NOPERM reply is about keys, such as `No permissions to access a key`, and not about the command.
 fn is_about_keys(error: &str) -> bool {
     !error.contains("command") && error.contains(" key")
 }

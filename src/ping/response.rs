@@ -1,4 +1,4 @@
-//! Sends a command on the connection of `ping`, and classifies the response.
+//! Sends commands on the connection of `ping`, and classifies the responses.
 
 use std::io;
 
@@ -10,21 +10,19 @@ use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::{Limits, ProbeConnection, ReadError, Stream};
 use crate::secret::Secret;
 
-/// The response to a command. If a variant contains bytes, they are an incomplete reply, or data that is not
-/// RESP.
+/// The response to a command. Bytes in a variant are an incomplete reply, or data that is not RESP.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Response {
-    /// A complete reply, which may be an error reply.
+    /// A complete reply, possibly an error reply.
     Reply(Value),
-    /// The deadline passed before a complete reply arrived.
+    /// No complete reply arrived before the deadline.
     Timeout(Vec<u8>),
     /// The peer closed the connection before a complete reply arrived.
     Closed(Vec<u8>),
     /// The peer reset the connection before a complete reply arrived.
     Reset(Vec<u8>),
-    /// The data received is not RESP.
     NotResp(Vec<u8>),
-    /// The data received is a TLS alert.
+    /// The peer sent a TLS alert.
     Alert(AlertDescription),
 }
 
@@ -37,14 +35,14 @@ pub(super) async fn ask(
     let sent = connection.send(std::slice::from_ref(command), deadline).await;
     let response = receive(connection, deadline).await;
     match (sent, response) {
-        // Some servers send an error and close the connection before this program sends anything. The error
-        // can still be read.
+        // Some servers send an error and close the connection before the first request. The error can still
+        // be read.
         (Err(ReadError::Io(_)), Response::Timeout(received)) => Response::Closed(received),
         (_, response) => response,
     }
 }
 
-/// Waits for a reply, without sending anything.
+/// Waits for a reply without sending anything.
 pub(super) async fn receive(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
     let error = match connection.reply(Limits::REPLY, deadline).await {
         Ok(value) => return Response::Reply(value),
@@ -64,7 +62,7 @@ pub(super) async fn receive(connection: &mut ProbeConnection<Stream>, deadline: 
 }
 
 impl Response {
-    /// Returns the text of an error reply.
+    /// Returns the text of an error reply, or `None` for any other response.
     pub fn error(&self) -> Option<String> {
         match self {
             Self::Reply(Value::ServerError(error)) => Some(crate::redis_client::error_text(error)),
@@ -78,17 +76,15 @@ impl Response {
         error.split(' ').next().map(str::to_owned)
     }
 
-    /// Returns the error reply to a read request. Returns `None` if the error shows that the server can read
-    /// data: the user has permission only for other keys, the key has another type, or it is on another
-    /// cluster node.
+    /// Returns the error reply to a read request, if the error means that the server cannot read data. Errors
+    /// about a key are ignored: no permission for it, another type, or another cluster node.
     pub fn refusal(&self) -> Option<String> {
         const RUNS_READS: [&str; 5] = ["NOPERM", "WRONGTYPE", "MOVED", "ASK", "TRYAGAIN"];
         let code = self.error_code()?;
         self.error().filter(|_| !RUNS_READS.contains(&code.as_str()))
     }
 
-    /// Returns this response with the password masked, because some servers repeat the arguments of an
-    /// unknown command.
+    /// Masks the password in the response, because some servers repeat the arguments of an unknown command.
     pub fn without(&self, password: Option<&Secret>) -> Self {
         let Some(password) = password else {
             return self.clone();
@@ -103,7 +99,7 @@ impl Response {
         }
     }
 
-    /// Whether an ACL forbids the command, or its key.
+    /// Whether an ACL forbids the command or its key.
     pub fn is_forbidden(&self) -> bool {
         self.error().is_some_and(|error| {
             let reason = error.strip_prefix(ABORTED).unwrap_or(&error);
@@ -111,7 +107,7 @@ impl Response {
         })
     }
 
-    /// Whether the command does not exist on the server, or is disabled.
+    /// Whether the server does not support the command, or has disabled it.
     pub fn is_unknown_command(&self) -> bool {
         self.error().is_some_and(|error| is_unknown_command(&error))
     }
@@ -132,8 +128,8 @@ impl Response {
         matches!(self, Self::Reply(Value::Okay))
     }
 
-    /// Whether this is `OK` followed by more text, as in the greeting of a POP3 server (RFC 1939, 4). Redis
-    /// never sends such a reply.
+    /// Whether this is `OK` with more text, as in the greeting of a POP3 server (RFC 1939, 4). Redis never
+    /// sends such a reply.
     pub(super) fn is_greeting(&self) -> bool {
         matches!(self, Self::Reply(Value::SimpleString(text)) if text.starts_with("OK "))
     }
@@ -147,7 +143,6 @@ impl Response {
         }
     }
 
-    /// Whether this is `PONG`.
     pub fn is_pong(&self) -> bool {
         match self {
             Self::Reply(Value::SimpleString(text)) => text == "PONG",
@@ -157,13 +152,13 @@ impl Response {
     }
 }
 
-/// Whether an error reply means that the server does not know or does not support the command.
+/// Whether an error reply means that the server does not support the command.
 pub(super) fn is_unknown_command(error: &str) -> bool {
     let lower = error.to_lowercase();
     !error.starts_with("NOPERM") && (lower.contains("command") || lower.contains("not supported"))
 }
 
-/// The text that precedes the reason in the error reply to EXEC.
+/// The start of EXEC's error reply. The reason follows.
 pub(super) const ABORTED: &str = "EXECABORT Transaction discarded because of: ";
 
 /// The content type of a TLS alert (RFC 8446, B.1).
@@ -178,8 +173,7 @@ fn masked(bytes: &[u8], password: &Secret) -> Vec<u8> {
     }
 }
 
-/// Masks the password in an error reply. Does not mask the error code, even if it happens to contain the
-/// password.
+/// Masks the password in an error reply, but never in the error code at its start.
 pub(super) fn error_without(error: &str, password: &Secret) -> String {
     let code = error.split(' ').next().unwrap_or_default();
     let kept = if ErrorReply::is_code(code) { code } else { "" };
@@ -193,14 +187,14 @@ fn reply_without(reply: &Value, password: &Secret) -> Value {
         Value::Array(items) => Value::Array(items.iter().map(|item| reply_without(item, password)).collect()),
         Value::ServerError(error) => {
             let text = error_without(&crate::redis_client::error_text(error), password);
-            // Only the first line is used.
+            // An error reply is one line.
             redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap_or(Value::Nil)
         }
         other => other.clone(),
     }
 }
 
-/// Returns the items of an array reply, or none for any other reply.
+/// Returns the items of an array reply. Any other reply counts as an empty array.
 pub(super) fn items(reply: Option<&Value>) -> &[Value] {
     match reply {
         Some(Value::Array(items)) => items,
@@ -217,8 +211,8 @@ pub(super) fn text(reply: &Value) -> Option<String> {
     }
 }
 
-/// Returns the alert in an I/O error. In TLS 1.3, a client learns only when it first reads that the server
-/// has rejected it.
+/// Returns the TLS alert in an I/O error. In TLS 1.3, a rejection of the client appears only when the client
+/// first reads.
 pub(crate) fn alert_in(error: &std::io::Error) -> Option<AlertDescription> {
     match error.get_ref()?.downcast_ref::<rustls::Error>()? {
         rustls::Error::AlertReceived(alert) => Some(*alert),

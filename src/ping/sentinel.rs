@@ -1,5 +1,4 @@
-//! Handles URLs that contain Sentinels: asks the Sentinels for the primary, then checks the connection to the
-//! primary.
+//! Handles Sentinel URLs: asks the Sentinels for the primary, then checks the connection to the primary.
 
 use std::time::Duration;
 
@@ -16,15 +15,15 @@ use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Sentinels, Target, Trust, host_and_port};
 
-/// The share of the total time in which the Sentinels must report the primary.
+/// The share of the total time that is available for asking the Sentinels.
 const SHARE: f64 = 0.6;
-/// The maximum number of Sentinels that are asked. Each of them takes up to 10 ms of this process's time.
+/// The maximum number of Sentinels that are asked. Each takes up to 10 ms of CPU time.
 const MOST_SENTINELS: usize = 64;
-/// The minimum time that must be left for a second login at a Sentinel.
+/// The minimum time left for a second login at a Sentinel.
 const SECOND_LOGIN: Duration = Duration::from_millis(50);
 
-/// Asks the Sentinels, all at once. Uses the first reply that contains the primary or, if there is none, the
-/// first reply.
+/// Asks all Sentinels at the same time. Uses the first reply that names the primary, or else the first reply
+/// of any kind.
 pub(super) async fn climb(
     target: &Target,
     sentinels: &Sentinels,
@@ -53,7 +52,7 @@ pub(super) async fn climb(
                 });
                 return climb;
             }
-            // The reply of one Sentinel is more useful than the failure to ask another.
+            // A reply of one Sentinel is more useful than a failed connection to another.
             Some(SentinelAnswer::None) if best.is_some() => {}
             _ => best = Some(seen),
         }
@@ -64,7 +63,7 @@ pub(super) async fn climb(
     }
 }
 
-/// Connects to one Sentinel, and asks it for the primary.
+/// Connects to one Sentinel, and asks for the primary.
 async fn ask_one(
     target: &Target,
     sentinels: &Sentinels,
@@ -75,8 +74,8 @@ async fn ask_one(
 ) -> Observations {
     let mut sentinel = target.of_sentinel(sentinels, index);
     let mut climb = climb_to(&sentinel, trust, options, deadline, &mut |_| {}, true).await;
-    // If the URL contains no password for the Sentinels, tries the password for the primary, because they may
-    // be the same.
+    // If the URL has no password for the Sentinels, try the primary's password, because both are often the
+    // same.
     if sentinel.password.is_none()
         && target.password.is_some()
         && climb.observations.requires_login()

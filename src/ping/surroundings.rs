@@ -1,6 +1,5 @@
-//! Collects facts that help to explain why a connection cannot be opened: facts about this host, the name's
-//! entry in `/etc/hosts`, and whether another port accepts connections. They are collected while the
-//! connection attempts are waiting.
+//! Collects facts that may explain a failed connection: about this host, `/etc/hosts`, and another port of
+//! the server. This happens while the connection attempts wait.
 
 use std::net::SocketAddr;
 
@@ -12,7 +11,7 @@ use crate::deadline::Deadline;
 use crate::os;
 use crate::redis_url::hosting::Hosting;
 
-/// The collected facts, before they are recorded.
+/// Facts that are collected while the connection attempts wait.
 pub(super) struct Surroundings {
     this_host: ThisHost,
     hosts_file: Option<(HostsEntry, Vec<NameServer>)>,
@@ -20,7 +19,6 @@ pub(super) struct Surroundings {
 }
 
 impl Surroundings {
-    /// Collects the facts until the deadline.
     pub(super) async fn observe(host: &str, addresses: &[SocketAddr], deadline: Deadline) -> Self {
         let until = deadline.within(deadline.left().mul_f64(0.8));
         let (this_host, hosts_file, other_port) = tokio::join!(
@@ -35,7 +33,6 @@ impl Surroundings {
         }
     }
 
-    /// Adds the facts to the observations.
     pub(super) fn record(self, seen: &mut Observations) {
         if seen
             .tcp
@@ -66,7 +63,7 @@ impl Surroundings {
     }
 }
 
-/// Tries to connect to the provider's TLS port, if the URL contains another port.
+/// Tries to connect to the provider's TLS port, if the URL has another port.
 async fn dial_other_port(host: &str, addresses: &[SocketAddr], deadline: Deadline) -> Option<Dial> {
     let mut address = *addresses.first()?;
     let port = Hosting::of(host)?

@@ -1,5 +1,5 @@
-//! `--watch`: sends one PING per interval on an open connection. Whenever there is no connection, runs all
-//! checks.
+//! `--watch`: sends one PING per interval on an open connection. Without a connection, performs a climb
+//! instead.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +21,8 @@ use crate::redis_client::{ProbeConnection, Stream};
 /// Probes once per interval, and passes each result to `show`.
 ///
 /// # Errors
-/// Returns the error of `show`, which fails if the output is closed.
+///
+/// Returns the error of `show`, for example if the output is closed.
 pub(crate) async fn watch(
     check: &Check<'_>,
     history: &mut ProbeHistory,
@@ -44,14 +45,13 @@ pub(crate) async fn watch(
             history.add_lost_connection();
         }
         show(&result, history)?;
-        // The interval is measured from the start of the probe, so that slow replies do not reduce the number
-        // of probes.
+        // The interval starts with the probe, so slow replies do not make probes rarer.
         sleep_until((started + check.interval).into()).await;
     }
 }
 
-/// How often the host name is looked up again. After a failover, it may resolve to another server while the
-/// old connection is still open.
+/// How often the host name is looked up again. After a failover, it may have another address while the old
+/// connection is still open.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
 /// The time limit for such a lookup.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -61,15 +61,15 @@ struct Watch<'a> {
     connection: Option<ProbeConnection<Stream>>,
     seen: Observations,
     state: WatchState,
-    /// The identity of the server when it last responded.
+    /// The identity of the server at its last response.
     server: Identity,
-    /// The addresses of the host name at the last lookup, sorted.
+    /// The host name's addresses at the last lookup, sorted.
     addresses: Vec<IpAddr>,
     next_lookup: Instant,
 }
 
-/// Properties that show whether one server has replaced another. A property is `None` if the server does not
-/// report it.
+/// Properties that change if another server takes over. A property is `None` if the server does not report
+/// it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Identity {
     role: Option<String>,
@@ -80,13 +80,13 @@ struct Identity {
 /// A change that was noticed while Redis was responding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WatchEvent {
-    /// The server's role has changed. The roles are as in the reply to ROLE.
+    /// The server has another role. The values are those in the reply to ROLE.
     Role { from: String, to: String },
-    /// The new connection leads to a different address.
+    /// The new connection uses a different address.
     Address { from: SocketAddr, to: SocketAddr },
-    /// The server's run ID has changed, because it was restarted or another server has replaced it.
+    /// The server's run ID has changed, because of a restart or another server.
     RunId,
-    /// The host name has other addresses, but the connection still uses the old one.
+    /// The host name has other addresses now, but the connection still uses the old one.
     Name { to: Vec<IpAddr> },
 }
 
@@ -99,7 +99,7 @@ impl Identity {
         }
     }
 
-    /// Stores the current values, and returns what has changed.
+    /// Stores the new values, and returns what has changed.
     fn update(&mut self, now: Self) -> Vec<WatchEvent> {
         let mut events = Vec::new();
         if let (Some(from), Some(to)) = (&self.address, &now.address)
@@ -138,22 +138,22 @@ enum WatchState {
 /// The result of one probe.
 #[derive(Debug)]
 pub(crate) struct ProbeResult {
-    /// The observations of the last complete run of the checks, with the PING result of this probe.
+    /// The observations of the last climb, with the PING of this probe.
     pub seen: Observations,
     pub verdict: Verdict,
-    /// When the probe began.
+    /// When the probe started.
     pub at: SystemTime,
-    /// The response time of the server, or `None` if it did not respond.
+    /// The server's response time, or `None` if it did not respond.
     pub round_trip: Option<Duration>,
-    /// How long the whole probe took.
+    /// The duration of the whole probe.
     pub took: Duration,
     pub change: Change,
     pub events: Vec<WatchEvent>,
-    /// Whether the connection that the previous probe used was lost.
+    /// Whether this probe found that the open connection was lost.
     pub is_connection_lost: bool,
 }
 
-/// How the result differs from the previous probe.
+/// The difference from the previous probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     None,
@@ -163,9 +163,9 @@ pub(crate) enum Change {
     Down,
     /// Redis responds again.
     Up,
-    /// Redis still does not respond, but the cause has changed.
+    /// Redis still does not respond, but for another reason.
     OtherCause,
-    /// Redis responds on a new connection, because the old one was lost.
+    /// The connection was lost, and Redis responds on a new one.
     Reconnected,
 }
 
@@ -184,8 +184,8 @@ impl Change {
 }
 
 impl Watch<'_> {
-    /// Probes once. If the connection turns out to be lost, the same probe opens a new one or finds the
-    /// cause.
+    /// Probes once. If the connection is lost, the same probe opens a new one, or finds the cause of the
+    /// failure.
     async fn probe(&mut self) -> ProbeResult {
         let at = SystemTime::now();
         let deadline = Deadline::after(self.check.timeout);
@@ -209,7 +209,7 @@ impl Watch<'_> {
         }
         let change = change(self.state, state, is_new);
         self.state = state;
-        // If no round trip was measured, the time of the first PING is used.
+        // Without a measured round trip, use the time of the first PING.
         let round_trip = round_trip.or(Some(self.seen.ping.took));
         ProbeResult {
             seen: self.seen.clone(),
@@ -223,8 +223,8 @@ impl Watch<'_> {
         }
     }
 
-    /// Looks up the host name from time to time. Returns an event if the address in use is no longer among
-    /// its addresses.
+    /// Looks up the host name from time to time. Returns an event if the connection's address is no longer
+    /// among the results.
     async fn look_up_again(&mut self, deadline: Deadline) -> Option<WatchEvent> {
         let host = self.check.target.host().filter(|_| self.seen.dns.is_some())?;
         let in_use = self.seen.tcp.connected_address()?.ip();
@@ -243,10 +243,9 @@ impl Watch<'_> {
         (is_new && !addresses.contains(&in_use)).then_some(WatchEvent::Name { to: addresses })
     }
 
-    /// Sends PING on the open connection. If the reply is late, runs the checks at the same time to find the
-    /// cause.
+    /// Sends PING on the open connection. If the reply is late, also starts a climb to find the cause.
     ///
-    /// Returns the round trip, and whether the connection is new.
+    /// Returns the round trip, and whether the connection is a new one.
     async fn ping(
         &mut self,
         mut connection: ProbeConnection<Stream>,
@@ -279,8 +278,8 @@ impl Watch<'_> {
         (Some(took), false)
     }
 
-    /// Asks for the role and the run ID, because the same connection may lead to a replica after a failover.
-    /// Returns whether the connection still works.
+    /// Queries the role and the run ID, because a failover can turn the same server into a replica. Returns
+    /// whether the connection still works.
     async fn update_server(&mut self, connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> bool {
         let exchanges = ping::Requests::about_the_server()
             .pipeline(connection, deadline)
@@ -302,7 +301,7 @@ impl Watch<'_> {
             self.addresses.sort_unstable();
         }
         self.connection = climbed.connection;
-        // The first round trip includes the server's work for a new client, so the last one is more typical.
+        // The first round trip includes extra work for a new client, so the last one is more typical.
         self.seen.ping.round_trips.last().copied()
     }
 }

@@ -1,4 +1,4 @@
-//! Commands that users run against the server of a target. No command contains a password.
+//! Builds commands that users can run. No command contains a password.
 
 use std::path::Path;
 
@@ -7,22 +7,23 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::redis_url::{Address, Target, Trust, host_and_port};
 use crate::sanitize;
 
-/// Reads a password without echoing it, and prints it to standard output. Fails if the password is empty.
-/// Restores the terminal's echo afterwards, even after Ctrl-C. Ignores Ctrl-Z, because a stopped command
-/// would leave the shell without an echo. `read -s` would be simpler, but works only in some shells.
+/// Shell code that reads a password without echo, and prints it to standard output.
+///
+/// An empty password is an error. The echo is restored even after Ctrl-C. Ctrl-Z is ignored, because a
+/// stopped command would leave the echo off. `read -s` is simpler, but does not exist in every shell.
 pub(super) const READ_PASSWORD: &str = "trap '' TSTP; trap 'stty echo; echo >&2' EXIT; trap 'exit 1' HUP INT TERM; \
                                         stty -echo; printf 'Password: ' >&2; IFS= read -r word; printf %s \"$word\"; \
                                         [ -n \"$word\" ]";
 
-/// The characters that are percent-encoded in the path of a URL.
+/// The characters to percent-encode in the path of a URL.
 const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
     .remove(b'.')
     .remove(b'_');
 
-/// Quotes one word for a POSIX shell. Text from the URL, DNS, the server, a Sentinel or the instance metadata
-/// must be quoted by this function before it becomes part of a command.
+/// Quotes a word for a POSIX shell. Every text from the URL, DNS, the server, a Sentinel or the instance
+/// metadata must be quoted by this function.
 pub(super) fn shell_quoted(word: &str) -> String {
     let word = sanitize::line(word);
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%".contains(&byte);
@@ -33,8 +34,8 @@ pub(super) fn shell_quoted(word: &str) -> String {
     }
 }
 
-/// Returns a `sessiontut ping` command with these options and the TLS options of this run. If a password is
-/// needed, the command prompts for it.
+/// Returns a `sessiontut ping` command with these options and the TLS options of this run. The command
+/// prompts for a password if needed.
 pub(super) fn ping(target: &Target, trust: &Trust, options: &str) -> String {
     let login = user(target).map_or_else(String::new, |user| {
         format!("{}@", utf8_percent_encode(user, NON_ALPHANUMERIC))
@@ -57,24 +58,24 @@ pub(super) fn ping(target: &Target, trust: &Trust, options: &str) -> String {
     }
 }
 
-/// Returns a command line that first asks for the password, and passes it to the command in the environment.
+/// Prefixes a command with a password prompt. The command receives the password in its environment.
 pub(super) fn ask_for_password(command: &str) -> String {
     format!("REDISCLI_AUTH=$({READ_PASSWORD}) && export REDISCLI_AUTH && {command}")
 }
 
-/// Returns a redis-cli command. If a password is needed, redis-cli prompts for it.
+/// Returns a redis-cli command, which prompts for a password if needed.
 pub(super) fn redis_cli(target: &Target, trust: &Trust, arguments: &str) -> String {
     let (address, login) = (address_options(target, trust), login_options(target));
     format!("redis-cli{address}{login} {arguments}")
 }
 
-/// How to log in with an [`admin_cli`] command.
+/// A sentence about the login in an [`admin_cli`] command.
 pub(super) const ADMIN_LOGIN: &str = "The following command logs in as the default user, and asks for its password \
                                       (press Enter if it has none). To log in as an administrator with another name, \
                                       add --user NAME";
 
-/// Returns a command line for an administrator, who logs in as a different user from the one in the target.
-/// It asks once for a password, and then runs these commands.
+/// Returns a command line for an administrator, who logs in as another user than the target's. It prompts
+/// once for a password, then runs the commands.
 pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> String {
     let address = address_options(target, trust);
     match commands {
@@ -84,7 +85,7 @@ pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> 
                 .iter()
                 .map(|command| format!("redis-cli{address} {command}"))
                 .collect();
-            // The command line is a subshell, so that later commands do not use this password.
+            // The subshell keeps the password away from later commands.
             format!(
                 "(REDISCLI_AUTH=$({READ_PASSWORD}); export REDISCLI_AUTH; {})",
                 lines.join("; ")
@@ -93,8 +94,8 @@ pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> 
     }
 }
 
-/// Returns a command line with which an administrator changes an existing user. It first checks that the user
-/// exists, because ACL SETUSER would create a missing user.
+/// Returns a command line for an administrator that changes an existing user. It first checks that the user
+/// exists, because ACL SETUSER would create the user.
 pub(super) fn change_user(target: &Target, trust: &Trust, user: &str, rules: &str) -> String {
     let cli = format!("redis-cli{}", address_options(target, trust));
     format!(
@@ -103,7 +104,7 @@ pub(super) fn change_user(target: &Target, trust: &Trust, user: &str, rules: &st
     )
 }
 
-/// Returns the redis-cli options that select the server, or an empty string if the host is unknown.
+/// Returns the redis-cli options for the host and port, or an empty string if the host is unknown.
 fn address_options(target: &Target, trust: &Trust) -> String {
     match &target.address {
         Address::Unix(path) => format!(" -s {}", shell_quoted(&path.to_string_lossy())),
@@ -115,7 +116,7 @@ fn address_options(target: &Target, trust: &Trust) -> String {
     }
 }
 
-/// Returns the TLS options of this run for `sessiontut ping`, without those that are already in `options`.
+/// Returns the TLS options of this run for `sessiontut ping`, except those that `options` already contains.
 fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
     let name = trust
         .tls_name
@@ -133,8 +134,8 @@ fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
     files.chain(name).filter(|_| target.tls).collect()
 }
 
-/// Returns the TLS options of this run for redis-cli. Without `--cacert`, redis-cli trusts the CAs that
-/// OpenSSL trusts.
+/// Returns the TLS options of this run for redis-cli. Without `--cacert`, redis-cli trusts OpenSSL's default
+/// CAs.
 pub(super) fn cli_tls_options(target: &Target, trust: &Trust) -> String {
     if !target.tls {
         return String::new();
@@ -169,12 +170,12 @@ pub(super) fn login_options(target: &Target) -> String {
     format!("{user}{password}")
 }
 
-/// Returns the user, if the target has a password.
+/// Returns the user in the target, but only if the target also has a password.
 fn user(target: &Target) -> Option<&str> {
     target.password.as_ref().and(target.user.as_deref())
 }
 
-/// Returns the scheme for the URL of a TCP target.
+/// Returns the URL scheme of a TCP target.
 pub(super) fn scheme(target: &Target) -> &'static str {
     if target.tls { "rediss" } else { "redis" }
 }
@@ -188,7 +189,7 @@ pub(super) fn endpoint(target: &Target) -> String {
     shell_quoted(&host_and_port(host, port))
 }
 
-/// Returns the URL with another login, as an example for a text.
+/// Returns the target's URL with another login, as an example in a sentence.
 pub(super) fn url_with_login(target: &Target, login: &str) -> String {
     match &target.address {
         Address::Unix(path) => format!("unix://{login}@{}", sanitize::line(&path.to_string_lossy())),

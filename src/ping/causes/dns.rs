@@ -1,4 +1,4 @@
-//! Fixes for host names that have no address, or the wrong address.
+//! Fixes for host names that have no address or a wrong address.
 
 use super::Cause;
 use super::commands::shell_quoted;
@@ -97,7 +97,7 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         .after(blocked)
 }
 
-/// Returns the name to which the host's CNAME points, if that name does not exist.
+/// Returns the name that the host's CNAME points to, if that name does not exist.
 fn alias_end<'a>(at: &FixContext<'a>) -> Option<&'a str> {
     at.name_servers().iter().find_map(|server| match &server.answer {
         NameAnswer::DanglingAlias(end) => Some(end.as_str()),
@@ -105,7 +105,7 @@ fn alias_end<'a>(at: &FixContext<'a>) -> Option<&'a str> {
     })
 }
 
-/// Returns fixes if /etc/resolv.conf lists a resolver on this host, but that resolver is not running.
+/// Suggests fixes if `/etc/resolv.conf` names a resolver on this host that is not running.
 fn local_resolver(at: &FixContext) -> Option<Fixes> {
     let is_stopped = |server: &&NameServer| {
         server.address.ip().is_loopback() && matches!(server.answer, NameAnswer::Unreachable(_))
@@ -151,7 +151,6 @@ pub(super) fn server_failure(at: &FixContext) -> Fixes {
     fixes.after(private_name(at))
 }
 
-/// Fixes for a slow lookup.
 pub(super) fn slow(at: &FixContext) -> Fixes {
     let silent_about = at.name_servers().iter().find_map(|server| server.silent_about);
     let servers = "in /etc/resolv.conf, move the name servers that reply to the top, and remove those that do not \
@@ -168,7 +167,7 @@ pub(super) fn slow(at: &FixContext) -> Fixes {
     .and("cache", "run a caching resolver on this host (systemd-resolved, dnsmasq, unbound)")
 }
 
-/// Fixes for a name that was completed with a search domain.
+/// Fixes for a host name to which the resolver appended a search domain.
 pub(super) fn completed(at: &FixContext) -> Fixes {
     match at.seen.dns.as_ref().and_then(|lookup| lookup.completed.as_ref()) {
         Some(completed) => advise(
@@ -183,12 +182,11 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
     }
 }
 
-/// Returns a fix if the resolver appended a search domain to a full name, and so found the address of another
-/// host.
+/// Suggests a fix if the resolver appended a search domain to a full host name, which led to another host.
 pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
     let completed = at.seen.dns.as_ref()?.completed.as_ref()?;
     let (host, port) = (at.host(), at.port());
-    // Service names in Kubernetes contain dots, but still need a search domain.
+    // Kubernetes service names contain dots, but need a search domain.
     let is_container = at
         .hosting()
         .is_some_and(|hosting| hosting.reach == Reach::Containers);
@@ -202,7 +200,7 @@ pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
                 completed.name, completed.search.number
             ),
         );
-        // Some TLS libraries do not accept a name with a dot at its end.
+        // Some TLS libraries reject a name that ends with a dot.
         if at.target.tls {
             fixes
         } else {
@@ -211,7 +209,7 @@ pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Fixes for a name with several addresses if at least one of them did not accept a connection. A single lost
+/// Fixes for a name with several addresses, at least one of which did not accept a connection. A single lost
 /// packet can have the same effect.
 pub(super) fn partial(at: &FixContext) -> Fixes {
     let mut dials = at.seen.tcp.dials.iter();
@@ -238,9 +236,8 @@ pub(super) fn partial(at: &FixContext) -> Fixes {
     advise("records", remove).after(look)
 }
 
-/// Adds a fix for the name's entry in `/etc/hosts`. This fix comes first if the entry is probably the reason
-/// for the failure: the name servers return another address, the system does not use the file, or no
-/// connection can be opened.
+/// Adds a fix about the name's entry in `/etc/hosts`. The fix comes first if the entry is probably wrong:
+/// name servers disagree, the system ignores the file, or no connection can be opened.
 pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Vec<Fix>) -> Vec<Fix> {
     let is_local = matches!(cause, Cause::LocalOpenFiles | Cause::TcpNoLocalPort);
     let (entry, lookup) = match &at.seen.dns {
@@ -300,7 +297,7 @@ pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Ve
     }
 }
 
-/// Returns a fix if `/etc/hosts` contains the name, but `/etc/nsswitch.conf` does not list the file.
+/// Suggests a fix if the name is in `/etc/hosts`, but `/etc/nsswitch.conf` does not list the file.
 fn unused_hosts_file(lookup: &Lookup) -> Option<Fixes> {
     let line = lookup
         .nsswitch
@@ -319,13 +316,13 @@ fn unused_hosts_file(lookup: &Lookup) -> Option<Fixes> {
     )
 }
 
-/// Returns a command that edits a system file with a sed script. It does not use `sed -i`, which replaces the
-/// file: in a container, the file is a mount point and cannot be replaced.
+/// Returns a command that edits a system file with a sed script. `sed -i` would replace the file, which fails
+/// in a container because the file is a mount point.
 fn edited(path: &str, script: &str) -> String {
     format!("sudo sh -c 'new=$(sed \"{script}\" {path}) && printf \"%s\\n\" \"$new\" > {path}'")
 }
 
-/// Fixes for a name that a name server resolves, but the system's resolver does not.
+/// Fixes for a name that the name servers resolve, but the system's resolver does not.
 fn name_sources(at: &FixContext) -> Option<Fixes> {
     let is_known = |server: &NameServer| matches!(server.answer, NameAnswer::Addresses(_));
     if !at.name_servers().iter().any(is_known) {
@@ -375,7 +372,7 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
     }))
 }
 
-/// Fixes for a name that exists only in a container network or a provider's network.
+/// Fixes for a name that exists only inside a container network or a provider's network.
 fn private_name(at: &FixContext) -> Option<Fixes> {
     at.hosting()
         .filter(|hosting| hosting.is_private() && !hosting.is_aws)
@@ -409,7 +406,7 @@ fn private_zone(at: &FixContext, fixes: Fixes) -> Fixes {
     )
 }
 
-/// Returns fixes for this host's resolver.
+/// Suggests fixes for this host's resolver.
 fn resolver(at: &FixContext, text: &str) -> Fixes {
     advise(
         "resolver",

@@ -1,31 +1,31 @@
-//! A fix for a cause, and lists of them.
+//! A fix, and lists of fixes.
 
 use super::fix_context::FixContext;
 
 /// An action that may solve the problem.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Fix {
-    /// The kind of fix, such as `security-group`. Scripts rely on it.
+    /// The kind of fix, such as `security-group`. Scripts rely on these names.
     pub kind: &'static str,
-    /// What to do, in one sentence.
+    /// What the user should do, in one sentence.
     pub text: String,
-    /// A command that can be pasted unchanged into a POSIX shell.
+    /// A POSIX shell command that can be pasted unchanged.
     pub command: Option<String>,
-    /// The command that undoes the fix, or a description of the steps. Set only for fixes on AWS that
-    /// documents prove to be right.
+    /// The command that undoes the fix, or a description of the steps. Set only for AWS fixes that documents
+    /// prove right.
     pub undo: Option<String>,
 }
 
-/// A list of at least one fix, with the most promising one first.
+/// A list of at least one fix, most promising first.
 pub(super) struct Fixes(Vec<Fix>);
 
-/// Starts a list of fixes.
+/// Starts a list with one fix.
 pub(super) fn advise(kind: &'static str, text: impl Into<String>) -> Fixes {
     Fixes(Vec::new()).and(kind, text)
 }
 
 impl Fixes {
-    /// Adds a fix.
+    /// Appends a fix.
     pub(super) fn and(mut self, kind: &'static str, text: impl Into<String>) -> Self {
         let text = text.into();
         self.0.push(Fix {
@@ -37,7 +37,7 @@ impl Fixes {
         self
     }
 
-    /// Adds a command to the last fix in the list.
+    /// Adds a command to the last fix.
     pub(super) fn command(mut self, command: impl Into<String>) -> Self {
         if let Some(last) = self.0.last_mut() {
             last.command = Some(command.into());
@@ -45,8 +45,8 @@ impl Fixes {
         self
     }
 
-    /// Adds to the last fix a command that tries another URL or password. Also adds a sentence to its text:
-    /// if the command succeeds, the application needs the same change.
+    /// Adds to the last fix a command that tries another URL or password. Also adds a sentence: if the
+    /// command succeeds, change the application in the same way.
     pub(super) fn try_command(mut self, command: impl Into<String>) -> Self {
         if let Some(last) = self.0.last_mut() {
             last.text
@@ -55,7 +55,7 @@ impl Fixes {
         self.command(command)
     }
 
-    /// Adds a redis-cli command to the last fix, unless this server has refused that command.
+    /// Adds a redis-cli command to the last fix, unless the server has refused that command in this run.
     pub(super) fn redis_cli(self, at: &FixContext, arguments: &str) -> Self {
         let name = |command: &str| command.split(' ').next().map(str::to_owned);
         let mut refused = at.seen.server.refused.iter();
@@ -65,14 +65,14 @@ impl Fixes {
         self.command(at.redis_cli(arguments))
     }
 
-    /// Appends the fixes in another list, if there is one.
+    /// Appends another list of fixes, if there is one.
     pub(super) fn and_all(mut self, others: impl Into<Option<Self>>) -> Self {
         let others = others.into().into_iter();
         self.0.extend(others.flat_map(|others| others.0));
         self
     }
 
-    /// Puts `first` before these fixes, if there is one.
+    /// Inserts `first` before these fixes, if there is one.
     pub(super) fn after(self, first: Option<Self>) -> Self {
         match first {
             Some(first) => first.and_all(self),

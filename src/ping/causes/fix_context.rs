@@ -1,4 +1,4 @@
-//! What is known about the target and the run when fixes are chosen.
+//! The facts on which the choice of fixes depends.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -15,19 +15,18 @@ use crate::redis_url::hosting::{Hosting, Reach};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, Trust};
 
-/// The facts on which fixes depend.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FixContext<'a> {
-    /// The target that the observations are about.
+    /// The target that was checked.
     pub(super) target: &'a Target,
-    /// The target in the URL, which may contain Sentinels.
+    /// The target in the URL, which may consist of Sentinels.
     given: &'a Target,
     pub(super) seen: &'a Observations,
     /// The error reply that shows the cause.
     pub(super) reply: Option<&'a str>,
 }
 
-/// A target without a host, and observations without any facts.
+/// A target without a host, and empty observations.
 static UNKNOWN: LazyLock<(Target, Observations)> = LazyLock::new(|| {
     let address = Address::Tcp {
         host: String::new(),
@@ -37,7 +36,7 @@ static UNKNOWN: LazyLock<(Target, Observations)> = LazyLock::new(|| {
 });
 
 impl FixContext<'static> {
-    /// Returns a context in which nothing is known about the server.
+    /// Returns a context without any facts.
     pub(crate) fn unknown() -> Self {
         Self::of(&UNKNOWN.0, &UNKNOWN.1)
     }
@@ -76,7 +75,7 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Returns where to look for the server's process.
+    /// Returns where to look for the server process, such as `on 10.0.3.17`.
     pub(super) fn on_server(&self) -> String {
         match &self.target.address {
             Address::Unix(_) => "on this host".to_owned(),
@@ -84,35 +83,35 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Returns the server's address, for programs that cannot resolve names. If no address is known, returns
-    /// the host name.
+    /// Returns the server's IP address, for programs that cannot resolve names. Without a known address,
+    /// returns the host name.
     pub(super) fn numeric_host(&self) -> String {
         match self.address() {
             Some(address) => address.to_string(),
-            // A program would interpret a name that starts with `-` as an option.
+            // A name that starts with `-` would be parsed as an option.
             None if self.host().starts_with('-') => "HOST".to_owned(),
             None => shell_quoted(self.host()),
         }
     }
 
-    /// Returns the first address that was dialled.
+    /// Returns the first address to which a connection was tried.
     pub(super) fn address(&self) -> Option<IpAddr> {
         let mut dials = self.seen.tcp.dials.iter();
         dials.find_map(|dial| Some(dial.to.ip()?.ip()))
     }
 
-    /// Returns a `sessiontut ping` command with these options.
+    /// Returns a `sessiontut ping` command for the target, with these options.
     pub(super) fn ping(&self, options: &str) -> String {
         commands::ping(self.url(), self.trust(), options)
     }
 
-    /// Like [`Self::ping`], but for the URL that the user gave, even if it contains Sentinels.
+    /// Like [`Self::ping`], but for the URL as the user gave it, even with Sentinels.
     pub(super) fn ping_given(&self, options: &str) -> String {
         commands::ping(self.given, self.trust(), options)
     }
 
     /// Returns the target for commands of this program. If no Sentinel has reported the primary, this is the
-    /// URL with the Sentinels, because a Sentinel itself stores no data.
+    /// Sentinel URL, because a Sentinel itself stores no data.
     fn url(&self) -> &'a Target {
         match &self.seen.followed {
             Some(_) if self.seen.primary().is_none() => self.given,
@@ -132,14 +131,14 @@ impl<'a> FixContext<'a> {
         commands::ping(&target, self.trust(), "")
     }
 
-    /// Like [`Self::ping`], without the password.
+    /// Like [`Self::ping`], but without the password.
     pub(super) fn ping_without_password(&self, options: &str) -> String {
         let mut target = self.url().clone();
         target.password = None;
         commands::ping(&target, self.trust(), options)
     }
 
-    /// Like [`Self::ping`], without `--tls-name`.
+    /// Like [`Self::ping`], but without `--tls-name`.
     pub(super) fn ping_without_tls_name(&self) -> String {
         let trust = Trust {
             tls_name: None,
@@ -148,8 +147,7 @@ impl<'a> FixContext<'a> {
         commands::ping(self.url(), &trust, "")
     }
 
-    /// Like [`Self::ping`], but checks the host and port of the Sentinel as if they were those of a Redis
-    /// server.
+    /// Like [`Self::ping`], but treats the Sentinel's host and port as a Redis server.
     pub(super) fn ping_as_redis(&self) -> String {
         let target = self.given.of_primary(self.host(), self.port());
         commands::ping(&target, self.trust(), "")
@@ -160,7 +158,7 @@ impl<'a> FixContext<'a> {
         commands::ping(&self.target.of_primary(host, port), self.trust(), "")
     }
 
-    /// Returns a redis-cli command. If a password is needed, redis-cli prompts for it.
+    /// Returns a redis-cli command, which prompts for a password if needed.
     pub(super) fn redis_cli(&self, arguments: &str) -> String {
         commands::redis_cli(self.target, self.trust(), arguments)
     }
@@ -170,7 +168,7 @@ impl<'a> FixContext<'a> {
         commands::admin_cli(self.target, self.trust(), commands)
     }
 
-    /// Returns a command for an administrator that changes a user, but does not create one.
+    /// Returns an administrator's command that changes an existing user.
     pub(super) fn change_user(&self, user: &str, rules: &str) -> String {
         commands::change_user(self.target, self.trust(), user, rules)
     }
@@ -185,7 +183,7 @@ impl<'a> FixContext<'a> {
         format!("ip route get {}", self.numeric_host())
     }
 
-    /// Whether the error reply, in lower case, contains this text.
+    /// Whether the error reply contains this text, which must be in lower case.
     pub(super) fn reply_contains(&self, text: &str) -> bool {
         self.reply
             .is_some_and(|reply| reply.to_lowercase().contains(text))
@@ -200,7 +198,7 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Returns the provider or network of the server, if the host name or its alias reveals it.
+    /// Returns the provider or network that the host name, or its CNAME, belongs to.
     pub(super) fn hosting(&self) -> Option<&'static Hosting> {
         let lookup = self.seen.dns.as_ref();
         let completed = lookup.and_then(|lookup| Some(&lookup.completed.as_ref()?.name));
@@ -210,7 +208,7 @@ impl<'a> FixContext<'a> {
             .or_else(|| Hosting::of(self.host()))
     }
 
-    /// Returns the provider that may run the server, if only the port suggests it.
+    /// Returns the provider that may run the server, judging by the port alone.
     pub(super) fn possible_provider(&self) -> Option<&'static Hosting> {
         let is_asked = self.target.tls && self.instance().is_none();
         is_asked
@@ -218,13 +216,13 @@ impl<'a> FixContext<'a> {
             .flatten()
     }
 
-    /// Returns the provider that runs the server, if there is one. The user then has no access to the host.
+    /// Returns the provider that runs the server. Users of a provider have no access to the server's host.
     pub(super) fn provider(&self) -> Option<&'static Hosting> {
         self.hosting()
             .filter(|hosting| hosting.reach != Reach::Containers)
     }
 
-    /// Whether a provider runs the server, judging by the host name or a reply.
+    /// Whether a provider runs the server, according to the host name or a reply.
     pub(super) fn is_managed(&self) -> bool {
         let replies = [
             &self.seen.auth.response,
@@ -242,8 +240,8 @@ impl<'a> FixContext<'a> {
             })
     }
 
-    /// Whether the host name, or the EC2 metadata of this host, shows that the server runs on AWS. Fixes must
-    /// not mention AWS otherwise.
+    /// Whether the server runs on AWS, according to the host name or this host's EC2 metadata. Otherwise,
+    /// fixes must not mention AWS.
     pub(super) fn is_aws(&self) -> bool {
         match self.provider() {
             // This host may be on AWS even if the server belongs to another provider.
@@ -252,13 +250,12 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Returns the text. If the server runs on AWS, appends the note.
+    /// Returns the text, with the note appended if the server runs on AWS.
     pub(super) fn with_aws_note(&self, text: &str, note: &str) -> String {
         format!("{text}{}", if self.is_aws() { note } else { "" })
     }
 
-    /// Returns the region option for the program `aws`, with the region of this EC2 instance or the region in
-    /// the host name.
+    /// Returns the `aws` option for the region, which comes from this EC2 instance or from the host name.
     pub(super) fn region_option(&self) -> String {
         let named = || provider::endpoint_hint(self.host())?.region;
         let region = self
@@ -276,12 +273,11 @@ impl<'a> FixContext<'a> {
         Some((named, self.instance()?.region.as_str()))
     }
 
-    /// Returns the EC2 instance that this host runs on.
     pub(super) fn instance(&self) -> Option<&'a Instance> {
         self.seen.this_host.as_ref()?.instance.as_ref()
     }
 
-    /// Returns where the server is in relation to this host.
+    /// Returns whether the server is on this host, on this network, or elsewhere.
     pub(super) fn nearness(&self) -> Nearness {
         self.seen
             .this_host
@@ -289,17 +285,15 @@ impl<'a> FixContext<'a> {
             .map_or(Nearness::Unknown, |this_host| this_host.nearness)
     }
 
-    /// Returns the listener that accepted the connection, if it is on this host.
+    /// Returns the listening socket that accepted the connection, if it is on this host.
     pub(super) fn listener(&self) -> Option<&'a LocalListener> {
         self.seen.listener_of_the_connection()
     }
 
-    /// Returns the name servers and their answers.
     pub(super) fn name_servers(&self) -> &'a [NameServer] {
         self.seen.dns.as_ref().map_or(&[], |lookup| &lookup.servers)
     }
 
-    /// Returns the TLS handshake.
     pub(super) fn handshake(&self) -> Option<&'a Handshake> {
         self.seen.tls.handshake.as_ref()
     }

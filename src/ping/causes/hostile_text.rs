@@ -1,4 +1,4 @@
-//! Tests that a command in a fix never executes text from outside.
+//! Tests that the command of a fix never executes text from outside.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use crate::ping::this_host::{Nearness, ThisHost};
 use crate::redis_url::{Address, Target, UrlError, UrlErrorKind};
 use crate::secret::Secret;
 
-/// Texts that would create the file `executed` if a shell executed a part of them.
+/// Texts that create the file `executed` if a shell executes a part of them.
 const HOSTILE: [&str; 9] = [
     "a; : > executed",
     "a\n: > executed\n",
@@ -28,7 +28,7 @@ const HOSTILE: [&str; 9] = [
     "a' \"$(: > executed)\" '",
 ];
 
-/// Returns targets and observations in which everything that comes from outside contains this text.
+/// Returns targets and observations that contain this text in every place that the outside controls.
 fn hostile(text: &str) -> [(Target, Observations); 4] {
     let word = || text.to_owned();
     let remote = Target {
@@ -150,7 +150,7 @@ fn no_command_executes_text_from_outside() {
                 run(Command::new("sh").args(["-n", "-c", &script])),
                 "{text:?} {number}\n{script}"
             );
-            // PATH is empty, so only the shell itself can run.
+            // PATH is empty, so no other program than the shell itself can run.
             run(Command::new("/bin/sh")
                 .args(["-c", &script])
                 .env("PATH", "/nonexistent")

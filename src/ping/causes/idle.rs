@@ -5,7 +5,6 @@ use super::fix_context::FixContext;
 use crate::clock::seconds;
 use crate::ping::observation::{IdleEnd, IdleTest};
 
-/// Fixes for connections that are dropped while they are idle.
 pub(super) fn dropped(at: &FixContext) -> Fixes {
     let test = at.seen.idle.clone().unwrap_or_default();
     if test.is_restarted {
@@ -57,7 +56,7 @@ pub(super) fn dropped(at: &FixContext) -> Fixes {
     }
 }
 
-/// Fixes for a server whose settings limit the idle time.
+/// Fixes for a server that closes idle connections because of its own settings.
 pub(super) fn limited(_: &FixContext) -> Fixes {
     advise(
         "keepalive",
@@ -70,7 +69,7 @@ pub(super) fn limited(_: &FixContext) -> Fixes {
     )
 }
 
-/// Whether TCP keepalive kept the connections alive.
+/// Whether connections with TCP keepalive survived longer.
 fn keepalive_helps(test: &IdleTest) -> bool {
     let period = test.trials.iter().find_map(|trial| trial.keepalive);
     period.is_some_and(|period| test.shortest_lost(Some(period)).is_none())

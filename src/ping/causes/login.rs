@@ -1,4 +1,4 @@
-//! Fixes for logins that fail, and for users without the necessary permissions.
+//! Fixes for failed logins, and for users without the necessary permissions.
 
 use super::commands::{ADMIN_LOGIN, shell_quoted, url_with_login};
 use super::fix::{Fixes, advise};
@@ -115,7 +115,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         .after(form)
 }
 
-/// Returns a fix if the form of the password shows what is wrong with it.
+/// Suggests a fix if the form of the password shows a mistake.
 fn written_wrongly(password: &str) -> Option<Fixes> {
     let text = match suspicious_form(password)? {
         SuspiciousForm::Quoted => {
@@ -148,7 +148,7 @@ fn rejected_token() -> Fixes {
     )
 }
 
-/// Returns a fix if the password ends in a blank.
+/// Suggests a fix if the password ends with white space.
 fn blank_at_end(target: &Target, password: &str) -> Option<Fixes> {
     password.chars().last().and_then(invisible).map(|(blank, escape)| {
         match target.password_variable {
@@ -179,7 +179,7 @@ pub(super) fn not_configured(at: &FixContext) -> Fixes {
         )
 }
 
-/// Grants exactly the permissions that are missing.
+/// Fixes that grant exactly the missing permissions.
 pub(super) fn no_permission(at: &FixContext) -> Fixes {
     let user = user(at);
     let missing = at.missing();
@@ -189,8 +189,8 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         Access::Granted => vec![commands],
         Access::Forbidden if commands.is_empty() => vec![pattern],
         Access::Forbidden => vec![format!("{pattern} {commands}")],
-        // If a user already has `~*`, Redis rejects further patterns, and then ignores all other rules in the
-        // same command.
+        // For a user with `~*`, Redis rejects further key patterns, and with them all other rules in the same
+        // command.
         Access::Unknown => vec![commands, pattern],
     };
     let grants: Vec<String> = grants
@@ -243,7 +243,7 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
     )
 }
 
-/// Returns the user of the login, quoted for a shell.
+/// Returns the user name in the login, quoted for a shell.
 fn user(at: &FixContext) -> String {
     let user = at.target.user.as_deref().filter(|_| at.target.password.is_some());
     shell_quoted(user.unwrap_or("default"))

@@ -1,8 +1,8 @@
-//! The table of all causes and warnings, with their codes, exit statuses, meanings and fixes. This is the
-//! only list of them: the tests and the documentation have one entry for each.
+//! The table of all causes and warnings, with their codes, exit statuses, meanings and fixes. The tests and
+//! the documentation have one entry for each row of this table.
 //!
-//! To add one, follow the recipe "Add a cause or a warning" in CONTRIBUTING.md. `sessiontut ping --codes`
-//! prints this table, and `sessiontut explain CODE` prints a page about one cause.
+//! To add a row, follow "Add a cause or a warning" in CONTRIBUTING.md. `sessiontut ping --codes` prints the
+//! table, and `sessiontut explain CODE` prints the page about one cause.
 
 mod commands;
 mod dns;
@@ -30,51 +30,51 @@ pub(crate) use fix_context::FixContext;
 pub(in crate::ping) use no_reply::other_server_fixes;
 pub(in crate::ping) use url::url_fixes;
 
-/// Declares [`Cause`]. Each row has the form `Variant "code" ExitStatus "meaning" => fixes;`. Here `fixes` is
-/// a function that takes a [`FixContext`] and returns at least one fix. The exit status of a warning is `Ok`.
+/// Declares [`Cause`]. Each row has the form `Variant "code" ExitStatus "meaning" => fixes;`. `fixes` is a
+/// function from a [`FixContext`] to at least one fix. A warning has the exit status `Ok`.
 macro_rules! causes {
     ($($variant:ident $code:literal $exit:ident $meaning:literal => $fixes:expr;)+) => {
-        /// Why a connection fails, or a warning about a connection that works.
+        /// The reason why a connection fails, or a warning about a connection that works.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Cause {
             $(#[doc = $meaning] $variant,)+
         }
 
         impl Cause {
-            /// All causes and warnings.
+            /// All causes and warnings, in the order of the table.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The code that scripts rely on, such as `tcp.timeout`.
+            /// Returns the code, such as `tcp.timeout`. Scripts rely on these codes.
             #[must_use]
             pub fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code,)+ }
             }
 
-            /// What is wrong, in one sentence without a full stop.
+            /// Returns one sentence without a full stop that says what is wrong.
             #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)+ }
             }
 
-            /// The exit status of `ping` when it reports this cause.
+            /// Returns the exit status of `ping` for this cause.
             #[must_use]
             pub fn exit(self) -> Exit {
                 match self { $(Self::$variant => Exit::$exit,)+ }
             }
 
-            /// Returns the page about this cause in the documentation, as Markdown.
+            /// Returns the documentation page about this cause, as Markdown.
             #[must_use]
             pub(crate) fn page(self) -> String {
                 match self {
                     $(Self::$variant => include_str!(concat!("../../../docs/src/causes/", $code, ".md")).replace(
-                        // mdBook also replaces this line with the contents of the file.
+                        // mdBook also replaces this line by the contents of the file.
                         concat!("{{#include examples/", $code, ".txt}}\n"),
                         include_str!(concat!("../../../docs/src/causes/examples/", $code, ".txt")),
                     ),)+
                 }
             }
 
-            /// Returns the fixes, with the most promising one first. There is at least one.
+            /// Returns at least one fix, most promising first.
             #[must_use]
             pub(crate) fn fixes(self, at: &FixContext) -> Vec<Fix> {
                 let fixes: fn(&FixContext) -> Fixes = match self { $(Self::$variant => $fixes,)+ };

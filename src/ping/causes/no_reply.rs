@@ -1,4 +1,4 @@
-//! Fixes for a port that accepts connections, but on which Redis does not reply.
+//! Fixes for a port that accepts connections, but gets no reply from Redis.
 
 use super::commands::shell_quoted;
 use super::fix::{Fix, Fixes, advise};
@@ -14,7 +14,7 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
     let fixes = if let Some(fixes) = before_the_server(at) {
         fixes
     } else if at.seen.holds_back_writes() {
-        // FAILOVER and CLUSTER FAILOVER also pause writes, as CLIENT PAUSE WRITE does.
+        // FAILOVER and CLUSTER FAILOVER pause writes, as CLIENT PAUSE WRITE does.
         return advise(
             "paused-writes",
             "a failover, or CLIENT PAUSE with WRITE, makes Redis hold back writes for a while: wait until a write gets a \
@@ -40,11 +40,11 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
     fixes.after(tcp::client_port(at)).after(tcp::forwarder(at))
 }
 
-/// Fixes for a TLS handshake that gets no complete reply.
+/// Fixes for a TLS handshake without a complete reply.
 pub(super) fn stalled(at: &FixContext) -> Fixes {
     let small = at.seen.tls.small_packet_handshake.as_ref().map(TlsResult::is_tls);
     let needs_small_packets = small == Some(true) && !at.seen.fails_only_on_first_connection();
-    // If a handshake in small packets gets no reply either, the size of the packets is not the reason.
+    // If small packets get no reply either, the packet size is not the reason.
     let may_lose_large_packets = small != Some(false)
         && !matches!(
             at.seen.experiments.other_protocol,
@@ -62,8 +62,8 @@ pub(super) fn stalled(at: &FixContext) -> Fixes {
     fixes.after(tcp::forwarder(at))
 }
 
-/// Returns fixes if a reply is missing for a reason other than the server: the timeout is too short, packets
-/// are lost, or another connection works.
+/// Suggests fixes if the server is not at fault: the timeout is too short, packets are lost, or another
+/// connection works.
 fn before_the_server(at: &FixContext) -> Option<Fixes> {
     match NoReply::of(at.seen) {
         NoReply::ShortTimeout(round_trip) => Some(longer_timeout(at, round_trip)),
@@ -80,7 +80,7 @@ fn before_the_server(at: &FixContext) -> Option<Fixes> {
     }
 }
 
-/// Fixes for a server that is so far away that the timeout is too short for all checks.
+/// Suggests a longer timeout for a distant server.
 fn longer_timeout(at: &FixContext, round_trip: Duration) -> Fixes {
     /// With TLS, a login and a cluster, the checks need about 12 round trips.
     const ENOUGH: u32 = 15;
@@ -188,7 +188,7 @@ pub(super) fn no_backend(at: &FixContext) -> Fixes {
         .after(tcp::forwarder(at))
 }
 
-/// Fixes for a port on which another program is listening.
+/// Fixes for a port on which another program listens.
 pub(super) fn not_redis(at: &FixContext) -> Fixes {
     if at.socket().is_some() {
         return advise("find", "find out which process is listening on the socket")
@@ -217,8 +217,8 @@ pub(super) fn not_redis(at: &FixContext) -> Fixes {
     correct.after(find).after(tcp::forwarder(at))
 }
 
-/// Adds a fix if another connection works. Only one of several servers then has the fault, so fixes that
-/// would adapt the application to it are removed.
+/// Adjusts the fixes if another connection works, so that only one of several servers has the fault. Fixes
+/// that would adapt the application to this fault are removed.
 pub(in crate::ping) fn other_server_fixes(at: &FixContext, fixes: Vec<Fix>) -> Vec<Fix> {
     let Some(look) = at.seen.experiments.other_server() else {
         return fixes;
@@ -242,7 +242,7 @@ pub(in crate::ping) fn other_server_fixes(at: &FixContext, fixes: Vec<Fix>) -> V
         .collect()
 }
 
-/// Fixes for a fault that occurred on the first connection, but not on the second.
+/// Fixes for a fault that only the first connection had.
 fn one_of_several_servers() -> Fixes {
     advise(
         "backend",
@@ -254,7 +254,7 @@ fn one_of_several_servers() -> Fixes {
     )
 }
 
-/// Lists what to check on a proxy or load balancer in front of Redis.
+/// Fixes for a proxy or load balancer in front of Redis.
 fn proxy(at: &FixContext) -> Fixes {
     let whose = if at.provider().is_some() {
         "if there is a proxy or load balancer on the path"
@@ -277,7 +277,7 @@ fn proxy(at: &FixContext) -> Fixes {
     )
 }
 
-/// Returns a fix that shows whether a Redis process is stopped. The process may be behind a proxy.
+/// Suggests how to find a stopped Redis process. The process may be behind a proxy.
 fn stopped(at: &FixContext) -> Option<Fixes> {
     at.provider().is_none().then(|| {
         advise(
@@ -289,8 +289,8 @@ fn stopped(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Returns a fix that shows which process listens on the port. Returns `None` if this run has already found
-/// the process, or if a provider runs the host.
+/// Suggests how to find the process that listens on the port. Returns `None` if this run has found the
+/// process, or if a provider runs the host.
 fn listener(at: &FixContext) -> Option<Fixes> {
     (!is_listener_known(at) && at.provider().is_none()).then(|| {
         advise(
@@ -307,7 +307,7 @@ fn is_listener_known(at: &FixContext) -> bool {
     at.listener().is_some_and(|listener| listener.process.is_some())
 }
 
-/// Returns a command that shows which process listens on the port or the socket.
+/// Returns a command that shows the process that listens on the port or unix socket.
 fn listener_command(at: &FixContext) -> String {
     match at.socket() {
         Some(path) => format!("sudo ss -lxp src {path}"),

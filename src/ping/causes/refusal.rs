@@ -1,4 +1,4 @@
-//! Fixes for servers that refuse this client, or soon will.
+//! Fixes for servers that refuse this client now, or will soon.
 
 use super::commands::READ_PASSWORD;
 use super::fix::{Fixes, advise};
@@ -67,8 +67,8 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
         )
         .and("plan", "if the applications need all these connections, choose a larger plan or node");
     }
-    // When the client limit is reached, Redis also rejects redis-cli, even through a unix socket. Only the
-    // operating system can then list the connections.
+    // At the client limit, Redis also rejects redis-cli, even through a unix socket. Only the operating
+    // system can then list the connections.
     let connections = match at.socket() {
         Some(path) => format!("ss -Hx src {path}"),
         None => format!(

@@ -10,7 +10,7 @@ use crate::sanitize;
 
 pub(super) fn replica(at: &FixContext) -> Fixes {
     if at.seen.server.is_cluster() {
-        // Each primary has only some of the slots.
+        // Each primary serves only some of the slots.
         return advise(
             "cluster-client",
             "use your client's cluster class, which finds the right primary for each key",
@@ -41,7 +41,7 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
          password (masterauth)",
     );
     let check = match at.seen.server.primary() {
-        // A loopback address in the replica's reply means the replica's own host, not this host.
+        // In the replica's reply, a loopback address means the replica's own host.
         Some((host, port)) if is_loopback_name(&host) => advise(
             "primary",
             format!(
@@ -63,10 +63,10 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
 }
 
 /// Returns a command that checks the primary that a replica reports. This host may be unable to reach the
-/// primary at that address.
+/// primary at the reported address.
 fn primary(at: &FixContext) -> Option<String> {
     let (host, port) = at.seen.server.primary()?;
-    // A loopback address in the replica's reply means the replica's own host.
+    // In the replica's reply, a loopback address means the replica's own host.
     let host = if is_loopback_name(&host) { at.host() } else { &host };
     (!host.is_empty()).then(|| at.ping_at(host, port))
 }
@@ -111,7 +111,7 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
             .redis_cli(at, "SENTINEL MASTERS");
     };
     let in_this_program = if at.socket().is_some() {
-        // A Sentinel URL needs a host and a port, which are unknown for a unix socket.
+        // A Sentinel URL needs a host and a port, but a unix socket has neither.
         String::new()
     } else {
         format!(
@@ -151,7 +151,7 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
         .and("sentinel", follow)
 }
 
-/// Whether the name of a primary can be part of a URL without encoding.
+/// Whether the name of a primary needs no encoding in a URL.
 fn is_word(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     !name.is_empty() && name.bytes().all(is_plain)
@@ -241,8 +241,8 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         )
     });
     match (node, port) {
-        // The other nodes can be reached at their announced addresses, so the address of a node that refuses
-        // the connection is probably right, too.
+        // The other nodes are reachable at their announced addresses, so the refused address is probably
+        // right too.
         (Some(node), None) => node,
         (node, port) => advise("announce", announce).after(port).after(node),
     }

@@ -1,4 +1,4 @@
-//! Fixes for problems with the state of a Redis server, such as a full memory or a failed save.
+//! Fixes for a Redis server in a bad state, such as full memory or a failed save.
 
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
@@ -68,8 +68,8 @@ pub(super) fn eviction(at: &FixContext) -> Fixes {
     }
 }
 
-/// Returns a new memory limit for Redis, in megabytes, of which Redis already uses three quarters. Returns
-/// `None` if the limit cannot be set.
+/// Returns a higher memory limit in megabytes: a third more than now. Returns `None` if the limit cannot be
+/// set.
 fn more_memory(at: &FixContext) -> Option<u64> {
     const MEGABYTE: u64 = 1 << 20;
     let server = &at.seen.server;
@@ -78,8 +78,7 @@ fn more_memory(at: &FixContext) -> Option<u64> {
     can_be_set.then(|| (used.saturating_mul(4) / 3).div_ceil(MEGABYTE))
 }
 
-/// Whether the host is known to have at least twice this much memory, in megabytes, so that enough is left
-/// for other programs.
+/// Whether the host has at least twice this much memory, in megabytes. The other half is for other programs.
 fn is_in_memory(at: &FixContext, megabytes: u64) -> bool {
     let total = at.seen.server.number("total_system_memory").unwrap_or_default();
     total >> 21 > megabytes

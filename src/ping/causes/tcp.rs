@@ -1,5 +1,5 @@
-//! Fixes for connections that cannot be opened, or that the network interrupts. The order of the fixes
-//! depends on where this host is.
+//! Fixes for connections that cannot be opened, or that the network interrupts. Their order depends on where
+//! this host is.
 
 mod refused;
 mod timeout;
@@ -16,7 +16,7 @@ pub(super) use refused::refused;
 pub(super) use timeout::timeout;
 pub(super) use unreachable::{prohibited, unreachable};
 
-/// Fixes if this host has no free local port. Connections in TIME_WAIT occupy their ports for a minute.
+/// Fixes for a host without a free local port. Connections in TIME_WAIT occupy a port for a minute.
 pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     /// The kernel's default range.
     const DEFAULT: (u16, u16) = (32_768, 60_999);
@@ -61,7 +61,7 @@ pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     fixes.and_all(look)
 }
 
-/// Fixes for lost packets. The problem is on the path, not on the server.
+/// Fixes for packet loss on the path to the server.
 pub(super) fn loss(at: &FixContext) -> Fixes {
     advise(
         "loss",
@@ -73,7 +73,7 @@ pub(super) fn loss(at: &FixContext) -> Fixes {
     .command("ip -s link")
 }
 
-/// Returns the provider's TLS port, if the URL has another port.
+/// Suggests the provider's TLS port, if the URL has another port.
 fn provider_port(at: &FixContext) -> Option<Fixes> {
     let other = at.seen.tcp.other_port.as_ref()?;
     let port = other.to.ip()?.port();
@@ -92,12 +92,12 @@ fn provider_port(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Returns what to check at the provider, if the host name reveals the provider.
+/// Suggests what to check at the provider, if the host name belongs to one.
 fn provider_check(at: &FixContext) -> Option<Fixes> {
     at.provider().map(|provider| advise("provider", provider.check))
 }
 
-/// Returns what to check if the host name is that of a container and could be resolved.
+/// Suggests what to check if the host is a container whose name could be resolved.
 fn container_network(at: &FixContext) -> Option<Fixes> {
     at.hosting()
         .filter(|hosting| hosting.reach == Reach::Containers)
@@ -110,7 +110,7 @@ fn container_network(at: &FixContext) -> Option<Fixes> {
         })
 }
 
-/// Returns what to check on a tunnel or proxy on this host that forwards connections to a server elsewhere.
+/// Suggests what to check on a tunnel or proxy on this host that forwards connections to a server elsewhere.
 pub(super) fn forwarder(at: &FixContext) -> Option<Fixes> {
     let listener = at.listener()?;
     let (forwarder, process) = (listener.forwarder()?, listener.process.as_deref()?);
@@ -126,7 +126,7 @@ pub(super) fn forwarder(at: &FixContext) -> Option<Fixes> {
     )
 }
 
-/// Suggests the client port, if the port in the URL is that of the cluster bus.
+/// Suggests the client port, if the URL has the port of the cluster bus.
 pub(super) fn client_port(at: &FixContext) -> Option<Fixes> {
     let port = cluster_client_port(at.port())?;
     Some(
@@ -141,14 +141,13 @@ pub(super) fn client_port(at: &FixContext) -> Option<Fixes> {
     )
 }
 
-/// Returns a cluster node's client port, if `bus` is the usual port of its cluster bus. The bus port is
-/// 10,000 higher than the client port
-/// (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>).
+/// Returns the client port of a cluster node whose cluster bus has the port `bus`. The bus port is the client
+/// port plus 10,000 (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>).
 pub(in crate::ping) fn cluster_client_port(bus: u16) -> Option<u16> {
     matches!(bus, 16379 | 16380 | 17000..=17005).then(|| bus - 10_000)
 }
 
-/// Returns a fix that shows the route to the server.
+/// Suggests a command that shows the route to the server.
 pub(super) fn route(at: &FixContext, text: &str) -> Fixes {
     advise("route", text).command(at.route())
 }
@@ -170,9 +169,8 @@ fn port_typo(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Fixes that make packets to and from the server smaller. They change only the route to the server, because
-/// a smaller MTU for the whole interface would affect all connections, and an MTU below 1280 would disable
-/// IPv6.
+/// Fixes that make packets to and from the server smaller. They change only one route, because a smaller MTU
+/// for the interface would affect all connections. An MTU below 1280 would disable IPv6.
 pub(super) fn mtu(at: &FixContext) -> Fixes {
     let passed = at.seen.experiments.packet_sizes.map(|sizes| sizes.passed);
     let size = passed.unwrap_or(USUALLY_SMALL_ENOUGH);
@@ -200,7 +198,7 @@ fn is_port_typo(at: &FixContext) -> bool {
     at.possible_provider().is_none() && typos.contains(&at.port())
 }
 
-/// Returns the processes on this host that are listening on the port.
+/// Returns the processes on this host that listen on the port.
 fn listeners<'a>(at: &FixContext<'a>) -> Option<&'a [LocalListener]> {
     at.seen.this_host.as_ref()?.listeners.as_deref()
 }

@@ -8,8 +8,8 @@ use super::fix_context::FixContext;
 use crate::ping::observation::{CertificateProblem, Handshake, PeerCertificate, TlsResult};
 use crate::sanitize;
 
-/// Two clocks are considered equal if they differ by less than this, in seconds. The limit allows for the
-/// round trip and for busy hosts.
+/// Clocks that differ by less than this, in seconds, are considered equal. This allows for the round trip and
+/// for busy hosts.
 const AGREE: i64 = 300;
 
 pub(super) fn required(at: &FixContext) -> Fixes {
@@ -33,7 +33,7 @@ pub(super) fn untrusted(at: &FixContext) -> Fixes {
     untrusted_certificate(at, tls).and_all(also_other_name(tls))
 }
 
-/// Returns fixes if the certificate has another fault, and is also for a different host.
+/// Suggests further fixes if the certificate is also for a different host.
 fn also_other_name(tls: &Handshake) -> Option<Fixes> {
     let own = tls.certificate()?;
     let name = own.names.first()?;
@@ -48,7 +48,7 @@ fn also_other_name(tls: &Handshake) -> Option<Fixes> {
     })
 }
 
-/// Returns fixes if the certificate has another fault, and is also not signed by a trusted CA.
+/// Suggests further fixes if the certificate is also not signed by a trusted CA.
 fn also_untrusted(tls: &Handshake) -> Option<Fixes> {
     (!tls.chain.is_empty() && !tls.leads_to_trusted_ca).then(|| trust_file(&signer(tls)))
 }
@@ -95,7 +95,7 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
         )
         .and("certificate", "or reissue the server certificate with the CA that clients trust"),
         (_, Some(own)) if own.is_self_signed => trust(at, "this certificate itself: get it"),
-        // The server sends only its own certificate, and not that of its CA.
+        // The server sends its own certificate, but not that of its CA.
         (_, Some(own)) if tls.chain.len() == 1 => {
             let chain = advise(
                 "chain",
@@ -112,7 +112,8 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
     }
 }
 
-/// Whether the name of a CA shows that it is an intermediate CA. Public CAs sign only with intermediate CAs.
+/// Whether a CA's name shows that it is an intermediate CA. Public CAs sign server certificates only with
+/// intermediate CAs.
 fn is_intermediate(name: &str) -> bool {
     const SIGNS: [&str; 12] = [
         "intermediate",
@@ -215,7 +216,7 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
     } else {
         format!("reissue the certificate with the name {expected} in subjectAltName")
     };
-    // The names come from the certificate, so only plain host names are used.
+    // The names come from the certificate, so use only plain host names.
     let is_plain = |name: &&String| {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
         name.bytes().all(is_plain)

@@ -6,7 +6,7 @@ use super::fix_context::FixContext;
 use crate::redis_url::{UrlError, UrlErrorKind, UrlWarning};
 use crate::secret::MASK;
 
-/// Returns fixes for a URL that cannot be used. If the intended URL is clear, suggests it.
+/// Returns the fixes for an invalid URL. If the intended URL is clear, suggests it.
 pub(crate) fn url_fixes(error: &UrlError) -> Vec<Fix> {
     let fixes = match error.kind {
         UrlErrorKind::Encoding => encoding().after(suggestion(error)),
@@ -23,8 +23,7 @@ fn advice(error: &UrlError) -> Option<Fixes> {
     })
 }
 
-/// Returns a fix that suggests the intended URL. If the URL contains a password, it is masked, and the
-/// command asks for it.
+/// Suggests the intended URL. A password in the URL is masked, and the command prompts for it.
 fn suggestion(error: &UrlError) -> Option<Fixes> {
     let url = error.suggestion.as_ref()?;
     Some(if url.contains(MASK) {

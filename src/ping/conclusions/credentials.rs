@@ -1,4 +1,4 @@
-//! Examines the password itself after a login was refused. No part of the password is shown.
+//! Looks for mistakes in the password after a failed login. No part of the password is shown.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use crate::redis_url::provider::{self, EndpointKind};
 use crate::redis_url::{Target, invisible, is_missing_value};
 use crate::sanitize;
 
-/// Describes where the password comes from, and anything suspicious about it.
+/// Describes where the password comes from, and any suspicious property.
 pub(in crate::ping) fn facts(target: &Target) -> Vec<String> {
     let Some(password) = &target.password else {
         return Vec::new();
@@ -41,14 +41,14 @@ pub(in crate::ping) fn facts(target: &Target) -> Vec<String> {
         .collect()
 }
 
-/// A form which shows that a text is probably not the password itself.
+/// A form of text that is probably not the password itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ping) enum SuspiciousForm {
-    /// The password is between quotes.
+    /// A text between quotes.
     Quoted,
-    /// The password is a word that programs write for a missing value.
+    /// A word that programs write for a missing value, such as `null`.
     Missing,
-    /// The password is a text that is encoded as base64.
+    /// A text that is probably base64.
     Base64,
 }
 
@@ -62,9 +62,8 @@ impl SuspiciousForm {
     }
 }
 
-/// Returns the form of the password, if it is suspicious.
 pub(in crate::ping) fn suspicious_form(password: &str) -> Option<SuspiciousForm> {
-    /// The shortest text that is recognised. Shorter passwords may look like base64 by chance.
+    /// Shorter passwords may look like base64 by chance.
     const SHORTEST: usize = 8;
     let is_in = |quote: char| {
         let inner = password
@@ -84,7 +83,7 @@ pub(in crate::ping) fn suspicious_form(password: &str) -> Option<SuspiciousForm>
     is_text.then_some(SuspiciousForm::Base64)
 }
 
-/// Whether the password is an IAM token, which normally contains percent-encoding.
+/// Whether the password is an IAM token. Such a token normally contains percent-encoding.
 pub(in crate::ping) fn is_iam_token(password: &str) -> bool {
     IamToken::read(password).is_some()
 }
@@ -98,14 +97,14 @@ struct IamToken {
     /// The type of the resource, such as `ServerlessCache`.
     resource: Option<String>,
     region: Option<String>,
-    /// The time at which the token was created, such as `20250101T000000Z`.
+    /// When the token was created, such as `20250101T000000Z`.
     date: Option<String>,
     lifetime: Option<u64>,
 }
 
 impl IamToken {
     fn read(password: &str) -> Option<Self> {
-        // The password is the token itself, or the token in percent-encoded form.
+        // The whole token may be percent-encoded.
         let decoded = percent_encoding::percent_decode_str(password).decode_utf8_lossy();
         let text = if password.contains("?Action=connect") {
             password
@@ -129,8 +128,8 @@ impl IamToken {
                 "ResourceType" => token.resource = Some(value.into_owned()),
                 "X-Amz-Date" => token.date = Some(value.into_owned()),
                 "X-Amz-Expires" => token.lifetime = value.parse().ok(),
-                // The value has the form KEY/DATE/REGION/SERVICE/aws4_request. Only the region is used. The
-                // key is never shown.
+                // The value has the form KEY/DATE/REGION/SERVICE/aws4_request. Only the region is used, and
+                // the key is never shown.
                 "X-Amz-Credential" => {
                     let decoded = percent_encoding::percent_decode_str(&value).decode_utf8_lossy();
                     token.region = decoded.split('/').nth(2).map(str::to_owned);
@@ -141,8 +140,8 @@ impl IamToken {
         Some(token)
     }
 
-    /// Returns the contents of the token, and the reasons why ElastiCache or MemoryDB would refuse it. The
-    /// error reply is the same for all reasons.
+    /// Describes the token, and each reason why ElastiCache or MemoryDB would reject it. The error reply does
+    /// not say which reason applies.
     fn facts(&self, target: &Target, now: SystemTime) -> Vec<String> {
         let mut facts = vec![self.describe(target, now)];
         facts.extend(self.wrong_host(target.host().unwrap_or_default()));
@@ -154,7 +153,7 @@ impl IamToken {
         facts
     }
 
-    /// Returns what is wrong with the parts of the token that depend on the cache.
+    /// Describes the parts of the token that do not match the cache.
     fn wrong_host(&self, host: &str) -> Vec<String> {
         let mut facts = Vec::new();
         let cache = sanitize::excerpt(self.cache.as_bytes(), 60);
@@ -252,10 +251,10 @@ impl IamToken {
 
 /// The longest lifetime of a token that AWS accepts, in seconds (15 minutes).
 const USUAL_LIFETIME: u64 = 900;
-/// The number of seconds by which clocks often differ.
+/// A common difference between two clocks, in seconds.
 const CLOCK_TOLERANCE: u64 = 60;
 
-/// Parses a time such as `20250101T000000Z`. Returns it in seconds since 1970.
+/// Converts a time such as `20250101T000000Z` to seconds since 1970.
 fn seconds_since_1970(date: &str) -> Option<u64> {
     if date.len() != 16 || !date.is_ascii() || date.as_bytes()[8] != b'T' {
         return None;

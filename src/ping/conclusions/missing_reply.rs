@@ -1,4 +1,4 @@
-//! Why a request or a TLS handshake got no reply on an open connection.
+//! Determines why a request or a TLS handshake got no reply on an open connection.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use crate::os::PacketCounts;
 use crate::ping::observation::{Observations, TlsResult};
 use crate::ping::response::Response;
 
-/// If the wait for a reply was shorter than this number of round trips, the timeout may just be too short.
+/// If the wait for a reply is shorter than this number of round trips, the timeout may be too short.
 const FEW_ROUND_TRIPS: u32 = 3;
 
-/// Why no reply arrived.
+/// The reason for a missing reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ping) enum NoReply {
-    /// A round trip takes so long that the timeout is too short. Contains the round trip time.
+    /// The round trip time, which is so long that the timeout is too short.
     ShortTimeout(Duration),
     /// The request does not reach the server.
     LostPackets,
-    /// The request reaches the server, but the server does not reply.
+    /// The server receives the request, but does not reply.
     SilentServer,
 }
 
@@ -34,7 +34,7 @@ impl NoReply {
         }
     }
 
-    /// Returns what is wrong, or `None` if the server is at fault.
+    /// Returns a summary of the reason, or `None` for [`Self::SilentServer`].
     pub(in crate::ping) fn summary(self) -> Option<&'static str> {
         match self {
             Self::ShortTimeout(_) => Some("no reply before the timeout"),
@@ -43,8 +43,8 @@ impl NoReply {
         }
     }
 
-    /// Describes a long round trip, or what happened to the packets. If the timeout is too short, does not
-    /// describe the packets, because a missing acknowledgement may just not have arrived yet.
+    /// Describes the round trip time or the fate of the packets. If the timeout is too short, packets are not
+    /// mentioned, because acknowledgements may still be on their way.
     pub(in crate::ping) fn fact(self, seen: &Observations) -> Option<String> {
         match self {
             Self::ShortTimeout(round_trip) => Some(format!(
@@ -56,8 +56,8 @@ impl NoReply {
     }
 }
 
-/// Returns how long this program waited for the reply that did not arrive, and how long a round trip takes.
-/// Without a measured round trip, this is the time that the TCP handshake took.
+/// Returns how long this program waited for the missing reply, and the round trip time. The TCP handshake
+/// replaces a missing round trip measurement.
 fn unanswered(seen: &Observations) -> Option<(Duration, Duration)> {
     let connecting = seen.tcp.round_trip();
     let is_silent = |response: &Response| matches!(response, Response::Timeout(_));
@@ -82,7 +82,7 @@ fn unanswered(seen: &Observations) -> Option<(Duration, Duration)> {
     Some((waited, connecting))
 }
 
-/// Describes what the kernel reports about the packets of a connection that got no reply.
+/// Describes the kernel's packet counts of a connection without a reply.
 pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
     match packets {
         PacketCounts {

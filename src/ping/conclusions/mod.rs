@@ -1,4 +1,4 @@
-//! Conclusions from the observations that both the verdict and the fixes need.
+//! Conclusions from the observations, for both the verdict and the fixes.
 
 mod credentials;
 mod latency;

@@ -32,8 +32,8 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
         .after(dns::search_domain(at))
 }
 
-/// Fixes for a server on this host. The commands only show what is listening. They do not start a server,
-/// because that could be a second, empty server beside the real one.
+/// Fixes for a server on this host. The commands only show which processes listen. They never start a server,
+/// because it could be a second, empty one.
 fn refused_here(at: &FixContext) -> Fixes {
     let listeners = listeners(at).unwrap_or_default();
     let covers = |listener: &LocalListener| at.address().is_some_and(|address| listener.covers(address));
@@ -126,7 +126,7 @@ fn socket(path: &str) -> Fixes {
     .command(format!("ls -l {path}"))
 }
 
-/// Fixes if the path in the URL is not a socket. The server may use another path.
+/// Suggests other paths, if the path in the URL is not a socket.
 fn other_sockets(at: &FixContext) -> Option<Fixes> {
     let is_missing = |dial: &Dial| matches!(dial.result, DialResult::NoSocket(_));
     at.seen.tcp.dials.iter().any(is_missing).then(|| {

@@ -34,7 +34,7 @@ pub(in crate::ping::causes) fn timeout(at: &FixContext) -> Fixes {
         .after(dns::search_domain(at))
 }
 
-/// Fixes if nothing suggests that the server runs on AWS, so that any explanation is possible.
+/// Fixes for a server that is not on AWS, as far as this host knows.
 fn timeout_elsewhere(at: &FixContext) -> Fixes {
     let port = at.port();
     if other_port_works(at) {
@@ -58,7 +58,7 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     );
     let local = local_firewall("check for a rule in this host's own firewall that drops the packets");
     if let Some(check) = provider_check(at) {
-        // Users do not manage a provider's hosts.
+        // Users cannot change the firewall of a provider's host.
         return check.and_all(firewall).and_all(route).and_all(local);
     }
     let outside_network = (at.nearness() == Nearness::ForeignPrivate).then(|| {
@@ -138,11 +138,11 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
         ))
 }
 
-/// Returns a fix that adds a rule to the security group of the cache. The command finds this group through
-/// the network interface that has the cache's address, which works for every kind of cache.
+/// Suggests a rule in the security group of the cache. The command finds this group through the network
+/// interface with the cache's address, which works for every kind of cache.
 ///
-/// Several VPCs can use the same addresses, and an interface can have several groups, so the command makes a
-/// change only if it finds exactly one group. If the group of this instance is unknown, the command only
+/// Several VPCs can use the same address, and an interface can have several groups. The command therefore
+/// changes something only if it finds exactly one group. If this instance's group is unknown, the command only
 /// reads.
 fn security_group(at: &FixContext) -> Fixes {
     let port = at.port();
@@ -200,8 +200,8 @@ fn security_group(at: &FixContext) -> Fixes {
     .command(look)
 }
 
-/// Fixes for a cache in another region. The default VPCs of all regions use the same address range, so the
-/// cache's address looks like one in this VPC.
+/// Fixes for a cache in another region. The cache's address looks local, because the default VPCs of all
+/// regions use the same range.
 fn other_region(at: &FixContext) -> Option<Fixes> {
     let (named, own) = at.regions()?;
     (named != own).then(|| {

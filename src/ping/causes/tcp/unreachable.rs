@@ -1,5 +1,5 @@
-//! Fixes for addresses that packets cannot reach, and for connections that a firewall or a permission
-//! forbids.
+//! Fixes for addresses that packets cannot reach, and for connections that a firewall or a missing permission
+//! prevents.
 
 use std::path::Path;
 
@@ -11,7 +11,6 @@ use crate::ping::causes::fix_context::FixContext;
 use crate::ping::observation::{Dial, DialResult, ErrorSource};
 use crate::redis_url::Address;
 
-/// Fixes for an address that packets cannot reach.
 pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
     let mut dials = at.seen.tcp.dials.iter();
     let is_absent = dials.any(|dial| dial.result == DialResult::NoNeighbour);
@@ -131,8 +130,8 @@ fn is_blocked_here(at: &FixContext) -> bool {
         })
 }
 
-/// Fixes for missing permissions. To connect to a unix socket, a process needs write permission for the
-/// socket, and search permission for every directory above it (`unix(7)`).
+/// Fixes for missing file permissions. To connect to a unix socket, a process needs write permission for the
+/// socket, and search permission for every directory above (`unix(7)`).
 fn socket_permissions(at: &FixContext) -> Fixes {
     let path = match &at.target.address {
         Address::Unix(path) => path.as_path(),
