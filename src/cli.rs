@@ -1,4 +1,4 @@
-//! The command line. The arguments of each subcommand are in its file in `src/commands/`.
+//! The command line. Each subcommand defines its arguments in its own file in `src/commands/`.
 
 use std::path::PathBuf;
 

@@ -17,32 +17,29 @@ use crate::deadline::Deadline;
 use crate::random;
 use output::Output;
 
-/// Until the app listens, the maximum time during which it may print nothing.
+/// How long a starting app may go without printing anything.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// How long the app may take to listen if it keeps printing. Some start commands compile the app first.
+/// How long a starting app may take if it keeps printing. Some start commands compile the app first.
 const READY_WITHIN_AT_MOST: Duration = Duration::from_secs(300);
 /// How long the app may take to exit after SIGTERM.
 const END_WITHIN: Duration = Duration::from_secs(5);
 /// How often the port or the process is polled.
 const POLL: Duration = Duration::from_millis(25);
-/// Time limit for one connection attempt.
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
 
-/// How to start the app.
 #[derive(Clone, Debug)]
 pub(crate) struct StartCommand {
-    /// The program and its arguments.
+    /// The program, followed by its arguments.
     pub(crate) words: Vec<String>,
-    /// The address that the app must listen on.
     pub(crate) address: SocketAddr,
-    /// The URL of the proxy, or `None` if the app keeps its own `REDIS_URL`.
+    /// The value of `REDIS_URL` for the app, or `None` to leave the app's environment unchanged.
     pub(crate) redis_url: Option<String>,
-    /// The file that receives the app's output. Each start of the app appends to it.
+    /// The file to which the app's output is appended.
     pub(crate) output: PathBuf,
     secret_key: String,
 }
 
-/// The reason why the app is not running.
+/// Why the app is not running.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AppError {
     #[error(
@@ -65,13 +62,11 @@ pub(crate) enum AppError {
         port: u16,
         seconds: u64,
         output: String,
-        /// The last lines of the app's output.
         tail: Vec<String>,
     },
 }
 
 impl AppError {
-    /// The last lines of the app's output.
     pub(crate) fn tail(&self) -> &[String] {
         match self {
             Self::Ended { ended, .. } => &ended.tail,
@@ -81,11 +76,10 @@ impl AppError {
     }
 }
 
-/// How the app exited by itself, without being stopped by this program.
+/// An app that exited without being stopped by this program.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
     status: ExitStatus,
-    /// The last lines of the app's output.
     pub(crate) tail: Vec<String>,
 }
 
@@ -99,22 +93,21 @@ impl fmt::Display for Ended {
 /// A running app. Dropping it kills the process group.
 #[derive(Debug)]
 pub(crate) struct App {
-    /// The command that started the app, with the address on which the app listens.
+    /// The command, with the address on which the app actually listens.
     command: StartCommand,
-    /// Another address on which the app may listen instead.
+    /// The loopback address of the other IP version, on which the app may listen instead.
     other: Option<SocketAddr>,
     output: Output,
     child: Option<Child>,
     guard: Option<Guard>,
 }
 
-/// A shell that stops the app if this program is killed and therefore cannot stop the app itself. Dropping
-/// the guard ends the shell, but not the app.
+/// A helper shell that stops the app if this program is killed. Dropping the guard ends only the shell.
 #[derive(Debug)]
 struct Guard(Child);
 
-/// Returns advice for a start command that failed, or an empty string if the mistake is not known. A common
-/// mistake is to use shell syntax, because the command runs without a shell.
+/// Returns advice for a common mistake in a start command, or an empty string. An example is shell syntax:
+/// the command runs without a shell.
 fn advice(error: &io::Error, words: &[String]) -> String {
     let program = words.first().map_or("", String::as_str);
     let quoted = |line: &str| format!("'{}'", line.replace('\'', r"'\''"));
@@ -162,7 +155,7 @@ impl StartCommand {
             address,
             redis_url,
             output,
-            // The app gets the same key after a restart, so that its signed cookies stay valid.
+            // A restarted app gets the same key, so its signed cookies stay valid.
             secret_key: random::hexadecimal::<32>(),
         }
     }
@@ -198,10 +191,10 @@ impl StartCommand {
 }
 
 impl App {
-    /// Starts the app, and waits until its port answers.
+    /// Starts the app, and waits until its port accepts connections.
     ///
     /// # Errors
-    /// [`AppError`] if the port is in use, or if the app does not start.
+    /// Returns [`AppError`] if the port is in use or the app does not start.
     pub(crate) async fn start(command: StartCommand, progress: &Progress) -> Result<Self, AppError> {
         if answers(command.address) {
             return Err(AppError::PortInUse(command.address.port()));
@@ -218,10 +211,10 @@ impl App {
         Ok(app)
     }
 
-    /// Starts a second instance of the same app, on another port.
+    /// Starts a second instance of the app on another port.
     ///
     /// # Errors
-    /// [`AppError`] if the second instance does not start.
+    /// Returns [`AppError`] if the second instance does not start.
     pub(crate) async fn start_another(&self, progress: &Progress) -> Result<Self, AppError> {
         let mut command = self.command.clone();
         if let Ok(port) = TcpListener::bind((command.address.ip(), 0)).and_then(|free| free.local_addr()) {
@@ -230,15 +223,15 @@ impl App {
         Self::start(command, progress).await
     }
 
-    /// The address that the app listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.command.address
     }
 
-    /// Kills the app as a crash would, and starts it again.
+    /// Kills the app to simulate a crash, then starts the app again.
     pub(crate) async fn restart_after_kill(&mut self, progress: &Progress) -> Result<(), AppError> {
         self.kill();
-        // If the start command is a shell or a tool such as npm, the app itself may exit a little later.
+        // If the start command is a shell or a tool such as npm, the app may exit a little later than the
+        // command.
         let deadline = Deadline::after(END_WITHIN);
         while answers(self.command.address) && !deadline.is_over() {
             tokio::time::sleep(POLL).await;
@@ -259,8 +252,8 @@ impl App {
             .await
     }
 
-    /// Waits until the app listens. `whole` limits the wait. `silent` limits the time without output, so it
-    /// is reset whenever the app prints something.
+    /// Waits until the app listens. `whole` limits the total wait. `silent` limits the time without output,
+    /// and restarts whenever the app prints.
     async fn until_ready(&mut self, whole: Deadline, silent: &Cell<Deadline>) -> Result<(), AppError> {
         let started = Instant::now();
         let port = self.command.address.port();
@@ -294,29 +287,27 @@ impl App {
         }
     }
 
-    /// The file that contains the app's output.
     pub(crate) fn output_file(&self) -> &PathBuf {
         self.output.file()
     }
 
-    /// Returns the app's output, or `None` if it is too long.
+    /// Returns the app's output, or `None` if the output exceeded its size limit.
     pub(crate) fn output(&self) -> Option<String> {
         self.output.whole()
     }
 
-    /// Returns the last lines of the app's output.
     pub(crate) fn output_tail(&self) -> Vec<String> {
         self.output.last_lines()
     }
 
-    /// If the app exited by itself, returns how it exited. Otherwise, returns `None`.
+    /// Returns how the app exited, or `None` if the app has not exited by itself.
     pub(crate) fn ended(&mut self) -> Option<Ended> {
         let status = self.child.as_mut()?.try_wait().ok()??;
         let tail = self.output_tail();
         Some(Ended { status, tail })
     }
 
-    /// Asks the process group to exit, and kills it if it has not exited after 5 s.
+    /// Sends SIGTERM to the process group, and kills the group after 5 s.
     pub(crate) async fn stop(&mut self, progress: &Progress) {
         if let Some(child) = &mut self.child {
             signal_group(child, GroupSignal::Terminate);
@@ -329,7 +320,7 @@ impl App {
             let what = "waiting until the app ends after SIGTERM; it is killed";
             progress.during(what, || deadline.left(), end).await;
         }
-        // This also kills child processes of the app that have ignored SIGTERM.
+        // This also kills child processes that ignored SIGTERM.
         self.kill();
     }
 
@@ -337,7 +328,7 @@ impl App {
         if let Some(mut child) = self.child.take() {
             signal_group(&mut child, GroupSignal::Kill);
             let _ = child.wait();
-            // A child process of the app may still be listening on the port for a moment.
+            // A child process may keep the port open for a moment.
             let deadline = Deadline::after(END_WITHIN);
             while answers(self.command.address) && !deadline.is_over() {
                 std::thread::sleep(POLL);
@@ -354,9 +345,8 @@ impl Drop for App {
 }
 
 impl Guard {
-    /// Starts a shell that waits for a line of input. If this program ends without sending one, the system
-    /// closes the shell's input, and the shell then stops the app. If no shell can be started, there is no
-    /// guard.
+    /// Starts a shell that waits for a line of input, and stops the app if the input ends without a line. The
+    /// system closes the input when this program ends. Returns `None` if no shell can be started.
     fn of(app: &Child) -> Option<Self> {
         const SCRIPT: &str = r#"
             read -r _ && exit
@@ -370,7 +360,7 @@ impl Guard {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // Ctrl-C in the terminal must not stop the guard before the app.
+        // Otherwise, Ctrl-C in the terminal would stop the guard before the app.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         match cfg!(unix) {
@@ -390,7 +380,8 @@ impl Drop for Guard {
     }
 }
 
-/// Returns the loopback address of the other IP version. An app that listens on `localhost` may use either.
+/// Returns the same port on the loopback address of the other IP version. An app that listens on `localhost`
+/// may use either.
 pub(crate) fn other_loopback(address: SocketAddr) -> Option<SocketAddr> {
     let other: IpAddr = match address.ip() {
         IpAddr::V4(Ipv4Addr::LOCALHOST) => Ipv6Addr::LOCALHOST.into(),
@@ -400,7 +391,7 @@ pub(crate) fn other_loopback(address: SocketAddr) -> Option<SocketAddr> {
     Some(SocketAddr::new(other, address.port()))
 }
 
-/// Whether a program is listening on this address.
+/// Whether a connection to this address succeeds.
 pub(crate) fn answers(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, CONNECT_WITHIN).is_ok()
 }

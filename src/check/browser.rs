@@ -1,5 +1,5 @@
-//! A visitor to the app. Like a browser, it keeps cookies until they expire, follows redirects, and sends a
-//! form's hidden fields.
+//! A visitor to the app. Like a browser, a visitor stores cookies, follows redirects, and submits hidden form
+//! fields.
 
 mod cookies;
 mod request;
@@ -21,13 +21,12 @@ use super::site::Site;
 use crate::deadline::Deadline;
 pub(crate) use request::Cause;
 
-/// How long a visitor waits for one response.
+/// How long a visitor waits for a single response.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
-/// How long a visitor waits for a page, including redirects.
+/// How long a visitor waits for a page, including its redirects.
 const PATIENCE_WITH_REDIRECTS: Duration = Duration::from_secs(12);
-/// The maximum number of redirects that are followed.
 const MOST_REDIRECTS: usize = 10;
-/// A visitor with a cookie jar. A clone has copies of the cookies.
+/// A visitor with a cookie jar. A clone has its own copies of the cookies.
 #[derive(Clone)]
 pub(crate) struct Visitor {
     site: Arc<Site>,
@@ -35,7 +34,6 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// Creates a visitor without cookies.
     pub(crate) fn new(site: &Arc<Site>) -> Self {
         Self {
             site: Arc::clone(site),
@@ -43,11 +41,11 @@ impl Visitor {
         }
     }
 
-    /// Returns a visitor to another instance of the app, with the same cookies. This visitor's exchanges
-    /// contain no Redis commands.
+    /// Returns a visitor with the same cookies to another instance of the app. The exchanges of the new
+    /// visitor contain no Redis commands.
     pub(crate) fn moved_to(&self, address: SocketAddr) -> Self {
         let mut settings = self.site.settings.clone();
-        // Setting the port fails only for URLs that cannot have one.
+        // Setting the port fails only for URLs without a host.
         let _ = settings.base.set_port(Some(address.port()));
         Self {
             site: Arc::new(Site {
@@ -62,18 +60,16 @@ impl Visitor {
         }
     }
 
-    /// Returns the address of a path of the app.
     pub(crate) fn url(&self, path: &str) -> Url {
         self.site.settings.url(path)
     }
 
-    /// Visits the home page.
     pub(crate) async fn home(&mut self) -> Exchange {
         self.get(&self.site.settings.pages.home.clone(), Cause::OwnPage)
             .await
     }
 
-    /// Opens a path of the app.
+    /// Sends a GET request for a path of the app.
     pub(crate) async fn get(&mut self, path: &str, cause: Cause) -> Exchange {
         let site = Arc::clone(&self.site);
         Exchange::record(site.proxy.as_ref(), async |hops| {
@@ -83,7 +79,7 @@ impl Visitor {
         .await
     }
 
-    /// Opens the login page, fills in the form, and sends it.
+    /// Opens the login page, and submits the form with this user name.
     pub(crate) async fn log_in(&mut self, name: &str) -> Exchange {
         let site = Arc::clone(&self.site);
         Exchange::record(site.proxy.as_ref(), async |hops| {
@@ -93,18 +89,17 @@ impl Visitor {
         .await
     }
 
-    /// Opens the login page, and fills in the form.
+    /// Opens the login page, and returns its form with this user name filled in.
     pub(crate) async fn login_form(&mut self, name: &str) -> Form {
         self.fill_in(&mut Vec::new(), name).await
     }
 
-    /// Sends a form.
     pub(crate) async fn submit(&mut self, form: &Form) -> Exchange {
         let site = Arc::clone(&self.site);
         Exchange::record(site.proxy.as_ref(), async |hops| self.send(hops, form).await).await
     }
 
-    /// Sends a form, but does not follow the redirect.
+    /// Sends a form without following the redirect.
     pub(crate) async fn submit_only(&mut self, form: &Form, cause: Cause) -> Exchange {
         let site = Arc::clone(&self.site);
         Exchange::record(site.proxy.as_ref(), async |hops| {
@@ -137,7 +132,7 @@ impl Visitor {
         self.follow(hops, Method::GET, login.clone(), None, Cause::OwnPage)
             .await;
         let form = last_page(hops).and_then(|page| page.form_with(&pages.field));
-        // An app with a JSON interface has no form.
+        // An app with a JSON API has no form.
         let mut form = form.unwrap_or_else(|| Form {
             action: login,
             is_post: true,
@@ -151,7 +146,7 @@ impl Visitor {
         form
     }
 
-    /// Logs out with the home page's logout form or, if there is no such form, with the link.
+    /// Logs out with the form on the home page or, without such a form, with the logout link.
     pub(crate) async fn log_out(&mut self, home: &Page) -> Exchange {
         let path = self.site.settings.pages.logout.clone();
         if let Some(form) = home.form_posting_to(self.site.settings.url(&path).path()) {
@@ -165,7 +160,7 @@ impl Visitor {
         self.post_logout().await
     }
 
-    /// Sends a POST request to the logout path, as a script on the page may do.
+    /// Sends a POST request to the logout path without a form, as a script on the page could.
     pub(crate) async fn post_logout(&mut self) -> Exchange {
         let form = Form {
             action: self.site.settings.url(&self.site.settings.pages.logout),
@@ -193,7 +188,7 @@ impl Visitor {
         }
     }
 
-    /// Sends a request, and follows redirects within the app.
+    /// Sends a request, and follows redirects that stay within the app.
     async fn follow(
         &mut self,
         hops: &mut Vec<Hop>,

@@ -1,5 +1,5 @@
-//! Provides the visitor of `check` to the tests of `examples/`. This visitor is synchronous and does not
-//! follow redirects.
+//! Makes the visitor of `check` available to the tests of `examples/`. This visitor is synchronous and does
+//! not follow redirects.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -19,28 +19,28 @@ use crate::signals;
 /// The cookie of the tutorial's app.
 const COOKIE: &str = "session";
 
-/// A visitor to the tutorial's app on this host. A clone has copies of the cookies.
+/// A visitor to a tutorial app on this host. A clone has its own copies of the cookies.
 #[derive(Clone)]
 pub struct AppVisitor {
     visitor: Visitor,
     runtime: Arc<Runtime>,
 }
 
-/// A response. If it is a redirect, the redirect has not been followed.
+/// A response. Redirects have not been followed.
 #[derive(Clone, Debug)]
 pub struct AppAnswer {
     pub status: u16,
-    /// The headers in the order received, with names in lower case.
+    /// The headers in the order received. Names are in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
-    /// The text that a visitor reads.
+    /// The text that a visitor sees.
     pub text: String,
-    /// The number of visits in the text.
+    /// The number of visits that the text contains.
     pub visits: Option<i64>,
 }
 
 impl AppVisitor {
-    /// Creates a visitor without cookies for the app on this port.
+    /// Creates a visitor without cookies to the app on this port.
     ///
     /// # Errors
     /// Returns the system's error if no runtime can be created.
@@ -69,7 +69,7 @@ impl AppVisitor {
         })
     }
 
-    /// Opens a path.
+    /// Sends a GET request for a path.
     ///
     /// # Errors
     /// Returns the reason why there is no response.
@@ -82,7 +82,8 @@ impl AppVisitor {
         )
     }
 
-    /// Sends the login form with these fields, from a page of the app or of another site.
+    /// Sends the login form with these fields. If `is_from_here` is false, the request looks as if another
+    /// site had sent the form.
     ///
     /// # Errors
     /// Returns the reason why there is no response.
@@ -111,7 +112,7 @@ impl AppVisitor {
         self.visitor.cookie(COOKIE)
     }
 
-    /// Returns a visitor to the same app who has only this session cookie.
+    /// Returns a visitor to the same app with only this session cookie.
     #[must_use]
     pub fn with_cookie(&self, value: &str) -> Self {
         Self {

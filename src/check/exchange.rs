@@ -1,4 +1,4 @@
-//! A visitor's action, the app's responses to it, and the Redis commands that the app sent during the action.
+//! A visitor's action, with the app's responses and the Redis commands that the app sent meanwhile.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::proxy::Proxy;
 use super::redis_command::{Delayed, Effect, Key, SeenCommand};
 use crate::sanitize;
 
-/// The maximum number of commands of one exchange that a report shows.
+/// The maximum number of commands in a report about one exchange.
 const MOST_LINES: usize = 16;
 
 /// One request and its response.
@@ -23,18 +23,18 @@ pub(crate) struct Hop {
     pub(crate) took: Duration,
 }
 
-/// The requests of one visitor's action, such as a login with its redirects, and the Redis commands that the
-/// app sent during the action.
+/// One action of a visitor, such as a login: the requests, including redirects, and the app's Redis commands
+/// meanwhile.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     pub(crate) hops: Vec<Hop>,
     pub(crate) commands: Vec<SeenCommand>,
-    /// The position in the proxy's record when the first request began.
+    /// The position in the proxy's record at the start of the first request.
     pub(crate) mark: usize,
 }
 
 impl Exchange {
-    /// Runs `visit`, and records its requests and the Redis commands that the app sends while it runs.
+    /// Runs `visit`, and records its requests and the Redis commands that the app sends meanwhile.
     pub(crate) async fn record(proxy: Option<&Proxy>, visit: impl AsyncFnOnce(&mut Vec<Hop>)) -> Self {
         let mark = proxy.map_or(0, Proxy::mark);
         let mut hops = Vec::new();
@@ -49,18 +49,17 @@ impl Exchange {
         Self { hops, commands, mark }
     }
 
-    /// Returns the last page, after all redirects.
+    /// Returns the last page after all redirects, or `None` without a response.
     pub(crate) fn page(&self) -> Option<&Page> {
         self.hops.last()?.answer.as_ref().ok()
     }
 
-    /// Returns the response to the form itself, before redirects.
+    /// Returns the response to the submitted form, before any redirect.
     pub(crate) fn answer_to_form(&self) -> Option<&Page> {
         let sent = self.hops.iter().find(|hop| hop.method == "POST");
         sent.or(self.hops.last())?.answer.as_ref().ok()
     }
 
-    /// Returns the longest response time.
     pub(crate) fn longest(&self) -> Duration {
         self.hops.iter().map(|hop| hop.took).max().unwrap_or_default()
     }
@@ -70,8 +69,7 @@ impl Exchange {
         self.commands.iter().filter(|command| command.uses_data())
     }
 
-    /// Returns the number of points at which the proxy can cut the connection: one after each command with an
-    /// effect.
+    /// Returns how often the proxy can cut the connection: once after each command with an effect.
     pub(crate) fn cuts(&self) -> usize {
         self.commands
             .iter()
@@ -86,7 +84,7 @@ impl Exchange {
         keys.filter(|key| known.insert(*key)).cloned().collect()
     }
 
-    /// Returns how many times the app waited for Redis.
+    /// Returns how often the app waited for Redis.
     pub(crate) fn round_trips(&self) -> usize {
         let trips = self
             .commands
@@ -98,7 +96,7 @@ impl Exchange {
             .len()
     }
 
-    /// Returns the requests and their responses, shortened, one per line.
+    /// Returns the requests and responses in shortened form, one per line.
     pub(crate) fn http_lines(&self) -> Vec<String> {
         let lines = self.hops.iter().map(|hop| {
             let path = &hop.url[url::Position::BeforePath..];
@@ -125,8 +123,8 @@ impl Exchange {
         lines.collect()
     }
 
-    /// Returns the commands and their replies, shortened, one per line, each with the time since the first
-    /// command. Commands that set up a connection are left out.
+    /// Returns the Redis commands and replies in shortened form, one per line, with the time since the first
+    /// command. Commands that set up a connection are omitted.
     pub(crate) fn redis_lines(&self) -> Vec<String> {
         let is_shown = |command: &&SeenCommand| command.effect != Effect::Connection;
         let shown: Vec<&SeenCommand> = self.commands.iter().filter(is_shown).collect();

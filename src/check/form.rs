@@ -4,10 +4,10 @@ use url::Url;
 
 use super::html::{TagKind, form_tags};
 
-/// The types of `<input>` whose values a browser sends only after a click.
+/// The types of `<input>` whose values a browser sends only if the user clicked the field.
 const CLICKED: [&str; 6] = ["submit", "button", "image", "reset", "checkbox", "radio"];
 
-/// A form with its fields, including hidden ones such as CSRF tokens.
+/// A form with its fields, including hidden fields such as CSRF tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct Form {
     pub(crate) action: Url,
@@ -15,7 +15,7 @@ pub(crate) struct Form {
     pub(crate) fields: Vec<(String, String)>,
 }
 
-/// Returns the forms of the page with this address.
+/// Returns the forms of the page at this address.
 pub(crate) fn forms(html: &str, address: &Url) -> Vec<Form> {
     let mut forms: Vec<Form> = Vec::new();
     let mut is_open = false;

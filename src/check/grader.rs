@@ -1,4 +1,4 @@
-//! The state that all checks share: the app, the proxy, visitors, and user names.
+//! The state that all checks share, including the app, the proxy, and the user names.
 
 mod loss;
 mod session;
@@ -21,38 +21,38 @@ use crate::random;
 pub(crate) use loss::{Loss, RECOVER_WITHIN, RETRY};
 pub(crate) use shared_results::{ActiveVisit, Silence, Waits};
 
-/// The state of a run of `check`.
+/// The state of one run of `check`.
 pub(crate) struct Grader {
     pub(crate) site: Arc<Site>,
-    /// The app, if this program has started it.
+    /// The app, if this program started it.
     pub(crate) app: Option<App>,
-    /// An identifier of this run. All user names contain it, so no earlier run has used them.
+    /// A random identifier that is part of every user name, so that names differ from those of earlier runs.
     run: String,
     names: usize,
     session_cookies: Option<Vec<String>>,
     shared_keys: Option<HashSet<Key>>,
     pub(crate) waits: Option<Waits>,
     pub(crate) silence: Option<Silence>,
-    /// The tokens of all sessions of this run. A check searches the app's output for them.
+    /// The tokens of all sessions of this run, for the check that searches the app's output for them.
     pub(crate) tokens: Vec<String>,
-    /// The first crash or lasting failure of the app after Redis was disturbed, if there was one. The check
+    /// The first crash or lasting failure after a disturbance of Redis. The check
     /// `recovers-without-a-restart` reports it.
     pub(crate) outage: Option<Loss>,
-    /// The number of checks during which the app did not respond to a request in time.
+    /// The number of checks in which the app did not respond in time.
     hung: usize,
-    /// Why no further check can be judged, or `None` if checks can be judged.
+    /// The reason why no further checks are possible, or `None` while they are possible.
     pub(crate) gone: Option<String>,
 }
 
-/// A visitor who has just logged in.
+/// A visitor who has logged in.
 pub(crate) struct LoggedIn {
     pub(crate) visitor: Visitor,
     pub(crate) name: String,
     pub(crate) login: Exchange,
 }
 
-/// First names that begin with different letters. So if the keys of several users begin with the same
-/// characters, these are not part of a name.
+/// First names with different initials. Characters that all users' keys begin with are therefore not part of
+/// a name.
 const FIRST_NAMES: [&str; 8] = ["ada", "grace", "edsger", "kay", "linus", "mary", "tim", "joan"];
 /// How long to wait for commands that the app sends after its response.
 const SETTLE: Duration = Duration::from_millis(150);
@@ -85,22 +85,20 @@ impl Grader {
     /// Returns the proxy.
     ///
     /// # Errors
-    ///
-    /// [`NotHeld::NotJudged`] with `--black-box`, because there is no proxy.
+    /// Returns [`NotHeld::NotJudged`] with `--black-box`, which uses no proxy.
     pub(crate) fn proxy(&self) -> Result<&Proxy, NotHeld> {
         let why = "--black-box: this check needs the Redis commands of the app";
         self.site.proxy.as_ref().ok_or_else(|| not_judged(why))
     }
 
-    /// Returns a user name that has not been used before.
+    /// Returns a new user name.
     pub(crate) fn name(&mut self) -> String {
         let first = FIRST_NAMES[self.names % FIRST_NAMES.len()];
         self.names += 1;
-        // The number has two digits, so that no name is the beginning of another name.
+        // With two digits, no name is a prefix of another.
         format!("{first}-{}-{:02}", self.run, self.names)
     }
 
-    /// Returns a visitor without cookies.
     pub(crate) fn visitor(&self) -> Visitor {
         Visitor::new(&self.site)
     }
@@ -108,8 +106,7 @@ impl Grader {
     /// Logs in a new visitor with a new name.
     ///
     /// # Errors
-    ///
-    /// [`NotHeld::NotJudged`] if the login fails, because the checks of stage 1 report the reason.
+    /// Returns [`NotHeld::NotJudged`] if the login fails. The checks of stage 1 report the reason.
     pub(crate) async fn logged_in(&mut self) -> Result<LoggedIn, NotHeld> {
         let name = self.name();
         self.logged_in_as(name).await
@@ -142,7 +139,7 @@ impl Grader {
         }
     }
 
-    /// Visits the home page, and returns the number of visits that it shows.
+    /// Visits the home page, and returns the visit count on the page.
     pub(crate) async fn count(&self, visit: &mut LoggedIn) -> Result<(i64, Exchange), NotHeld> {
         let exchange = self.visit(visit).await?;
         match exchange.page().and_then(|page| page.visits(self.pages())) {
@@ -153,13 +150,13 @@ impl Grader {
         }
     }
 
-    /// Returns the number of visits on the page after the login, if the page shows one.
+    /// Returns the visit count on the page after the login, if the page shows one.
     pub(crate) fn first_count(&self, user: &LoggedIn) -> Option<i64> {
         let page = user.login.page().filter(|page| page.is_logged_in(self.pages()));
         page?.visits(self.pages())
     }
 
-    /// Whether the last page shows that a user is logged in.
+    /// Whether the last page shows a logged-in user.
     pub(crate) fn shows_login(&self, exchange: &Exchange) -> bool {
         exchange
             .page()
@@ -174,7 +171,7 @@ impl Grader {
         }
     }
 
-    /// Starts a countdown of `span`. `what` says what the wait is for.
+    /// Starts a countdown of length `span`. `what` describes the purpose of the wait.
     pub(crate) fn countdown(&self, what: &str, span: Duration) -> Countdown {
         self.site.progress.countdown(what, span)
     }

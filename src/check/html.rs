@@ -1,14 +1,13 @@
-//! Reads HTML with a few regular expressions, which are enough for the visible text and for the fields of
-//! forms.
+//! Reads visible text and form fields from HTML. A few regular expressions are sufficient for that.
 
 use std::sync::LazyLock;
 
 use regex_lite::{Captures, Regex};
 
-/// A tag of a form or field.
+/// The tag of a form or of a field.
 pub(super) struct FormTag {
     pub(super) kind: TagKind,
-    /// The attributes that have values, in the same order as in the tag.
+    /// The names and values of the attributes, in the tag's order. Attributes without a value are omitted.
     attributes: Vec<(String, String)>,
 }
 
@@ -20,7 +19,6 @@ pub(super) enum TagKind {
 }
 
 impl FormTag {
-    /// Returns the value of an attribute.
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
         let mut attributes = self.attributes.iter();
         let found = attributes.find(|(found, _)| found.eq_ignore_ascii_case(name));
@@ -28,7 +26,7 @@ impl FormTag {
     }
 }
 
-/// Returns the tags of forms and fields, in the same order as on the page.
+/// Returns the tags of forms and fields in the order in which they occur.
 pub(super) fn form_tags(html: &str) -> Vec<FormTag> {
     static TAG: LazyLock<Regex> =
         LazyLock::new(|| regex(r#"(?is)<(/?)(form|input)\b((?:[^>"']|"[^"]*"|'[^']*')*)>"#));
@@ -55,8 +53,8 @@ fn attributes(tag: &str) -> Vec<(String, String)> {
     found.collect()
 }
 
-/// Returns the text that a visitor sees. Scripts, styles, comments and the title are left out, and line breaks separate
-/// blocks.
+/// Returns the text that a visitor sees. Scripts, styles, comments and the title are omitted. Line breaks
+/// separate blocks.
 pub(super) fn text(html: &str) -> String {
     static HIDDEN: LazyLock<Regex> = LazyLock::new(|| {
         regex(r"(?is)<script\b.*?</script\s*>|<style\b.*?</style\s*>|<!--.*?-->|<title\b.*?</title\s*>")
@@ -70,7 +68,7 @@ pub(super) fn text(html: &str) -> String {
     decoded(&TAG.replace_all(&text, "\n"))
 }
 
-/// Decodes the HTML entities that template engines use to escape text.
+/// Decodes the HTML entities that template engines insert when they escape text.
 fn decoded(text: &str) -> String {
     static ENTITY: LazyLock<Regex> =
         LazyLock::new(|| regex(r"(?i)&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(lt|gt|amp|quot|apos|nbsp));"));

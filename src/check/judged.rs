@@ -1,38 +1,37 @@
-//! The result of a check, with the evidence if it fails.
+//! The result of a check, and the evidence for a failure.
 
 use std::collections::HashSet;
 
 use super::exchange::Exchange;
 use super::redis_command::Key;
 
-/// The result of a check: `Ok` if it passes, otherwise the reason.
+/// The result of a check: `Ok` if the check passes, otherwise the reason.
 pub(crate) type Judged = Result<(), NotHeld>;
 
-/// Why a check did not pass.
 #[derive(Debug)]
 pub(crate) enum NotHeld {
     Fails(Box<Failure>),
-    /// The check could not be judged, for this reason.
+    /// The check could not be judged, for the given reason.
     NotJudged(String),
 }
 
-/// The evidence that a check fails.
+/// The evidence for a failure.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) did: String,
     pub(crate) expected: String,
     pub(crate) got: String,
-    /// A reason that is more specific than the check's own, if one is known.
+    /// A more specific reason than the check's own, if known.
     pub(crate) why: Option<&'static str>,
     /// The requests and their responses, one per line.
     pub(crate) http: Vec<String>,
     /// The Redis commands and their replies, one per line.
     pub(crate) redis: Vec<String>,
-    /// The last lines of the app's output, if it has crashed.
+    /// The last lines of the app's output, if the app crashed.
     pub(crate) output: Vec<String>,
 }
 
-/// Returns the result of a check that fails.
+/// Returns a failed result.
 pub(crate) fn fails(
     did: impl Into<String>,
     expected: impl Into<String>,
@@ -56,12 +55,11 @@ pub(crate) fn fails(
     })))
 }
 
-/// Returns the result of a check that cannot be judged.
 pub(crate) fn not_judged(why: impl Into<String>) -> NotHeld {
     NotHeld::NotJudged(why.into())
 }
 
-/// Returns the keys as text for a report, without duplicates.
+/// Returns the distinct keys as text for a report.
 pub(crate) fn shown_keys(keys: &[Key]) -> String {
     let mut known = HashSet::new();
     let keys = keys.iter().filter(|key| known.insert(*key));

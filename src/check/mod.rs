@@ -33,7 +33,7 @@ use report::{CheckResult, Outcome};
 
 use crate::session::KEY_PREFIX;
 
-/// Runs the checks of the chosen stages in order, and passes each result to `tell`.
+/// Runs the checks of the chosen stages in order, and calls `tell` with each result.
 pub(crate) async fn grade(grader: &mut Grader, tell: &mut dyn FnMut(CheckResult)) {
     for check in CHECKS {
         if !grader.settings().includes(check.stage) {
@@ -44,7 +44,8 @@ pub(crate) async fn grade(grader: &mut Grader, tell: &mut dyn FnMut(CheckResult)
             None => {
                 let judged = (check.run)(grader).await;
                 let loss = grader.loss().await;
-                // If the app cannot be started again, no later check can report the outage.
+                // If the app cannot be started again, no later check can report the outage. Report it with
+                // this check.
                 let outage = grader.outage.clone().filter(|_| grader.gone.is_some());
                 match loss.or(outage) {
                     Some(loss) => loss.blamed(judged),
@@ -72,8 +73,8 @@ pub(crate) async fn clean_up(grader: &mut Grader, removes_all: bool) -> Vec<Stri
     }
 }
 
-/// Removes the keys that the app has created: all of them, or only those that start with `sessiontut:`.
-/// Returns the keys that remain.
+/// Removes the keys that the app created. Unless `removes_all` is set, removes only keys that start with
+/// `sessiontut:`. Returns the keys that remain.
 pub(crate) async fn remove_keys(proxy: &Proxy, removes_all: bool) -> Vec<String> {
     let living = proxy.living_keys().await;
     let (removed, left): (Vec<Key>, Vec<Key>) = living

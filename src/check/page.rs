@@ -1,4 +1,4 @@
-//! A response, and the names, numbers and forms in it.
+//! A response, and how to find names, numbers and forms in it.
 
 use serde_json::Value;
 use url::Url;
@@ -7,16 +7,16 @@ use super::form::{Form, forms};
 use super::html;
 use super::settings::AppPages;
 
-/// The maximum number of characters of a page that a report shows.
+/// The maximum number of characters of a page in a report.
 const SHOWN: usize = 160;
 
-/// The response to the last request, after all redirects have been followed.
+/// The response to the last request of a chain of redirects.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     pub(crate) status: u16,
     /// The address of the page, after redirects.
     pub(crate) url: Url,
-    /// The headers in the order received, with names in lower case.
+    /// The headers in the order received. Names are in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
     text: String,
@@ -31,7 +31,7 @@ impl Page {
             body,
             text: String::new(),
         };
-        // Extracting the text of a large page takes long, so it is done only once.
+        // Extracting the text of a large page takes long, so the text is stored.
         page.text = match page.is_json() {
             true => page.body.clone(),
             false => html::text(&page.body),
@@ -39,7 +39,7 @@ impl Page {
         page
     }
 
-    /// Returns all headers with this name.
+    /// Returns all headers with this name, which must be in lower case.
     pub(crate) fn headers_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let matching = self.headers.iter().filter(move |(found, _)| found == name);
         matching.map(|(_, value)| value.as_str())
@@ -50,7 +50,8 @@ impl Page {
             .any(|kind| kind.contains("json"))
     }
 
-    /// Returns the text that a visitor sees: HTML without tags, scripts and styles, or the strings and numbers of JSON.
+    /// Returns the text that a visitor sees. HTML loses tags, scripts and styles. JSON is reduced to strings
+    /// and numbers.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -65,21 +66,21 @@ impl Page {
         self.is_logged_in(pages) && self.shows_name(name)
     }
 
-    /// Whether the page shows this name as text, rather than as undecoded bytes.
+    /// Whether the page shows this name as decoded text, not as bytes such as `b'ada'`.
     pub(crate) fn shows_name(&self, name: &str) -> bool {
         if self.is_json() {
             let value = serde_json::from_str(&self.body).unwrap_or(Value::Null);
             return has_string(&value, name);
         }
         let (text, name) = (squeezed(self.text()), squeezed(name));
-        // If a Python app does not decode the name, the page shows b'ada'.
+        // A Python app that does not decode the name shows b'ada'.
         let is_bytes = ["b'", "b\""]
             .iter()
             .any(|start| text.contains(&format!("{start}{name}")));
         text.contains(&name) && !is_bytes
     }
 
-    /// Returns the number of visits that the page shows.
+    /// Returns the visit count that the page shows.
     pub(crate) fn visits(&self, pages: &AppPages) -> Option<i64> {
         let found = pages.visits.captures(self.text())?;
         found
@@ -98,16 +99,16 @@ impl Page {
             .find(|form| form.fields.iter().any(|(name, _)| name == field))
     }
 
-    /// Returns the form that is sent to this path with POST.
+    /// Returns the form that sends a POST request to this path.
     pub(crate) fn form_posting_to(&self, path: &str) -> Option<Form> {
         forms(&self.body, &self.url)
             .into_iter()
             .find(|form| form.is_post && form.action.path() == path)
     }
 
-    /// Whether this may be the response to a GET request for a path that accepts only POST. Many frameworks
-    /// respond to such a request with 405 (RFC 9110, section 15.5.6). Frameworks that select a route by both
-    /// method and path, such as Express, respond with 404.
+    /// Whether this response may mean that the path accepts only POST. Many frameworks respond to a GET
+    /// request for such a path with 405 (RFC 9110, section 15.5.6). Others, such as Express, respond with
+    /// 404.
     pub(crate) fn may_be_for_post_only(&self) -> bool {
         matches!(self.status, 404 | 405)
     }
@@ -122,7 +123,7 @@ impl Page {
     }
 }
 
-/// Replaces each run of white space with one space.
+/// Replaces each sequence of white space with one space.
 fn squeezed(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use crate::deadline::{Deadline, if_quick};
 
-/// How often the displayed countdown is updated.
+/// The pause between two updates of the displayed countdown.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 
-/// A function that is called when a wait begins, with the purpose and the length of the wait. It returns
-/// another function, which shows the remaining time.
+/// A callback for the start of a wait. The arguments are the purpose and the length of the wait. The returned
+/// callback shows the remaining time.
 pub(crate) type OnWait = Box<dyn Fn(&str, Duration) -> Box<dyn FnMut(Duration)> + Send + Sync>;
 
-/// Shows the user what the program is waiting for, one wait at a time.
+/// Shows what the program is waiting for. Only one wait is shown at a time.
 pub(crate) struct Progress {
     on_wait: OnWait,
     is_shown: AtomicBool,
@@ -36,8 +36,7 @@ impl Progress {
         }
     }
 
-    /// Waits for `work`. If it takes longer than a second, shows `what`, followed by the time that `left`
-    /// returns.
+    /// Waits for `work`. After one second, shows `what`, followed by the time that `left` returns.
     pub(crate) async fn during<T>(
         &self,
         what: &str,
@@ -48,7 +47,7 @@ impl Progress {
         if let Some(done) = if_quick(work.as_mut()).await {
             return done;
         }
-        // If there are several waits at the same time, or one wait within another, only the first is shown.
+        // If several waits overlap, only the first is shown.
         if self.is_shown.swap(true, Ordering::Relaxed) {
             return work.await;
         }
@@ -63,7 +62,7 @@ impl Progress {
     }
 }
 
-/// When dropped, records that no wait is shown any more. It is also dropped if the wait is cancelled.
+/// Marks the display as free when dropped, even if the wait is cancelled.
 struct Shown<'a>(&'a AtomicBool);
 
 impl Drop for Shown<'_> {
@@ -79,7 +78,7 @@ pub(crate) struct Countdown {
 }
 
 impl Countdown {
-    /// Waits for `span`, and meanwhile shows the time until the whole countdown ends.
+    /// Waits for `span`. Meanwhile, shows the remaining time of the whole countdown.
     pub(crate) async fn wait(&mut self, span: Duration) {
         let deadline = Deadline::after(span);
         while !deadline.is_over() {

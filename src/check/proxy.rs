@@ -1,8 +1,8 @@
-//! A recording proxy on loopback between the app and its Redis. It forwards one command at a time, and
-//! records each command with its reply and with the keys that have no TTL afterwards. It can also delay
-//! commands, leave them unanswered, or cut the connection.
+//! A recording proxy on loopback between the app and Redis. The proxy forwards one command at a time. The
+//! record contains each command with its reply and with the keys that have no TTL afterwards. On request, the
+//! proxy delays commands, leaves them unanswered, or cuts the connection.
 //!
-//! The proxy logs in to the real Redis, so the app uses an unencrypted connection without a password. Therefore, if
+//! The proxy logs in to the real Redis, so the app uses an unencrypted connection without a password. If
 //! Redis is protected, only programs of the same user may connect to the proxy (`peer.rs`).
 
 mod connection;
@@ -30,7 +30,7 @@ use disturbance::{Hold, Mode};
 use keys::KeyOrigin;
 use peer::Users;
 
-/// A running proxy. Dropping it closes all connections.
+/// A running proxy. Dropping the proxy closes all connections.
 pub(crate) struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -40,46 +40,46 @@ pub(crate) struct Proxy {
 struct State {
     mode: Mode,
     log: Vec<SeenCommand>,
-    /// The approximate memory of the record, in bytes.
+    /// The approximate size of the record in memory, in bytes.
     recorded: usize,
-    /// All keys that the app has used, and whether they existed before the app used them.
+    /// All keys that the app has used, and whether they existed before.
     keys: HashMap<Key, KeyOrigin>,
     hold: Option<Hold>,
-    /// The number of data commands after which the connection will be cut.
+    /// The number of further data commands before the connection is cut.
     cut_after: Option<usize>,
-    /// How long each reply is delayed.
+    /// The delay of each reply.
     delay: Duration,
     connections: HashMap<u64, Handle>,
     opened: u64,
     in_flight: usize,
     /// When the app last completed a response.
     answered: Instant,
-    /// Commands that the app sends by itself, not for a request.
+    /// Commands that the app sends outside requests, for example for a health check.
     idle: HashSet<(String, Option<Key>)>,
-    /// Why the proxy could not connect to Redis, if a connection attempt failed.
+    /// The error of the last failed connection attempt to Redis.
     unreachable: Option<String>,
-    /// The ID of another user whose connection was refused, if there was one.
+    /// The ID of another user whose connection was refused.
     refused: Option<u32>,
 }
 
-/// An open connection of the app.
+/// An open connection from the app.
 struct Handle {
-    /// The number of commands that the proxy has not answered yet.
+    /// The number of commands that have not been answered yet.
     pending: usize,
     cut: Arc<Notify>,
 }
 
 struct Shared {
     state: Mutex<State>,
-    /// Incremented at each change that a waiting connection must notice.
+    /// A counter that changes whenever waiting connections must check the state again.
     changed: watch::Sender<u64>,
     target: Arc<dyn Fn() -> Target + Send + Sync>,
     trust: Trust,
-    /// A separate connection to Redis, for reading keys.
+    /// A separate connection to Redis for reading keys.
     inspector: RedisConnection,
-    /// Open connections to Redis that are not in use yet.
+    /// Open connections to Redis that are not used yet.
     spare: Mutex<Vec<Stream>>,
-    /// Whether only some users of this host can use Redis.
+    /// Whether access to Redis is limited to certain users of this host.
     is_protected: bool,
     users: tokio::sync::Mutex<Option<Users>>,
 }
@@ -93,7 +93,7 @@ impl Shared {
         self.changed.send_modify(|version| *version += 1);
     }
 
-    /// Waits until `ready` returns a value.
+    /// Waits until `ready` returns `Some`, and returns that value.
     async fn wait_for<T>(&self, mut ready: impl FnMut(&mut State) -> Option<T>) -> T {
         let mut changed = self.changed.subscribe();
         loop {
@@ -115,10 +115,9 @@ impl State {
 }
 
 impl Proxy {
-    /// Starts the proxy on the given port, or on any free port.
+    /// Starts the proxy on the given port, or on a free port if `port` is `None`.
     ///
     /// # Errors
-    ///
     /// Returns the system's error if the port cannot be opened.
     pub(crate) async fn start(
         port: Option<u16>,
@@ -170,7 +169,7 @@ impl Proxy {
         })
     }
 
-    /// Returns the URL to pass to the app.
+    /// Returns the URL for the app's `REDIS_URL`.
     pub(crate) fn url(&self) -> String {
         format!("redis://{}", self.address)
     }

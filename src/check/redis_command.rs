@@ -1,4 +1,4 @@
-//! A Redis command that the proxy has recorded, with its keys, its effect and its reply.
+//! A Redis command in the proxy's record, with its keys, its effect and its reply.
 
 use std::time::Instant;
 
@@ -9,48 +9,46 @@ use crate::redis_client::{quoted, reply_lines};
 use crate::sanitize;
 use crate::secret::{MASK, may_be_password_setting};
 
-/// A key in Redis.
 pub(crate) type Key = Vec<u8>;
 
-/// The maximum number of characters of a command or reply that a report shows.
+/// The maximum number of characters of a command or reply in a report.
 const SHOWN: usize = 100;
-/// The maximum number of characters of one word of a command. Many keys end with a digest of 64 digits.
+/// The maximum number of characters of a single word. Many keys end with a 64-digit digest.
 const SHOWN_OF_WORD: usize = 48;
 
-/// A command that the app has sent.
+/// A command that the app sent.
 #[derive(Clone, Debug)]
 pub(crate) struct SeenCommand {
     /// When the command arrived.
     pub(crate) at: Instant,
-    /// The number of the connection on which the command arrived.
+    /// The number of the connection that the command used.
     pub(crate) connection: u64,
-    /// The number of the round trip within the connection. The app sent all commands of a round trip before
+    /// The number of the round trip within the connection. Commands of the same round trip were sent before
     /// the first of them was answered.
     pub(crate) round_trip: u64,
-    /// The command's name and its arguments.
+    /// The command's name, followed by its arguments.
     pub(crate) words: Vec<Vec<u8>>,
     pub(crate) keys: Vec<Key>,
     pub(crate) effect: Effect,
-    /// The reply from Redis. `None` if the command did not reach Redis, or has not been answered yet.
+    /// The reply from Redis, or `None` if the command did not reach Redis or has not been answered.
     pub(crate) reply: Option<Value>,
-    /// What `check` delayed (this command or its reply), and when the delay ended. `None` if neither was
-    /// delayed.
+    /// What `check` delayed, and when the delay ended. `None` if nothing was delayed.
     pub(crate) delayed: Option<(Delayed, Instant)>,
-    /// The keys that the app has created and that had no TTL directly after this command.
+    /// The keys that the app created and that had no TTL directly after this command.
     pub(crate) without_ttl: Vec<Key>,
 }
 
-/// What `check` delays on purpose.
+/// The part of a command's exchange that `check` delays on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delayed {
     Command,
     Reply,
 }
 
-/// What a command does.
+/// The effect of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// The command sets up or tests the connection, such as HELLO or PING.
+    /// Sets up or tests the connection, such as HELLO or PING.
     Connection,
     /// MULTI, EXEC, DISCARD, WATCH or UNWATCH.
     Transaction,
@@ -80,7 +78,7 @@ impl SeenCommand {
         name.unwrap_or_default().to_ascii_uppercase()
     }
 
-    /// Whether any string in the reply contains this text.
+    /// Whether a string in the reply contains this text.
     pub(crate) fn reply_contains(&self, text: &str) -> bool {
         fn contains(value: &Value, text: &[u8]) -> bool {
             match value {
@@ -97,19 +95,18 @@ impl SeenCommand {
                 .is_some_and(|reply| contains(reply, text.as_bytes()))
     }
 
-    /// Whether the command reads or writes data, as opposed to managing the connection.
+    /// Whether the command reads or writes data.
     pub(crate) fn uses_data(&self) -> bool {
         matches!(self.effect, Effect::Read | Effect::Write)
     }
 
-    /// Whether the command may have changed or read something in Redis: it uses data, or executes a
-    /// transaction.
+    /// Whether the command reads or writes data, or executes a transaction.
     pub(crate) fn has_effect(&self) -> bool {
         self.uses_data() || self.name() == "EXEC"
     }
 
-    /// Returns the command and its reply, shortened, on one line. Passwords in MIGRATE and in settings
-    /// (CONFIG) are masked.
+    /// Returns the command and its reply in shortened form, on one line. Passwords in MIGRATE and CONFIG are
+    /// masked.
     pub(crate) fn shown(&self) -> String {
         let words = (0..)
             .zip(&self.words)
@@ -129,7 +126,7 @@ impl SeenCommand {
         format!("{} → {}", shortened(&command), shortened(&reply))
     }
 
-    /// Whether the word at this position is a password.
+    /// Whether the word at this index is a password.
     fn is_password(&self, at: usize) -> bool {
         let is = |at: Option<usize>, word: &str| {
             let found = at.and_then(|at| self.words.get(at));
@@ -137,7 +134,7 @@ impl SeenCommand {
         };
         match self.name().as_str() {
             "MIGRATE" => is(at.checked_sub(1), "AUTH") || is(at.checked_sub(2), "AUTH2"),
-            // Names and values alternate, starting with a name at position 2.
+            // Names and values alternate. The first name is at index 2.
             "CONFIG" => {
                 is(Some(1), "SET") && at > 2 && at % 2 == 1 && may_be_password_setting(&self.words[at - 1])
             }
@@ -171,13 +168,13 @@ fn cut(text: &str, length: usize) -> String {
     }
 }
 
-/// Commands that manage the connection. In the command table, they have no keys or are missing.
+/// Commands that manage the connection. The command table lists them without keys or does not contain them.
 const CONNECTION: [&str; 14] = [
     "ACL", "AUTH", "CLIENT", "CLUSTER", "COMMAND", "ECHO", "HELLO", "INFO", "PING", "QUIT", "READONLY",
     "RESET", "ROLE", "SELECT",
 ];
 const TRANSACTION: [&str; 5] = ["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH"];
-/// Commands whose second argument is the number of the keys that follow.
+/// Commands whose second argument is the number of keys that follow.
 const SCRIPTS: [&str; 4] = ["EVAL", "EVALSHA", "FCALL", "FCALL_RO"];
 
 fn keys_and_effect(words: &[Vec<u8>]) -> (Vec<Key>, Effect) {
@@ -208,7 +205,7 @@ fn keys_and_effect(words: &[Vec<u8>]) -> (Vec<Key>, Effect) {
             };
             (keys, effect)
         }
-        // Most other commands, such as JSON.SET, have one key, which is the first argument.
+        // Most other commands, such as JSON.SET, have one key as their first argument.
         None => (words.get(1).cloned().into_iter().collect(), Effect::Write),
     }
 }

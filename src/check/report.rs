@@ -1,4 +1,4 @@
-//! The report on an app: the result of each check, and a summary for each stage.
+//! The report on an app: the result of each check, and a summary of each stage.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,6 @@ use super::checks::{Check, Kind};
 use super::judged::Failure;
 use crate::sanitize;
 
-/// A check and its result.
 #[derive(Debug)]
 pub(crate) struct CheckResult {
     pub(crate) check: &'static Check,
@@ -21,51 +20,50 @@ pub(crate) struct CheckResult {
 pub(crate) enum Outcome {
     Passes,
     Fails(Box<Failure>),
-    /// The check could not be judged, for this reason.
+    /// The check could not be judged, for the given reason.
     NotJudged(String),
 }
 
-/// The results of all checks in a run.
+/// The results of one run.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) results: Vec<CheckResult>,
-    /// The names of the keys that the app has created and that still exist.
+    /// The names of the existing keys that the app created.
     pub(crate) left: Vec<String>,
-    /// The file that contains the app's output.
+    /// The file with the app's output.
     pub(crate) output: Option<PathBuf>,
     pub(crate) elapsed: Duration,
 }
 
-/// The results of one stage.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct StageResult {
     pub(crate) stage: u8,
     /// The number of required checks.
     pub(crate) must: usize,
-    /// How many of the required checks passed. The others failed or were not judged.
+    /// The number of required checks that passed.
     pub(crate) passed: usize,
     pub(crate) failed: usize,
     pub(crate) advice_failed: usize,
 }
 
 impl StageResult {
-    /// Whether no required check failed, and at least one of them could be judged.
+    /// Whether no required check failed and at least one was judged.
     fn is_ok(&self) -> bool {
         self.failed == 0 && self.passed > 0
     }
 }
 
-/// Which failures are shown in full.
+/// Which failures the report shows in full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     First,
-    /// The failures of all required checks or, if there are none, of all advisory checks.
+    /// The failures of all required checks or, if none failed, of all advisory checks.
     Kind,
     All,
 }
 
 impl CheckResult {
-    /// Whether this is a required check that failed.
+    /// Whether this check is required and failed.
     pub(crate) fn is_mistake(&self) -> bool {
         self.check.kind == Kind::Must && matches!(self.outcome, Outcome::Fails(_))
     }
@@ -77,16 +75,15 @@ impl Report {
         !self.results.iter().any(CheckResult::is_mistake)
     }
 
-    /// Whether any check failed, required or advisory.
+    /// Whether any check failed, even an advisory one.
     pub(crate) fn has_failures(&self) -> bool {
         self.results
             .iter()
             .any(|result| matches!(result.outcome, Outcome::Fails(_)))
     }
 
-    /// Returns the failures to show in full. With `Shown::First`, these are the first failure of a required
-    /// check (or, if there is none, of an advisory check) and the failures to which inconclusive checks
-    /// refer.
+    /// Returns the failures to show in full. `Shown::First` selects the first failure, preferably of a
+    /// required check, and all failures that explain inconclusive checks.
     pub(crate) fn shown_failures(&self, shown: Shown) -> Vec<&CheckResult> {
         let failures = || {
             let results = self.results.iter();
@@ -113,7 +110,6 @@ impl Report {
             .collect()
     }
 
-    /// Returns the results by stage.
     pub(crate) fn stages(&self) -> Vec<StageResult> {
         let of = |stage| {
             let results = || {
@@ -139,15 +135,15 @@ impl Report {
         (1..=4).map(of).filter(|result| result.must > 0).collect()
     }
 
-    /// Returns the number of the last stage before the first failed stage, or 0 if the first stage failed.
+    /// Returns the number of stages passed before the first failed stage.
     fn furthest(&self) -> u8 {
         let stages = self.stages();
         let passed = stages.iter().take_while(|stage| stage.is_ok());
         passed.last().map_or(0, |stage| stage.stage)
     }
 
-    /// Returns the summary in one sentence, such as "stage 3 passed; in stage 4, 5 of 11 required
-    /// checks passed".
+    /// Returns a summary in one sentence, such as "stage 3 passed; in stage 4, 5 of 11 required checks
+    /// passed".
     pub(crate) fn summary(&self) -> String {
         let stages = self.stages();
         let mut parts = Vec::new();
@@ -203,7 +199,7 @@ impl Report {
         })
     }
 
-    /// Returns the report as JUnit XML, with one test suite per stage. A failed advisory check counts as
+    /// Returns the report as JUnit XML with one test suite per stage. Failed advisory checks count as
     /// skipped. `masked` masks the secrets in a text.
     pub(crate) fn junit(&self, masked: &dyn Fn(&str) -> String) -> String {
         let suites = self.stages();
@@ -287,9 +283,9 @@ struct Suite<'a> {
 }
 
 impl Junit<'_> {
-    /// Returns the text of the failure, if any, and the reason why the check counts as skipped, if it does.
+    /// Returns the text of a failure, and the reason for skipping the check. Either may be `None`.
     fn texts(&self, result: &CheckResult) -> (Option<String>, Option<String>) {
-        // This also escapes the characters that XML does not allow.
+        // This also escapes characters that XML does not allow.
         let clean = |text: &str| sanitize::lines(&(self.masked)(text)).into_owned();
         match &result.outcome {
             Outcome::Passes => (None, None),

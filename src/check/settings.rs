@@ -1,4 +1,4 @@
-//! The settings of `check`: what it tests, and how the app differs from the lessons' app.
+//! The settings of `check`: what to test, and how the app differs from the lessons' app.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use regex_lite::Regex;
 use url::Url;
 
-/// The app's routes, its form field, and the texts that its pages show.
+/// The app's paths, its form field, and the texts on its pages.
 #[derive(Clone, Debug)]
 pub(crate) struct AppPages {
     pub(crate) home: String,
@@ -14,9 +14,9 @@ pub(crate) struct AppPages {
     pub(crate) logout: String,
     /// The name of the form field for the user name.
     pub(crate) field: String,
-    /// A regular expression that matches the text of a page only if a user is logged in.
+    /// Matches the text of a page only if a user is logged in.
     pub(crate) logged_in: Regex,
-    /// A regular expression that matches the number of visits. The first group is the number.
+    /// Matches the visit count. The first group is the number.
     pub(crate) visits: Regex,
 }
 
@@ -34,30 +34,29 @@ impl Default for AppPages {
     }
 }
 
-/// The default of `--logged-in`. The text of the pages of `serve` is in `templates/home.html`.
+/// The default of `--logged-in`. `serve` writes this text in `templates/home.html`.
 pub(crate) const LOGGED_IN: &str = "Logged in as";
 /// The default of `--visits`.
 pub(crate) const VISITS: &str = r"Visits:\s*(\d+)";
 
-/// The settings of a run of `check`.
+/// The settings of one run of `check`.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// The stage of the app, 1 to 4.
+    /// The tutorial's stage that the app implements, 1 to 4.
     pub(crate) stage: u8,
-    /// Whether only the checks of this stage are run.
+    /// Whether to run only the checks of this stage.
     pub(crate) only_stage: bool,
-    /// The app's base URL.
     pub(crate) base: Url,
-    /// The TTL that the app is expected to use.
+    /// The TTL that the app should use.
     pub(crate) ttl: Duration,
-    /// The maximum lifetime of a session, or `None` if it is not checked.
+    /// The maximum lifetime of a session, or `None` to skip its check.
     pub(crate) max_age: Option<Duration>,
     pub(crate) pages: AppPages,
 }
 
 impl Settings {
-    /// Returns the URL of a path in the app. If the base URL has a path, such as
-    /// `http://127.0.0.1:5000/shop`, the result starts with that path.
+    /// Returns the URL of a path in the app. A path in the base URL, as in `http://127.0.0.1:5000/shop`, is
+    /// prepended.
     pub(crate) fn url(&self, path: &str) -> Url {
         let root = self.root();
         let is_below = path == root || path.starts_with(&format!("{root}/"));
@@ -68,12 +67,12 @@ impl Settings {
         self.base.join(&path).unwrap_or_else(|_| self.base.clone())
     }
 
-    /// Returns the path of the base URL without a slash at the end. It is usually empty.
+    /// Returns the path of the base URL without a trailing slash. The path is usually empty.
     pub(crate) fn root(&self) -> &str {
         self.base.path().trim_end_matches('/')
     }
 
-    /// Whether the checks of this stage are run.
+    /// Whether to run the checks of this stage.
     pub(crate) fn includes(&self, stage: u8) -> bool {
         if self.only_stage {
             stage == self.stage
@@ -86,7 +85,6 @@ impl Settings {
 /// Returns the socket address for this URL.
 ///
 /// # Errors
-///
 /// Returns a message if the URL has no host, or if the host name cannot be resolved.
 pub(crate) fn address_of(url: &Url) -> Result<SocketAddr, String> {
     let host = url.host_str().ok_or("the URL has no host")?;
@@ -95,7 +93,8 @@ pub(crate) fn address_of(url: &Url) -> Result<SocketAddr, String> {
     let addresses = (host, port)
         .to_socket_addrs()
         .map_err(|error| error.to_string())?;
-    // Most development servers listen only on 127.0.0.1, even if localhost also has an IPv6 address.
+    // Prefer IPv4: most development servers listen only on 127.0.0.1, even if localhost also has an IPv6
+    // address.
     let best = addresses.min_by_key(SocketAddr::is_ipv6);
     best.ok_or_else(|| format!("{host} has no address"))
 }

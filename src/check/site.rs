@@ -1,4 +1,4 @@
-//! The learner's app as all visitors see it: its address, its settings, and whether it responds.
+//! The learner's app: its address, its settings, and whether it responds.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,33 +10,32 @@ use super::progress::Progress;
 use super::proxy::Proxy;
 use super::settings::Settings;
 
-/// The app and its settings, shared by all visitors.
+/// The app and its settings, which all visitors share.
 pub(crate) struct Site {
     pub(crate) settings: Settings,
     pub(crate) address: SocketAddr,
     pub(crate) proxy: Option<Proxy>,
-    /// The TLS configuration if the app uses HTTPS, otherwise `None`.
+    /// The TLS connector for an HTTPS app. `None` for HTTP.
     pub(crate) tls: Option<TlsConnector>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) answered: Arc<Answered>,
 }
 
-/// Counts the requests with and without a response. Requests that got no response while Redis did not reply
-/// are not counted.
+/// Counts requests with and without a response. A missing response does not count while Redis does not reply.
 #[derive(Debug, Default)]
 pub(crate) struct Answered {
     answered: AtomicUsize,
-    /// The number of requests without a response since the last [`Self::take_unanswered`].
+    /// The number of requests without a response since [`Self::take_unanswered`] was last called.
     unanswered: AtomicUsize,
 }
 
 impl Answered {
-    /// Whether the app has answered at least one request.
+    /// Whether the app has responded to at least one request.
     pub(crate) fn has_any(&self) -> bool {
         self.answered.load(Ordering::Relaxed) > 0
     }
 
-    /// Counts a request as answered or unanswered.
+    /// Counts a request with or without a response.
     pub(super) fn count(&self, is_answered: bool) {
         let counter = if is_answered {
             &self.answered

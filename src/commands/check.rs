@@ -93,10 +93,10 @@ pub struct CheckArgs {
     pub redis: RedisArgs,
 }
 
-/// The longest session lifetime that `check` can wait for.
+/// The maximum session lifetime that `check` can wait for.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// Parses a time span that `check` has to wait for.
+/// Parses a time span that `check` must wait for, up to the limit.
 fn span_to_wait_for(text: &str) -> Result<Duration, String> {
     match span(text)? {
         span if span <= LONGEST_WAIT => Ok(span),
@@ -112,8 +112,8 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Error> {
     graded(args).map(|(exit, _)| exit)
 }
 
-/// Grades the app. If a required check failed, also returns the lesson section for the first such check, as
-/// `lesson#step`.
+/// Grades the app. If a required check failed, also returns the lesson section about the first failed check,
+/// as `lesson#step`.
 pub(super) fn graded(args: &CheckArgs) -> Result<(Exit, Option<&'static str>), Error> {
     let settings = settings(args)?;
     let address = address_of(&settings.base)
@@ -226,7 +226,7 @@ fn mask_password(url: &str) {
     }
 }
 
-/// Returns the address on which the app listens if it reads its port from the variable PORT.
+/// Returns the URL of an app that reads its port from the variable PORT.
 fn default_url(args: &CheckArgs) -> Result<Url, Error> {
     let port = match std::env::var("PORT").ok().filter(|text| !text.is_empty()) {
         Some(text) => text.parse().ok().filter(|port: &u16| *port > 0).ok_or_else(|| {
@@ -240,8 +240,8 @@ fn default_url(args: &CheckArgs) -> Result<Url, Error> {
     app_url(&format!("http://127.0.0.1:{port}"))
 }
 
-/// Returns the port for the app that a lesson starts: the default port or, if that one is in use, any free
-/// port. The learner cannot set PORT during the lesson.
+/// Returns the port for an app that a lesson starts: the default port or, if that is in use, any free port. A
+/// learner cannot set PORT during the lesson.
 fn port_in_lesson() -> u16 {
     let default = format!("127.0.0.1:{DEFAULT_PORT}");
     let listener = serve::bind_near(&default).ok();
@@ -257,7 +257,7 @@ fn port_in_lesson() -> u16 {
 
 fn show(args: &CheckArgs, report: &Report) -> Result<(), Error> {
     match args.json {
-        // With --watch, one object per line.
+        // With --watch, print one object per line.
         true => ui::check::json(&report.json(), args.watch.is_none()),
         false => ui::check::report(report, args.shown()),
     }
@@ -267,8 +267,7 @@ fn show(args: &CheckArgs, report: &Report) -> Result<(), Error> {
     }
 }
 
-/// Writes the `--junit` file. This happens after the report is printed, so the user sees the report even if the disk
-/// is full.
+/// Writes the `--junit` file. The report has already been printed, so a full disk does not hide it.
 fn write_junit(file: &Path, report: &Report) -> Result<(), Error> {
     files::write(file, ui::check::junit(report).as_bytes()).map_err(|error| {
         anyhow!(error)

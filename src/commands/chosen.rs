@@ -1,4 +1,4 @@
-//! Selects the Redis server for a command: the one in the URL, or the built-in practice Redis.
+//! Selects the Redis server for a command: the server in the URL, or the built-in practice Redis.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,12 +48,12 @@ pub(super) struct Choice {
     practice: Option<Arc<PracticeRedis>>,
 }
 
-/// Returns the server in the URL or, without a URL, the practice Redis. If the URL has no password, the one in
-/// `REDISCLI_AUTH` is used.
+/// Returns the server in the URL or, without a URL, the practice Redis. The default password is the one in
+/// `REDISCLI_AUTH`.
 pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
     let Some(url) = url else {
         note_unused_variables();
-        // Do not use a Redis server only because it happens to listen on the default port.
+        // Do not use an arbitrary Redis server that happens to listen on the default port.
         return Choice::practice();
     };
     Ok(Choice {
@@ -62,8 +62,8 @@ pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
     })
 }
 
-/// Chooses the Redis server for `ping`, which only reads. Without a URL, this uses `REDIS_HOST` and the
-/// related variables.
+/// Chooses the Redis server for `ping`, which only reads. Without a URL, `REDIS_HOST` and related variables
+/// apply.
 pub(super) fn choose_to_read(url: Option<&str>) -> Result<Choice, Error> {
     if url.is_none()
         && let Some(read) = from_variables(|name| std::env::var(name).ok())
@@ -86,7 +86,7 @@ fn rediscli_auth() -> Option<Secret> {
         .map(Secret::new)
 }
 
-/// Explains how to use the server in `REDIS_HOST` with a command that writes.
+/// Explains how a command that writes can use the server in `REDIS_HOST`.
 fn note_unused_variables() {
     let Some(read) = from_variables(|name| std::env::var(name).ok()) else {
         return;
@@ -122,20 +122,20 @@ impl Choice {
         })
     }
 
-    /// Returns the target for a new connection. The target changes if the process that ran the practice Redis
-    /// has ended.
+    /// Returns the target for a new connection. This target may differ from the previous one, because another
+    /// process may now run the practice Redis.
     ///
-    /// This may block for a few seconds.
+    /// Blocks for up to a few seconds.
     pub(super) fn target_now(&self) -> Target {
         let attach = |practice: &Arc<PracticeRedis>| practice.attach(Deadline::after(DEFAULT_TIMEOUT));
-        // If attaching to the practice Redis fails, connecting to the old target shows the reason.
+        // If attaching fails, connecting to the old target reveals the reason.
         let attached = self.practice.as_ref().map(attach);
         attached
             .and_then(Result::ok)
             .unwrap_or_else(|| self.target.clone())
     }
 
-    /// Stops the practice Redis if this process runs it, and prints a message if its data could not be saved.
+    /// Stops the practice Redis if this process runs it. Prints a message if its data could not be saved.
     pub(super) fn close(&self) {
         if let Some(Err(error)) = self.practice.as_ref().map(|practice| practice.close()) {
             ui::note(&format!("the practice Redis could not save its data: {error}"));
@@ -143,7 +143,6 @@ impl Choice {
     }
 }
 
-/// Returns the TLS options.
 pub(super) fn trust(args: &TrustArgs) -> Trust {
     Trust {
         ca: args.ca.clone(),

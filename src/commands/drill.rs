@@ -62,14 +62,13 @@ fn serve(fault: &DrillFault) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-/// How a drill ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum DrillEnd {
     /// The first answer was right.
     Right,
     /// The first answer was wrong, or the learner asked for the solution.
     Wrong,
-    /// The learner quit without answering.
+    /// The learner quit without an answer.
     Left,
 }
 
@@ -99,7 +98,7 @@ fn drills(chosen: Option<&'static DrillFault>, mut score: Score) -> Result<Exit,
     }
 }
 
-/// Runs the endpoint until the learner has identified the fault, or quits.
+/// Runs the endpoint until the learner identifies the fault or quits.
 fn ask(
     fault: &'static DrillFault,
     score: &mut Score,
@@ -125,7 +124,7 @@ fn ask(
             Selected::Item(index) => {
                 let picked = choices[index];
                 let is_right = picked.name == fault.name;
-                // The score records only the first answer.
+                // Only the first answer counts for the score.
                 if end == DrillEnd::Left {
                     end = if is_right {
                         DrillEnd::Right
@@ -157,8 +156,8 @@ fn ask(
     Ok(end)
 }
 
-/// Returns the fault and similar ones, in the order of the table, so that the position of the right answer
-/// reveals nothing.
+/// Returns the fault and similar faults in the order of the table. A fixed order does not reveal the right
+/// answer.
 fn choices(fault: &DrillFault) -> Vec<&'static DrillFault> {
     let is_shown = |other: &&DrillFault| other.name == fault.name || fault.contradiction_to(other).is_some();
     FAULTS.iter().filter(is_shown).collect()

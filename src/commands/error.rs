@@ -7,20 +7,20 @@ use crate::redis_client::fault::RedisFault;
 use crate::redis_url::UrlError;
 use crate::signals::Interrupted;
 
-/// The reason why a command failed.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum Error {
     /// The parser rejected the command line, or the command line contains `--help` or `--version`.
     CommandLine(clap::Error),
-    /// An argument that the parser accepted but the command cannot use.
+    /// An argument is valid for the parser but not for the command.
     Usage(String),
-    /// The Redis URL cannot be used.
+    /// The Redis URL is invalid or unsupported.
     Url(UrlError),
-    /// Redis cannot be reached or used. Contains the verdict of `ping`.
+    /// Redis cannot be reached or used. The value contains the verdict of `ping`.
     Unreachable(Box<Unreachable>),
-    /// Redis refused a command, or did not reply to it.
+    /// Redis rejected a command or did not reply.
     Refused(Box<RedisFault>),
-    /// Ctrl-C, SIGTERM or SIGHUP ended the command.
+    /// SIGINT (Ctrl-C), SIGTERM or SIGHUP ended the command.
     Interrupted,
     /// Any other error.
     Other(anyhow::Error),
@@ -41,7 +41,6 @@ impl Error {
         }
     }
 
-    /// Returns a usage error with this message.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::Usage(message.into())
     }

@@ -40,8 +40,8 @@ fn unknown(code: &str) -> String {
     }
 }
 
-/// Returns the codes whose layer or name is `part`, such as `auth` or `refused`. If there are none, returns
-/// the codes whose name starts with `part`.
+/// Returns the codes whose layer or name is `part`, such as `auth` or `refused`. Without such a code, returns
+/// the codes whose names start with `part`.
 fn codes_with_part(part: &str) -> Vec<&'static str> {
     let codes = || Cause::ALL.iter().map(|cause| cause.code());
     let split = |code: &'static str| code.split_once('.').unwrap_or((code, ""));

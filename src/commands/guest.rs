@@ -1,4 +1,4 @@
-//! Asks for permission to use a Redis that contains other keys.
+//! Asks for permission to use a Redis server that contains other keys.
 
 use super::Error;
 use super::session::endpoint;
@@ -10,8 +10,8 @@ use crate::session::other_keys::{count_other_keys, notice};
 use crate::state;
 use crate::ui;
 
-/// Returns whether a command may write. If this Redis contains other keys, prints a message and, on a
-/// terminal, asks first. `what` says, in whole sentences, what will be written.
+/// Returns whether the command may write. If Redis contains other keys, prints a message and, on a terminal,
+/// asks. `what` describes the planned changes in full sentences.
 pub(super) async fn may_write(
     target: &Target,
     redis: &mut RedisConnection,
@@ -31,19 +31,18 @@ pub(super) async fn may_write(
     Ok(true)
 }
 
-/// Whether the user need not be asked, because the target is the practice Redis, or because the user has
-/// already agreed.
+/// Whether no permission is needed: the target is the practice Redis, or the user has already agreed.
 pub(super) fn is_known(target: &Target) -> bool {
     target.origin == Origin::Practice || jar().is_some_and(|jar| jar.cookie(&endpoint(target)).is_known)
 }
 
-/// Records that the user has agreed to use this Redis, so that the question is not repeated.
+/// Records the user's permission to use this Redis, so that the question is not repeated.
 pub(super) fn remember(target: &Target) {
     if let Some(mut jar) = jar() {
         let endpoint = endpoint(target);
         let mut cookie = jar.cookie(&endpoint);
         cookie.is_known = true;
-        // If this cannot be saved, the user is asked again next time.
+        // If saving fails, the question is asked again next time.
         let _ = jar.keep(&endpoint, cookie);
     }
 }

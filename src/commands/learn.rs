@@ -134,8 +134,8 @@ fn progress() -> Progress {
     progress
 }
 
-/// Returns the index of the lesson to start with: the one in the arguments, the current one, or the first
-/// that is not completed.
+/// Returns the index of the lesson to start with: the lesson in the arguments, the current lesson, or the
+/// first incomplete lesson.
 fn first(args: &LearnArgs, lessons: &Lessons, progress: &Progress) -> Result<usize, String> {
     if let Some(word) = &args.lesson {
         return lessons.find(word);
@@ -147,8 +147,8 @@ fn first(args: &LearnArgs, lessons: &Lessons, progress: &Progress) -> Result<usi
     Ok(position(&is_current).or_else(|| position(&is_open)).unwrap_or(0))
 }
 
-/// Runs the lessons. Without `--yes`, a person takes them at the terminal. With `--yes`, the robot takes all
-/// lessons, or the one in the arguments, without reading or saving progress.
+/// Runs the lessons at the terminal or, with `--yes`, unattended. An unattended run takes all lessons, or the
+/// lesson in the arguments. It neither reads nor saves progress.
 fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<Exit, Error> {
     let deadline = args.yes.then(|| Deadline::after(UNATTENDED_WITHIN));
     let mut progress = if args.yes {
@@ -221,7 +221,7 @@ fn note_keys_left(is_unattended: bool) {
     }
 }
 
-/// What a learner can do after the last lesson.
+/// Suggestions for a learner who has completed the last lesson.
 const NEXT: &[&str] = &[
     "`sessiontut learn --cheat-sheet` prints these rules and all commands",
     "`sessiontut serve` shows the app, and its complete code on the page /source",
@@ -253,7 +253,6 @@ fn good_bye(ended: Result<CourseEnd, Interrupted>) -> Exit {
     }
 }
 
-/// Prints the result of `--yes`.
 fn report(robot: &Robot, ended: CourseEnd, errors: &[LessonError]) -> Exit {
     if let Some(unavailable) = &robot.unavailable {
         ui::note(&format!("sessiontut: the lessons stopped: {unavailable}"));
@@ -293,7 +292,7 @@ fn connection(args: &LearnArgs, choice: &Arc<Choice>, stop: Stop) -> Result<Less
     Ok(LessonConnection::new(target, current_target, trust, stop)?)
 }
 
-/// Runs `--reset`: deletes the progress, and removes the keys.
+/// Resets the progress, and removes the keys (`--reset`).
 fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exit, Error> {
     let mut progress = progress();
     let word = which
@@ -350,11 +349,11 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exi
 /// The result of removing the keys that lessons left behind.
 enum Removed {
     All,
-    /// No key was removed, because a learner with the same name is in a lesson.
+    /// No key was removed, because a learner with the same name is taking a lesson.
     None,
 }
 
-/// Removes the keys that this learner left behind. All other keys may belong to other people.
+/// Removes the keys that this learner left behind. Other keys may belong to other people.
 fn remove_keys(sandbox: &mut Sandbox, progress: &Progress) -> Result<Removed, SendError> {
     let record = &progress.record;
     let name = record.name.as_deref().unwrap_or(FIRST_NAME);

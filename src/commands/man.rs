@@ -1,4 +1,4 @@
-//! Writes the man pages, for the release archives and packages.
+//! Writes the man pages for release archives and packages.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,9 @@ use crate::cli::Cli;
 use crate::commands::Error;
 use crate::exit::Exit;
 
-/// Writes `sessiontut.1` and a page such as `sessiontut-ping.1` for each visible subcommand.
+/// Writes `sessiontut.1`, and a page such as `sessiontut-ping.1` for each visible subcommand.
 ///
 /// # Errors
-///
 /// Fails if the folder or a file cannot be written.
 pub(super) fn run(folder: &Path) -> Result<Exit, Error> {
     let write = || {

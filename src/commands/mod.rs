@@ -1,5 +1,5 @@
-//! The subcommands, one file for each. Each subcommand processes its arguments, does its work, and converts
-//! the result to an exit status.
+//! The subcommands, one per file. Each subcommand processes its arguments, does its work, and returns an exit
+//! status.
 
 pub(crate) mod check;
 pub(crate) mod chosen;
@@ -34,9 +34,8 @@ pub use error::Error;
 /// Parses the command line.
 ///
 /// # Errors
-///
-/// Returns [`Error::CommandLine`] for an invalid command line, and also for `--help` and `--version`, which
-/// have exit status 0.
+/// Returns [`Error::CommandLine`] for an invalid command line, and for `--help` and `--version`. The latter
+/// two have exit status 0.
 pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Cli, Error> {
     #[cfg(unix)]
     crate::os::memory::require();
@@ -50,7 +49,7 @@ pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> R
     Cli::try_parse_from(&words).map_err(|error| with_ttl_suggested(error, &words).into())
 }
 
-/// Suggests `--ttl` if a command that has this option is given an unexpected number, as in `expire 5`.
+/// Suggests `--ttl` after an unexpected number, as in `expire 5`, if the command has this option.
 fn with_ttl_suggested(mut error: clap::Error, words: &[OsString]) -> clap::Error {
     let unexpected = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(word)) if error.kind() == ErrorKind::UnknownArgument => word.clone(),
@@ -66,12 +65,12 @@ fn with_ttl_suggested(mut error: clap::Error, words: &[OsString]) -> clap::Error
     error
 }
 
-/// Masks the passwords of the URLs on the command line, because an error message may repeat any argument.
+/// Masks the passwords of URLs on the command line, because an error message may repeat any argument.
 fn mask_passwords_of(words: &[OsString]) {
     for word in words.iter().filter_map(|word| word.to_str()) {
         let url = word.strip_prefix("--redis=").unwrap_or(word);
         if url.contains("://") {
-            // Parsing a URL masks its password. If the URL is invalid, the command itself reports that.
+            // Parsing a URL masks its password. The command itself reports an invalid URL.
             drop(Target::parse(url));
         }
     }
@@ -80,8 +79,7 @@ fn mask_passwords_of(words: &[OsString]) {
 /// Runs a subcommand, or shows the menu if none was given.
 ///
 /// # Errors
-///
-/// Returns the reason why the command failed. The caller must print it with `report`.
+/// Returns the reason for the failure. The caller must print the reason with `report`.
 pub fn run(cli: Cli) -> Result<Exit, Error> {
     run_command(cli).map(ui::check_output)
 }
@@ -107,7 +105,7 @@ fn run_command(cli: Cli) -> Result<Exit, Error> {
     }
 }
 
-/// The items of the menu, each with a subcommand and what it does.
+/// The menu items, each a subcommand and a description.
 const MENU: [(&str, &str); 6] = [
     ("learn", "take the lessons, starting where you left off"),
     ("ping", "find out whether Redis is reachable, and if not, why"),
@@ -117,7 +115,7 @@ const MENU: [(&str, &str); 6] = [
     ("help", "show all commands"),
 ];
 
-/// Runs `sessiontut` without a subcommand: shows a menu on a terminal, and the help otherwise.
+/// Shows the menu on a terminal, and the help elsewhere.
 fn menu() -> Result<Exit, Error> {
     if !ui::is_interactive() {
         return Ok(ui::help(Exit::Usage));
@@ -138,7 +136,7 @@ fn menu() -> Result<Exit, Error> {
         };
         match MENU[index].0 {
             "help" => ui::learn::page_help(&stop)?,
-            // The command is parsed like a typed command line, so that every option has its default.
+            // Parse the choice like a typed command line, so that every option has its default.
             command => return parse(["sessiontut", command]).and_then(run),
         }
     }
@@ -161,7 +159,7 @@ pub(crate) fn report(error: &Error) -> Exit {
     error.exit()
 }
 
-/// Like `report`, but also prints a usage error as JSON if the command line is that of `ping --json`.
+/// Like `report`, but also prints a usage error of `ping --json` as JSON.
 #[must_use]
 pub fn report_for(words: &[OsString], error: &Error) -> Exit {
     let is_given = |word: &str| words.iter().any(|given| given == word);

@@ -1,4 +1,4 @@
-//! `sessiontut ping`: reads the options, and runs the checks in the mode that they select.
+//! `sessiontut ping`: reads the options, and runs the checks in the selected mode.
 
 mod aws;
 mod conclusion;
@@ -153,7 +153,7 @@ pub(super) fn run(args: &PingArgs) -> Result<Exit, Error> {
     exit
 }
 
-/// Rejects `-6` with an IPv4 address, and `-4` with an IPv6 address.
+/// Returns a usage error for `-6` with an IPv4 address, or `-4` with an IPv6 address.
 fn check_family(args: &PingArgs, target: &Target) -> Result<(), Error> {
     match target.host().map(str::parse) {
         Some(Ok(IpAddr::V4(_))) if args.v6 => {
@@ -166,8 +166,8 @@ fn check_family(args: &PingArgs, target: &Target) -> Result<(), Error> {
     }
 }
 
-/// Rejects TLS options that cannot be used. This reads the files before anything is sent, because a missing file is a
-/// usage error, not a connection failure.
+/// Returns a usage error for unusable TLS options. Reads the files before connecting, because a missing file
+/// is not a connection failure.
 fn check_tls_options(args: &PingArgs, target: &Target, trust: &Trust) -> Result<(), Error> {
     if target.tls && (trust.ca.is_some() || trust.cert.is_some()) {
         tls::config(trust).map_err(Error::Usage)?;

@@ -66,7 +66,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Parses the name of a cookie (RFC 6265, section 4.1.1).
+/// Parses a cookie name (RFC 6265, section 4.1.1).
 fn cookie_name(text: &str) -> Result<String, String> {
     let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if (1..=64).contains(&text.len()) && text.bytes().all(is_valid) {
@@ -76,7 +76,6 @@ fn cookie_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Parses a host name without a port.
 fn host_name(text: &str) -> Result<String, String> {
     let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte);
     let has_port = text
@@ -89,13 +88,13 @@ fn host_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// The longest TTL of `serve` in seconds: 136 years.
+/// The maximum TTL of `serve` in seconds: 136 years.
 const LONGEST_TTL: u64 = 4_294_967_295;
-/// A `SECRET_KEY` with fewer bytes than this causes a warning.
+/// The minimum length of `SECRET_KEY` in bytes. A shorter key causes a warning.
 const SHORT_KEY: usize = 16;
 /// Time limit for all requests to the EC2 metadata service.
 const METADATA_WITHIN: Duration = Duration::from_millis(500);
-/// The name of the default user on Amazon Linux.
+/// The default user name on Amazon Linux.
 const EC2_USER: &str = "ec2-user";
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Error> {
@@ -108,8 +107,8 @@ pub(super) fn unusable(error: &ListenError) -> Error {
     Error::usage(format!("{error:#}"))
 }
 
-/// Runs the app on `listener` until a signal arrives or `end` resolves. Calls `ready` with the address. Uses
-/// `redis` if it is given (the caller then closes it), or else the Redis in the options.
+/// Runs the app on `listener` until a signal arrives or `end` resolves. Calls `ready` with the address.
+/// Without `redis`, connects to the Redis in the options. The caller must close a given `redis`.
 pub(super) fn run_until(
     args: &ServeArgs,
     listener: TcpListener,
@@ -172,12 +171,12 @@ fn opener(choice: &Arc<Choice>, trust: Trust) -> serve::Opener {
     let shared = Arc::clone(choice);
     Arc::new(move |deadline| {
         let (shared, trust) = (Arc::clone(&shared), trust.clone());
-        // Leave time to determine the verdict before the request times out.
+        // Reserve time to determine the verdict before the request times out.
         let deadline = deadline.within(deadline.left().mul_f64(0.9));
         Box::pin(async move {
             let fallback = shared.target.clone();
             let attaching = tokio::task::spawn_blocking(move || shared.target_now());
-            // If attaching takes too long, connecting to the old target shows the reason.
+            // If attaching takes too long, connecting to the old target reveals the reason.
             let attached = deadline.within(deadline.left() / 2).bound(attaching).await;
             let target = attached.ok().and_then(Result::ok).unwrap_or(fallback);
             let opened = connect::open_with_clock(&target, &trust, deadline).await;
@@ -186,8 +185,8 @@ fn opener(choice: &Arc<Choice>, trust: Trust) -> serve::Opener {
     })
 }
 
-/// Returns the name of the session cookie. If the name starts with `__Host-`, browsers do not let another
-/// host or path set the cookie (RFC 6265bis, section 4.1.3).
+/// Returns the name of the session cookie, with the prefix `__Host-` for secure cookies. Browsers reject such
+/// a cookie from another host or path (RFC 6265bis, section 4.1.3).
 fn prefixed_cookie_name(args: &ServeArgs) -> Result<String, Error> {
     const PREFIX: &str = "__Host-";
     let name = &args.cookie_name;
@@ -204,13 +203,13 @@ fn prefixed_cookie_name(args: &ServeArgs) -> Result<String, Error> {
     }
 }
 
-/// Returns the host names from `--host`, and the one from `--listen`.
+/// Returns the host names in `--host` and `--listen`.
 fn own_names(args: &ServeArgs) -> Vec<String> {
     let listen = args.listen.rsplit_once(':').map(|(host, _)| host.to_owned());
     args.hosts.iter().cloned().chain(listen).collect()
 }
 
-/// Prints the URL to open, and notes on how to reach it.
+/// Prints the URL to open, and notes on how to reach the URL.
 fn print_how_to_open(log: &Log, stage: AppStage, how: &HowToOpen) {
     show::ready(&format!("open {} ({stage})", how.url));
     for text in &how.notes {
@@ -218,7 +217,7 @@ fn print_how_to_open(log: &Log, stage: AppStage, how: &HowToOpen) {
     }
 }
 
-/// Returns the EC2 instance that this host runs on, or `None` if this is not an EC2 instance.
+/// Returns the EC2 instance that this host is, or `None` on other hosts.
 fn instance() -> Result<Option<Instance>, Error> {
     let runtime = signals::runtime()?;
     Ok(runtime.block_on(instance::observe(None, Deadline::after(METADATA_WITHIN))))
@@ -226,7 +225,7 @@ fn instance() -> Result<Option<Instance>, Error> {
 
 fn tell(log: &Log, event: ServerEvent) {
     let (text, fault) = match event {
-        // `print_how_to_open` already prints this.
+        // `print_how_to_open` has already printed this.
         ServerEvent::Ready(_) => return,
         ServerEvent::Unreachable(fault) => {
             let text = "Redis is unavailable; pages that need it return 503 until it is back";
@@ -254,7 +253,7 @@ fn hashes(count: usize) -> String {
     }
 }
 
-/// Returns the key from `SECRET_KEY`, or a random key for this run.
+/// Returns the key in `SECRET_KEY`, or a random key for this run.
 fn signing_key(stage: AppStage, log: &Log) -> SigningKey {
     match env::var_os("SECRET_KEY").filter(|key| !key.is_empty()) {
         Some(key) => {

@@ -1,4 +1,4 @@
-//! `login`, `visits`, `expire`, `session` and `logout`: one command for each step of the tutorial.
+//! The commands `login`, `visits`, `expire`, `session` and `logout`, one for each step of the tutorial.
 
 use std::time::{Duration, Instant};
 
@@ -170,7 +170,7 @@ pub(super) fn logout(args: &StepArgs) -> Result<Exit, Error> {
 
 type Store = SessionStore<Recorded<RedisConnection>>;
 
-/// The session store and the stored cookies that a step command uses.
+/// The session store and the saved cookies that a step command uses.
 struct StepContext {
     store: Store,
     jar: Jar,
@@ -193,7 +193,7 @@ fn run(
     })
 }
 
-/// Like [`run`], but for a command that must undo something when a signal arrives.
+/// Like [`run`], but `work` itself handles signals, so that it can undo changes.
 fn run_with_signals(
     args: &StepArgs,
     work: impl AsyncFnOnce(&mut StepContext, &mut Signals) -> Result<Exit, Error>,
@@ -234,12 +234,12 @@ fn run_with_signals(
     ended
 }
 
-/// Returns the endpoint that a session belongs to, without the user and the password.
+/// Returns a name for the endpoint of a session, without the user and the password.
 pub(super) fn endpoint(target: &Target) -> String {
     match (target.origin, target.host(), target.port()) {
         (Origin::Practice, ..) => "practice".to_owned(),
         (_, Some(host), Some(port)) => match &target.sentinels {
-            // The primary's address may change, but the Sentinel's address and the name stay the same.
+            // The primary's address may change. The Sentinel's address and the primary's name stay the same.
             Some(sentinels) => format!("{host}:{port}/{}/{}", sentinels.name, target.db),
             None => format!("{host}:{port}/{}", target.db),
         },
@@ -257,8 +257,8 @@ impl StepContext {
         Ok(kept.context("cannot save the session in the state folder")?)
     }
 
-    /// Runs `work` with the store. If Redis returns an error or does not reply in time, the error has the
-    /// same cause and exit status as in `ping`.
+    /// Runs `work` with the store. An error or missing reply from Redis returns the same cause and exit
+    /// status as in `ping`.
     async fn reply<T>(&mut self, work: impl AsyncFnOnce(&mut Store) -> RedisResult<T>) -> Result<T, Error> {
         let deadline = Deadline::after(DEFAULT_TIMEOUT);
         let redis = self.store.redis.unrecorded().clone();
@@ -276,8 +276,8 @@ impl StepContext {
         Ok(u64::try_from(left).ok().map(Duration::from_millis))
     }
 
-    /// Shortens the TTL, then reads it once a second. Returns true when the key has expired, or false if a
-    /// visit has reset the TTL in the meantime.
+    /// Shortens the TTL, then reads the TTL once a second. Returns true when the key has expired, or false if
+    /// a visit has reset the TTL.
     async fn let_expire(&mut self, key: &str, ttl: u32) -> Result<bool, Error> {
         let () = self
             .reply(async |store| store.redis.expire(key, ttl.into()).await)
@@ -293,7 +293,7 @@ impl StepContext {
                 Some(left) if left > ttl => return Ok(false),
                 Some(left) => {
                     countdown.show(left);
-                    // Wait one more millisecond, so that the key has expired by then.
+                    // Wait one millisecond longer, so that the key has expired.
                     tokio::time::sleep(left.min(Duration::from_secs(1)) + Duration::from_millis(1)).await;
                 }
             }
@@ -311,8 +311,8 @@ impl StepContext {
         Ok(())
     }
 
-    /// Returns whether the command may write. If this Redis contains other keys, prints a message and, on a terminal,
-    /// asks first.
+    /// Returns whether the command may write. If Redis contains other keys, prints a message and, on a
+    /// terminal, asks.
     async fn may_write(&mut self) -> Result<bool, Error> {
         let mut cookie = self.cookie();
         if cookie.is_known || self.origin == Origin::Practice {
@@ -331,7 +331,7 @@ impl StepContext {
         Ok(true)
     }
 
-    /// Prints the commands that were sent since the last call, with replies and times.
+    /// Prints the commands since the last call, with replies and times.
     fn show_commands(&mut self) {
         let round_trips = self.store.redis.take();
         if self.is_quiet {
@@ -357,8 +357,7 @@ impl StepContext {
         ui::answer(&format!("cookie: session={shown}"));
     }
 
-    /// Explains why there is no session. If a login would fail because Redis lacks a command, returns that as
-    /// an error instead.
+    /// Explains why there is no session. Returns an error if Redis lacks a command that a login needs.
     async fn logged_out(&mut self) -> Result<Exit, Error> {
         let cookie = self.cookie();
         if cookie.token().is_none() && cookie.ended.is_none() {
@@ -374,8 +373,8 @@ impl StepContext {
         Ok(Exit::No)
     }
 
-    /// Checks that Redis has the commands that a login needs. If an ACL forbids this check, assumes that
-    /// Redis has them.
+    /// Checks that Redis has the commands for a login. If an ACL forbids this check, assumes that Redis has
+    /// them.
     async fn check_commands(&mut self) -> Result<(), Error> {
         let question = redis::cmd("COMMAND").arg("INFO").arg(&COMMANDS).to_owned();
         let redis = self.store.redis.unrecorded();

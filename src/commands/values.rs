@@ -1,4 +1,4 @@
-//! Parsers for the values of options that several commands have.
+//! Parsers for option values that several commands use.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Arg;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 
-/// The longest time that an option accepts: one day.
+/// The maximum time that an option accepts: one day.
 const LONGEST_SECONDS: f64 = 86_400.0;
 
 /// Parses a positive number of seconds.
@@ -28,7 +28,7 @@ pub(crate) fn whole<N: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&str) -> 
     }
 }
 
-/// Parses a time span: a whole number followed by s, m, h or d. Without a letter, the unit is seconds.
+/// Parses a time span: a whole number with an optional unit (s, m, h or d). The default unit is seconds.
 pub(crate) fn span(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.find(|character: char| !character.is_ascii_digit()) {
         Some(at) => text.split_at(at),
@@ -47,7 +47,7 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Accepts any text. The completion scripts suggest `values`.
+/// Accepts any text. Completion scripts suggest `values`.
 pub(crate) fn suggesting(values: fn() -> Vec<&'static str>) -> impl TypedValueParser<Value = String> {
     Suggesting(values)
 }

@@ -1,4 +1,4 @@
-//! `sessiontut --version --verbose`: the facts about this program that a bug report needs.
+//! `sessiontut --version --verbose`: the details that a bug report needs.
 
 use std::env::consts::{ARCH, OS};
 
@@ -7,7 +7,7 @@ use crate::ping::rungs::dns::OTHER_RESOLVER;
 use crate::state;
 use crate::ui;
 
-/// Prints one line per fact: version, build, resolver, TLS library, state folder.
+/// Prints one line per fact: version, build, resolver, TLS library, and state folder.
 pub(super) fn run() -> Exit {
     let state = state::open_folder().map_or_else(
         |error| format!("none: {error}"),

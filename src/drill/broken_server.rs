@@ -23,11 +23,10 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How a server handles each connection.
 #[derive(Clone)]
 pub(super) enum Behaviour {
-    /// Closes the connection at once.
     Close,
-    /// Keeps the connection open, but never replies.
+    /// Keeps the connection open but never replies.
     Ignore,
-    /// Replies like a web server that has received an invalid request.
+    /// Replies like a web server to an invalid request.
     WebServer,
     /// Terminates TLS, and forwards the data to this address.
     TerminateTls(SocketAddr, Arc<ServerConfig>),
@@ -35,10 +34,9 @@ pub(super) enum Behaviour {
     Delay(SocketAddr, Duration),
 }
 
-/// Maximum number of open connections.
 const MOST_CONNECTIONS: usize = 64;
 
-/// A broken server in a separate thread. It stops when dropped.
+/// A broken server in its own thread. Dropping the server stops the thread.
 #[derive(Debug)]
 pub(super) struct BrokenServer {
     pub(super) address: SocketAddr,
@@ -46,7 +44,6 @@ pub(super) struct BrokenServer {
 }
 
 impl BrokenServer {
-    /// Starts the server on a free loopback port.
     pub(super) fn start(behaviour: Behaviour) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
@@ -74,14 +71,14 @@ async fn accept(listener: std::net::TcpListener, behaviour: Behaviour) {
     loop {
         while connections.try_join_next().is_some() {}
         let Ok((stream, _)) = listener.accept().await else {
-            // No file descriptor is left, so wait until one is free.
+            // No file descriptor is left. Wait until another connection closes.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
         if connections.len() < MOST_CONNECTIONS {
             let behaviour = behaviour.clone();
             connections.spawn(async move {
-                // Errors are ignored, because the purpose of a drill is to break connections.
+                // Errors are expected, because the purpose of a drill is to break connections.
                 let _ = handle(stream, behaviour).await;
             });
         }
@@ -140,19 +137,19 @@ async fn forward(
     }
 }
 
-/// The certificate that the server uses.
+/// The kind of certificate that the server sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Certificate {
-    /// A valid certificate for this endpoint.
+    /// Valid for this endpoint.
     Right,
-    /// A certificate for this endpoint that expired a month ago.
+    /// Issued for this endpoint, but expired a month ago.
     Expired,
-    /// A valid certificate for another host.
+    /// Valid, but for another host.
     Misnamed,
 }
 
-/// Creates a CA, and a server certificate that it has signed. Returns the file with the CA's certificate
-/// (deleted when dropped) and the server's TLS configuration.
+/// Creates a CA and a server certificate. Returns the file with the CA's certificate and the server's TLS
+/// configuration. The file is deleted when the `TempPath` is dropped.
 pub(super) fn tls_server(certificate: Certificate) -> io::Result<(TempPath, Arc<ServerConfig>)> {
     let mut ca = CertificateParams::default();
     ca.distinguished_name.push(DnType::CommonName, "sessiontut drill");

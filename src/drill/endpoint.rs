@@ -16,7 +16,7 @@ use crate::secret::Secret;
 
 /// The password of a drill's server.
 pub(super) const PASSWORD: &str = "practice-makes-perfect";
-/// The password in the URL if the fault is a wrong password.
+/// The password in the URL for the fault of a wrong password.
 pub(super) const WRONG_PASSWORD: &str = "practise-makes-perfect";
 
 /// How long the slow endpoint delays each reply.
@@ -26,12 +26,12 @@ const LATE: Duration = Duration::from_millis(100);
 /// connection.
 const FILLERS: usize = 4;
 
-/// A running broken endpoint. It stops when dropped.
+/// A running broken endpoint. Dropping the endpoint stops its servers.
 #[derive(Debug)]
 pub struct Drill {
     url: String,
     ca: Option<TempPath>,
-    /// The endpoint's servers and sockets, which are closed when they are dropped.
+    /// The endpoint's servers and sockets, kept open until the drill ends.
     parts: Vec<Box<dyn Any + Send>>,
 }
 
@@ -42,7 +42,7 @@ impl Drill {
         &self.url
     }
 
-    /// Returns the file with the CA to trust (`--ca`), if the endpoint uses TLS.
+    /// Returns the CA file for `--ca`, or `None` if the endpoint does not use TLS.
     #[must_use]
     pub fn ca(&self) -> Option<&Path> {
         self.ca.as_deref()
@@ -56,7 +56,7 @@ impl Drill {
         }
     }
 
-    /// Keeps a server or socket of the endpoint until the drill ends.
+    /// Adds a server or socket, which is kept open until the drill ends.
     fn with(mut self, part: impl Any + Send) -> Self {
         self.parts.push(Box::new(part));
         self
@@ -79,7 +79,7 @@ pub(super) fn with_fault(fault: SimulatedFault) -> io::Result<Drill> {
     served("redis", "", options)
 }
 
-/// Starts a server with a password. The URL contains `password`, which may be wrong.
+/// Starts a server that requires [`PASSWORD`]. The URL contains `password`, which may be wrong.
 pub(super) fn with_password(password: &str, fault: SimulatedFault) -> io::Result<Drill> {
     let options = ServerOptions {
         password: Some(Secret::new(PASSWORD)),
@@ -128,7 +128,7 @@ pub(super) fn cluster() -> io::Result<Drill> {
     Ok(with_fault(fault)?.with(other))
 }
 
-/// Binds a port without listening on it, so that no other process can use it.
+/// Binds a port without listening, so that no other process can use the port.
 fn bound() -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     socket.bind(&SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))))?;
@@ -144,8 +144,7 @@ pub(super) fn refused() -> io::Result<Drill> {
     Ok(Drill::at("redis", "", address).with(socket))
 }
 
-/// Starts a listener that never accepts connections. When its queue is full, the kernel drops every further
-/// SYN.
+/// Starts a listener that never accepts connections. Once its queue is full, the kernel drops every SYN.
 pub(super) fn dropped() -> io::Result<Drill> {
     let (listener, address) = bound()?;
     listener.listen(0)?;
@@ -153,7 +152,7 @@ pub(super) fn dropped() -> io::Result<Drill> {
     for _ in 0..FILLERS {
         let filler = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         filler.set_nonblocking(true)?;
-        // Connections succeed until the queue is full. Further attempts then hang, as intended.
+        // Connections succeed until the queue is full. Later attempts hang, as intended.
         let _ = filler.connect(&SockAddr::from(address));
         drill = drill.with(filler);
     }

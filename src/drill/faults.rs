@@ -10,28 +10,28 @@ use super::endpoint::{
 use crate::ping::causes::Cause;
 use crate::practice::{ServerOptions, SimulatedFault};
 
-/// A fault that the learner has to identify.
+/// A fault that the learner has to diagnose.
 #[derive(Debug)]
 pub struct DrillFault {
     /// The name of the fault on the command line.
     pub name: &'static str,
-    /// A description of the fault, as shown in the list of answers.
+    /// A description of the fault for the list of answers.
     pub title: &'static str,
     /// The cause that `ping` reports.
     pub cause: Cause,
     /// Starts the broken endpoint on a free loopback port.
     pub(super) endpoint: fn() -> io::Result<Drill>,
-    /// The symptom that any tool shows, without an explanation.
+    /// The symptom that any tool shows, without its explanation.
     pub symptom: &'static str,
-    /// The evidence that distinguishes this fault from similar ones.
+    /// The evidence that distinguishes this fault from similar faults.
     pub evidence: &'static str,
-    /// Similar faults that are offered as wrong answers: the name of each, with the evidence that rules it
-    /// out. This evidence alone does not identify the right answer.
+    /// Similar faults for the list of answers. Each is a name with the evidence against it, which does not
+    /// reveal the right answer.
     pub look_alikes: [(&'static str, &'static str); 4],
 }
 
 impl DrillFault {
-    /// Returns the evidence that contradicts a similar fault.
+    /// Returns the evidence against a similar fault, or `None` if `other` is not one of the similar faults.
     #[must_use]
     pub fn contradiction_to(&self, other: &DrillFault) -> Option<&'static str> {
         let mut look_alikes = self.look_alikes.iter();
@@ -46,7 +46,7 @@ pub fn find(name: &str) -> Option<&'static DrillFault> {
     FAULTS.iter().find(|fault| fault.name == name)
 }
 
-/// All faults, in the order of the layers, starting with the lowest.
+/// All faults in the order of their layers, the lowest layer first.
 pub static FAULTS: &[DrillFault] = &[
     DrillFault {
         name: "refused",

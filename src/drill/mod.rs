@@ -1,8 +1,7 @@
 //! Deliberately broken endpoints on loopback, for practising diagnosis.
 //!
-//! [`FAULTS`] is the table of all faults. Each entry contains the cause that `ping` reports, the evidence
-//! that distinguishes the fault from similar ones, and the function in `endpoint.rs` that starts the broken
-//! endpoint.
+//! [`FAULTS`] is the table of faults. An entry contains the cause that `ping` reports, the evidence for the
+//! fault, and a function in `endpoint.rs` that starts the endpoint.
 
 mod broken_server;
 mod endpoint;

@@ -1,5 +1,5 @@
-//! Saves in the state folder which faults the learner has identified. Drills still work if this file cannot
-//! be used.
+//! Saves which faults the learner has identified, in the state folder. Drills work even if the file is
+//! unusable.
 
 use std::collections::BTreeMap;
 
@@ -25,13 +25,13 @@ struct Guesses {
     right: u32,
     #[serde(default)]
     wrong: u32,
-    /// How often the learner chose each of the other faults instead of this one.
+    /// How often the learner chose each other fault instead of this fault.
     #[serde(default)]
     mistaken_for: BTreeMap<String, u32>,
 }
 
 impl Score {
-    /// Reads the score. Also returns a message if the file is damaged, or if the score cannot be saved.
+    /// Reads the score. Also returns a message if the file is damaged or the score cannot be saved.
     pub(crate) fn read() -> (Self, Option<String>) {
         let (saved, problem) = Saved::read(state::open_folder(), "drill.json", "your score");
         (Self(saved), problem)
@@ -40,8 +40,7 @@ impl Score {
     /// Records the first answer to a drill, and saves the score.
     ///
     /// # Errors
-    ///
-    /// Returns a message if the score cannot be saved. Even then, the answer counts until the command ends.
+    /// Returns a message if the score cannot be saved. The answer then counts only until the command ends.
     pub(crate) fn note(&mut self, fault: &DrillFault, picked: &DrillFault) -> Result<(), String> {
         let guesses = self.0.record.faults.entry(fault.name.to_owned()).or_default();
         let count = if picked.name == fault.name {
@@ -55,7 +54,7 @@ impl Score {
         self.0.save()
     }
 
-    /// Returns the faults that the learner chose instead of this one, with the number of times, most frequent
+    /// Returns the faults that the learner chose instead of this fault, and how often, the most frequent
     /// first.
     pub(crate) fn mistaken_for(&self, fault: &DrillFault) -> Vec<(&str, u32)> {
         let guesses = self.0.record.faults.get(fault.name);
@@ -71,13 +70,13 @@ impl Score {
         guesses.is_some_and(|guesses| guesses.right > 0)
     }
 
-    /// Returns how many faults the learner has identified.
+    /// Returns the number of identified faults.
     pub(crate) fn named(&self) -> usize {
         FAULTS.iter().filter(|fault| self.has_named(fault)).count()
     }
 
-    /// Returns a random fault that the learner has not identified yet, or any fault if the learner has
-    /// identified all of them.
+    /// Returns a random fault that the learner has not identified yet. If all have been identified, returns
+    /// any fault.
     pub(crate) fn next(&self) -> &'static DrillFault {
         let mut faults: Vec<&DrillFault> = FAULTS.iter().filter(|fault| !self.has_named(fault)).collect();
         if faults.is_empty() {

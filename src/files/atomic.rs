@@ -11,16 +11,16 @@ use tempfile::NamedTempFile;
 use super::is_trusted;
 use crate::deadline::Deadline;
 
-/// How long to wait for a program to read a pipe.
+/// How long to wait until a program opens the pipe for reading or reads from it.
 const READ_WITHIN: Duration = Duration::from_secs(5);
-/// How often to try again while no program reads the pipe.
+/// The pause between two attempts while no program reads the pipe.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// Writes a file atomically. Only its owner can read it. A device, a pipe or /dev/stdout is written to, not
-/// replaced.
+/// Replaces or creates a file atomically. Only its owner can read the new file. Devices, pipes and
+/// `/dev/stdout` are written to instead.
 ///
-/// A symbolic link to a file is replaced, not followed: in a shared folder such as /tmp, another user may
-/// have created the link.
+/// A symbolic link is replaced, unless it belongs to this user or to root. In a shared folder such as /tmp,
+/// another user may have created the link.
 ///
 /// # Errors
 /// Returns an error if the file cannot be written. An existing file is then unchanged.
@@ -35,14 +35,13 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Checks that [`write`] can probably write to this path. Nothing is changed.
+/// Checks whether [`write`] is likely to succeed, without changing anything.
 ///
 /// # Errors
 /// Returns the error that [`write`] would probably return.
 pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     match kind(path)? {
-        // Do not open a pipe here, because the program that reads it would treat the closing as the end of
-        // the input.
+        // Do not open a pipe here: closing the pipe would signal the end of the input to its reader.
         Kind::Device => Ok(()),
         Kind::Replaceable if path.is_dir() => {
             Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"))
@@ -51,7 +50,7 @@ pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes to a device or a pipe. If no program reads the pipe, gives up after `patience`.
+/// Writes to a device or a pipe. Gives up after `patience` if no program reads the pipe.
 fn write_to_device(path: &Path, mut content: &[u8], patience: Duration) -> io::Result<()> {
     let mut options = OpenOptions::new();
     // Do not truncate the file. /dev/stdout may be a file that already contains output.
@@ -82,7 +81,7 @@ fn write_to_device(path: &Path, mut content: &[u8], patience: Duration) -> io::R
     Ok(())
 }
 
-/// Whether a pipe could not be opened because no program has opened it for reading.
+/// Whether opening a pipe failed because no program has opened the pipe for reading.
 #[cfg(unix)]
 fn has_no_reader(path: &Path, error: &io::Error) -> bool {
     use std::os::unix::fs::FileTypeExt as _;
@@ -98,13 +97,13 @@ fn has_no_reader(_: &Path, _: &io::Error) -> bool {
 /// How to write to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The path is opened, because it is a device, a pipe, or a file in /dev or /proc.
+    /// Open and write. The path is a device, a pipe, or a file in /dev or /proc.
     Device,
-    /// The file is replaced, or created if it does not exist.
+    /// Replace the file, or create the file if it does not exist.
     Replaceable,
 }
 
-/// The maximum number of symbolic links that are followed, as in Linux.
+/// The maximum number of symbolic links to follow, as in Linux.
 const MOST_LINKS: usize = 40;
 
 /// Determines how to write to a path. Only links that belong to this user or to root are followed.
@@ -135,19 +134,17 @@ fn kind(path: &Path) -> io::Result<Kind> {
     Ok(Kind::Replaceable)
 }
 
-/// A temporary file that replaces another file when the temporary file is complete. Only its owner can read
-/// it.
+/// A temporary file that will replace another file. Only the owner can read the temporary file.
 pub(crate) struct NewFile {
     file: NamedTempFile,
     path: PathBuf,
 }
 
 impl NewFile {
-    /// Creates an empty file in the folder of `path`.
+    /// Creates an empty temporary file in the folder of `path`.
     ///
     /// # Errors
-    ///
-    /// Returns an error if a file cannot be created there.
+    /// Returns an error if a file cannot be created in this folder.
     pub(crate) fn beside(path: &Path) -> io::Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
@@ -160,8 +157,8 @@ impl NewFile {
             .prefix(&prefix)
             .suffix(SUFFIX)
             .tempfile_in(folder)?;
-        // The lock shows other processes that this one is still running. Without a lock, they keep the file
-        // for a day.
+        // The lock shows other processes that this process still needs the file. Without a lock, the file is
+        // kept for a day.
         let _ = file.as_file().try_lock();
         Ok(Self {
             file,
@@ -173,7 +170,7 @@ impl NewFile {
         self.file.as_file_mut()
     }
 
-    /// Waits until the contents are on the disk, and then renames the file.
+    /// Waits until the content is on the disk, and renames the file.
     ///
     /// # Errors
     /// Returns an error if the disk is full or the file cannot be renamed. The file to be replaced is then
@@ -185,18 +182,18 @@ impl NewFile {
     }
 }
 
-/// The number of characters that a temporary file's name contains from the name of the file to be replaced.
-/// The system limits names to 255 bytes.
+/// The number of characters that a temporary file's name takes from the name of the file to be replaced. The
+/// system limits names to 255 bytes.
 const NAME_CHARACTERS: usize = 50;
 
-/// The suffix of the names of temporary files.
+/// The suffix of temporary file names.
 const SUFFIX: &str = ".sessiontut-new";
 
-/// Temporary files that are younger than this are never removed, because their process may not have locked
-/// them yet.
+/// The minimum age of a temporary file before it is removed. Its process may not have locked a younger file
+/// yet.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Removes temporary files that killed processes have left behind.
+/// Removes temporary files that killed processes left behind.
 fn remove_left_behind(folder: &Path, prefix: &str) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
@@ -205,7 +202,7 @@ fn remove_left_behind(folder: &Path, prefix: &str) {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.starts_with(prefix) && name.ends_with(SUFFIX) && is_left_behind(&entry.path()) {
-            // If the file cannot be removed, the next write tries again to remove it.
+            // If removal fails, the next write tries again.
             let _ = fs::remove_file(entry.path());
         }
     }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::check_regular;
 
-/// Opens a lock file that only its owner can read. Creates the file if it does not exist.
+/// Opens a lock file, or creates it with access only for its owner.
 ///
 /// # Errors
-/// Returns an error if it cannot be opened or created.
+/// Returns an error if the lock file cannot be opened or created.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     match check_regular(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -26,14 +26,12 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
 /// How long to wait for a lock that another process holds.
 const TURN: Duration = Duration::from_secs(2);
 
-/// How often to try again to acquire the lock.
+/// The pause between two attempts to acquire the lock.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// Waits until this process holds the exclusive lock for this file. Dropping the returned lock file releases
-/// the lock.
+/// Waits for the exclusive lock for this file. Dropping the returned lock file releases the lock.
 ///
 /// # Errors
-///
 /// Returns an error if the lock file cannot be opened or locked, or if another process holds the lock for 2
 /// s.
 pub(crate) fn turn(path: &Path) -> io::Result<File> {

@@ -1,4 +1,4 @@
-//! Runs this program's commands for a lesson; `serve` runs in the background. With `learn --yes`, a simulated
+//! Runs sessiontut commands for a lesson, with `serve` in the background. With `learn --yes`, a simulated
 //! visitor logs in to the app and views its page.
 
 use std::net::SocketAddr;
@@ -19,40 +19,38 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::signals;
 
-/// Runs a command line (without the leading `sessiontut`) in this process. If the command is `serve`, returns
-/// the running app.
+/// Runs a command line, given without the leading `sessiontut`, in this process. Returns the running app for
+/// `serve`.
 pub(crate) type RunCommand<'a> = dyn FnMut(&[String]) -> Result<Option<RunningApp>, CommandFailure> + 'a;
 
 #[derive(Debug)]
 pub(crate) struct CommandFailure {
     /// The command and its result.
     pub what: String,
-    /// Whether Ctrl-C ended the command.
     pub interrupted: bool,
-    /// The lesson section about the first check that failed, as `lesson#step`.
+    /// The lesson section about the first failed check, as `lesson#step`.
     pub lesson: Option<&'static str>,
 }
 
-/// An app that is running in a thread of this process.
+/// An app that runs in a thread of this process.
 #[derive(Debug)]
 pub(crate) struct RunningApp {
     pub address: SocketAddr,
-    /// The address in the lesson's command, such as `127.0.0.1:5000`. If this port is in use, the app listens
-    /// on a different one.
+    /// The address in the lesson's command, such as `127.0.0.1:5000`. The app uses another port if this one
+    /// is in use.
     pub in_lesson: String,
     pub shut_down: oneshot::Sender<()>,
     pub thread: JoinHandle<Exit>,
 }
 
 impl RunningApp {
-    /// Whether the app listens on a different port from the one in the lesson.
+    /// Whether the app's port differs from the port in the lesson.
     pub(crate) fn has_moved(&self) -> bool {
         let port = self.port_in_lesson().parse();
         port.is_ok_and(|port: u16| port != 0 && port != self.address.port())
     }
 
-    /// Replaces the lesson's address in a text with the app's address, including the address in an `ssh -L`
-    /// option.
+    /// Replaces the lesson's address in a text with the app's actual address, even in an `ssh -L` option.
     pub(crate) fn with_address(&self, text: &str) -> String {
         if !self.has_moved() {
             return text.to_owned();
@@ -68,7 +66,7 @@ impl RunningApp {
     }
 
     pub(crate) fn stop(self) {
-        // Both calls fail only if Ctrl-C has already stopped the app.
+        // These calls fail only if Ctrl-C has already stopped the app.
         let _ = self.shut_down.send(());
         let _ = self.thread.join();
     }
@@ -78,7 +76,6 @@ impl RunningApp {
 const VIEWS: usize = 3;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A visitor who is logged in to the app.
 #[derive(Debug)]
 pub(crate) struct Visitor {
     runtime: Runtime,
@@ -87,11 +84,10 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// Logs in, and views the page [`VIEWS`] times, as the lessons ask the learner to do.
+    /// Logs in, and views the page [`VIEWS`] times, like a learner who follows the lessons.
     ///
     /// # Errors
-    ///
-    /// Returns the request that failed, and the unexpected response.
+    /// Returns the failed request and the unexpected response.
     pub(crate) fn log_in(app: SocketAddr, name: &str) -> anyhow::Result<Self> {
         let runtime = signals::runtime()?;
         let cookie = String::new();
@@ -108,7 +104,7 @@ impl Visitor {
         self.request(Method::GET, "/logout", "", 303)
     }
 
-    /// Sends one request. Fails if the response does not have the given status.
+    /// Sends one request. Fails if the response has another status than `status`.
     fn request(&mut self, method: Method, path: &str, form: &str, status: u16) -> anyhow::Result<()> {
         let what = format!("{method} {path}");
         let request = Request::builder()

@@ -1,4 +1,4 @@
-//! Runs a transcript, compares every reply with the expected one, and explains wrong replies.
+//! Runs a transcript, compares every reply with the expected reply, and explains differences.
 
 use redis::Value;
 
@@ -9,26 +9,26 @@ use super::sandbox::Sandbox;
 use crate::redis_client;
 use crate::sanitize;
 
-/// A command, its reply, and whether the reply is the expected one.
+/// A command, its reply, and the result of the comparison.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
-    /// The line of the command in the lesson file.
+    /// The line number of the command in the lesson file.
     pub line: usize,
     /// The command as written in the lesson.
     pub command: String,
-    /// The reply as redis-cli prints it.
+    /// The reply, as lines in the format of redis-cli.
     pub got: Vec<String>,
     pub verdict: ReplyVerdict,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ReplyVerdict {
-    /// The reply matches the expected one.
+    /// The reply matches the expected reply.
     Held,
     Differs {
-        /// The expected reply, with its wildcards.
+        /// The expected reply, which may contain wildcards.
         expected: Vec<String>,
-        /// An explanation of the actual reply, if there is one.
+        /// An explanation of the actual reply, if known.
         why: Option<String>,
     },
 }
@@ -40,7 +40,7 @@ impl Outcome {
     }
 }
 
-/// Sends the commands of a transcript one by one, and shows each with its reply.
+/// Sends the commands of a transcript in order, and passes each outcome to `show`.
 ///
 /// # Errors
 /// Returns [`SendError`] if a command cannot be sent.
@@ -56,8 +56,8 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// Returns the lines of a reply as redis-cli prints them. Reports such as INFO are printed as plain text. The
-/// format of other replies depends on their type.
+/// Returns the lines of a reply in the format of redis-cli. Reports such as INFO are plain text. The format
+/// of other replies depends on their type.
 #[must_use]
 pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     let word = |at: usize| {
@@ -81,8 +81,8 @@ pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     }
 }
 
-/// Compares a reply with the expected one. If the lesson contains no expected reply, accepts any reply, or
-/// only an error if the fence contains the word `fails`.
+/// Compares a reply with the expected reply in the lesson. Without an expected reply, any reply is accepted.
+/// With `fails`, only an error is accepted then.
 #[must_use]
 pub(crate) fn judge(exchange: &LessonExchange, fails: bool, reply: &Value) -> Outcome {
     let got = printed(&exchange.words, reply);
@@ -104,7 +104,7 @@ pub(crate) fn judge(exchange: &LessonExchange, fails: bool, reply: &Value) -> Ou
     }
 }
 
-/// Returns the lesson's explanation of a wrong reply, or a general one.
+/// Returns the lesson's explanation of a wrong reply or, if there is none, a general explanation.
 fn why(exchange: &LessonExchange, got: &[String]) -> Option<String> {
     if let Some(why) = exchange.explanation(got) {
         return Some(why.to_owned());

@@ -1,4 +1,4 @@
-//! The lessons' connection to Redis. It sends one command at a time, and Ctrl-C ends every wait.
+//! The lessons' connection to Redis. Sends one command at a time. Ctrl-C ends every wait.
 
 use std::io;
 use std::pin::pin;
@@ -22,14 +22,15 @@ use crate::sanitize;
 use crate::session::other_keys::count_other_keys;
 use crate::signals::{self, Interrupted, Stop};
 
-/// Called with the target when a wait for Redis becomes long, and with `None` when the wait is over.
+/// A callback for long waits for Redis. Receives the target when a wait becomes long, and `None` when it is
+/// over.
 pub(crate) type WaitNotice = Box<dyn FnMut(Option<&Target>) + Send>;
 
-/// Returns the target for a new connection. The target can change: if the process that runs the practice
-/// Redis ends, another process takes over.
+/// Returns the target for a new connection. The target changes if another process takes over the practice
+/// Redis.
 pub(crate) type CurrentTarget = Arc<dyn Fn() -> Target + Send + Sync>;
 
-/// A connection that the first command opens. After a failure, the next command opens it again.
+/// A connection that opens with the first command. After a failure, the next command opens it again.
 pub(crate) struct LessonConnection {
     runtime: Runtime,
     target: Target,
@@ -38,23 +39,19 @@ pub(crate) struct LessonConnection {
     stop: Stop,
     notice: WaitNotice,
     redis: Option<Connected>,
-    /// Whether losing the connection would also lose a transaction or a WATCH.
+    /// Whether a transaction or a WATCH is active, which a broken connection would discard.
     pub keeps_state: bool,
     /// Whether the server has identified itself as a practice Redis.
     is_named_practice: bool,
-    /// Whether a connection has been opened before.
     was_open: bool,
 }
 
-/// An open connection.
 struct Connected {
     redis: RedisConnection,
-    /// When the last reply arrived.
     used: Instant,
 }
 
-/// How long a connection may be idle. After that, it is tested before use, because many servers close idle
-/// connections.
+/// The maximum idle time before a connection is tested. Many servers close idle connections.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// Why there is no reply.
@@ -67,11 +64,10 @@ pub(crate) enum SendError {
 }
 
 impl SendError {
-    /// Returns the reason why Redis is unavailable.
+    /// Returns why Redis is unavailable.
     ///
     /// # Errors
-    ///
-    /// Returns [`Interrupted`] if a signal is the reason.
+    /// Returns [`Interrupted`] if a signal ended the wait.
     pub(crate) fn unavailable(self) -> Result<Unavailable, Interrupted> {
         match self {
             Self::Unavailable(unavailable) => Ok(unavailable),
@@ -85,11 +81,11 @@ impl SendError {
 #[error("{what}")]
 pub(crate) struct Unavailable {
     pub what: String,
-    /// What the user can do, with the most promising fix first.
+    /// Suggested fixes, the most promising first.
     pub fixes: Vec<String>,
     /// The exit status that `ping` would return for this problem.
     pub exit: Exit,
-    /// Whether an established connection broke. If so, a new connection may work, or show the cause.
+    /// Whether an established connection broke. A new connection may then work, or reveal the cause.
     pub was_connected: bool,
 }
 
@@ -109,6 +105,8 @@ impl Unavailable {
 }
 
 impl LessonConnection {
+    /// Creates a connection that opens with the first command.
+    ///
     /// # Errors
     /// Returns an error if the async runtime cannot be created.
     pub(crate) fn new(
@@ -131,7 +129,7 @@ impl LessonConnection {
         })
     }
 
-    /// Sets the function that is called when a wait takes more than a second.
+    /// Sets the callback for waits of more than a second.
     #[must_use]
     pub(crate) fn with_notice(mut self, notice: WaitNotice) -> Self {
         self.notice = notice;
@@ -163,7 +161,7 @@ impl LessonConnection {
         self.target.origin == Origin::Practice || self.is_named_practice
     }
 
-    /// Whether the lesson is connected to a cluster.
+    /// Whether the lesson uses a Redis cluster.
     #[must_use]
     pub(crate) fn is_cluster(&self) -> bool {
         let connected = self.redis.as_ref();
@@ -184,7 +182,6 @@ impl LessonConnection {
     /// Sends a command and returns its reply, which may be an error reply.
     ///
     /// # Errors
-    ///
     /// Returns [`SendError`] if there is no reply. The connection is then closed.
     pub(crate) fn ask<W: AsRef<[u8]>>(&mut self, words: &[W]) -> Result<Value, SendError> {
         let command = command(words);
@@ -194,7 +191,6 @@ impl LessonConnection {
     /// Sends a command to the cluster node that holds `key`.
     ///
     /// # Errors
-    ///
     /// Returns [`SendError`] if there is no reply. The connection is then closed.
     pub(crate) fn ask_node_of(&mut self, key: &[u8], words: &[Vec<u8>]) -> Result<Value, SendError> {
         let command = command(words);
@@ -214,7 +210,7 @@ impl LessonConnection {
             Err(error) => Err(error),
         };
         // Close the connection, because a late reply would be mistaken for the reply to the next command.
-        // Also, after a failover, the host name may resolve to another node.
+        // After a failover, the host name may also resolve to another node.
         self.close();
         reply
     }
@@ -241,7 +237,7 @@ impl LessonConnection {
         self.runtime.block_on(reported(work, target, notice))
     }
 
-    /// Returns how many keys this program did not create, or `None` if this user is not allowed to count them.
+    /// Returns the number of keys that sessiontut did not create, or `None` without permission to count them.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -249,8 +245,7 @@ impl LessonConnection {
         self.run_any(count_other_keys)
     }
 
-    /// Sends a cleanup command. This works even after Ctrl-C, but waits for the reply only until the
-    /// deadline.
+    /// Sends a cleanup command, even after Ctrl-C. Returns `None` if no reply arrives before the deadline.
     pub(crate) fn ask_at_the_end<W: AsRef<[u8]>>(
         &mut self,
         words: &[W],
@@ -270,6 +265,8 @@ impl LessonConnection {
         self.runtime.block_on(reported(work, target, notice)).ok()?.ok()
     }
 
+    /// Waits for `span`.
+    ///
     /// # Errors
     /// Returns [`Interrupted`] after a signal.
     pub(crate) fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
@@ -347,7 +344,7 @@ async fn send<T>(
     })
 }
 
-/// Sends a command that is not part of the lesson. Returns the reply, or `None` after a timeout.
+/// Sends a command that is not part of the lesson. Returns `None` after a timeout.
 async fn answer(redis: &mut RedisConnection, words: &[&str]) -> Option<RedisResult<Value>> {
     let command = command(words);
     let reply = Deadline::after(DEFAULT_TIMEOUT).bound(redis.reply(&command));
@@ -365,8 +362,8 @@ fn names_practice(info: &Value) -> bool {
     lines.any(|line| line.strip_prefix("server_name:") == Some(practice::SERVER_NAME))
 }
 
-/// Opens a connection. If this fails although an earlier connection succeeded, Redis has probably been
-/// stopped, so the first fix is to start it again.
+/// Opens a connection. If an earlier connection succeeded, Redis has probably been stopped, so the first
+/// suggested fix is to start Redis again.
 async fn connect(target: &Target, trust: &Trust, was_open: bool) -> Result<RedisConnection, Unavailable> {
     let opened = connect::open(target, trust, Deadline::after(DEFAULT_TIMEOUT)).await;
     opened.map_err(|unreachable| {
@@ -382,7 +379,7 @@ async fn connect(target: &Target, trust: &Trust, was_open: bool) -> Result<Redis
     })
 }
 
-/// Returns the problem if an error reply is about the Redis server rather than the command.
+/// Returns the problem if an error reply is about the Redis server, not the command.
 fn unavailable(reply: &Value, target: &Target) -> Option<Unavailable> {
     let Value::ServerError(error) = reply else {
         return None;

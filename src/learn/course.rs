@@ -29,10 +29,9 @@ pub(crate) struct Course<'a> {
     pub sandbox: Sandbox,
     pub learner: &'a mut dyn Learner,
     pub run_command: &'a mut RunCommand<'a>,
-    /// The language in which code is shown.
     pub language: String,
     pub guest: Guest,
-    /// The time limit of the course.
+    /// The time limit of the course, or `None` for no limit.
     pub deadline: Option<Deadline>,
     pub state: CourseState,
 }
@@ -40,38 +39,39 @@ pub(crate) struct Course<'a> {
 /// The state of the current lesson.
 #[derive(Default)]
 pub(crate) struct CourseState {
-    /// The app that was started by a `serve` command in the lesson.
+    /// The app, if a `serve` command in the lesson has started it.
     app: Option<RunningApp>,
     lock: Option<NameLock>,
-    /// Whether the learner has a name on this Redis. Redis may have rejected the lock on the name.
+    /// Whether the learner has a name on this Redis. This may be true without `lock`, because Redis may
+    /// reject the lock.
     is_named: bool,
-    /// Whether the learner has just chosen another name. If so, the text on the screen still shows the old
+    /// Whether the learner has just chosen another name. The text on the screen then still shows the old
     /// name.
     renamed: bool,
-    /// Whether the lesson's keys have been set up for the current position.
+    /// Whether the lesson's keys are ready for the current position.
     keys_ready: bool,
     fast_lane: bool,
     /// Whether the last `sh run` of this step was skipped.
     command_skipped: bool,
-    /// Whether the learner has been told why this step's commands are not run.
+    /// Whether the learner has been told why this step's commands are skipped.
     skip_explained: bool,
-    /// The lesson section about the first check that failed in the last grading, as `lesson#step`. It is
-    /// shown as the first hint.
+    /// The lesson section about the first failed check of the last grading, as `lesson#step`. The section is
+    /// the learner's first hint.
     failed_lesson: Option<&'static str>,
     /// The paths of the complete files that have been shown.
     files_shown: Vec<&'static str>,
-    /// The indexes of the hints that have been shown in this step.
+    /// The indexes of this step's hints that have been shown.
     hints_shown: Vec<usize>,
 }
 
-/// What the learner has been told about other keys in this Redis.
+/// What the learner knows about other keys in this Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guest {
-    /// Nothing needs to be said: the learner was told in an earlier run, or uses the practice Redis.
+    /// No question is needed: the learner agreed in an earlier run, or uses the practice Redis.
     Known,
     /// The learner must be asked before the first write.
     ToAsk,
-    /// The learner was asked in this run, and agreed.
+    /// The learner agreed in this run.
     Agreed,
 }
 
@@ -80,7 +80,7 @@ pub(crate) enum Guest {
 enum Leave {
     /// The learner continues with the next block.
     Skip,
-    /// The learner starts this step again.
+    /// The learner restarts this step.
     Redo,
     /// The learner goes back to the previous step.
     Back,
@@ -96,7 +96,6 @@ impl From<Interrupted> for Leave {
     }
 }
 
-/// How a course ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CourseEnd {
     /// The learner quit before the end.
@@ -105,7 +104,7 @@ pub(crate) enum CourseEnd {
     OutOfTime,
 }
 
-/// A position in a lesson: a step, and a block in that step. Both are counted from 0.
+/// A position in a lesson: the index of a step, and the index of a block in that step.
 #[derive(Clone, Copy)]
 struct Place<'l> {
     lesson: &'l Lesson,
@@ -120,8 +119,8 @@ impl Place<'_> {
 }
 
 impl Course<'_> {
-    /// Teaches the lessons, starting with the one at index `first`, until the learner quits or all lessons
-    /// are completed. Call [`Course::clean_up`] afterwards, even after an error.
+    /// Teaches the lessons from index `first`, until the learner quits or completes all lessons. Call
+    /// [`Course::clean_up`] afterwards, even after an error.
     ///
     /// # Errors
     /// Returns [`Interrupted`] after a signal.
@@ -147,7 +146,7 @@ impl Course<'_> {
         }
     }
 
-    /// Shows the learner's results, and a summary of what to remember.
+    /// Shows the learner's results and a summary of the course.
     fn conclude(&mut self) {
         let all = self.lessons.list.iter();
         let all: Vec<LessonProgress> = all.map(|lesson| self.progress.record.of(&lesson.id)).collect();
@@ -162,15 +161,14 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Prose(recap()));
     }
 
-    /// Removes the lesson's keys, and releases the learner's name. Returns whether all keys could be removed.
+    /// Removes the lesson's keys, and releases the learner's name. Returns whether all keys were removed.
     pub(crate) fn clean_up(&mut self) -> bool {
         self.stop_app();
         let removed = self.sandbox.remove_at_the_end();
         if let Some(lock) = self.state.lock.take() {
             lock.release(&mut self.sandbox.connection);
         }
-        // If the learner has no name, this run has written nothing, and the keys of an earlier run still
-        // exist.
+        // Without a name, this run has written nothing, and an earlier run's keys still exist.
         match (self.state.is_named, removed) {
             (false, _) => {}
             (true, true) => (self.progress.record.keys, self.progress.record.name) = (Vec::new(), None),
@@ -180,7 +178,7 @@ impl Course<'_> {
         removed
     }
 
-    /// Teaches one lesson. Returns the index of the next one, or `None` when all lessons are completed.
+    /// Teaches one lesson. Returns the index of the next lesson, or `None` if all lessons are complete.
     fn lesson(&mut self, index: usize) -> Result<Option<usize>, Leave> {
         let mut lesson = self.lessons.list[index].clone();
         let mut step = self
@@ -248,7 +246,7 @@ impl Course<'_> {
         }
         self.save();
         self.learner.show(&CourseEvent::LessonDone(lesson));
-        // If Redis is unavailable now, the keys are removed when the course ends.
+        // If Redis is unavailable now, the keys are removed at the end of the course.
         let _ = self.sandbox.clear();
         let Some(next) = next else {
             return Ok(None);
@@ -346,7 +344,7 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Shell(&text));
     }
 
-    /// Replaces the app's address in the lesson's text if the app listens on a different port.
+    /// Replaces the app's address in the lesson's text if the app uses a different port.
     fn with_address<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match &self.state.app {
             Some(app) => app.with_address(text).into(),
@@ -379,7 +377,7 @@ impl Course<'_> {
         self.deadline.is_some_and(Deadline::is_over)
     }
 
-    /// Ends the course when its time limit is reached, in the same way as after Ctrl-C.
+    /// Ends the course after its time limit, in the same way as Ctrl-C.
     fn check_time(&self) -> Result<(), Interrupted> {
         if self.is_out_of_time() {
             return Err(Interrupted);
@@ -388,7 +386,7 @@ impl Course<'_> {
     }
 }
 
-/// Whether this is the last block of text before the learner has to act.
+/// Whether this is the last block of text before the learner must act.
 fn leads_to_task(place: Place<'_>) -> bool {
     let mut after = place.blocks()[place.block + 1..].iter();
     let next = after.find(|block| !matches!(block, Block::Code(_) | Block::Diagram(_)));
@@ -398,7 +396,7 @@ fn leads_to_task(place: Place<'_>) -> bool {
     )
 }
 
-/// Returns every lesson with the learner's progress in it.
+/// Returns every lesson with the learner's progress.
 #[must_use]
 pub(crate) fn standings<'l>(lessons: &'l Lessons, progress: &Progress) -> Vec<(&'l Lesson, Standing)> {
     let standing = |lesson: &Lesson| {

@@ -1,7 +1,7 @@
 //! Checks whether a lesson may run a command. The command must be on the list below, and its keys must start
 //! with [`PREFIX`].
 //!
-//! The list contains the allowed commands, because a list of forbidden ones would never be complete.
+//! The list contains allowed commands, because a list of forbidden commands would never be complete.
 
 use crate::practice::command_table::{CommandInfo, PRACTICE, REAL_ONLY, find, find_name};
 use crate::sanitize;
@@ -14,7 +14,7 @@ pub(crate) enum Forbidden {
     /// A key does not start with [`PREFIX`].
     #[error("not sent: the key {0} must start with {PREFIX}")]
     ForeignKey(String),
-    /// The key should be the first argument, but is a later one. Contains the corrected command.
+    /// The key is not the first argument, as it should be. The text is the corrected command.
     #[error("not sent: the key comes first, as in {0}")]
     KeyNotFirst(String),
     /// The command is not on the list.
@@ -23,16 +23,16 @@ pub(crate) enum Forbidden {
     /// The command begins with the name of a client program, or with a copied prompt.
     #[error("not sent: leave out {0}, and type only the command")]
     NotPartOfCommand(String),
-    /// The command reads every key of the database, as KEYS and an unrestricted SCAN do.
+    /// The command reads every key of the database, like KEYS or a SCAN without a suitable pattern.
     #[error("not sent: {0} would scan other keys; use SCAN 0 MATCH {PREFIX}*")]
     ScansAllKeys(&'static str),
-    /// The key is reserved for other parts of this program, for example as a lock.
+    /// The key is reserved for other parts of sessiontut, such as a lock.
     #[error("not sent: sessiontut itself uses the key {0}")]
     ReservedKey(String),
-    /// The command would write to another database, as COPY with DB does.
+    /// The command would write to another database, like COPY with DB.
     #[error("not sent: {0} would write to another database")]
     OtherDatabase(&'static str),
-    /// The command would create a value of more than [`LARGEST_VALUE`] bytes.
+    /// The command could create a value of more than [`LARGEST_VALUE`] bytes.
     #[error("not sent: {0} would create a value of more than 64 KB")]
     TooLarge(String),
     /// The setting may contain a password.
@@ -42,7 +42,7 @@ pub(crate) enum Forbidden {
     PasswordSetting(String),
 }
 
-/// Commands without keys that are allowed because they only read. All commands with keys are allowed.
+/// Allowed commands without keys that only read. Commands with keys are always allowed.
 const READ_ONLY: &[&str] = &[
     "acl|cat",
     "acl|whoami",
@@ -74,7 +74,7 @@ const READ_ONLY: &[&str] = &[
     "scan",
     "time",
 ];
-/// Commands without keys that are allowed because transactions need them, or because they do no harm.
+/// Allowed commands without keys that transactions need or that are harmless.
 const HARMLESS: &[&str] = &[
     "discard",
     "exec",
@@ -86,15 +86,15 @@ const HARMLESS: &[&str] = &[
     "wait",
 ];
 
-/// Lessons must not use keys in which one of these words follows [`PREFIX`]: the keys belong to locks,
+/// Lessons must not use keys in which one of these words follows [`PREFIX`]. The keys belong to locks,
 /// `serve` and `ping`.
 const RESERVED: &[&str] = &["lesson:", "instance", "health", "ping"];
 
-/// The largest value, in bytes, that one command may create. SETRANGE and SETBIT can create large values,
-/// because they fill the space before their offset with zeros.
+/// The maximum size in bytes of a value that one command may create. SETRANGE and SETBIT can create large
+/// values, because they fill the space before their offset with zeros.
 const LARGEST_VALUE: u64 = 64 * 1024;
 
-/// Returns how many bytes a command may add to the data in Redis.
+/// Returns the maximum number of bytes that a command adds to the data in Redis.
 pub(super) fn growth(words: &[Vec<u8>]) -> u64 {
     let number = |at: usize| {
         let word = words.get(at)?;
@@ -113,7 +113,7 @@ pub(super) fn growth(words: &[Vec<u8>]) -> u64 {
     }
 }
 
-/// Returns the table entry of a command, if a lesson may run the command.
+/// Returns the table entry of a command that a lesson may run, otherwise `None`.
 pub(super) fn listed(words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
     let is_listed = |command: &&CommandInfo| {
         command.keys.0 > 0 || READ_ONLY.contains(&command.name) || HARMLESS.contains(&command.name)
@@ -121,7 +121,7 @@ pub(super) fn listed(words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
     find(&[PRACTICE, REAL_ONLY], words).filter(is_listed)
 }
 
-/// Returns the keys of a command that may be sent.
+/// Returns the keys of an allowed command.
 ///
 /// # Errors
 /// Returns [`Forbidden`] if the command must not be sent.
@@ -181,8 +181,8 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
     Ok(keys)
 }
 
-/// If the key is a later argument of a command that takes one key, returns the command with the key as its
-/// first argument.
+/// Returns the corrected command if the only key of a command is a later argument, instead of the first
+/// argument.
 pub(super) fn key_first(command: &CommandInfo, words: &[Vec<u8>]) -> Option<String> {
     let key = words
         .iter()
@@ -197,7 +197,7 @@ pub(super) fn key_first(command: &CommandInfo, words: &[Vec<u8>]) -> Option<Stri
     Some(sanitize::excerpt(&line.join(&b' '), 120))
 }
 
-/// Returns the prompt that a copied line begins with, such as `$`, `>` or `127.0.0.1:6379>`.
+/// Returns the prompt at the start of a copied line, such as `$`, `>` or `127.0.0.1:6379>`.
 pub(crate) fn prompt_in(line: &str) -> Option<&str> {
     let word = line.split_whitespace().next()?;
     match word.find('>') {
@@ -207,7 +207,7 @@ pub(crate) fn prompt_in(line: &str) -> Option<&str> {
     }
 }
 
-/// Returns a command's name, followed by its subcommand if it has one.
+/// Returns a command's name, followed by its subcommand if there is one.
 fn shown_name(words: &[Vec<u8>]) -> String {
     let name = words
         .first()
@@ -223,7 +223,7 @@ fn shown_name(words: &[Vec<u8>]) -> String {
     sanitize::excerpt(&shown.join(&b' '), 40)
 }
 
-/// Whether the command with this name only reads. Such a command does not count as an attempt.
+/// Whether a command only reads. Such a command does not count as an attempt.
 #[must_use]
 pub(super) fn only_reads(command: &str) -> bool {
     let name = lower(command.as_bytes());

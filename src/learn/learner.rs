@@ -1,5 +1,5 @@
-//! A learner is the person at the terminal or, with `learn --yes`, the robot: code that answers in the
-//! person's place. Both receive the same events and the same questions.
+//! The person at the terminal or, with `learn --yes`, code that simulates a person (the robot). Both receive
+//! the same events and questions.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,11 +15,10 @@ use crate::signals::Interrupted;
 pub(crate) trait Learner {
     fn show(&mut self, event: &CourseEvent<'_>);
 
-    /// Asks for one of these keys. Enter selects the first one.
+    /// Asks for one of the keys in `offers`. Enter selects the first key.
     fn press(&mut self, offers: &[Offer]) -> Result<Key, Interrupted>;
 
-    /// Asks for a Redis command, or for one of the keys in `offers`. `keys` are Redis keys that can be
-    /// completed.
+    /// Asks for a Redis command, or for one of the keys in `offers`. `keys` are Redis keys for completion.
     fn type_command(&mut self, keys: &[String], offers: &[Offer]) -> Result<Typed, Interrupted>;
 
     /// Asks for the right answers of a quiz, or for one of the keys in `offers`.
@@ -29,19 +28,18 @@ pub(crate) trait Learner {
     /// app in another way.
     fn start_command(&mut self) -> Result<String, Interrupted>;
 
-    /// Whether the course continues if Ctrl-C ends a command that the course runs.
+    /// Whether the course continues after Ctrl-C has ended a command of the course.
     fn continues_after_interrupt(&self) -> bool {
         true
     }
 
-    /// Asks for a line of text.
     fn type_line(&mut self, question: &str) -> Result<String, Interrupted>;
 }
 
-/// What a key does.
+/// The action of a keyboard key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
-    /// Continues: runs the commands that are shown, or goes to the next part.
+    /// Continues: runs the shown commands, or goes to the next part.
     Next,
     Hint,
     Solution,
@@ -49,19 +47,17 @@ pub(crate) enum Key {
     List,
     /// Shows code in the next language.
     Language,
-    /// Shows the complete files that the most recent code comes from.
+    /// Shows the complete source files of the most recent code.
     Files,
-    /// Changes the command that starts the learner's app.
     StartCommand,
-    /// Starts this step again.
+    /// Restarts this step.
     Redo,
-    /// Goes back to the previous step.
     Back,
     /// Shows only the tasks of this lesson.
     FastLane,
     /// Runs `ping` on this Redis.
     Ping,
-    /// Declines what [`Key::Next`] would do.
+    /// Declines the action of [`Key::Next`].
     No,
     Quit,
 }
@@ -86,7 +82,6 @@ pub(crate) enum Picked {
     Key(Key),
 }
 
-/// The learner's progress in a lesson.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Done,
@@ -94,7 +89,6 @@ pub(crate) enum Standing {
     Open,
 }
 
-/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     Plain,
@@ -103,13 +97,13 @@ pub(crate) enum Mark {
     Failure,
 }
 
-/// An event in a lesson. Steps and hints are counted from 0.
+/// An event in a lesson. Indexes of steps and hints start at 0.
 #[derive(Debug)]
 pub(crate) enum CourseEvent<'a> {
     /// A lesson starts, or continues at a later step.
     Lesson {
         lesson: &'a Lesson,
-        /// The number of this lesson, counted from 1, and the total number of lessons.
+        /// The lesson's number, counted from 1, and the total number of lessons.
         position: (usize, usize),
         step: usize,
     },
@@ -119,30 +113,30 @@ pub(crate) enum CourseEvent<'a> {
     },
     /// Text in Markdown.
     Prose(&'a str),
-    /// Code in several languages, one of which is shown.
+    /// Code in several languages. Only one of them is shown.
     Code {
         tabs: &'a [CodeTab],
         shown: usize,
     },
-    /// The complete files in this language.
+    /// The complete source files in this language.
     Files {
         files: &'a [SourceFile],
         language: &'a str,
     },
     Diagram(&'a SequenceDiagram),
-    /// Shell commands, as shown to the learner.
+    /// Shell commands in the form that the learner sees.
     Shell(&'a str),
-    /// Redis commands that are about to be run.
+    /// Redis commands that are about to run.
     Commands(&'a Transcript),
-    /// One of the commands has been run.
+    /// One of these commands has run.
     Ran(&'a Outcome),
-    /// A `redis check`, or one of its commands, has been run without being shown.
+    /// A `redis check`, or one of its commands, has run without being shown.
     Checked(&'a Outcome),
-    /// The learner is asked to type commands.
+    /// The learner must type commands.
     Try,
-    /// The reply to a typed command, as redis-cli prints it.
+    /// The reply to a typed command, in the format of redis-cli.
     Reply(&'a [String]),
-    /// The task is not solved yet. Contains the check that failed.
+    /// A check has failed, so the task is not solved yet.
     NotYet(&'a Outcome),
     Solution(&'a Transcript),
     Hint {
@@ -155,7 +149,7 @@ pub(crate) enum CourseEvent<'a> {
         quiz: &'a Quiz,
         picked: &'a [usize],
     },
-    /// A fence was not run.
+    /// A fence was skipped.
     Skipped {
         line: usize,
         commands: &'a [LessonExchange],
@@ -168,23 +162,22 @@ pub(crate) enum CourseEvent<'a> {
         pttl: Option<i64>,
     },
     CountdownOver,
-    /// Redis has not replied, or is unavailable.
+    /// Redis does not reply, or is unavailable.
     Unavailable(&'a Unavailable),
     Lessons(&'a [(&'a Lesson, Standing)]),
-    /// The app is running. The robot now logs in and visits the page, as the lesson asks a person to do.
+    /// The app is running. The robot logs in and visits the page now, as a person would.
     AppStarted {
         line: usize,
         address: SocketAddr,
     },
-    /// The app is about to stop.
     AppStops,
-    /// A command of this program has finished writing to the terminal.
+    /// A sessiontut command has finished writing to the terminal.
     CommandOutput,
     CommandFailed {
         line: usize,
         what: &'a str,
     },
     LessonDone(&'a Lesson),
-    /// One sentence to show to the learner.
+    /// One sentence for the learner.
     Message(Mark, &'a str),
 }

@@ -1,28 +1,28 @@
-//! A lesson: a title, a goal, and steps made of blocks. Lines are counted from 1.
+//! A lesson: a title, a goal, and steps that consist of blocks. Line numbers start at 1.
 
 use std::time::Duration;
 
 use super::pattern::Pattern;
 
-/// A lesson, as parsed from one file.
+/// A lesson that was parsed from one file.
 #[derive(Clone, Debug)]
 pub(crate) struct Lesson {
     /// The `id` in the file name `NN-id.md`. Progress is stored under this ID.
     pub id: String,
-    /// The `NN` in the file name `NN-id.md`, which determines the order of the lessons.
+    /// The `NN` in the file name `NN-id.md`. Lessons are sorted by this number.
     pub number: u32,
-    /// The file's name as shown in messages, for example `lessons/03-count-visits.md`.
+    /// The file name for messages, such as `lessons/03-count-visits.md`.
     pub file: String,
     pub title: String,
-    /// What the learner will achieve: the first blockquote, as plain text. It may be empty.
+    /// What the learner will achieve. This is the first blockquote as plain text, or an empty string.
     pub goal: String,
     /// The blocks before the first step, which are shown but not run.
     pub introduction: Vec<Block>,
-    /// The steps. There is at least one.
+    /// The steps, at least one.
     pub steps: Vec<LessonStep>,
 }
 
-/// A step: one heading `## Title` and the blocks below it.
+/// A step: a `## Title` heading and the blocks below it.
 #[derive(Clone, Debug)]
 pub(crate) struct LessonStep {
     pub title: String,
@@ -31,7 +31,7 @@ pub(crate) struct LessonStep {
 }
 
 impl LessonStep {
-    /// Returns the URL fragment of this step. It is derived from the title in the same way as on code-hosting
+    /// Returns the URL fragment of this step, derived from the title in the same way as on code-hosting
     /// sites.
     #[must_use]
     pub(crate) fn anchor(&self) -> String {
@@ -45,15 +45,14 @@ impl LessonStep {
 pub(crate) enum Block {
     /// Text in Markdown.
     Prose(String),
-    /// Commands that are shown and then run. Every reply is compared with the expected one.
+    /// Commands that are shown and run. Every reply is compared with the expected reply.
     Redis(Transcript),
-    /// Commands that the learner types. The result is judged by the checks or, if there are none, by the
-    /// reply.
+    /// Commands that the learner types. The checks judge the result. Without checks, the reply is judged.
     Try {
         solution: Transcript,
         checks: Vec<Transcript>,
     },
-    /// Commands that are run without being shown.
+    /// Commands that run without being shown.
     Check(Transcript),
     Shell(Shell),
     /// The same code in one or more languages.
@@ -62,15 +61,15 @@ pub(crate) enum Block {
     Diagram(SequenceDiagram),
 }
 
-/// A sequence diagram: its participants, and the messages between them in order.
+/// A sequence diagram: the participants, and the messages between them in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SequenceDiagram {
-    /// The names of the participants, from left to right. There are at least two.
+    /// The names of the participants from left to right, at least two.
     pub participants: Vec<String>,
     pub events: Vec<DiagramEvent>,
 }
 
-/// An event in a diagram. Participants are identified by their indexes.
+/// An event in a diagram. Participants are identified by index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DiagramEvent {
     Message {
@@ -78,12 +77,12 @@ pub(crate) enum DiagramEvent {
         /// The receiver, which is never the sender.
         to: usize,
         text: String,
-        /// Whether the arrow is dashed, because the message is a reply.
+        /// Whether the message is a reply, which is drawn as a dashed arrow.
         is_reply: bool,
     },
     Note {
         first: usize,
-        /// The last participant that the note covers. It may be the same as the first.
+        /// The last participant that the note covers, possibly the same as the first.
         last: usize,
         text: String,
     },
@@ -91,38 +90,38 @@ pub(crate) enum DiagramEvent {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Hint {
-    /// The hint in Markdown.
+    /// The text in Markdown.
     pub text: String,
-    /// The index of the block that the hint helps with.
+    /// The index of the block that the hint belongs to.
     pub block: usize,
 }
 
-/// The line of a fence, and the instructions after its language.
+/// The options in a fence's first line, after the language.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FenceOptions {
     pub line: usize,
-    /// The word `fails`: commands without an expected reply must return an error, and at least one command of
-    /// the fence must be expected to fail.
+    /// The word `fails`. Commands without an expected reply must return an error, and at least one command
+    /// must fail.
     pub fails: bool,
-    /// The word `real`: the fence requires a Redis server other than the practice Redis.
+    /// The word `real`. The fence cannot run on the practice Redis.
     pub needs_real_redis: bool,
-    /// The wait that the instructions `after=11s watch=KEY` specify.
+    /// The wait in `after=11s watch=KEY`.
     pub wait: Option<Wait>,
-    /// The instruction `from=PATH#REGION`: the path of an example file, and the region of this file that must
-    /// contain the same text.
+    /// The path and the region in `from=PATH#REGION`. This region of the example file must contain the same
+    /// text.
     pub from: Option<(String, String)>,
 }
 
-/// A list of commands with their expected replies.
+/// Commands and their expected replies.
 #[derive(Clone, Debug)]
 pub(crate) struct Transcript {
     pub fence: FenceOptions,
     pub exchanges: Vec<LessonExchange>,
-    /// In a `try`: commands that lead to the right state, but in the wrong way.
+    /// Commands of a `try` that reach the right state in the wrong way.
     pub wrong_commands: Vec<WrongCommand>,
 }
 
-/// One command and its expected reply.
+/// A command and its expected reply.
 #[derive(Clone, Debug)]
 pub(crate) struct LessonExchange {
     pub line: usize,
@@ -130,40 +129,40 @@ pub(crate) struct LessonExchange {
     pub source: String,
     /// The words of the command.
     pub words: Vec<Vec<u8>>,
-    /// The expected reply; `None` accepts any reply.
+    /// The expected reply. `None` accepts any reply.
     pub reply: Option<Pattern>,
     /// Wrong replies that the lesson explains.
     pub wrong: Vec<WrongReply>,
 }
 
 impl LessonExchange {
-    /// Returns the lesson's explanation of a wrong reply, if it has one.
+    /// Returns the lesson's explanation of a wrong reply, if there is one.
     pub(crate) fn explanation(&self, got: &[String]) -> Option<&str> {
         let wrong = self.wrong.iter().find(|wrong| wrong.reply.matches(got))?;
         Some(&wrong.why)
     }
 }
 
-/// An explanation of a wrong reply, such as `! (integer) -1: why`.
+/// A wrong reply and its explanation, such as `! (integer) -1: why`.
 #[derive(Clone, Debug)]
 pub(crate) struct WrongReply {
     pub reply: Pattern,
     pub why: String,
 }
 
-/// An explanation of a command that is not accepted, such as `!> HSET [..]: why`.
+/// A command that is not accepted and the reason, such as `!> HSET [..]: why`.
 #[derive(Clone, Debug)]
 pub(crate) struct WrongCommand {
-    /// Matches the words of the command, separated by spaces. The command's name is in upper case.
+    /// Matches the words of the command, separated by spaces. The command's name must be in upper case.
     pub command: Pattern,
     pub why: String,
 }
 
-/// A wait before a block is run.
+/// A wait before a block runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub span: Duration,
-    /// The key whose TTL is shown during the wait, if any.
+    /// The key whose TTL is shown during the wait.
     pub watch: Option<String>,
 }
 
@@ -172,16 +171,16 @@ pub(crate) struct Wait {
 pub(crate) struct Shell {
     pub fence: FenceOptions,
     pub text: String,
-    /// The words of the commands to run, without `sessiontut`. The list is empty if the block is only shown.
+    /// The words of the commands to run, without `sessiontut`. Empty if the block is only shown.
     pub commands: Vec<Vec<String>>,
-    /// Whether the commands are repeated until they succeed.
+    /// Whether the learner repeats the commands until they succeed.
     pub is_task: bool,
 }
 
-/// A placeholder in a lesson for the command that starts the learner's app.
+/// The placeholder in a lesson for the command that starts the learner's app.
 pub(crate) const APP: &str = "$APP";
 
-/// A code sample in one language. The lesson shows the languages as tabs.
+/// A code sample in one language, shown as a tab.
 #[derive(Clone, Debug)]
 pub(crate) struct CodeTab {
     pub fence: FenceOptions,
@@ -190,8 +189,8 @@ pub(crate) struct CodeTab {
     pub text: String,
 }
 
-/// Returns the language of a fence in lower case. Abbreviations, and the names of the frameworks in the
-/// examples, are also accepted.
+/// Returns the language of a fence in lower case. `word` may also be an abbreviation, or a framework in the
+/// examples.
 #[must_use]
 pub(crate) fn language_named(word: &str) -> String {
     let word = word.to_lowercase();
@@ -210,7 +209,7 @@ pub(crate) fn language_named(word: &str) -> String {
 #[derive(Clone, Debug)]
 pub(crate) struct Quiz {
     pub question: String,
-    /// The answers, of which at least one is right.
+    /// The answers. At least one is right.
     pub answers: Vec<Answer>,
 }
 
@@ -218,12 +217,11 @@ pub(crate) struct Quiz {
 pub(crate) struct Answer {
     pub text: String,
     pub is_right: bool,
-    /// Why the answer is right or wrong. It is never empty if the answer is wrong.
+    /// Why the answer is right or wrong. Wrong answers always have an explanation.
     pub why: String,
 }
 
 impl Quiz {
-    /// The indexes of the right answers.
     #[must_use]
     pub(crate) fn right_answers(&self) -> Vec<usize> {
         let answers = self.answers.iter().enumerate();
@@ -232,11 +230,11 @@ impl Quiz {
     }
 }
 
-/// An error in a lesson file, together with the correct form.
+/// An error in a lesson file, with the correct form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {what}")]
 pub(crate) struct LessonError {
-    /// The file's name as shown in messages.
+    /// The file name for messages.
     pub file: String,
     pub line: usize,
     pub what: String,

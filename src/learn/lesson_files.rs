@@ -1,4 +1,4 @@
-//! Lesson files, which are either compiled into the program or located in a folder.
+//! Lesson files, either built into the program or in a folder.
 
 use std::fmt;
 use std::fs;
@@ -11,11 +11,11 @@ use super::parse::Problem;
 use super::parse::{MayRun, number_and_id, parse};
 use crate::files;
 
-/// The source of lessons: a folder of files `NN-id.md`, or the built-in files.
+/// The source of lessons: a folder with files such as `NN-id.md`, or the built-in files.
 #[derive(Clone, Debug)]
 pub(crate) struct LessonFiles {
     pub folder: Option<PathBuf>,
-    /// Decides which commands of this program the files in the folder may run.
+    /// Decides which sessiontut commands the lessons may run.
     pub may_run: MayRun,
 }
 
@@ -47,7 +47,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "09-your-app.md",
 ];
 
-/// Returns the names of the built-in lessons, such as `expire`.
+/// Returns the IDs of the built-in lessons, such as `expire`.
 pub(crate) fn built_in_names() -> Vec<&'static str> {
     let without_number = |(file, _): &(&'static str, &str)| file.trim_end_matches(".md").split_once('-');
     BUILT_IN
@@ -67,8 +67,7 @@ impl fmt::Display for LessonFiles {
 }
 
 impl LessonFiles {
-    /// Reads all lessons, with the learner's name filled in. An invalid file does not affect the other
-    /// lessons.
+    /// Reads all lessons, and fills in the learner's name. Invalid files do not affect other lessons.
     ///
     /// # Errors
     /// Returns an error if the folder cannot be listed.
@@ -83,12 +82,11 @@ impl LessonFiles {
         Ok(lessons_of(files, name, self.may_run))
     }
 
-    /// Returns the text of an example file. `path` is relative to the project folder, which contains the
-    /// folder of lessons.
+    /// Returns the text of an example file. `path` is relative to the parent of the lessons folder.
     fn example(&self, path: &str) -> Option<String> {
         let read = |file: &Path| String::from_utf8(files::read_small(file).ok()?).ok();
         match &self.folder {
-            // The built-in lessons can find the examples if the program runs in the project folder.
+            // The built-in lessons can find the examples if the working directory is the project folder.
             None => read(Path::new(path)),
             Some(folder) => {
                 let project = folder.canonicalize().ok()?;
@@ -98,7 +96,7 @@ impl LessonFiles {
         }
     }
 
-    /// Compares the fences that have a `from=PATH#REGION` with the example files.
+    /// Compares the fences with `from=PATH#REGION` with the example files.
     #[must_use]
     pub(crate) fn compare_examples(&self, lesson: &Lesson) -> Vec<LessonError> {
         let steps = lesson.steps.iter().flat_map(|step| &step.blocks);
@@ -135,10 +133,10 @@ impl LessonFiles {
 }
 
 impl Lessons {
-    /// Finds a lesson by its number, its ID, or a part of its ID or title. Returns its index.
+    /// Finds a lesson by number, by ID, or by part of its ID or title. Returns the lesson's index.
     ///
     /// # Errors
-    /// Returns a message if no lesson matches, or if several do.
+    /// Returns a message if no lesson matches, or if several lessons match.
     pub(crate) fn find(&self, word: &str) -> Result<usize, String> {
         let word = word.trim().to_lowercase();
         let is_exact = |lesson: &Lesson| lesson.id == word || word.parse() == Ok(lesson.number);
@@ -165,7 +163,7 @@ impl Lessons {
     }
 }
 
-/// A file's name as shown in messages, and its text.
+/// A file name for messages, and the text of the file.
 type LessonFile = (String, Result<String, Problem>);
 
 fn files_in(folder: &Path) -> io::Result<Vec<LessonFile>> {
@@ -227,8 +225,8 @@ fn lessons_of(mut files: Vec<LessonFile>, name: &str, may_run: MayRun) -> Lesson
     lessons
 }
 
-/// Describes the problem if another lesson has the same ID or number. Both must be unique, because progress
-/// is stored by ID and lessons are sorted by number.
+/// Describes the problem if another lesson has the same ID or number. Progress is stored by ID, and lessons
+/// are sorted by number.
 fn duplicate(lessons: &Lessons, lesson: &Lesson) -> Option<String> {
     let is_same = |other: &&Lesson| other.id == lesson.id || other.number == lesson.number;
     let other = lessons.list.iter().find(is_same)?;
@@ -236,8 +234,8 @@ fn duplicate(lessons: &Lessons, lesson: &Lesson) -> Option<String> {
     Some(format!("has the same {what} as {}", other.file))
 }
 
-/// Returns the lines between the comments `region NAME` and `endregion NAME`, without their common
-/// indentation and without the comments of other regions.
+/// Returns the lines between the comments `region NAME` and `endregion NAME`. The comments of other regions
+/// are omitted.
 fn region(source: &str, name: &str) -> Option<String> {
     let lines: Vec<&str> = source.lines().collect();
     let place = |word| lines.iter().position(|line| marker(line) == Some((word, name)));
@@ -250,8 +248,7 @@ fn region(source: &str, name: &str) -> Option<String> {
     Some(shown.join("\n"))
 }
 
-/// Returns the first line in which the text of a fence differs from a region: the line's number, counted from
-/// 0, and both versions.
+/// Returns the first difference between a fence and a region: the line index, and both versions of the line.
 fn first_difference(text: &str, region: &str) -> Option<(usize, String, String)> {
     let (text, region) = (dedented(text), dedented(region));
     (0..text.len().max(region.len()))

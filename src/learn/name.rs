@@ -1,5 +1,5 @@
-//! The user name in a lesson's keys. It is `ada`, or another name if two learners use the same Redis server.
-//! A lock in Redis shows that a name is in use.
+//! The user name in a lesson's keys: `ada`, or another name if two learners share a Redis server. A lock in
+//! Redis reserves the name.
 
 use std::sync::LazyLock;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -14,40 +14,39 @@ use super::guard::PREFIX;
 use crate::deadline::Deadline;
 use crate::random;
 
-/// The name in the text of the lessons.
+/// The name in the source text of the lessons.
 pub(crate) const FIRST_NAME: &str = "ada";
 
-/// The maximum number of characters in a name.
 const LONGEST: usize = 20;
 
-/// The TTL of the lock in seconds. If the process crashes, the name becomes available again after this time.
+/// The TTL of the lock in seconds. After a crash, the name is free again within this time.
 const LOCK_TTL: &str = "30";
 
-/// How often the lock is renewed. The lock survives two failed renewals in a row.
+/// The interval between renewals. The lock survives two failed renewals in a row.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 const RELEASE_WITHIN: Duration = Duration::from_secs(1);
 
-/// A name that this process has reserved on a Redis server.
+/// The reservation of a name on a Redis server by this process.
 #[derive(Debug)]
 pub(crate) struct NameLock {
     key: String,
     token: String,
-    /// When this is dropped, the thread that renews the lock ends.
+    /// Dropping this sender ends the thread that renews the lock.
     _renewing: Sender<()>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Taken {
     Yes(NameLock),
-    /// Another learner is using the name.
+    /// Another learner uses the name.
     InUse,
-    /// This Redis rejects the lock. The lesson continues without one.
+    /// Redis rejects the lock. The lesson continues without a lock.
     NotPossible,
 }
 
 impl NameLock {
-    /// Acquires the lock on `name` if it is free.
+    /// Acquires the lock on `name` if the name is free.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -71,13 +70,13 @@ impl NameLock {
             if let Ok(mut connection) = another {
                 while ended.recv_timeout(RENEW_EVERY) == Err(RecvTimeoutError::Timeout) {
                     renew(&mut connection, &key, &token);
-                    // Close the connection, because the server may close it while it is idle between two
+                    // Close the connection, because the server may close an idle connection between two
                     // renewals.
                     connection.close();
                 }
             }
         };
-        // If the thread cannot be started, the lock expires, and another learner may choose the same name.
+        // Without a thread, the lock expires, and another learner may choose the same name.
         let _ = thread::Builder::new().name("lesson lock".into()).spawn(renewer);
         Ok(Taken::Yes(lock))
     }
@@ -102,7 +101,7 @@ fn lock_key(name: &str) -> String {
     format!("{PREFIX}lesson:{name}")
 }
 
-/// Extends the lock, or acquires it again if Redis has lost it.
+/// Extends the lock, or acquires the lock again if Redis has lost it.
 fn renew(connection: &mut LessonConnection, key: &str, token: &str) {
     // If Redis fails here, the lesson's own commands report the same error.
     let _ = match connection.ask(&["GET", key]) {
@@ -116,7 +115,7 @@ fn text(token: &str) -> Value {
     Value::BulkString(token.as_bytes().to_vec())
 }
 
-/// Whether a name is allowed. It becomes part of keys and command lines.
+/// Whether a name is allowed as part of keys and command lines.
 #[must_use]
 pub(crate) fn is_valid(name: &str) -> bool {
     let is_plain =
@@ -126,14 +125,14 @@ pub(crate) fn is_valid(name: &str) -> bool {
         && name.chars().all(is_plain)
 }
 
-/// Matches keys, and the name `ada` as a separate word.
+/// Matches lesson keys, and `ada` as a separate word.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     let named = Regex::new(&format!(r#"{PREFIX}[^\s"'`()<>,;|]*|\b{FIRST_NAME}\b"#));
     named.expect("this constant is a valid regex")
 });
 
-/// Changes the name in a lesson's source: replaces `ada` where it is a separate word, and adds the name to
-/// keys that do not contain one. Two learners therefore never share a key.
+/// Replaces the name `ada` in a lesson's source, and adds the new name to keys without `ada`. Two learners
+/// therefore never share a key.
 #[must_use]
 pub(crate) fn rename(source: &str, name: &str) -> String {
     let renamed = |found: &Captures<'_>| match found[0].strip_prefix(PREFIX) {

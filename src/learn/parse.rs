@@ -1,4 +1,4 @@
-//! Parses a lesson file. If it is invalid, reports all errors.
+//! Parses a lesson file, and reports all errors in an invalid file.
 
 mod diagram;
 mod fence;
@@ -15,20 +15,19 @@ use markdown::{Content, Piece, hint_text, pieces, unclosed};
 use super::guard;
 use super::lesson::{Block, CodeTab, Hint, Lesson, LessonError, LessonStep, Shell, Transcript};
 
-/// A problem and its line number in the file. Functions that parse the body of a fence instead count the
-/// lines of that body from 0.
+/// A line number and the problem in this line. In a fence's body, line numbers start at 0.
 pub(super) type Problem = (usize, String);
 
-/// The Markdown extensions that lessons use. They are needed for both parsing and display.
+/// The Markdown extensions in lessons, for both parsing and display.
 pub(crate) const MARKDOWN: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_TASKLISTS)
     .union(Options::ENABLE_STRIKETHROUGH);
 
-/// Checks a command line (without the leading `sessiontut`). Returns the reason if a lesson may not run the
-/// command.
+/// Checks a command line, given without the leading `sessiontut`. Returns the reason if a lesson may not run
+/// the command.
 pub(crate) type MayRun = fn(&[String]) -> Result<(), String>;
 
-/// Parses a lesson. `file` is its path as shown in messages, and must end with a name such as `NN-id.md`.
+/// Parses a lesson. `file` is the path for messages, and must end with a name such as `NN-id.md`.
 ///
 /// # Errors
 /// Returns all errors, sorted by line.
@@ -65,7 +64,7 @@ pub(crate) fn parse(file: &str, source: &str, may_run: MayRun) -> Result<Lesson,
     parser.finish(name.unwrap_or_default())
 }
 
-/// Splits a file name: `lessons/03-count-visits.md` → 3 and `count-visits`.
+/// Splits a file name, for example `lessons/03-count-visits.md` into 3 and `count-visits`.
 pub(super) fn number_and_id(file: &str) -> Option<(u32, String)> {
     let stem = file.rsplit('/').next()?.strip_suffix(".md")?;
     let (number, id) = stem.split_once('-')?;
@@ -77,10 +76,10 @@ pub(super) fn number_and_id(file: &str) -> Option<(u32, String)> {
     Some((number.parse().ok()?, id.to_owned()))
 }
 
-/// The maximum number of bytes that the commands of a lesson may write to Redis in total.
+/// The maximum number of bytes that a lesson's commands may write to Redis in total.
 const MOST_GROWTH: u64 = 1024 * 1024;
 
-/// The part of the lesson that has been parsed so far, and its errors.
+/// The parsed part of the lesson, and the errors in it.
 struct Parser<'a> {
     file: &'a str,
     source: &'a str,
@@ -91,15 +90,15 @@ struct Parser<'a> {
     goal: Option<String>,
     introduction: Vec<Block>,
     steps: Vec<LessonStep>,
-    /// Hints that come before the first task of a step.
+    /// Hints before the first task of a step.
     early_hints: Vec<String>,
-    /// The index of the step's last block that a hint can help with.
+    /// The index of the step's last block that can have a hint.
     last_task: Option<usize>,
-    /// The languages of the last block, if it contains code.
+    /// The languages of the last block, if the block contains code.
     languages: HashSet<String>,
-    /// How many more commands of this program the lesson may run.
+    /// How many more sessiontut commands the lesson may run.
     commands_left: usize,
-    /// How many bytes the commands found so far may write to Redis.
+    /// The maximum number of bytes that the commands so far can write to Redis.
     growth: u64,
     /// Whether the previous piece of the document was a fence with code.
     after_code: bool,
@@ -188,8 +187,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Assigns the hints before the first task of a step to that task. In a step without tasks, they become
-    /// normal text.
+    /// Assigns the hints before the first task of a step to that task. Without a task, they become normal
+    /// text.
     fn settle_early_hints(&mut self) {
         let early = std::mem::take(&mut self.early_hints);
         let Some(step) = self.steps.last_mut() else {
@@ -269,8 +268,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Reports an error if the lesson could fill a Redis server that other people use, either with many small
-    /// commands or by repeating one command.
+    /// Reports an error if the lesson could fill a shared Redis server, with many commands or by repeating
+    /// one command.
     fn count_growth(&mut self, line: usize, transcript: Option<&Transcript>) {
         let exchanges = transcript.iter().flat_map(|transcript| &transcript.exchanges);
         let before = self.growth;
@@ -281,7 +280,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Returns the parsed body of a fence. If there are errors, records them and returns `None`.
+    /// Returns the parsed body of a fence. On errors, records them and returns `None`.
     fn body<T>(&mut self, line: usize, parsed: Result<T, Vec<Problem>>) -> Option<T> {
         match parsed {
             Ok(body) => Some(body),
@@ -294,7 +293,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Adds a check to the last `try`, even if there is text between them.
+    /// Adds a check to the last `try`, even after text in between.
     fn take_check(&mut self, check: Transcript) -> Option<Block> {
         let mut blocks = self.blocks().iter_mut().rev();
         match blocks.find(|block| !matches!(block, Block::Prose(_))) {
@@ -377,13 +376,13 @@ impl Parser<'_> {
     }
 }
 
-/// Whether a hint can help with the block.
+/// Whether a block can have hints.
 fn is_task(block: &Block) -> bool {
     !matches!(block, Block::Prose(_) | Block::Code(_) | Block::Diagram(_))
 }
 
-/// Returns the line of a `try` whose result cannot be judged: it has no check, and its last command has no
-/// expected reply.
+/// Returns the line of a `try` whose result cannot be judged, because it has neither a check nor an expected
+/// last reply.
 fn unjudged(block: &Block) -> Option<usize> {
     match block {
         Block::Try { solution, checks } if checks.is_empty() && !solution.fence.fails => {

@@ -1,6 +1,6 @@
-//! An expected reply: lines as redis-cli prints them, with wildcards.
+//! An expected reply: lines in the format of redis-cli, with wildcards.
 //!
-//! `[..]` matches any text in a line, `[1-10]` matches a number in that range, and a line `...` matches any
+//! `[..]` matches any text in a line. `[1-10]` matches a number in that range. A line `...` matches any
 //! number of lines.
 
 use std::ops::RangeInclusive;
@@ -26,9 +26,9 @@ impl Pattern {
         }
     }
 
-    /// Returns the pattern as a regular expression, and the allowed range of each number that it captures. In
-    /// the reply, each line must end with a newline. The expression is compiled only when needed: compiling
-    /// is slow, and most replies of a lesson are never compared.
+    /// Returns the pattern as a regular expression, with the allowed range of each captured number. In the
+    /// reply, each line must end with a newline. Compiling is slow, so the expression is compiled only when
+    /// needed.
     fn compiled(&self) -> (Regex, Vec<RangeInclusive<i64>>) {
         let mut regex = "^".to_owned();
         let mut ranges = Vec::new();
@@ -77,7 +77,7 @@ impl Pattern {
         })
     }
 
-    /// Returns the lines as they are in the lesson.
+    /// Returns the lines as written in the lesson.
     #[must_use]
     pub(crate) fn source(&self) -> &[String] {
         &self.source
@@ -98,7 +98,7 @@ fn range(wildcard: &Captures<'_>) -> Option<RangeInclusive<i64>> {
     (!range.is_empty()).then_some(range)
 }
 
-/// Returns an example of a line that matches an expected one: `(integer) [1-10]` becomes `(integer) 5`.
+/// Returns an example of a line that matches: `(integer) 5` for `(integer) [1-10]`.
 #[must_use]
 pub(crate) fn example(line: &str) -> String {
     if line.trim() == "..." {
@@ -111,8 +111,7 @@ pub(crate) fn example(line: &str) -> String {
     WILDCARD.replace_all(line, part).into_owned()
 }
 
-/// Formats a line of an expected reply for display: `(integer) [1-10]` becomes
-/// `(integer) a number from 1 to 10`.
+/// Describes an expected line in words: `(integer) a number from 1 to 10` for `(integer) [1-10]`.
 #[must_use]
 pub(crate) fn in_words(line: &str) -> String {
     if line.trim() == "..." {

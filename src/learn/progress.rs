@@ -1,5 +1,4 @@
-//! The learner's progress in each lesson, saved in a JSON file. Lessons still work if this file cannot be
-//! used.
+//! The learner's progress in each lesson, saved in a JSON file. Lessons work even if the file is unusable.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,16 +20,16 @@ pub(crate) struct LearnerRecord {
     /// The language in which code is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// The command that starts the learner's app. It is empty if the learner starts the app in another way.
+    /// The command that starts the learner's app. Empty if the learner starts the app in another way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
     /// The progress by lesson ID. Unknown IDs are kept, because they may belong to another folder of lessons.
     #[serde(default)]
     lessons: BTreeMap<String, LessonProgress>,
-    /// Keys that must still be removed, because an earlier run did not end normally.
+    /// Keys that an interrupted run left behind and that must still be removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
-    /// The name in `keys`, if it is not `ada`.
+    /// The name in `keys`, unless the name is `ada`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(flatten)]
@@ -39,12 +38,12 @@ pub(crate) struct LearnerRecord {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LessonProgress {
-    /// The step to continue with, counted from 0.
+    /// The index of the step at which to continue.
     #[serde(default)]
     pub step: usize,
     #[serde(default)]
     pub done: bool,
-    /// How long the learner has spent on this lesson, in seconds.
+    /// The time that the learner has spent on this lesson, in seconds.
     #[serde(default)]
     pub seconds: u64,
     /// The number of quizzes that the learner has answered.
@@ -57,8 +56,8 @@ pub(crate) struct LessonProgress {
     unknown: Map<String, Value>,
 }
 
-/// Reads `progress.json` from the folder. Also returns a message if the file is damaged, or if progress
-/// cannot be saved.
+/// Reads `progress.json` from the folder. Also returns a message if the file is damaged or progress cannot be
+/// saved.
 pub(crate) fn read(folder: io::Result<PathBuf>) -> (Progress, Option<String>) {
     Saved::read(folder, "progress.json", "your progress")
 }
@@ -69,13 +68,13 @@ impl LearnerRecord {
         self.lessons.get(id).cloned().unwrap_or_default()
     }
 
-    /// Records that the learner has reached this step of this lesson.
+    /// Records that the learner has reached this step.
     pub(crate) fn arrive(&mut self, id: &str, step: usize) {
         self.current = Some(id.to_owned());
         self.lessons.entry(id.to_owned()).or_default().step = step;
     }
 
-    /// Records that the learner has started the lesson at its first step.
+    /// Records that the learner has started the lesson from its first step.
     pub(crate) fn begin(&mut self, id: &str) {
         let lesson = self.lessons.entry(id.to_owned()).or_default();
         (lesson.quizzes, lesson.right_at_once) = (0, 0);
@@ -88,20 +87,19 @@ impl LearnerRecord {
         lesson.right_at_once += usize::from(is_right);
     }
 
-    /// Adds time that the learner has spent on a lesson.
+    /// Adds to the time that the learner has spent on a lesson.
     pub(crate) fn spend(&mut self, id: &str, span: Duration) {
         let lesson = self.lessons.entry(id.to_owned()).or_default();
         lesson.seconds = lesson.seconds.saturating_add(span.as_secs());
     }
 
-    /// Records that the learner has completed the lesson. The next time, the lesson starts at its first step.
+    /// Records that the learner has completed the lesson. The next attempt starts at the first step.
     pub(crate) fn finish(&mut self, id: &str) {
         let lesson = self.lessons.entry(id.to_owned()).or_default();
         lesson.done = true;
         lesson.step = 0;
     }
 
-    /// Deletes the progress of a lesson.
     pub(crate) fn forget(&mut self, id: &str) {
         self.lessons.remove(id);
         self.current.take_if(|current| current == id);

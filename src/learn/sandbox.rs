@@ -1,4 +1,4 @@
-//! Manages a lesson's keys in Redis: removes them at the start and at the end, and can set them up for any
+//! Manages a lesson's keys in Redis: removes them at the start and at the end, and sets them up for any
 //! position in the lesson.
 
 use std::collections::BTreeSet;
@@ -12,31 +12,30 @@ use super::lesson::{Block, Lesson, Transcript};
 use super::snapshot::{Restore, Snapshot};
 use crate::deadline::Deadline;
 
-/// Time limit for removing the keys at the end, including after Ctrl-C.
+/// Time limit for removing the keys at the end, even after Ctrl-C.
 const CLEAN_UP_WITHIN: Duration = Duration::from_secs(2);
 
 /// The maximum number of keys that one command removes.
 const KEYS_TOGETHER: usize = 100;
 
-/// The TTL, in seconds, that keys without a TTL get while the learner is reading. It is longer than any
-/// likely pause.
+/// The TTL in seconds of keys without a TTL while the learner reads. A break is unlikely to take longer.
 const PAUSE_TTL: i64 = 24 * 60 * 60;
-/// Time limit for setting or removing the TTLs of a pause.
+/// Time limit for setting or removing these TTLs.
 const PAUSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A connection, and the keys that the lesson may have created.
 pub(crate) struct Sandbox {
     pub connection: LessonConnection,
     keys: BTreeSet<Vec<u8>>,
-    /// MULTI and the commands after it, until EXEC. Redis only queues them, so it is safe to send them again if
-    /// the connection is lost.
+    /// MULTI and the commands after it, until EXEC. Redis only queues them, so after a lost connection they
+    /// can be sent again.
     transaction: Vec<Vec<Vec<u8>>>,
-    /// Whether keys are watched (WATCH). If the connection is lost, they are no longer watched.
+    /// Whether keys are watched (WATCH). A lost connection ends the watch.
     is_watching: bool,
-    /// In a cluster, a key on the node that runs the transaction. Nothing is sent before the first key, which
-    /// determines the node.
+    /// In a cluster, a key on the node that runs the transaction. The first key determines the node, so
+    /// nothing is sent before it.
     node: Option<Vec<u8>>,
-    /// The state of the keys after the last command, or `None` if it is unknown.
+    /// The state of the keys after the last command, or `None` if unknown.
     snapshot: Option<Snapshot>,
     /// The keys on which [`Sandbox::pause`] has set a TTL.
     paused: BTreeSet<Vec<u8>>,
@@ -77,9 +76,9 @@ impl Sandbox {
 
     /// Sends a command that [`guard::keys_of`] allows, and records its keys.
     ///
-    /// In a cluster, a transaction goes to the node of its first key. MULTI has no key, so it is sent with
-    /// the first command that has one. Until then, this function itself returns the replies that Redis would
-    /// send.
+    /// In a cluster, a transaction goes to the node of its first key. MULTI has no key, so MULTI is sent
+    /// together with the first command that has a key. Until then, this function returns the replies that
+    /// Redis would send.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -121,7 +120,7 @@ impl Sandbox {
         Ok(reply)
     }
 
-    /// Sends MULTI and the commands that have been collected after it.
+    /// Sends MULTI and the collected commands after it.
     fn send_transaction(&mut self) -> Result<(), SendError> {
         for words in self.transaction.clone() {
             self.ask(&words)?;
@@ -145,8 +144,8 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Sets a TTL on the keys that have none. They then expire even if the program is killed while the
-    /// learner is reading.
+    /// Sets a TTL on the keys that have none. If the program is killed while the learner reads, these keys
+    /// expire.
     pub(super) fn pause(&mut self) {
         // A change to a watched key would abort the learner's transaction.
         if self.is_in_transaction() || self.is_watching {
@@ -160,15 +159,15 @@ impl Sandbox {
                 let command = [&[words[0], &key], &words[1..]].concat();
                 self.connection.ask_at_the_end(&command, deadline) == Some(Value::Int(expected))
             };
-            // PERSIST changes nothing here. It only tests whether this user will be allowed to remove the
-            // TTL.
+            // PERSIST changes nothing here. The command only tests whether this user may remove the TTL
+            // later.
             if replies(&["TTL"], -1) && replies(&["PERSIST"], 0) && replies(&["EXPIRE", &ttl], 1) {
                 self.paused.insert(key);
             }
         }
     }
 
-    /// Removes the TTLs that [`Self::pause`] has set, unless something else has changed them in the meantime.
+    /// Removes the TTLs that [`Self::pause`] has set, unless the TTL has been changed since.
     pub(super) fn resume(&mut self) {
         if self.is_in_transaction() || self.is_watching {
             return;
@@ -182,7 +181,7 @@ impl Sandbox {
         }
     }
 
-    /// Removes all keys of the lesson, even after Ctrl-C. Returns whether this succeeded.
+    /// Removes all keys of the lesson, even after Ctrl-C. Returns whether all keys were removed.
     pub(crate) fn remove_at_the_end(&mut self) -> bool {
         let deadline = Deadline::after(CLEAN_UP_WITHIN);
         if self.is_in_transaction() {
@@ -202,7 +201,7 @@ impl Sandbox {
         })
     }
 
-    /// Removes the lesson's keys when the lesson starts.
+    /// Removes the lesson's keys at the start of the lesson.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -211,8 +210,8 @@ impl Sandbox {
         self.clear()
     }
 
-    /// Puts the keys into their state before this block, by running all earlier commands again. Waits are not
-    /// repeated. Instead, their length is subtracted from the keys' TTLs.
+    /// Puts the keys into their state before this block, by running all earlier commands again. Waits are
+    /// skipped, and their length is subtracted from the TTLs.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -244,10 +243,9 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Records the state of the keys before the learner continues to read, and sets a TTL on the keys that
-    /// have none.
+    /// Records the state of the keys while the learner reads, and sets a TTL on the keys that have none.
     pub(super) fn remember(&mut self) {
-        // If Redis is unavailable, the next command reports it.
+        // If Redis is unavailable, the next command reports the problem.
         self.snapshot = self.take_snapshot().ok().flatten();
         if self.snapshot.is_some() {
             self.pause();
@@ -266,8 +264,8 @@ impl Sandbox {
         Snapshot::take(self, &keys).map(Some)
     }
 
-    /// Restores the keys to their state at the last [`Sandbox::remember`]. Returns the names of the keys that
-    /// were missing.
+    /// Restores the keys to their state at the last [`Sandbox::remember`]. Returns the names of the missing
+    /// keys.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -311,7 +309,7 @@ impl Sandbox {
     }
 }
 
-/// Returns all keys that the commands of a lesson use.
+/// Returns all keys in the commands of a lesson.
 pub(super) fn keys_of(lesson: &Lesson) -> BTreeSet<Vec<u8>> {
     let blocks = lesson.steps.iter().flat_map(|step| &step.blocks);
     let transcripts = blocks.flat_map(|block| match block {

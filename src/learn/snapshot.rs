@@ -1,5 +1,5 @@
-//! Records the lesson's keys after each command, and restores them before the next one, so that replies do
-//! not depend on how long the learner reads.
+//! Records the lesson's keys after each command, and restores them before the next command. Replies therefore
+//! do not depend on how long the learner reads.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -29,10 +29,9 @@ struct Hash {
 pub(super) enum Restore {
     /// All keys, with their TTLs.
     All,
-    /// Only keys that no longer exist. The learner may be watching the TTLs of the others.
+    /// Only missing keys. The learner may be watching the TTLs of the other keys.
     Missing,
-    /// Only keys that have expired. Other keys may have been deleted on purpose, for example by a logout in
-    /// the app.
+    /// Only expired keys. Other keys may have been deleted on purpose, for example by a logout in the app.
     Expired,
 }
 
@@ -67,7 +66,7 @@ impl Snapshot {
         Ok(Self { taken, hashes })
     }
 
-    /// Restores the chosen keys. Returns the names of those that were missing.
+    /// Restores the chosen keys. Returns the names of the missing keys.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -101,8 +100,8 @@ enum Damage {
 
 impl Snapshot {
     /// Describes the first damage to a hash since this snapshot, if there is any. `named` contains the words
-    /// of the task's commands. The task may change the fields in `named` and, if `is_solved`, delete the keys
-    /// in it. Any damage to the hashes in `to_delete` is ignored.
+    /// of the task's commands. The task may change the fields in `named`. If `is_solved`, the task may also
+    /// have deleted the keys in `named`. Damage to the hashes in `to_delete` does not matter.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -137,7 +136,7 @@ impl Snapshot {
 }
 
 impl Hash {
-    /// Compares the hash with the current reply to HGETALL. A change to a field in `named` is allowed.
+    /// Compares the hash with the current reply to HGETALL. Fields in `named` may differ.
     fn damage(&self, reply: Value, named: &BTreeSet<&[u8]>) -> Option<Damage> {
         let Value::Array(reply) = reply else {
             return Some(Damage::OtherType);

@@ -1,4 +1,4 @@
-//! Suggests what a learner probably meant to type, and the completions at the prompt.
+//! Corrections of mistyped commands, and the completions at the prompt.
 
 use super::guard::{PREFIX, key_first, listed};
 use crate::sanitize;
@@ -11,14 +11,14 @@ pub(crate) const COMPLETIONS: &[&str] = &[
     "PEXPIRE", "PING", "PTTL", "RENAME", "SADD", "SET", "SETEX", "SMEMBERS", "STRLEN", "TTL", "TYPE", "UNLINK",
 ];
 
-/// The maximum number of typos in a suggested command name.
+/// The maximum number of typos in a command name for a suggestion.
 const MOST_TYPOS: usize = 2;
-/// The minimum length of an abbreviation that is completed to a command name.
+/// The minimum length of an abbreviation that is expanded to a command name.
 const SHORTEST_START: usize = 4;
 /// The minimum length of a command name that is recognised at the start of a longer word.
 const SHORTEST_NAME: usize = 3;
 
-/// Command names from other programs, each with the Redis command of the same effect.
+/// Command names from other programs, and the corresponding Redis commands.
 const OTHER_NAMES: &[(&str, &str)] = &[
     ("REMOVE", "DEL"),
     ("RM", "DEL"),
@@ -26,10 +26,11 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("ADD", "INCRBY"),
 ];
 
-/// Suggests a correction for a command that was not sent. For an unknown command, suggests the full name of
-/// an abbreviation, a name that the word starts with, or a name that differs by at most two typos. For a key
-/// without the prefix, suggests a similar key from `keys`, or else the same key with the prefix. `keys`
-/// contains the lesson's keys, preferred ones first.
+/// Suggests a correction for a command that was not sent.
+///
+/// For an unknown command, the correction is an abbreviation's full name, a command name at the start of the
+/// word, or a name with at most two typos. For a key without the prefix, the correction is a similar key in
+/// `keys` or, without one, the key with the prefix. `keys` contains the lesson's keys, preferred keys first.
 #[must_use]
 pub(super) fn suggestion(words: &[Vec<u8>], keys: &[String]) -> Option<String> {
     let Some(command) = listed(words) else {
@@ -74,8 +75,8 @@ pub(super) fn suggestion(words: &[Vec<u8>], keys: &[String]) -> Option<String> {
     )
 }
 
-/// Whether `key` is probably a mistyped form of `known`: it is the end of `known`, such as `user:ada`, or
-/// differs from it by only a few letters.
+/// Whether `key` is probably a mistyped form of `known`: a few letters differ, or `key` is the end of
+/// `known`, such as `user:ada`.
 fn is_like(key: &str, known: &str) -> bool {
     let (key, known) = (key.to_lowercase(), known.to_lowercase());
     let parts = known.strip_prefix(PREFIX).unwrap_or(&known);
@@ -86,7 +87,7 @@ fn is_like(key: &str, known: &str) -> bool {
         || typos(&key).min(typos(&prefixed)) * 6 <= parts.len()
 }
 
-/// Adds the prefix to a key. If the key's first part resembles the prefix, replaces that part instead.
+/// Adds the prefix to a key, or replaces a first part that resembles the prefix.
 fn prefixed(key: &str) -> String {
     let own = PREFIX.trim_end_matches(':');
     match key.split_once([':', '.', '/', '_', '-']) {

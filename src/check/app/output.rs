@@ -1,4 +1,4 @@
-//! The file with the app's output. Its size is limited, because an app may print in an endless loop.
+//! The file with the app's output. The file size is limited, because an app may print in an endless loop.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -10,26 +10,26 @@ use std::time::Duration;
 
 use crate::sanitize;
 
-/// The maximum size of the file. Between two checks of the size, the app may exceed this limit.
+/// The size limit of the file in bytes. The file may briefly be larger, because its size is checked
+/// periodically.
 const MOST_BYTES: u64 = 8 * 1024 * 1024;
-/// How often the size is checked.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
-/// The number of bytes at the end of the file that are read in order to return the last lines. If the file is
-/// too large, only these bytes are kept.
+/// The number of bytes that are kept when the file is shortened. The last lines are also read from this many
+/// bytes.
 const TAIL: u64 = 64 * 1024;
-/// The maximum number of lines that a report shows from the end of the output.
+/// The maximum number of output lines in a report.
 const MOST_LINES: usize = 10;
 
-/// The file with the app's output. While this value exists, a thread limits the size of the file.
+/// The file with the app's output. A thread limits the file size until this value is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct Output {
     file: PathBuf,
-    /// Whether a part of the output was removed.
+    /// Whether part of the output was removed.
     is_cut: Arc<AtomicBool>,
 }
 
 impl Output {
-    /// Starts to limit the size of this file. The app must open the file in append mode.
+    /// Starts limiting the size of this file. The app must open the file in append mode.
     pub(super) fn limited(file: &Path) -> Self {
         let output = Self {
             file: file.to_owned(),
@@ -38,7 +38,7 @@ impl Output {
         let (file, watched) = (output.file.clone(), Arc::downgrade(&output.is_cut));
         let limit = move || {
             while let Some(is_cut) = watched.upgrade() {
-                // If shortening the file fails, the next attempt may succeed.
+                // If shortening fails, the next attempt may succeed.
                 if shorten(&file).unwrap_or(false) {
                     is_cut.store(true, Ordering::Relaxed);
                 }
@@ -59,7 +59,7 @@ impl Output {
         self.file.metadata().map_or(0, |file| file.len())
     }
 
-    /// Returns the output, or `None` if a part of it was removed.
+    /// Returns the output, or `None` if part of it was removed.
     pub(super) fn whole(&self) -> Option<String> {
         let mut bytes = Vec::new();
         if let Ok(file) = File::open(&self.file) {
@@ -81,7 +81,7 @@ impl Output {
     }
 }
 
-/// If the file is too large, removes everything except its end. Returns whether it was too large.
+/// Removes everything except the end of a file that is too large. Returns whether the file was too large.
 fn shorten(file: &Path) -> io::Result<bool> {
     if file.metadata()?.len() <= MOST_BYTES {
         return Ok(false);
@@ -94,7 +94,6 @@ fn shorten(file: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Returns the last bytes of a file.
 fn tail(file: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(file)?;
     let length = file.metadata()?.len();

@@ -1,9 +1,9 @@
-//! The cookies of a visitor, and copies of the visitor with other cookies.
+//! Access to a visitor's cookies, and copies of a visitor with changed cookies.
 
 use super::Visitor;
 
 impl Visitor {
-    /// Returns the names and values of the cookies that are sent to the home page.
+    /// Returns the names and values of the cookies for the home page.
     pub(crate) fn cookies(&self) -> Vec<(String, String)> {
         let url = self.site.settings.url(&self.site.settings.pages.home);
         let values = self.jar.get_request_values(&url);
@@ -12,7 +12,6 @@ impl Visitor {
             .collect()
     }
 
-    /// Returns the value of a cookie.
     pub(crate) fn cookie(&self, name: &str) -> Option<String> {
         self.cookies()
             .into_iter()
@@ -20,17 +19,17 @@ impl Visitor {
             .map(|(_, value)| value)
     }
 
-    /// Returns a visitor with only this cookie.
+    /// Returns a copy of this visitor that has only this cookie.
     pub(crate) fn with_only_cookie(&self, name: &str, value: &str) -> Self {
         let mut other = Self::new(&self.site);
-        // A browser ignores an invalid cookie.
+        // Like a browser, ignore an invalid cookie.
         let _ = other
             .jar
             .parse(&format!("{name}={value}; Path=/"), &self.url("/"));
         other
     }
 
-    /// Returns a copy of this visitor in which one cookie has another value, or is missing.
+    /// Returns a copy of this visitor with a changed cookie. If `value` is `None`, the copy lacks the cookie.
     pub(crate) fn with_cookie(&self, name: &str, value: Option<&str>) -> Self {
         let mut other = Self::new(&self.site);
         let url = self.site.settings.url(&self.site.settings.pages.home);
@@ -39,7 +38,7 @@ impl Visitor {
                 true => value,
                 false => Some(cookie.value()),
             };
-            // Keep the path, because a browser stores two cookies with the same name if their paths differ.
+            // Keep the path: a browser stores cookies with the same name but different paths separately.
             let (name, path) = (cookie.name(), String::from(&cookie.path));
             if let Some(value) = value {
                 let _ = other.jar.parse(&format!("{name}={value}; Path={path}"), &url);

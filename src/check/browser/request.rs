@@ -1,4 +1,4 @@
-//! Sends one request as a browser does, with its headers and cookies, and reads the response.
+//! Sends one request with a browser's headers and cookies, and reads the response.
 
 use std::sync::Arc;
 
@@ -18,20 +18,20 @@ use crate::check::proxy::Proxy;
 use crate::deadline::Deadline;
 use crate::redis_client::Stream;
 
-/// The maximum number of bytes of a page that are read.
+/// The maximum number of bytes that are read from a page.
 const LARGEST_PAGE: usize = 1024 * 1024;
 /// The address of the other site for [`Cause::OtherSite`].
 const OTHER_SITE: &str = "https://example.com";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// What caused a request. This determines the headers that a browser adds.
+/// The origin of a request, which determines the headers that a browser adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// A link or form on the app's own pages.
     OwnPage,
     /// A link or form on another site.
     OtherSite,
-    /// The browser loads the page in advance.
+    /// A request by which a browser loads a page in advance.
     Prefetch,
 }
 
@@ -56,8 +56,7 @@ impl Visitor {
             Ok(answer) => answer.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no response within {:.0} s", patience.as_secs_f64())),
         };
-        // While Redis does not reply, the app may also be unable to respond, so a missing response is not
-        // counted.
+        // While Redis does not reply, the app may be unable to respond. Do not count a missing response then.
         if answer.is_ok() || site.proxy.as_ref().is_none_or(Proxy::is_forwarding) {
             site.answered.count(answer.is_ok());
         }
@@ -148,7 +147,7 @@ impl Visitor {
         let (head, body) = response.into_parts();
         let text_of = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         for value in head.headers.get_all(SET_COOKIE) {
-            // A browser ignores an invalid cookie.
+            // Like a browser, ignore an invalid cookie.
             let _ = self.jar.parse(&text_of(value), url);
         }
         let body = to_bytes(Body::new(body), LARGEST_PAGE)

@@ -12,18 +12,16 @@ use std::pin::Pin;
 use super::grader::Grader;
 use super::judged::Judged;
 
-/// A check.
 #[derive(Debug)]
 pub(crate) struct Check {
     pub(crate) id: &'static str,
-    /// A sentence that states what a correct app does.
+    /// What a correct app does, as a sentence.
     pub(crate) title: &'static str,
-    /// The stage of the app that the check belongs to, 1 to 4.
+    /// The tutorial's stage that the check belongs to, 1 to 4.
     pub(crate) stage: u8,
     pub(crate) kind: Kind,
-    /// Why the check matters.
     pub(crate) why: &'static str,
-    /// The section of a lesson that teaches this, as `lesson#section`.
+    /// The lesson section that explains the check, as `lesson#section`.
     pub(crate) lesson: &'static str,
     pub(crate) run: Run,
 }
@@ -59,7 +57,7 @@ const fn check(
 
 use Kind::{Advice, Must};
 
-/// All checks, in the order in which they run.
+/// All checks in the order in which they run.
 #[rustfmt::skip]
 pub(crate) static CHECKS: &[Check] = &[
     check(1, Must, "routes-answer", "The home page, the login page and the logout page must all respond",
@@ -192,7 +190,7 @@ pub(crate) static CHECKS: &[Check] = &[
     check(4, Must, "recovers-without-a-restart", "When Redis is back, the app must work again without a restart",
         "Redis servers restart and fail over. The app must connect again by itself.",
         "in-production#failover", |grader| Box::pin(stage4::outage::recovers_without_a_restart(grader))),
-    // Runs after the check that the app reconnects, because this check also cuts connections.
+    // Runs after the check of reconnecting, because this check also cuts connections.
     check(4, Advice, "lost-reply-is-not-repeated", "A visit should not be counted again if the reply of Redis is lost",
         "If the connection breaks after Redis has counted the visit, a client library that repeats commands counts it \
          twice. Turn off automatic retries for commands that add.",

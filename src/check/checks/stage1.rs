@@ -8,19 +8,19 @@ use crate::check::grader::{Grader, LoggedIn};
 use crate::check::judged::{Judged, NotHeld, fails, not_judged};
 use crate::check::page::Page;
 
-/// The reason for a failure if the page shows the user's name, but not that the user is logged in.
+/// The reason for a failure if the page shows the user's name but not the words "Logged in".
 const OTHER_WORDS: &str = "The page shows the name, but without the words that `check` looks for: write \"Logged in as NAME\", or \
                            set the pattern with --logged-in.";
-/// The reason for a failure if Redis has returned the name, but the page does not show it.
+/// The reason for a failure if Redis returned the name but the page does not show it.
 const UNUSED_REPLY: &str = "Redis has returned the name to the app, but the page does not show it. Many client libraries \
                             return bytes instead of text: in Python, b\"username\" is not equal to \"username\". In \
                             redis-py, set decode_responses=True; in other libraries, decode the fields \
                             (`sessiontut learn count-visits` shows how).";
 
-/// The reason for a failure if the app needs Redis but has not connected to it.
+/// The reason for a failure if the app did not connect to Redis.
 const NO_CONNECTION: &str = "The app has not connected to the Redis server of this check: it must use the address in the \
                              variable REDIS_URL.";
-/// The reason for a failure if the app redirects with status 307 or 308.
+/// The reason for a failure if the app redirects the login with status 307 or 308.
 const REPEATED_POST: &str = "After the status 307 or 308, a browser sends the POST again. Respond with 303, so that it opens the \
                              page with GET.";
 
@@ -31,7 +31,7 @@ pub(super) async fn routes_answer(grader: &mut Grader) -> Judged {
         let exchange = visitor.get(path, Cause::OwnPage).await;
         let got = match &exchange.hops[exchange.hops.len() - 1].answer {
             Ok(page) if page.status < 400 => continue,
-            // An app with a JSON interface may respond with these statuses to visitors who are logged out.
+            // A JSON API may send these statuses to visitors who are not logged in.
             Ok(page) if path == &pages.home && [401, 403].contains(&page.status) => continue,
             // Some apps have no login page.
             Ok(page) if path == &pages.login && page.status == 405 => continue,
@@ -86,14 +86,14 @@ pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
     let is_redirect = (300..400).contains(&answer.status);
     let home = visitor.home().await;
     let wanted = grader.settings().url(&grader.pages().home);
-    // The home page may itself redirect to another page, so the login may also end there.
+    // The home page may redirect to another page, where the login may then end as well.
     let ends = [Some(&wanted), home.page().map(|page| &page.url)];
     let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
     let end = login.page().map(|page| path(&page.url));
     let is_at_home =
         ends.iter().any(|url| url.map(path) == end) && login.page().is_some_and(|page| page.status < 400);
-    // An app with a JSON interface need not redirect. Nor does an app that responds to the login with the
-    // home page.
+    // A JSON API need not redirect. An app that responds to the login with the home page need not redirect
+    // either.
     let is_page = !is_redirect && !answer.is_json() && !grader.shows_login(&login);
     if (is_redirect && !is_at_home) || is_page {
         let expected = format!("a redirect to {}", wanted.path());
@@ -108,7 +108,7 @@ pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
     explain(failed, grader, &[&login, &home], &name)
 }
 
-/// Adds a more specific reason to a failure, if the last page or the exchanges suggest one.
+/// Adds a more specific reason to a failure if the last page or the exchanges suggest one.
 fn explain(failed: Judged, grader: &Grader, exchanges: &[&Exchange], name: &str) -> Judged {
     let page = exchanges.last().and_then(|exchange| exchange.page());
     let mut commands = exchanges.iter().flat_map(|exchange| &exchange.commands);
@@ -207,7 +207,7 @@ pub(super) async fn logout_logs_out(grader: &mut Grader) -> Judged {
             &[&home, &logout, &after],
         );
     }
-    // The redirect must not lead to an error page. An app with a JSON interface may answer 401 or 403.
+    // The redirect must not lead to an error page. A JSON API may respond with 401 or 403.
     let is_error = |page: &Page| page.status >= 500 || page.may_be_for_post_only();
     match logout.answer_to_form() {
         Some(page) if page.status < 400 && !logout.page().is_some_and(is_error) => Ok(()),
@@ -220,7 +220,7 @@ pub(super) async fn logout_logs_out(grader: &mut Grader) -> Judged {
     }
 }
 
-/// Logs out with the form or link that the home page offers.
+/// Logs out with the form or link on the home page.
 pub(super) async fn log_out(grader: &Grader, user: &mut LoggedIn) -> Result<Exchange, NotHeld> {
     let home = grader.visit(user).await?;
     match home.page() {
@@ -244,7 +244,7 @@ pub(super) async fn bad_cookies_are_ignored(grader: &mut Grader) -> Judged {
         ] {
             let mut visitor = user.visitor.with_cookie(&cookie, Some(&bad));
             let home = visitor.home().await;
-            // A bad value in another cookie, such as the language cookie, must not log in another user.
+            // An invalid value in another cookie, such as the language cookie, must not log in another user.
             let is_right = home.page().is_some_and(|page| match is_part_of_session {
                 true => page.status < 500 && !page.is_logged_in(grader.pages()),
                 false => !page.is_logged_in(grader.pages()) || page.shows_user(&user.name, grader.pages()),
@@ -262,8 +262,8 @@ pub(super) async fn bad_cookies_are_ignored(grader: &mut Grader) -> Judged {
     Ok(())
 }
 
-/// Returns a cookie's value with one character changed. This is not one of the last characters, because they
-/// may be padding that the app does not check.
+/// Returns a cookie's value with one character changed. The last characters stay the same, because an app may
+/// ignore changes to padding.
 pub(super) fn changed(value: &str) -> String {
     let at = value
         .char_indices()
@@ -278,7 +278,7 @@ pub(super) fn changed(value: &str) -> String {
     other
 }
 
-/// Returns the Set-Cookie headers of the session cookies, usually one.
+/// Returns the Set-Cookie headers of the session cookies, of which most apps have only one.
 async fn set_cookies(grader: &mut Grader) -> Result<(Vec<String>, Exchange), NotHeld> {
     let cookies = grader.session_cookies().await?;
     let user = grader.logged_in().await?;
@@ -301,7 +301,7 @@ async fn set_cookies(grader: &mut Grader) -> Result<(Vec<String>, Exchange), Not
     }
 }
 
-/// Checks that `is_right` returns true for the Set-Cookie header of every session cookie.
+/// Checks that `is_right` accepts the Set-Cookie header of every session cookie.
 async fn all_set(grader: &mut Grader, did: &str, expected: &str, is_right: impl Fn(&str) -> bool) -> Judged {
     let (headers, login) = set_cookies(grader).await?;
     match headers.into_iter().find(|header| !is_right(header)) {
@@ -310,8 +310,8 @@ async fn all_set(grader: &mut Grader, did: &str, expected: &str, is_right: impl 
     }
 }
 
-/// Returns the values of an attribute of a Set-Cookie header, in lower case. The value of an attribute
-/// without `=` is an empty string.
+/// Returns the values of an attribute of a Set-Cookie header, in lower case. An attribute without `=` has an
+/// empty value.
 fn attribute<'a>(header: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
     header.split(';').skip(1).filter_map(move |attribute| {
         let (found, value) = attribute.split_once('=').unwrap_or((attribute, ""));
@@ -328,7 +328,7 @@ pub(super) async fn cookie_is_http_only(grader: &mut Grader) -> Judged {
 }
 
 pub(super) async fn cookie_has_same_site(grader: &mut Grader) -> Judged {
-    // `SameSite=None` gives no more protection than a missing attribute.
+    // `SameSite=None` protects no better than a missing attribute.
     let is_right =
         |header: &str| attribute(header, "samesite").any(|value| value == "lax" || value == "strict");
     all_set(

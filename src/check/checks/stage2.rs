@@ -14,17 +14,16 @@ use crate::check::judged::{Judged, NotHeld, fails, not_judged, shown_keys};
 use crate::check::redis_command::Key;
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 
-/// The number of simultaneous visitors.
 const CROWD: usize = 50;
-/// How long the proxy delays replies during the simultaneous visits, so that the requests overlap at Redis.
+/// How long the proxy delays replies to make the simultaneous requests overlap at Redis.
 const OVERLAP: Duration = Duration::from_millis(30);
-/// The TTL that is set on the keys before the app restarts, and before the simultaneous visits.
+/// The TTL that the keys get before a restart or before the simultaneous visits.
 const LONG_TTL: Duration = Duration::from_secs(180);
 
 pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
     let mut user = grader.logged_in().await?;
     let mut exchanges = vec![user.login.clone()];
-    // The redirect after the login may already count as the first visit.
+    // The redirect after the login may count as the first visit.
     if grader.first_count(&user).is_none() {
         exchanges = vec![grader.visit(&mut user).await?];
     }
@@ -57,7 +56,7 @@ pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
         expected += 1;
         exchanges.push(grader.visit(&mut user).await?);
     }
-    // The count must be in the Redis server that this check observes.
+    // The count must be stored in the Redis server that the proxy observes.
     let is_in_redis = exchanges
         .iter()
         .any(|exchange| exchange.data_commands().next().is_some());
@@ -74,7 +73,7 @@ pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
     Ok(())
 }
 
-/// Returns all integers in a reply, including those in strings, such as the fields of a hash.
+/// Returns all integers in a reply, including integers in strings, such as the fields of a hash.
 fn integers(reply: &Value) -> Vec<i64> {
     match reply {
         Value::Int(number) => vec![*number],
@@ -90,7 +89,7 @@ fn integers(reply: &Value) -> Vec<i64> {
 }
 
 pub(super) async fn number_is_the_reply(grader: &mut Grader) -> Judged {
-    /// Commands that add to a number and return the sum.
+    /// Commands that increase a number and return the sum.
     const ADD: [&str; 5] = ["HINCRBY", "HINCRBYFLOAT", "INCR", "INCRBY", "INCRBYFLOAT"];
     const TOGETHER: [&str; 4] = ["EXEC", "EVAL", "EVALSHA", "FCALL"];
     grader.proxy()?;
@@ -120,8 +119,8 @@ pub(super) async fn number_is_the_reply(grader: &mut Grader) -> Judged {
             &[&home],
         );
     }
-    // Delay the replies. An app that reads the count with a second command, such as HGET, then gets a count
-    // that includes the visits of other requests.
+    // Delay the replies, so that a separate command that reads the count, such as HGET, includes other
+    // requests' visits.
     let proxy = grader.proxy()?;
     proxy.delay(OVERLAP);
     let visits = join_all((0..6).map(|_| {
@@ -157,12 +156,13 @@ pub(super) async fn simultaneous_visits_all_count(grader: &mut Grader) -> Judged
         let what = "waiting until Redis has accepted 50 connections; continuing";
         let prepared = deadline.bound(proxy.prepare(CROWD));
         let progress = &grader.site.progress;
-        // Connections that cannot be opened now are opened when the app needs them.
+        // Connections that fail now are opened when the app needs them.
         let _ = progress.during(what, || deadline.left(), prepared).await;
     }
     let mut user = grader.logged_in().await?;
     let (mut before, mut visits) = visits_of_a_crowd(grader, &mut user).await?;
-    // On a busy computer, the app may give up on Redis once. Only a failure that repeats is the app's.
+    // On a busy computer, the app's timeout for Redis may expire once. Only a repeated failure is the app's
+    // fault.
     if visits.iter().any(|visit| !grader.shows_login(visit)) {
         (before, visits) = visits_of_a_crowd(grader, &mut user).await?;
     }
@@ -184,14 +184,15 @@ pub(super) async fn simultaneous_visits_all_count(grader: &mut Grader) -> Judged
     )
 }
 
-/// Sends the simultaneous visits of one user. Returns the number of the visit before them, and the visits.
+/// Sends the simultaneous visits of one user. Returns the number of the preceding visit, and the simultaneous
+/// visits.
 async fn visits_of_a_crowd(
     grader: &mut Grader,
     user: &mut LoggedIn,
 ) -> Result<(i64, Vec<Exchange>), NotHeld> {
     let (before, first) = grader.count(user).await?;
     if let Some(proxy) = &grader.site.proxy {
-        // On a slow computer, the simultaneous visits may take longer than the app's TTL.
+        // On a slow computer, the visits may take longer than the app's TTL.
         proxy.prolong(&first.keys(), LONG_TTL).await;
         proxy.delay(OVERLAP);
     }
@@ -298,7 +299,7 @@ pub(super) async fn keys_have_a_prefix(grader: &mut Grader) -> Judged {
     let mut second = grader.logged_in().await?;
     let (one, two) = (grader.visit(&mut first).await?, grader.visit(&mut second).await?);
     let (a, b) = (one.keys(), two.keys());
-    // Keys that both users use cannot contain a user name.
+    // Keys that both users share cannot contain a user name.
     let own = |keys: &[Key], others: &[Key]| keys.iter().find(|key| !others.contains(key)).cloned();
     let (Some(key), Some(other)) = (own(&a, &b), own(&b, &a)) else {
         return Err(not_judged("a visit uses no key that belongs only to this user"));

@@ -8,10 +8,10 @@ use crate::check::grader::{Grader, LoggedIn};
 use crate::check::judged::{Judged, NotHeld, fails, not_judged, shown_keys};
 use crate::check::redis_command::{Key, SeenCommand};
 
-/// The connection is cut after the first command of a request, after the second, and so on, up to this
-/// number.
+/// The maximum number of cuts. The first run cuts the connection after the first command of a request, the
+/// next run after the second, and so on.
 const MOST_CUTS: usize = 8;
-/// The time between two visits. It is long enough for the TTL to decrease visibly.
+/// The time between two visits, during which the TTL decreases measurably.
 const PAUSE: Duration = Duration::from_millis(1100);
 
 pub(super) async fn visits_refresh_the_ttl(grader: &mut Grader) -> Judged {
@@ -19,8 +19,8 @@ pub(super) async fn visits_refresh_the_ttl(grader: &mut Grader) -> Judged {
     refreshes(grader, &mut user).await
 }
 
-/// Checks that one of two visits raises the TTL of each of the session's keys. A single visit is not enough
-/// for an app that rounds the TTL to whole seconds.
+/// Checks that each key's TTL increases at one of two visits. A single visit may not increase a TTL that the
+/// app rounds to seconds.
 pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judged {
     grader.proxy()?;
     let first = grader.visit(user).await?;
@@ -33,7 +33,7 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
     }
     let pause = PAUSE.min(grader.settings().ttl.mul_f64(0.3));
     let mut exchanges = vec![first];
-    // The keys whose TTL has not been raised yet, with their TTLs before and after the last visit.
+    // The keys whose TTL has not increased yet, with the TTLs before and after the last visit.
     let mut old: Vec<(Key, i64, i64)> = keys.iter().map(|key| (key.clone(), 0, 0)).collect();
     let mut countdown = grader.countdown("waiting: two pauses between visits end", pause * 2);
     for _ in 0..2 {
@@ -48,8 +48,8 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
         exchanges.push(visit);
         let has_other_keys = now.iter().any(|key| !keys.contains(key));
         if user.visitor.cookies() != cookies && has_other_keys {
-            // The app has moved the session to new keys. The app may keep the old keys for a moment, for
-            // requests that are still in progress.
+            // The app has moved the session to new keys. Requests that are still in progress may need the old
+            // keys.
             return Ok(());
         }
         old = left
@@ -83,8 +83,8 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
     }
 }
 
-/// Deletes a key of the user, and returns whether this ends the session or restarts the count. If it does
-/// neither, the key is not part of the session, and its TTL need not be reset.
+/// Deletes a key of the user. Returns whether the session ends or the count restarts. Otherwise, the key is
+/// not part of the session, so its TTL need not be reset.
 async fn is_part_of_session(grader: &Grader, user: &mut LoggedIn, key: &Key) -> Result<bool, NotHeld> {
     let number = |visit: &Exchange| visit.page().and_then(|page| page.visits(grader.pages()));
     let before = grader.visit(user).await?;
@@ -100,7 +100,7 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
     for request in ["the login", "the first visit", "the second visit"] {
         let mut last = match request {
             "the login" => {
-                // The redirect is not followed, because it may count as the first visit.
+                // The redirect is not followed, because that could count as the first visit.
                 let name = grader.name();
                 let mut visitor = grader.visitor();
                 let form = visitor.login_form(&name).await;
@@ -129,8 +129,8 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
     }
 }
 
-/// Returns the keys of a request that have no TTL, and the number of all keys of the request. Both exclude
-/// keys that all users share and keys that existed before the run.
+/// Returns the keys of a request that have no TTL, and the number of all its keys. Keys that users share and
+/// keys older than the run are excluded.
 async fn endless(grader: &mut Grader, exchange: &Exchange) -> Result<(Vec<Key>, usize), NotHeld> {
     let own = grader.own_keys(exchange.keys()).await?;
     let count = own.len();

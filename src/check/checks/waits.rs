@@ -1,5 +1,5 @@
-//! The checks that wait for the TTL. They share one wait, during which one visitor is idle and another is
-//! active.
+//! The checks that wait until the TTL has passed. They share one wait with an idle visitor and an active
+//! visitor.
 
 use std::time::{Duration, Instant};
 
@@ -7,20 +7,20 @@ use crate::check::exchange::Exchange;
 use crate::check::grader::{ActiveVisit, Grader, Waits};
 use crate::check::judged::{Judged, NotHeld, fails, not_judged};
 
-/// How much the app's TTL may differ from `--ttl`.
+/// The tolerated difference between the app's TTL and `--ttl`.
 const TOLERANCE: Duration = Duration::from_millis(1500);
-/// The cookie attribute Expires and the command EXPIREAT use whole seconds, so a session may end almost one
-/// second early or late.
+/// The tolerance for times in whole seconds. The cookie attribute Expires and the command EXPIREAT are
+/// rounded, so a session may end almost one second early or late.
 const ROUNDING: Duration = Duration::from_millis(1100);
 
-/// Returns the time between two visits of the active visitor. This time is shorter than the TTL, even if the
+/// Returns the pause between two visits of the active visitor. The pause is shorter than the TTL, even if the
 /// app rounds the TTL down.
 fn step(ttl: Duration) -> Duration {
     let most = ttl.saturating_sub(ROUNDING).max(ttl.mul_f64(0.3));
     ttl.mul_f64(0.6).min(most)
 }
 
-/// Waits for the TTL, unless another check has already done so.
+/// Waits until the TTL has passed, and stores what the visitors saw. Later calls do nothing.
 async fn wait(grader: &mut Grader) -> Result<(), NotHeld> {
     if grader.waits.is_some() {
         return Ok(());
@@ -64,14 +64,14 @@ async fn wait(grader: &mut Grader) -> Result<(), NotHeld> {
     Ok(())
 }
 
-/// Returns the TTL that the app uses, if it differs from `--ttl`. Keys without a TTL are ignored.
+/// Returns the app's TTL if it differs from `--ttl`. Keys without a TTL are ignored.
 async fn other_ttl(grader: &mut Grader, visit: &Exchange) -> Option<Duration> {
     let expected = grader.settings().ttl;
     let keys = grader.own_keys(visit.keys()).await.ok()?;
     let ttls = grader.proxy().ok()?.ttls(&keys).await;
     let ttls = ttls.into_iter().filter_map(|left| u64::try_from(left).ok());
     let ttls: Vec<Duration> = ttls.map(Duration::from_millis).collect();
-    // If the app sets the TTL in milliseconds, the TTL has already decreased a little since the visit.
+    // A TTL in milliseconds has already decreased a little since the visit.
     let is_expected = |seen: &Duration| *seen <= expected + TOLERANCE / 3 && *seen + TOLERANCE >= expected;
     match ttls.iter().any(is_expected) {
         true => None,
@@ -79,7 +79,7 @@ async fn other_ttl(grader: &mut Grader, visit: &Exchange) -> Option<Duration> {
     }
 }
 
-/// Waits for the TTL if no other check has done so, and returns what the visitors saw.
+/// Returns what the visitors saw during the shared wait, or an error if the app's TTL differs from `--ttl`.
 async fn seen(grader: &mut Grader) -> Result<&Waits, NotHeld> {
     wait(grader).await?;
     let waits = grader

@@ -1,5 +1,4 @@
-//! Detects whether the app has crashed, does not respond, or does not recover after an outage of Redis, and
-//! starts it again.
+//! Detects a crashed, hanging or broken app, and starts the app again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,31 +10,30 @@ use crate::check::judged::{Judged, NotHeld, fails, not_judged};
 use crate::check::proxy::Proxy;
 use crate::deadline::Deadline;
 
-/// How long the app's process may take to end after a crash.
+/// How long the app's process may take to exit after a crash.
 const CRASH_WITHIN: Duration = Duration::from_millis(500);
-/// If the app stops listening, how long to wait until it listens again. Some tools restart an app
-/// automatically.
+/// How long to wait for an app that stopped listening. Some tools restart an app automatically.
 const BACK_WITHIN: Duration = Duration::from_secs(3);
-/// The number of checks without a response after which the app is no longer visited.
+/// After this number of checks without a response, the app is not visited again.
 const MOST_HUNG: usize = 3;
-/// How long the app may take to recover after Redis is available again.
+/// How long the app may take to recover once Redis is available again.
 pub(crate) const RECOVER_WITHIN: Duration = Duration::from_secs(10);
-/// How often a login is attempted until the app works again.
+/// The pause between login attempts while the app recovers.
 pub(crate) const RETRY: Duration = Duration::from_millis(250);
-/// How often the process or its port is polled.
+/// The pause between two checks of the process or its port.
 const LOOK: Duration = Duration::from_millis(25);
 
-/// The reason why the app can no longer be tested without starting it again, such as a crash.
+/// The reason why the app must be started again before further checks, such as a crash.
 #[derive(Clone, Debug)]
 pub(crate) struct Loss {
-    /// What happened, without a full stop.
+    /// What happened, as a sentence without a full stop.
     pub(crate) what: String,
-    /// The last lines of the app's output, if this program has started it.
+    /// The last lines of the app's output, if this program started the app.
     pub(crate) output: Vec<String>,
 }
 
 impl Loss {
-    /// Returns the result of a check during which the app was lost: a failure that reports the loss.
+    /// Returns the result of the check that was running when the app was lost, which is always a failure.
     pub(crate) fn blamed(&self, judged: Judged) -> Judged {
         let failed = match judged {
             Err(NotHeld::Fails(_)) => judged,
@@ -56,8 +54,7 @@ impl Grader {
     /// Starts the app again.
     ///
     /// # Errors
-    /// Returns a message if the app does not start, or if this program did not start it in the first
-    /// place.
+    /// Returns a message if the app does not start, or if this program did not start it originally.
     pub(crate) async fn restart(&mut self) -> Result<(), String> {
         match &mut self.app {
             None => Err("the app was not started by this program".to_owned()),
@@ -68,8 +65,8 @@ impl Grader {
         }
     }
 
-    /// Finds out whether the app has crashed or stopped listening. If so, starts it again. If the app does
-    /// not start, sets `gone`. Also counts checks in which the app did not respond.
+    /// Detects whether the app has crashed or stopped listening, and if so, starts the app again. Sets `gone`
+    /// if the restart fails. Also counts checks without a response.
     pub(crate) async fn loss(&mut self) -> Option<Loss> {
         if self.gone.is_some() {
             return None;
@@ -126,7 +123,7 @@ impl Grader {
         Some(loss)
     }
 
-    /// Counts a check in which the app was listening but did not respond to a request.
+    /// Counts a check in which the app accepted connections but did not respond.
     fn note_hung(&mut self) {
         self.hung += 1;
         let seconds = PATIENCE.as_secs();
@@ -141,7 +138,7 @@ impl Grader {
         }
     }
 
-    /// Records a crash of the app after Redis was disturbed. Returns whether the app had crashed.
+    /// Records a crash that followed a disturbance of Redis. Returns whether the app crashed.
     pub(crate) async fn note_crash(&mut self) -> bool {
         let loss = self.loss().await;
         let has_crashed = loss.is_some();
@@ -149,8 +146,8 @@ impl Grader {
         has_crashed
     }
 
-    /// Waits until the app works again after the connection to Redis was cut. If it does not recover, starts
-    /// the app again, and records this for the check `recovers-without-a-restart`.
+    /// Waits until the app works again after its connection to Redis was cut. If the app does not recover,
+    /// restarts the app, and records the failure for the check `recovers-without-a-restart`.
     ///
     /// # Errors
     /// Fails if the app does not recover and that check is not part of this run.
@@ -182,8 +179,7 @@ impl Grader {
         }
     }
 
-    /// Tries to log in until a login succeeds. If none does within `wait`, starts the app again and returns
-    /// false.
+    /// Tries to log in until an attempt succeeds. After `wait`, starts the app again and returns false.
     async fn recovers_within(&mut self, wait: Duration) -> bool {
         let deadline = Deadline::after(wait);
         let progress = Arc::clone(&self.site.progress);

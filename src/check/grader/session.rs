@@ -1,4 +1,4 @@
-//! Finds out what the app's sessions consist of: their cookies, and their keys in Redis.
+//! Determines which cookies and which Redis keys belong to the app's sessions.
 
 use std::collections::HashSet;
 
@@ -7,13 +7,13 @@ use crate::check::judged::{NotHeld, not_judged};
 use crate::check::redis_command::Key;
 
 impl Grader {
-    /// Returns the name of the session cookie, without which a visitor is logged out. If there are several
-    /// such cookies, for example a token and its signature, returns the first name.
+    /// Returns the name of the first session cookie. Without a session cookie, a visitor is logged out.
     pub(crate) async fn session_cookie(&mut self) -> Result<String, NotHeld> {
         Ok(self.session_cookies().await?.swap_remove(0))
     }
 
-    /// Returns the names of all session cookies, of which there is at least one.
+    /// Returns the names of all session cookies, at least one. A token and its signature may be separate
+    /// cookies.
     pub(crate) async fn session_cookies(&mut self) -> Result<Vec<String>, NotHeld> {
         if let Some(names) = &self.session_cookies {
             return Ok(names.clone());
@@ -35,9 +35,8 @@ impl Grader {
         Ok(names)
     }
 
-    /// Returns the keys that the visits of all users have in common, such as a counter for the whole site or
-    /// a rate limit for an address. These keys are not part of a session, so they need not have the session's
-    /// TTL.
+    /// Returns the keys that the visits of all users share, such as a site-wide counter or a rate limit per
+    /// address. Shared keys are not part of a session, so they need not have a TTL.
     pub(crate) async fn shared_keys(&mut self) -> Result<&HashSet<Key>, NotHeld> {
         if self.shared_keys.is_none() {
             let mut users = Vec::new();
@@ -51,7 +50,7 @@ impl Grader {
         Ok(self.shared_keys.get_or_insert_default())
     }
 
-    /// Returns the given keys without those that all users share, and without those that existed before the run.
+    /// Returns the given keys, except shared keys and keys older than this run.
     pub(crate) async fn own_keys(&mut self, keys: Vec<Key>) -> Result<Vec<Key>, NotHeld> {
         let keys = match &self.site.proxy {
             Some(proxy) => proxy.of_this_run(keys),
@@ -61,7 +60,7 @@ impl Grader {
         Ok(keys.into_iter().filter(|key| !shared.contains(key)).collect())
     }
 
-    /// Returns the given keys that currently exist.
+    /// Returns those of the given keys that currently exist.
     pub(crate) async fn living(&self, keys: &[Key]) -> Result<Vec<Key>, NotHeld> {
         let ttls = self.proxy()?.ttls(keys).await;
         Ok(keys

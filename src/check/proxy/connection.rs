@@ -1,4 +1,5 @@
-//! One connection of the app: reads commands, sends them to Redis one after the other, and returns the replies in order.
+//! One connection from the app. Reads commands, sends them to Redis one after the other, and returns the
+//! replies in order.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -17,25 +18,23 @@ use crate::check::redis_command::{Delayed, Effect, Key, SeenCommand};
 use crate::practice::{RequestLimits, RequestReader};
 use crate::redis_client::{Limits, Stream, measure};
 
-/// How long to wait after a failed accept.
+/// The pause after a failed accept.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Limits for one command from the app.
 const REQUEST: RequestLimits = RequestLimits {
     bytes: 16 * 1024 * 1024,
     is_authenticated: true,
 };
-/// Limits for one reply from Redis.
 const REPLY: Limits = Limits {
     bytes: 64 * 1024 * 1024,
     depth: 16,
 };
-/// The maximum number of commands on one connection that have been read but not yet sent to Redis.
+/// The maximum number of commands per connection that wait to be sent to Redis.
 const MOST_COMMANDS: usize = 256;
-/// The maximum memory in bytes for replies on one connection that the app has not read yet.
+/// The maximum memory in bytes for unread replies per connection.
 const MOST_UNREAD: usize = 8 * 1024 * 1024;
-/// The memory in bytes that a reply needs in addition to its contents.
+/// The memory in bytes that a reply needs in addition to its content.
 const REPLY_OVERHEAD: usize = 128;
-/// Commands after which the bytes from Redis no longer correspond to single commands.
+/// Commands after which Redis no longer sends exactly one reply per command.
 const STREAMING: [&str; 6] = [
     "MONITOR",
     "PSUBSCRIBE",
@@ -87,9 +86,9 @@ async fn serve(shared: Arc<Shared>, mut near: TcpStream, peer: SocketAddr, numbe
     shared.state().connections.remove(&number);
 }
 
-/// Forwards commands and replies until either side closes its connection.
+/// Forwards commands and replies until either side closes the connection.
 async fn forward(shared: &Shared, near: TcpStream, number: u64) {
-    // Without this option, a small reply would wait until the app has acknowledged the previous reply.
+    // Otherwise, a small reply would wait until the app has acknowledged the previous reply.
     let _ = near.set_nodelay(true);
     let (commands, execution) = mpsc::channel(MOST_COMMANDS);
     let (replies, answers) = Replies::new();
@@ -101,7 +100,7 @@ async fn forward(shared: &Shared, near: TcpStream, number: u64) {
     }
 }
 
-/// Reads commands from the app, and records each with its time of arrival.
+/// Reads commands from the app, and records each command with its arrival time.
 async fn read(
     shared: &Shared,
     mut from_app: impl AsyncRead + Unpin,
@@ -154,7 +153,7 @@ async fn read(
 }
 
 enum Incoming {
-    /// The index of a recorded command.
+    /// The index of a command in the proxy's record.
     Command(usize),
     /// Bytes from the app after a command such as SUBSCRIBE.
     Bytes(Vec<u8>),
@@ -167,11 +166,11 @@ enum Outgoing {
         due: Instant,
         bytes: Vec<u8>,
     },
-    /// A message that is not a reply to a command.
+    /// A message that does not reply to a command.
     Push(Vec<u8>),
 }
 
-/// The replies that the app has not read yet. Their memory is limited.
+/// A queue of replies that the app has not read yet. Its memory is limited.
 #[derive(Clone)]
 struct Replies {
     sender: mpsc::UnboundedSender<(Outgoing, OwnedSemaphorePermit)>,
@@ -187,7 +186,7 @@ impl Replies {
         (Self { sender, memory }, answers)
     }
 
-    /// Waits until there is memory for a reply. Returns `None` if the connection is closed.
+    /// Adds a reply, after waiting for free memory if necessary. Returns `None` if the connection is closed.
     async fn send(&self, reply: Outgoing) -> Option<()> {
         let (Outgoing::Reply { bytes, .. } | Outgoing::Push(bytes)) = &reply;
         let memory = (bytes.len() + REPLY_OVERHEAD).min(MOST_UNREAD);
@@ -256,8 +255,8 @@ async fn execute(shared: &Shared, mut commands: mpsc::Receiver<Incoming>, replie
     }
 }
 
-/// Returns the keys that this command may have changed. For commands in a transaction, returns no keys. For
-/// EXEC, returns the keys of the whole transaction.
+/// Returns the keys that this command may have changed. A command inside a transaction returns none. EXEC
+/// returns the keys of the whole transaction.
 fn touched(command: &SeenCommand, reply: &Value, transaction: &mut Option<Vec<Key>>) -> Vec<Key> {
     let is_refused = matches!(reply, Value::ServerError(_));
     match command.name().as_str() {
@@ -284,7 +283,7 @@ async fn send(redis: &mut (impl AsyncWrite + Unpin), words: &[Vec<u8>]) -> std::
     redis.flush().await
 }
 
-/// Reads one reply. Push messages that arrive before it are passed on.
+/// Reads one reply, and passes on push messages that arrive before it.
 async fn reply(
     redis: &mut (impl AsyncRead + Unpin),
     received: &mut Vec<u8>,
@@ -304,7 +303,7 @@ async fn reply(
     }
 }
 
-/// Forwards bytes in both directions, without reading commands.
+/// Forwards bytes in both directions without parsing them.
 async fn stream(
     upstream: &mut (ReadHalf<Stream>, WriteHalf<Stream>),
     received: &mut Vec<u8>,
@@ -332,15 +331,15 @@ async fn stream(
 
 /// Sends replies to the app, in order.
 async fn answer(shared: &Shared, mut to_app: impl AsyncWrite + Unpin, number: u64, mut answers: Answers) {
-    // The memory is available again as soon as the reply has been written.
+    // `_memory` is released as soon as the reply has been written.
     while let Some((outgoing, _memory)) = answers.recv().await {
         let bytes = match outgoing {
             Outgoing::Push(bytes) => bytes,
             Outgoing::Reply { index, due, bytes } => {
                 tokio::time::sleep_until(due.into()).await;
                 shared.wait_while_held(index, Delayed::Reply).await;
-                // Count the command as answered before the reply is written, because the app may send its
-                // next command as soon as it has the reply.
+                // Count the command as answered before writing the reply, because the app may send the next
+                // command immediately.
                 if let Some(handle) = shared.state().connections.get_mut(&number) {
                     handle.pending = handle.pending.saturating_sub(1);
                 }

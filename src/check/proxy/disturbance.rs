@@ -9,41 +9,38 @@ use tokio::sync::Notify;
 use super::{Proxy, Shared, State};
 use crate::check::redis_command::{Delayed, SeenCommand};
 
-/// What the proxy does with commands.
+/// How the proxy treats commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Forward,
     /// Accepts commands, but neither forwards them nor replies.
     Silent,
-    /// Closes every connection.
     Down,
 }
 
-/// Where the proxy delays a request until it is released.
+/// The point at which the proxy delays a request until the request is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HoldPoint {
-    /// The commands of this round trip (counted from 0), and all later commands of the connection, are not
-    /// sent to Redis yet.
+    /// Delays the commands of this round trip, counted from 0, and all later commands of the connection.
     Before(usize),
-    /// The replies of this round trip (counted from 0), and all later replies of the connection, are not sent
-    /// to the app yet.
+    /// Delays the replies of this round trip, counted from 0, and all later replies of the connection.
     Replies(usize),
 }
 
-/// A request that the proxy delays, or that it will delay as soon as the request arrives.
+/// A request that the proxy delays, or will delay once the request arrives.
 #[derive(Debug)]
 pub(super) struct Hold {
     point: HoldPoint,
-    /// The round trips with data commands since this delay was requested. Each is a pair of connection number
-    /// and round-trip number.
+    /// The round trips with data commands since this delay was requested, as pairs of connection number and
+    /// round-trip number.
     round_trips: Vec<(u64, u64)>,
-    /// The connection whose request is delayed, if the request has arrived.
+    /// The connection of the delayed request, or `None` before the request arrives.
     connection: Option<u64>,
     reached: Arc<Notify>,
 }
 
 impl Proxy {
-    /// Delays the next request at this point until it is released.
+    /// Delays the next request at this point until the request is released.
     pub(crate) fn hold(&self, point: HoldPoint) {
         self.shared.state().hold = Some(Hold {
             point,
@@ -66,7 +63,7 @@ impl Proxy {
         }
     }
 
-    /// Whether further commands are waiting on the same connection behind the delayed request.
+    /// Whether further commands wait behind the delayed request on the same connection.
     pub(crate) fn others_wait_behind_the_hold(&self, mark: usize) -> bool {
         let state = self.shared.state();
         let held = state.hold.as_ref().and_then(|hold| hold.connection);
@@ -77,13 +74,11 @@ impl Proxy {
         on_it.filter(|command| command.reply.is_none()).count() > 0
     }
 
-    /// Releases the delayed request.
     pub(crate) fn release(&self) {
         self.shared.state().hold = None;
         self.shared.notify();
     }
 
-    /// Delays every reply.
     pub(crate) fn delay(&self, delay: Duration) {
         self.shared.state().delay = delay;
     }
@@ -93,30 +88,29 @@ impl Proxy {
         self.shared.state().cut_after = Some(commands);
     }
 
-    /// Cancels [`Self::cut_after`]. Returns whether a connection has been cut.
+    /// Cancels [`Self::cut_after`]. Returns whether a connection was cut.
     pub(crate) fn was_cut(&self) -> bool {
         self.shared.state().cut_after.take().is_none()
     }
 
-    /// Whether commands reach Redis.
+    /// Whether the proxy sends commands to Redis.
     pub(crate) fn is_forwarding(&self) -> bool {
         self.shared.state().mode == Mode::Forward
     }
 
-    /// Stops replying.
+    /// Stops replying to commands.
     pub(crate) fn be_silent(&self) {
         self.shared.state().mode = Mode::Silent;
     }
 
-    /// Closes all connections, and every new connection from now on.
+    /// Closes all connections, and rejects new ones.
     pub(crate) fn go_down(&self) {
         let mut state = self.shared.state();
         state.mode = Mode::Down;
         state.cut_all();
     }
 
-    /// Starts replying again. Connections with unanswered commands are closed, as they would be by a restart
-    /// of Redis.
+    /// Starts replying again, as after a restart of Redis. Connections with unanswered commands are closed.
     pub(crate) fn come_back(&self) {
         let mut state = self.shared.state();
         state.mode = Mode::Forward;
@@ -133,7 +127,7 @@ impl Proxy {
 }
 
 impl Shared {
-    /// Waits while a hold delays this command, or the reply to it, and records the delay.
+    /// Waits as long as the proxy delays this command or its reply, and records the delay.
     pub(super) async fn wait_while_held(&self, index: usize, what: Delayed) {
         let mut is_delayed = false;
         self.wait_for(|state| {
@@ -149,7 +143,7 @@ impl Shared {
 }
 
 impl State {
-    /// Counts the command for [`Proxy::cut_after`]. Returns whether the connection must be cut now.
+    /// Counts the command for [`Proxy::cut_after`]. Returns whether to cut the connection now.
     pub(super) fn cuts_after(&mut self, index: usize) -> bool {
         let command = &self.log[index];
         if !command.has_effect() || self.is_idle(command) {
@@ -187,7 +181,7 @@ impl State {
 }
 
 impl Hold {
-    /// Returns the position of the command's round trip among the round trips since the delay was requested.
+    /// Returns the index of the command's round trip, counted from the request for the delay.
     fn number_of(&mut self, command: &SeenCommand) -> usize {
         let round_trip = (command.connection, command.round_trip);
         match self.round_trips.iter().position(|known| *known == round_trip) {

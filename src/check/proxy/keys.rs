@@ -15,8 +15,7 @@ pub(super) enum KeyOrigin {
 }
 
 impl Proxy {
-    /// Returns the keys that the app has created and that still exist, with their TTLs in milliseconds (-1
-    /// means no TTL).
+    /// Returns the existing keys that the app created, with their TTLs in milliseconds. -1 means no TTL.
     pub(crate) async fn living_keys(&self) -> HashMap<Key, i64> {
         let own: Vec<Key> = {
             let state = self.shared.state();
@@ -30,19 +29,20 @@ impl Proxy {
         own.into_iter().zip(ttls).filter(|(_, ttl)| *ttl != -2).collect()
     }
 
-    /// Returns the given keys without those that existed before the run, which may belong to other programs.
+    /// Returns the given keys, except keys older than the run, which may belong to other programs.
     pub(crate) fn of_this_run(&self, mut keys: Vec<Key>) -> Vec<Key> {
         let state = self.shared.state();
         keys.retain(|key| state.keys.get(key) != Some(&KeyOrigin::ExistedBefore));
         keys
     }
 
-    /// Returns the TTLs of the keys in milliseconds: -1 if a key has no TTL, -2 if it does not exist.
+    /// Returns the TTLs of the keys in milliseconds. -1 means no TTL, and -2 means that the key does not
+    /// exist.
     pub(crate) async fn ttls(&self, keys: &[Key]) -> Vec<i64> {
         self.shared.ttls(keys).await
     }
 
-    /// Sets a longer TTL on the keys, so that they outlive a restart of the app.
+    /// Sets a longer TTL on the keys, so that the keys outlive a restart of the app.
     pub(crate) async fn prolong(&self, keys: &[Key], ttl: Duration) {
         let mut inspector = self.shared.inspector.clone();
         for (key, left) in keys.iter().zip(self.shared.ttls(keys).await) {
@@ -53,7 +53,6 @@ impl Proxy {
         }
     }
 
-    /// Deletes the keys.
     pub(crate) async fn delete(&self, keys: &[Key]) {
         let mut inspector = self.shared.inspector.clone();
         for key in keys {
@@ -63,7 +62,8 @@ impl Proxy {
 }
 
 impl Shared {
-    /// Returns the TTLs of the keys in milliseconds: -1 if a key has no TTL, -2 if it does not exist.
+    /// Returns the TTLs of the keys in milliseconds. -1 means no TTL, and -2 means that the key does not
+    /// exist.
     async fn ttls(&self, keys: &[Key]) -> Vec<i64> {
         let mut inspector = self.inspector.clone();
         let mut ttls = Vec::with_capacity(keys.len());
@@ -77,7 +77,7 @@ impl Shared {
         ttls
     }
 
-    /// For each of these keys that the app uses for the first time, records whether the key already exists.
+    /// Records whether these keys exist. Keys that the app has already used keep their earlier entry.
     pub(super) async fn note_keys(&self, keys: &[Key]) {
         let new: Vec<Key> = {
             let state = self.state();
@@ -98,7 +98,7 @@ impl Shared {
         }
     }
 
-    /// Returns the given keys that the app has created and that have no TTL.
+    /// Returns those of the given keys that the app created and that have no TTL.
     pub(super) async fn without_ttl(&self, keys: &[Key]) -> Vec<Key> {
         let own: Vec<Key> = {
             let state = self.state();

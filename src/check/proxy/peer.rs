@@ -1,4 +1,5 @@
-//! Decides who may connect to the proxy. Other users of this host must not use the login of the real Redis.
+//! Decides which users may connect to the proxy. Other users of this host must not use the proxy's login at
+//! Redis.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -8,37 +9,37 @@ use super::{Proxy, Shared};
 use crate::ping::this_host::users_connected_to;
 use crate::redis_url::{Address, Target, Trust};
 
-/// The error reply to a program of another user.
+/// The error reply to another user's program.
 pub(super) const REFUSAL: &[u8] =
     b"-NOPERM only programs of the user who runs sessiontut check may use this proxy\r\n";
 /// The number of attempts to find a connection in the kernel's list. The list may be incomplete while other
-/// connections open and close.
+/// connections open or close.
 const ATTEMPTS: u32 = 3;
-/// The pause before the next attempt.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The users who have opened connections to the proxy, or `None` if they cannot be determined.
+/// The users that have opened connections to the proxy. `of_peers` is `None` if they cannot be determined.
 pub(super) struct Users {
     read: Instant,
     of_peers: Option<HashMap<SocketAddr, u32>>,
 }
 
 impl Proxy {
-    /// Returns the ID of another user whose connection was refused, if there was one.
+    /// Returns the ID of another user whose connection was refused.
     pub(crate) fn refused_user(&self) -> Option<u32> {
         self.shared.state().refused
     }
 }
 
-/// Whether only some users of this host can use this Redis.
+/// Whether access to this Redis is limited to certain users of this host.
 pub(super) fn is_protected(target: &Target, trust: &Trust) -> bool {
     let is_tcp = matches!(target.address, Address::Tcp { .. });
     target.password.is_some() || trust.cert.is_some() || !is_tcp
 }
 
 impl Shared {
-    /// Whether the program at this address may use the proxy: it belongs to this user or to root, or Redis is not
-    /// protected. On systems other than Linux, the user is unknown, so every program may use the proxy.
+    /// Whether the program at this address may use the proxy. If Redis is protected, only programs of this
+    /// user and of root may. On systems other than Linux, the user is unknown, so every program may.
     pub(super) async fn admits(&self, peer: SocketAddr, own: SocketAddr) -> bool {
         if !self.is_protected {
             return true;
@@ -53,15 +54,15 @@ impl Shared {
                     }
                     return is_admitted;
                 }
-                // The list does not contain the connection. Its other end may already be closed.
+                // The connection is not in the list. Its other end may already be closed.
                 Some(None) => tokio::time::sleep(PAUSE).await,
             }
         }
         false
     }
 
-    /// Returns the user of a connection that is already open. If the host has many connections, reading the
-    /// kernel's list takes long, so simultaneous callers share one copy of the list.
+    /// Returns the user of an open connection. Reading the kernel's list takes long on a host with many
+    /// connections, so simultaneous callers share one copy.
     async fn user_of(&self, peer: SocketAddr, own: SocketAddr) -> Option<Option<u32>> {
         let opened = Instant::now();
         let mut users = self.users.lock().await;

@@ -1,4 +1,4 @@
-//! The record of the app's commands. Commands that the app sends by itself, not for a request, are left out.
+//! The record of the app's commands. Commands that the app sends outside requests are omitted.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -8,19 +8,18 @@ use redis::Value;
 use super::{Proxy, State};
 use crate::check::redis_command::{Effect, Key, SeenCommand};
 
-/// If a command arrives later than this after the last response, the app is assumed to have sent it by
-/// itself, not for a request.
+/// A command that arrives later than this after the last response is assumed not to belong to a request.
 const ATTRIBUTED_WITHIN: Duration = Duration::from_millis(300);
 
-/// The maximum memory for the record. A run of all checks needs less than 1 MB.
+/// The maximum memory for the record in bytes. A run of all checks needs less than 1 MB.
 const MOST_MEMORY: usize = 128 * 1024 * 1024;
 /// The memory in bytes that a command needs in addition to its words.
 const COMMAND_OVERHEAD: usize = 400;
-/// The maximum length in bytes of a reply that is recorded in full.
+/// The maximum length in bytes of a fully recorded reply.
 const LARGEST_REPLY: usize = 256 * 1024;
 
 impl Proxy {
-    /// Returns the reason why commands are no longer recorded, or `None` if they are.
+    /// Returns why commands are no longer recorded, or `None` while commands are recorded.
     pub(crate) fn overflow(&self) -> Option<String> {
         let is_full = self.shared.state().is_full();
         let most = MOST_MEMORY / 1024 / 1024;
@@ -29,16 +28,16 @@ impl Proxy {
         })
     }
 
-    /// Returns the current end of the record, to pass to [`Self::since`].
+    /// Returns the current end of the record, for [`Self::since`].
     pub(crate) fn mark(&self) -> usize {
         self.shared.state().log.len()
     }
 
-    /// Returns the commands since `mark`, without those that the app sends by itself.
+    /// Returns the commands since `mark`, except commands that the app sent outside requests.
     pub(crate) fn since(&self, mark: usize) -> Vec<SeenCommand> {
         let state = self.shared.state();
         let commands = state.log[mark..].iter();
-        // If a command between MULTI and EXEC is left out, MULTI and EXEC are left out, too.
+        // If a command between MULTI and EXEC is omitted, omit MULTI and EXEC as well.
         let idle: HashSet<(u64, u64)> = commands
             .clone()
             .filter(|command| state.is_idle(command))
@@ -53,22 +52,21 @@ impl Proxy {
             .collect()
     }
 
-    /// Returns the number of connections that the app has opened.
     pub(crate) fn connections_opened(&self) -> u64 {
         self.shared.state().opened
     }
 
-    /// Returns the reason why the proxy could not connect to Redis for the app, or `None` if it could.
+    /// Returns the error of the last failed connection attempt to Redis.
     pub(crate) fn unreachable(&self) -> Option<String> {
         self.shared.state().unreachable.clone()
     }
 
-    /// Records that a visitor's request begins.
+    /// Records the start of a visitor's request.
     pub(crate) fn request_begins(&self) {
         self.shared.state().in_flight += 1;
     }
 
-    /// Records that a visitor's request has been answered.
+    /// Records the response to a visitor's request.
     pub(crate) fn request_ends(&self) {
         let mut state = self.shared.state();
         state.in_flight = state.in_flight.saturating_sub(1);
@@ -77,7 +75,7 @@ impl Proxy {
 }
 
 impl State {
-    /// Whether the app sends this command by itself, not for a request.
+    /// Whether the app sent this command outside a request, for example for a health check.
     pub(super) fn is_idle(&self, command: &SeenCommand) -> bool {
         command.uses_data() && self.idle.contains(&signature(command))
     }
@@ -86,8 +84,8 @@ impl State {
         self.recorded > MOST_MEMORY
     }
 
-    /// Records a command, and returns its index. If the record is full, instead closes all connections and
-    /// returns `None`.
+    /// Records a command, and returns its index. If the record is full, closes all connections and returns
+    /// `None`.
     pub(super) fn record(&mut self, command: SeenCommand) -> Option<usize> {
         let words: usize = command
             .words
@@ -106,7 +104,7 @@ impl State {
         Some(self.log.len() - 1)
     }
 
-    /// Records the reply to a command. `length` is its length in bytes.
+    /// Records the reply to a command. `length` is the reply's length in bytes.
     pub(super) fn record_reply(&mut self, index: usize, reply: Value, length: usize) {
         let reply = match length {
             ..=LARGEST_REPLY => reply,
@@ -117,7 +115,7 @@ impl State {
     }
 }
 
-/// Returns approximately how much memory a reply uses, in bytes.
+/// Returns the approximate size of a reply in memory, in bytes.
 fn memory_of(reply: &Value) -> usize {
     let more = match reply {
         Value::BulkString(bytes) => bytes.len(),

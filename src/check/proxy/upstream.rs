@@ -1,4 +1,4 @@
-//! The connections to the real Redis, which are already logged in.
+//! Opens the proxy's connections to Redis and logs in.
 
 use std::sync::PoisonError;
 
@@ -9,8 +9,8 @@ use crate::redis_client::{Stream, open_stream};
 use crate::redis_url::Address;
 
 impl Proxy {
-    /// Opens connections to Redis in advance, so that the app does not have to wait when it opens many
-    /// connections at once.
+    /// Opens connections to Redis in advance, so that an app that opens many connections at once does not
+    /// wait.
     pub(crate) async fn prepare(&self, connections: usize) {
         for _ in 0..connections {
             let Ok(stream) = self.shared.open().await else {
@@ -42,7 +42,7 @@ impl Shared {
         {
             return Ok(stream);
         }
-        // Running the checks of `ping` takes longer, but they determine why the connection failed.
+        // The checks of `ping` take longer, but report why the connection failed.
         let deadline = Deadline::after(DEFAULT_TIMEOUT);
         let climb = ping::climb(
             &target,

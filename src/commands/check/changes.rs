@@ -1,37 +1,37 @@
-//! Detects changes to the source code of the app (`--watch`).
+//! Detects changes to the app's source code (`--watch`).
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// How often to look for changed files.
+/// The pause between two searches for changed files.
 pub(super) const LOOK: Duration = Duration::from_millis(300);
-/// Folders that are ignored, because they do not contain source code.
+/// Folders without source code, which are ignored.
 const NOT_WATCHED: [&str; 6] = ["node_modules", "target", "__pycache__", "venv", "build", "dist"];
 
-/// Files with their modification times.
+/// Files and their modification times.
 type Files = HashMap<PathBuf, Option<SystemTime>>;
 
-/// A folder that is watched while the app is graded again and again.
+/// The state of a watched folder.
 #[derive(Debug)]
 pub(super) struct Watch {
     folder: PathBuf,
-    /// The file to which the report is written.
+    /// The file to which the report is written. Changes to this file are ignored.
     report: Option<PathBuf>,
-    /// Whether the app runs only while it is graded.
+    /// Whether the app stops after each run.
     is_app_stopped: bool,
-    /// The earlier state of the folder, with which [`Self::has_changed`] compares the current state.
+    /// The files at the start of the run, for comparison.
     seen: Files,
     /// The files that changed during the last run.
     changed: HashSet<PathBuf>,
-    /// The files that the app itself writes, such as a log or a database.
+    /// Files that the app itself writes, such as a log or a database.
     written_by_app: HashSet<PathBuf>,
 }
 
 impl Watch {
     pub(super) fn new(folder: &Path, report: Option<&Path>, is_app_stopped: bool) -> Self {
-        // The two paths may lead to the same folder in different ways, for example through a symbolic link.
+        // The two paths may refer to the same folder in different ways, for example through a symbolic link.
         let absolute = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let in_its_folder = |file: &Path| {
             let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -52,8 +52,8 @@ impl Watch {
         self.seen = self.files();
     }
 
-    /// Records the files that changed during the run. If a file changes in two successive runs, the app
-    /// itself probably writes it.
+    /// Records the files that changed during the run. A file that changes in two successive runs is probably
+    /// written by the app itself.
     pub(super) fn run_ends(&mut self) {
         let now = self.files();
         let changed: HashSet<PathBuf> = self.changed_since(&now).collect();
@@ -61,19 +61,19 @@ impl Watch {
             .extend(changed.intersection(&self.changed).cloned());
         self.changed = changed;
         for file in &self.written_by_app {
-            // Once the app has stopped, a further change to this file was not made by the app.
+            // A stopped app cannot change this file any more, so a further change comes from the user.
             self.seen.insert(file.clone(), now.get(file).copied().flatten());
         }
     }
 
-    /// Whether a file has changed since the run began, not counting the files that the app itself writes.
+    /// Whether a file has changed since the run began. Files that the app itself writes do not count.
     pub(super) fn has_changed(&self) -> bool {
         let now = self.files();
         let mut changed = self.changed_since(&now);
         changed.any(|file| self.is_app_stopped || !self.written_by_app.contains(&file))
     }
 
-    /// Returns the files that have changed, are new or are missing.
+    /// Returns the files that are new, changed or missing.
     fn changed_since<'a>(&'a self, now: &'a Files) -> impl Iterator<Item = PathBuf> + 'a {
         let all = self.seen.keys().chain(now.keys());
         let is_changed = |file: &&PathBuf| {
@@ -83,7 +83,7 @@ impl Watch {
         all.filter(is_changed).cloned()
     }
 
-    /// Returns all files in the folder and its subfolders, except for the report.
+    /// Returns all files in the folder and its subfolders, except the report.
     fn files(&self) -> Files {
         let mut files = Files::new();
         add_files(&self.folder, &mut files);

@@ -1,4 +1,4 @@
-//! The file with the output of the app.
+//! The file with the app's output.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::commands::Error;
 use crate::state;
 
-/// How long the file is kept.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Creates a new file for the app's output.
@@ -25,7 +24,7 @@ pub(super) fn create() -> Result<PathBuf, Error> {
     }
 }
 
-/// Removes the output files of earlier runs, except for those of the last 24 hours.
+/// Removes output files that are more than 24 hours old.
 fn remove_old(folder: &Path) {
     let is_old = |file: &fs::DirEntry| {
         let name = file.file_name();
@@ -46,7 +45,7 @@ fn remove_old(folder: &Path) {
 
 pub(super) fn remove(file: Option<PathBuf>) {
     if let Some(file) = file {
-        // If the file cannot be removed, it stays.
+        // A file that cannot be removed stays.
         let _ = fs::remove_file(file);
     }
 }

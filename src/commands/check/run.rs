@@ -1,4 +1,4 @@
-//! One run of `check`: starts the proxy and the app, runs the checks, then stops both.
+//! One run of `check`: starts the proxy and the app, runs the checks, and stops both.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -27,15 +27,14 @@ use crate::redis_url::{Origin, Target};
 use crate::signals::Stop;
 use crate::ui;
 
-/// The proxy's port if the user starts the app. It is the same in each run, so that the user need not restart
-/// the app.
+/// The proxy's port for an app that the user starts. A fixed port lets the app keep running between runs.
 const PROXY_PORT: u16 = 6390;
-/// How often to look for an app that is not running yet.
+/// The pause between two attempts to find an app that is not running yet.
 const LOOK: Duration = Duration::from_millis(300);
-/// How long to record the commands of the idle app before the first check.
+/// How long to record the idle app's commands before the first check.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Starts the proxy and the app, runs the checks, then stops both and removes the app's keys.
+/// Starts the proxy and the app, runs the checks, stops both, and removes the app's keys.
 pub(super) async fn grade(
     args: &CheckArgs,
     settings: &Settings,
@@ -96,7 +95,7 @@ pub(super) async fn grade(
     if let (Some(choice), Some(proxy)) = (choice, &grader.site.proxy)
         && proxy.unreachable().is_some()
     {
-        // If Redis is still unavailable, this reports the reason.
+        // If Redis is still unavailable, this returns the reason.
         open(args, &choice.target_now()).await?;
     }
     report.elapsed = started.elapsed();
@@ -109,7 +108,7 @@ async fn open(args: &CheckArgs, target: &Target) -> Result<RedisConnection, Erro
     Ok(connect::open(target, &chosen::trust(&args.redis.trust), deadline).await?)
 }
 
-/// Prints problems that are not results of checks, but may explain some of the results.
+/// Prints problems that are not check results but may explain some of them.
 fn note_problems(grader: &Grader, address: SocketAddr) {
     if let Some(user) = grader.site.proxy.as_ref().and_then(Proxy::refused_user) {
         ui::note(&format!(
@@ -125,7 +124,7 @@ fn note_problems(grader: &Grader, address: SocketAddr) {
     }
 }
 
-/// Returns the TLS connector for an app at an https:// URL.
+/// Returns the TLS connector for an `https://` URL, or `None` for `http://`.
 fn tls(args: &CheckArgs, base: &Url) -> Result<Option<TlsConnector>, Error> {
     if base.scheme() != "https" {
         return Ok(None);
@@ -134,7 +133,7 @@ fn tls(args: &CheckArgs, base: &Url) -> Result<Option<TlsConnector>, Error> {
     Ok(Some(TlsConnector::from(Arc::new(config))))
 }
 
-/// Runs the checks, and prints each result at once, unless the report is printed as JSON.
+/// Runs the checks. Prints each result at once, unless the report is printed as JSON.
 async fn run_checks(grader: &mut Grader, report: &mut Report, is_json: bool) {
     let mut last_stage = 0;
     let mut tell = |result: CheckResult| {
@@ -152,18 +151,19 @@ async fn run_checks(grader: &mut Grader, report: &mut Report, is_json: bool) {
     check::grade(grader, &mut tell).await;
 }
 
-/// Whether to remove all keys of the app at the end, rather than only those that start with `sessiontut:`.
+/// Whether to remove all of the app's keys at the end. Otherwise, only keys that start with `sessiontut:` are
+/// removed.
 fn removes_all(choice: Option<&Arc<Choice>>) -> bool {
     choice.is_some_and(|choice| choice.target.origin == Origin::Practice)
 }
 
-/// Prints that the run was interrupted, and which of the app's keys remain. Returns the corresponding error.
+/// Prints that the run was interrupted, and which of the app's keys remain. Returns the matching error.
 pub(super) fn interrupted(left: &[String]) -> Error {
     ui::check::interrupted(left);
     Error::Interrupted
 }
 
-/// Connects to Redis, asks for permission before the first write, and starts the proxy.
+/// Connects to Redis, asks for permission to write, and starts the proxy.
 async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
     let trust = chosen::trust(&args.redis.trust);
     let mut inspector = open(args, &choice.target).await?;
@@ -184,7 +184,7 @@ async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
     Ok(Proxy::start(port, inspector, target, trust).await?)
 }
 
-/// Starts the app, or waits until the user has started it. Also returns the address on which it listens.
+/// Starts the app, or waits until the user has started it. Also returns the address on which the app listens.
 async fn app(
     args: &CheckArgs,
     base: &Url,

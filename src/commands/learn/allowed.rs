@@ -1,5 +1,5 @@
-//! Decides which commands of this program a lesson from a folder may run. The author of such a lesson may be
-//! unknown, and with `--yes`, commands run without confirmation.
+//! Decides which sessiontut commands a lesson from a folder may run. The lesson's author may be unknown, and
+//! `--yes` runs commands without confirmation.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use crate::commands::ping::PingArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::session::ExpireArgs;
 
-/// The allowed commands, each with its allowed options: those that neither write a file nor name another
-/// Redis or host. New options are forbidden until they are added here.
+/// The allowed commands and options. An allowed option neither writes a file nor names another Redis or host.
+/// Options that are not listed here are forbidden.
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "ping",
@@ -51,17 +51,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The longest time that a command may take, which is also the time limit of all lessons with `--yes`.
+/// The maximum duration of a command, which is also the time limit of all lessons with `--yes`.
 const LONGEST: Duration = super::UNATTENDED_WITHIN;
 
-/// The longest TTL of the sessions that `serve` creates in a lesson, in seconds.
+/// The maximum TTL in seconds of sessions that `serve` creates in a lesson.
 const LONGEST_TTL: u32 = 86_400;
 
-/// Checks a command line, given without the leading `sessiontut`.
+/// Checks whether a lesson may run a command line, given without the leading `sessiontut`.
 ///
 /// # Errors
-///
-/// Returns the reason if a lesson may not run the command.
+/// Returns the reason why the command is forbidden.
 pub(super) fn check(words: &[String]) -> Result<(), String> {
     let argv = std::iter::once("sessiontut").chain(words.iter().map(String::as_str));
     let line = words.join(" ");
@@ -91,7 +90,7 @@ pub(super) fn check(words: &[String]) -> Result<(), String> {
     }
 }
 
-/// Returns the first option on the command line that is not in the list of allowed options.
+/// Returns the first given option that is not in `options`.
 fn forbidden(name: &str, given: &ArgMatches, options: &[&str]) -> Option<String> {
     let cli = Cli::command();
     let mut arguments = cli.find_subcommand(name)?.get_arguments();
@@ -130,7 +129,7 @@ fn check_time(span: Duration) -> Result<(), String> {
 fn check_serve(args: &ServeArgs) -> Result<(), String> {
     let is_loopback = match args.listen.parse::<SocketAddr>() {
         Ok(address) => address.ip().is_loopback(),
-        // Any name other than localhost might resolve to a different address when the lesson runs.
+        // Any name other than localhost might resolve to a different address later.
         Err(_) => args.listen.starts_with("localhost:"),
     };
     if !is_loopback {

@@ -1,4 +1,4 @@
-//! Runs commands of this program for a lesson, in this process and on the lesson's Redis.
+//! Runs sessiontut commands for a lesson, in this process and on the lesson's Redis.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -17,13 +17,12 @@ use crate::commands::serve::ServeArgs;
 use crate::exit::Exit;
 use crate::learn::app::{CommandFailure, RunningApp};
 
-/// How long the app may take to start listening.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
-/// The TTL of the sessions, in seconds, when the robot grades the app.
+/// The TTL in seconds of the sessions when the robot grades the app.
 const ROBOT_TTL: u32 = 2;
 
-/// Runs a command line, given without the leading `sessiontut`; see [`crate::learn::app::RunCommand`].
+/// Runs a command line, given without the leading `sessiontut`. See [`crate::learn::app::RunCommand`].
 pub(super) fn run(
     words: &[String],
     redis: &RedisArgs,
@@ -54,7 +53,7 @@ pub(super) fn run(
         Some(Command::Serve(args)) => {
             return serve(args, Arc::clone(choice), is_robot).map(Some).map_err(fail);
         }
-        // Only a person can answer the questions of a drill.
+        // Only a person can answer a drill's questions.
         Some(Command::Drill(_)) if is_robot => return Ok(None),
         _ => {}
     }
@@ -83,9 +82,9 @@ pub(super) fn run(
     }
 }
 
-/// Makes the robot grade this program's own app, so that no other software is needed.
+/// Makes the robot grade sessiontut's own app, so that no other software is needed.
 fn grade_own_app(args: &mut CheckArgs) -> Result<(), String> {
-    // If /proc is missing, the path of this program is known only from its command line.
+    // Without /proc, this program's path is known only from its command line.
     let started_as = || std::env::args_os().next().map(PathBuf::from);
     let program = std::env::current_exe()
         .or_else(|error| started_as().ok_or(error))
@@ -104,8 +103,8 @@ fn grade_own_app(args: &mut CheckArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs the app in a thread, and returns once the app is listening. If the app's port is in use, the app
-/// listens on another one.
+/// Runs the app in a thread, and returns as soon as the app listens. If the default port is in use, the app
+/// uses another one.
 fn serve(mut args: ServeArgs, choice: Arc<Choice>, is_robot: bool) -> Result<RunningApp, String> {
     if is_robot {
         // Only the robot uses the address, so any free port will do.

@@ -1,5 +1,5 @@
-//! Implements the AWS options of `sessiontut ping`: runs the program `aws`, or reads saved documents, and
-//! adds the result to the diagnosis.
+//! The AWS options of `sessiontut ping`. Runs the program `aws` or reads saved documents, and adds the result
+//! to the diagnosis.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -45,16 +45,14 @@ pub struct AwsArgs {
     pub aws_policy: bool,
 }
 
-/// The maximum size of all documents together, in bytes.
+/// The maximum total size of the documents in bytes.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Prints the IAM policy that `ping --aws` needs.
 pub(super) fn print_policy() -> Exit {
     ui::ping::json(&aws::policy());
     Exit::Ok
 }
 
-/// Reads the documents of `--aws-documents`.
 pub(super) fn read(path: &Path) -> Result<Documents, Error> {
     let failed = |error: io::Error| Error::usage(format!("cannot read {}: {error}", path.display()));
     let mut documents = Documents::default();
@@ -76,7 +74,7 @@ pub(super) fn read(path: &Path) -> Result<Documents, Error> {
     Ok(documents)
 }
 
-/// Returns the path itself if it is a file, or else the files in the directory.
+/// Returns the files in the directory, or the path itself if it is a file.
 fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     if path == Path::new("-") || !fs::metadata(path)?.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -92,7 +90,7 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Diagnoses without connecting, from documents that include the facts about the connection.
+/// Diagnoses a connection without connecting. The documents must include the facts about the connection.
 pub(super) fn judge_alone(args: &PingArgs, documents: &Documents, facts: &Facts, deadline: Deadline) -> Exit {
     let answer = of_documents(documents, facts);
     let verdict = proof::of_documents(&answer);
@@ -124,7 +122,7 @@ fn of_documents(documents: &Documents, facts: &Facts) -> AwsAnswer {
     }
 }
 
-/// Returns what the AWS documents show about the connection that was tried.
+/// Returns what the AWS documents show about the attempted connection.
 pub(super) async fn answer(
     args: &PingArgs,
     documents: Option<&Documents>,
@@ -143,7 +141,7 @@ pub(super) async fn answer(
         return Some(of_documents(documents, &facts));
     }
     let facts = observed::facts(target, seen).await.facts;
-    // For a connection that works, only the network ACLs of the instance's subnet matter.
+    // If the connection works, only the network ACLs of the instance's subnet matter.
     if diagnosis.verdict.finding.is_none() && facts.source.is_none() {
         if !args.quiet {
             ui::note(
@@ -161,7 +159,7 @@ pub(super) async fn answer(
     Some(aws_program::ask(facts, question, deadline, &show).await)
 }
 
-/// Prints what the AWS documents show about a connection that works.
+/// Prints what the AWS documents show about a working connection.
 pub(super) fn tell(answer: &AwsAnswer) {
     answer.problems.iter().for_each(|problem| ui::note(problem));
     let needs = answer.needs();
@@ -173,7 +171,7 @@ pub(super) fn tell(answer: &AwsAnswer) {
     ui::note(&format!("AWS: {}{needs}", answer.assessment.summary()));
 }
 
-/// Adds the documents to a report, without account numbers, so that other people can evaluate them again.
+/// Adds the documents to a report, so that other people can evaluate them. Account numbers are removed.
 pub(super) fn add_documents(report: &mut Value, answer: &AwsAnswer) {
     if answer.from == Origin::Cli {
         report["aws"]["documents"] = answer.raw.clone().into();
@@ -181,7 +179,7 @@ pub(super) fn add_documents(report: &mut Value, answer: &AwsAnswer) {
     }
 }
 
-/// Prints the script that the user runs in AWS CloudShell.
+/// Prints the script for AWS CloudShell.
 pub(super) async fn print_script(target: &Target, seen: &Observations) -> Result<Exit, Error> {
     let facts = observed::facts(target, seen).await.facts;
     let script = aws::script(&facts)

@@ -1,4 +1,4 @@
-//! Prints the result of `ping`, and writes the files that the options ask for.
+//! Prints the result of `ping`, and writes the files that the options request.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use crate::ping::{self, Observations};
 use crate::redis_url::{Target, UrlError};
 use crate::ui;
 
-/// Reports that the URL is not valid.
+/// Reports an invalid URL.
 pub(super) fn invalid_url(args: &PingArgs, error: &UrlError, deadline: Deadline) -> Exit {
     let verdict = ping::judge_url(error);
     let report = json::render_url(error, &verdict, deadline.elapsed());
@@ -101,8 +101,7 @@ fn not_written(what: &str, path: &Path, error: std::io::Error, exit: Exit) -> Ex
     if exit == Exit::Ok { Exit::No } else { exit }
 }
 
-/// Writes the `--report` file. This happens after the verdict is printed, so the user sees the verdict even
-/// if the disk is full.
+/// Writes the `--report` file. The verdict has already been printed, so a full disk does not hide it.
 pub(super) fn write_report(path: Option<&Path>, mut report: Value, journal: &Journal, exit: Exit) -> Exit {
     let Some(path) = path else { return exit };
     report["ticket"] = ticket::describe(journal.started, &journal.seen);
@@ -112,8 +111,8 @@ pub(super) fn write_report(path: Option<&Path>, mut report: Value, journal: &Jou
         Err(error) => not_written("the report", path, error, exit),
     }
 }
-/// Reports that this process is not allowed to open enough files. This is tested first, because one of the
-/// checks would otherwise fail with a misleading error.
+/// Reports that this process may not open enough files. Without this early test, a check would fail with a
+/// misleading error.
 pub(super) fn too_few_files(args: &PingArgs, target: &Target, deadline: Deadline) -> Exit {
     let observations = Observations {
         open_file_limit: Some(os::open_file_limit().unwrap_or_default()),

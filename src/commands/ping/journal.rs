@@ -14,7 +14,7 @@ use crate::ping::{ClimbEvent, Observations, Verdict};
 /// The maximum number of attempts (`--wait`) or changes (`--watch`) in a report.
 const MOST_ATTEMPTS: usize = 1000;
 
-/// What a run has found so far. It is used for the report, for the summary of `--count`, and after a signal.
+/// The results of a run so far, for the report, for the summary of `--count`, and for an interrupted run.
 pub(super) struct Journal {
     pub(super) started: SystemTime,
     pub(super) seen: Observations,
@@ -56,14 +56,14 @@ impl Journal {
         }
     }
 
-    /// Records a probe of `--watch` whose result differs from the previous one.
+    /// Records a probe of `--watch` if its result differs from the previous probe's.
     pub(super) fn add_probe(&mut self, probe: &ProbeResult) {
         if probe.change != Change::None || !probe.events.is_empty() {
             self.add_attempt(&probe.seen, &probe.verdict, probe.took);
         }
     }
 
-    /// Returns the diagnosis of an interrupted run, which has no verdict.
+    /// Returns the diagnosis of an interrupted run, without a verdict.
     pub(super) fn interrupted(&self, deadline: Deadline) -> Diagnosis {
         let mut observations = self.seen.clone();
         if !self.round_trips.is_empty() {

@@ -15,8 +15,7 @@ use crate::ping::{Observations, Verdict};
 use crate::signals;
 use crate::ui;
 
-/// Probes until a signal ends the run, then prints a summary. If standard output is closed, the run ends
-/// without a message.
+/// Probes until a signal arrives, and prints a summary. Ends without a message if standard output is closed.
 pub(super) async fn run(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Exit {
     let mut history = ProbeHistory::default();
     let mut journal = Journal::default();

@@ -16,7 +16,7 @@ use crate::learn::snapshot::Snapshot;
 use crate::learn::suggestion::suggestion;
 use crate::practice::split;
 
-/// After this many failed tries, the solution is offered.
+/// The number of failed tries before the solution is offered.
 const TRIES_BEFORE_OFFER: usize = 2;
 
 /// A `redis try` in progress.
@@ -25,14 +25,13 @@ struct Task<'t> {
     checks: &'t [Transcript],
     /// The state of the keys when the task began.
     before: Option<Snapshot>,
-    /// How many more tries can fail before the solution is offered.
+    /// The number of further failed tries before the solution is offered.
     tries_left: usize,
     solution_shown: bool,
     /// Whether the learner has sent a command that may have changed the keys.
     tried: bool,
 }
 
-/// The result of a typed command.
 enum AttemptVerdict {
     Done,
     /// The command only reads, so it does not count as a try.
@@ -40,7 +39,7 @@ enum AttemptVerdict {
     /// Redis returned an error.
     Rejected,
     NotYet(Outcome),
-    /// The command is not the one that the task teaches, or it has damaged a key. Contains the explanation.
+    /// The command is not the one that the task teaches, or has damaged a key. The text explains the mistake.
     Wrong(String),
 }
 
@@ -50,7 +49,7 @@ impl Task<'_> {
         transcripts.flat_map(|transcript| &transcript.exchanges)
     }
 
-    /// Returns the keys of the solution and of the checks.
+    /// Returns the keys in the solution and the checks.
     fn keys(&self) -> Vec<&[u8]> {
         let keys = self
             .exchanges()
@@ -71,7 +70,7 @@ impl Task<'_> {
             .collect()
     }
 
-    /// Returns all words of the solution and of the checks.
+    /// Returns all words of the solution and the checks.
     fn words(&self) -> BTreeSet<&[u8]> {
         let words = self.exchanges().flat_map(|exchange| &exchange.words);
         words.map(Vec::as_slice).collect()
@@ -107,8 +106,8 @@ impl Course<'_> {
             solution,
             checks,
             before,
-            // If the solution has several commands, a learner who has typed only the first ones has not
-            // failed.
+            // If the solution has several commands, each correct command before the last one would otherwise
+            // count as a failed try.
             tries_left: TRIES_BEFORE_OFFER + solution.exchanges.len() - 1,
             solution_shown: false,
             tried: false,
@@ -138,7 +137,7 @@ impl Course<'_> {
         }
     }
 
-    /// Sends a typed command. Returns whether it completed the task.
+    /// Sends a typed command. Returns whether the command completed the task.
     fn is_solved_by(&mut self, place: Place<'_>, line: &str, task: &mut Task<'_>) -> Result<bool, Leave> {
         let Some(typed) = split(line.as_bytes()) else {
             self.say(Mark::Warning, "not sent: a quote is missing");
@@ -146,7 +145,7 @@ impl Course<'_> {
         };
         if let Err(forbidden) = guard::keys_of(&typed) {
             self.say(Mark::Warning, &forbidden.to_string());
-            // Suggest only the lesson's keys, because keys that the learner has typed may be misspelt.
+            // Suggest only the lesson's keys, because the learner may have misspelt other keys.
             let lesson_keys = sandbox::keys_of(place.lesson);
             let keys = task
                 .keys()
@@ -185,7 +184,7 @@ impl Course<'_> {
                 if let Some(text) = unit(&typed) {
                     self.say(Mark::Plain, text);
                 }
-                // If the task needs several commands, keep the effects of those typed so far.
+                // If the task needs several commands, keep the effects of the commands typed so far.
                 if task.solution.exchanges.len() == 1 {
                     self.start_task_again();
                 }
@@ -207,7 +206,7 @@ impl Course<'_> {
         }
     }
 
-    /// Restores the keys before the next command, so that a wrong try does not affect the next one.
+    /// Restores the keys before the next try, so that a wrong try does not affect it.
     fn start_task_again(&mut self) {
         self.say(
             Mark::Plain,
@@ -221,7 +220,7 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Solution(task.solution));
     }
 
-    /// Determines whether a command solved the task. The checks decide or, if there are none, the reply.
+    /// Determines whether a command solved the task. The checks decide. Without checks, the reply decides.
     fn judge(
         &mut self,
         task: &Task<'_>,
@@ -297,7 +296,7 @@ impl Course<'_> {
         })
     }
 
-    /// Restores the keys as they were when the task began, and runs the solution.
+    /// Restores the keys to their state at the start of the task, and runs the solution.
     fn run_solution(&mut self, place: Place<'_>, task: &Task<'_>) -> Result<(), Leave> {
         if task.tried {
             self.state.keys_ready = false;
@@ -329,7 +328,7 @@ fn shown(typed: &[Vec<u8>]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Explains the unit of a command whose time argument is often confused with the seconds that EXPIRE takes.
+/// Explains the time unit of a command that is often confused with EXPIRE, which takes seconds.
 fn unit(typed: &[Vec<u8>]) -> Option<&'static str> {
     let is = |place: usize, name: &str| {
         typed
@@ -350,7 +349,7 @@ fn unit(typed: &[Vec<u8>]) -> Option<&'static str> {
     None
 }
 
-/// Explains that a command used a different key from the one that the task is about.
+/// Explains that a command used a key that the task is not about.
 fn other_key(task: &Task<'_>, typed: &[Vec<u8>]) -> Option<String> {
     let typed_key = *guard::keys_of(typed).ok()?.first()?;
     let keys = task.keys();

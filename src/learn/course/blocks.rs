@@ -1,5 +1,4 @@
-//! Runs the other kinds of block: checks, shell commands, quizzes, and commands that the learner only
-//! watches.
+//! Runs checks, shell commands, quizzes, and demonstrations of Redis commands.
 
 use std::time::Duration;
 
@@ -14,10 +13,10 @@ use crate::learn::learner::{CourseEvent, Key, Mark, Offer, Picked};
 use crate::learn::lesson::{APP, Block, FenceOptions, LessonExchange, Quiz, Shell, Transcript, Wait};
 use crate::signals::Interrupted;
 
-/// How often a countdown is updated.
+/// The pause between two updates of a countdown.
 const TICK: Duration = Duration::from_millis(200);
 
-/// The reply to PTTL if there is no such key.
+/// The reply to PTTL if the key does not exist.
 const NO_KEY: i64 = -2;
 
 impl Course<'_> {
@@ -51,7 +50,7 @@ impl Course<'_> {
         })
     }
 
-    /// Runs checks silently. Returns the first reply that differs from the expected one.
+    /// Runs checks without showing them. Returns the first reply that differs from the expected reply.
     pub(super) fn failed_check(&mut self, checks: &[Transcript]) -> Result<Option<Outcome>, SendError> {
         for check in checks {
             if !self.can_run(&check.fence, &[]) {
@@ -91,7 +90,7 @@ impl Course<'_> {
             Block::Shell(shell) => Some(shell),
             _ => None,
         });
-        // The learner first does something in another window, then presses a key.
+        // The learner acts in another window first, then presses a key.
         if self.state.app.is_some() || shell.is_some_and(|shell| shell.commands.is_empty()) {
             self.wait_for_next(place, "check")?;
         }
@@ -116,7 +115,7 @@ impl Course<'_> {
         }
     }
 
-    /// Shows a `sh` fence. If it is `sh run` or `sh try`, and the learner agrees, also runs its commands.
+    /// Shows a `sh` fence. Also runs the commands of `sh run` and `sh try` if the learner agrees.
     pub(super) fn shell(&mut self, place: Place<'_>, shell: &Shell) -> Result<(), Leave> {
         self.show_shell(shell);
         if shell.commands.is_empty() {
@@ -161,8 +160,8 @@ impl Course<'_> {
         }
     }
 
-    /// Asks whether to run a fence's commands. If they need the learner's app, also asks for the command that
-    /// starts the app.
+    /// Asks whether to run a fence's commands. Also asks for the learner's start command if the fence needs
+    /// the learner's app.
     fn agrees_to_run(
         &mut self,
         place: Place<'_>,
@@ -209,11 +208,11 @@ impl Course<'_> {
         Ok(all_succeeded)
     }
 
-    /// Runs a command of this program. `serve` runs in the background until the lesson ends. Returns whether the command
-    /// succeeded.
+    /// Runs a sessiontut command, and returns whether it succeeded. `serve` runs in the background until the
+    /// lesson ends.
     fn run_own(&mut self, line: usize, words: &[String]) -> bool {
         if words.first().is_some_and(|word| word == "serve") {
-            // Only one app can run at a time, because all of them use the same port.
+            // All apps use the same port, so only one can run at a time.
             self.stop_app();
         }
         match (self.run_command)(words) {
@@ -242,12 +241,12 @@ impl Course<'_> {
         }
     }
 
-    /// Whether this Redis server can be used to grade the learner's app. If not, shows the reason.
+    /// Whether `check` can grade an app on this Redis server. If not, shows the reason.
     fn can_grade(&mut self, shell: &Shell) -> bool {
         if !uses_app(shell) {
             return true;
         }
-        // If Redis is unavailable, the command itself reports that.
+        // If Redis is unavailable, the command itself reports the problem.
         let _ = self.sandbox.connection.ask(&["PING"]);
         let can_grade = !self.sandbox.connection.is_cluster();
         if !can_grade {
@@ -261,7 +260,7 @@ impl Course<'_> {
     }
 
     /// Whether an earlier command of the lesson starts the app, but the app is not running. The learner may
-    /// have skipped that command, or resumed the lesson after it.
+    /// have skipped the command, or resumed the lesson after it.
     pub(super) fn lacks_app(&self, place: Place<'_>) -> bool {
         self.state.app.is_none() && app_step(place).is_some()
     }
@@ -300,8 +299,7 @@ impl Course<'_> {
         }
     }
 
-    /// Whether a fence can be run on this Redis server. If not, shows its commands and the reason why they
-    /// are skipped.
+    /// Whether a fence can run on this Redis server. If not, shows its commands and the reason.
     pub(super) fn can_run(&mut self, fence: &FenceOptions, commands: &[LessonExchange]) -> bool {
         let can_run = !(fence.needs_real_redis && self.sandbox.connection.is_practice());
         if !can_run {
@@ -319,7 +317,7 @@ impl Course<'_> {
         can_run
     }
 
-    /// Waits as the fence requires. Meanwhile, shows the TTL of the watched key.
+    /// Waits as the fence requires, and shows the TTL of the watched key.
     pub(super) fn wait(&mut self, wait: Option<&Wait>) -> Result<(), SendError> {
         let Some(wait) = wait else {
             return Ok(());
@@ -335,7 +333,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Waits until the time is over or the watched key is gone. Returns whether the key is gone.
+    /// Waits until the time is over or the watched key no longer exists. Returns whether the key is gone.
     fn count_down(&mut self, wait: &Wait) -> Result<bool, SendError> {
         let deadline = Deadline::after(wait.span);
         while !deadline.is_over() {
@@ -358,12 +356,12 @@ impl Course<'_> {
     }
 }
 
-/// Whether the fence contains [`APP`], the command that starts the learner's own app.
+/// Whether the fence contains [`APP`], the placeholder for the learner's start command.
 fn uses_app(shell: &Shell) -> bool {
     shell.commands.iter().flatten().any(|word| word == APP)
 }
 
-/// Returns the index of the last step that starts the app before this position.
+/// Returns the index of the last step before this position that starts an app.
 pub(super) fn app_step(place: Place<'_>) -> Option<usize> {
     let starts = |block: &Block| matches!(block, Block::Shell(shell) if starts_app(shell));
     let steps = &place.lesson.steps;
@@ -382,8 +380,8 @@ fn starts_app(shell: &Shell) -> bool {
     commands.any(|words| words.first().is_some_and(|word| word == "serve"))
 }
 
-/// If the last word is [`APP`], replaces it with `app`, the command that starts the learner's app. If `app`
-/// is empty, `check` waits until the learner has started the app.
+/// Replaces [`APP`], if it is the last word, with `app`, the learner's start command. With an empty `app`,
+/// `check` waits until the learner has started the app.
 fn with_app(words: &[String], app: &str) -> Vec<String> {
     let Some((_, before)) = words.split_last().filter(|(last, _)| *last == APP) else {
         return words.to_vec();

@@ -1,4 +1,4 @@
-//! Actions that are available anywhere in a lesson, such as asking for a hint or going to another lesson.
+//! Actions that are always available in a lesson, such as asking for a hint or going to another lesson.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::learn::app::CommandFailure;
 use crate::learn::learner::{CourseEvent, Key, Mark, Offer};
 use crate::learn::lesson::{Block, CodeTab};
 
-/// How long to wait until the signal thread has noticed Ctrl-C.
+/// How long to wait until the signal thread has processed Ctrl-C.
 const SIGNAL_DELAY: Duration = Duration::from_secs(1);
 
 pub(super) const QUIT: Offer = offer(Key::Quit, "quit");
@@ -70,7 +70,7 @@ impl Course<'_> {
         offered.map(|(_, offer)| offer).collect()
     }
 
-    /// Performs the action of a key that is available everywhere in a lesson.
+    /// Performs the action of a key that is always available in a lesson.
     pub(super) fn obey(&mut self, place: Place<'_>, key: Key) -> Result<(), Leave> {
         match key {
             Key::Hint => self.hint(place),
@@ -103,7 +103,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Lets the lesson continue after Ctrl-C has ended a command, except with `learn --yes`.
+    /// Lets the lesson continue if Ctrl-C ended a command, except with `learn --yes`.
     pub(super) fn ignore_interrupt_of(&self, failure: &CommandFailure) {
         if failure.interrupted {
             let connection = &self.sandbox.connection;
@@ -114,7 +114,8 @@ impl Course<'_> {
         }
     }
 
-    /// Returns the indexes of the hints for this block or, if it has none, for the last task before it.
+    /// Returns the indexes of the hints for this block. A block without hints gets those of the last task
+    /// before it.
     fn hints_for(&self, place: Place<'_>) -> Vec<usize> {
         let hints = &place.lesson.steps[place.step].hints;
         let blocks = hints.iter().map(|hint| hint.block);
@@ -124,7 +125,7 @@ impl Course<'_> {
             .collect()
     }
 
-    /// Shows the next hint. If all hints have been shown, repeats the last one.
+    /// Shows the next hint. Repeats the last hint if all hints have been shown.
     fn hint(&mut self, place: Place<'_>) {
         if let Some(section) = self.state.failed_lesson.take() {
             self.repeat_section(section);
@@ -147,7 +148,7 @@ impl Course<'_> {
         });
     }
 
-    /// Shows the step of a lesson that teaches what a failed check requires. `section` is `lesson#step`.
+    /// Shows the step that explains a failed check. `section` is `lesson#step`.
     fn repeat_section(&mut self, section: &str) {
         let (id, anchor) = section.split_once('#').unwrap_or((section, ""));
         let mut lessons = self.lessons.list.iter().filter(|lesson| lesson.id == id);
@@ -189,7 +190,7 @@ impl Course<'_> {
         }
     }
 
-    /// Shows the complete files that the code in this step comes from.
+    /// Shows the complete source files of the code in this step.
     fn files(&mut self, place: Place<'_>) {
         let blocks = place.lesson.steps[place.step].blocks.iter().take(place.block);
         let tabs = blocks.filter_map(|block| match block {
@@ -214,8 +215,7 @@ impl Course<'_> {
             paths.join(" and "),
             first.query
         );
-        // Stages in the same language can share a file. Show each file only once, unless no other file is
-        // left to show.
+        // Stages in the same language can share a file. Show a file again only if no other file is left.
         let is_new = |file: &SourceFile| !self.state.files_shown.contains(&file.path);
         if files.iter().any(is_new) {
             files.retain(is_new);
@@ -234,7 +234,7 @@ impl Course<'_> {
         tabs.get(self.tab_of(tabs))
     }
 
-    /// Shows the list of lessons. If the learner chooses one, leaves the block to go to it.
+    /// Shows the list of lessons. Returns [`Leave::Lesson`] if the learner chooses one.
     pub(super) fn list(&mut self) -> Result<(), Leave> {
         let standings = standings(&self.lessons, &self.progress);
         self.learner.show(&CourseEvent::Lessons(&standings));

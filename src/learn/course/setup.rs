@@ -1,5 +1,5 @@
-//! Prepares Redis for a block: reserves the learner's name, and sets up the lesson's keys. If Redis is
-//! unavailable, shows the reason.
+//! Prepares Redis for a block: reserves the learner's name, sets up the lesson's keys, and reports an
+//! unavailable Redis.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +19,8 @@ use crate::session::other_keys::notice;
 use crate::signals::Interrupted;
 
 impl Course<'_> {
-    /// Sets up the keys. This happens before the lesson's text is shown, because the text changes if the
-    /// learner chooses another name.
+    /// Sets up the keys before the lesson's text is shown. The learner may have to choose another name, which
+    /// changes the text.
     pub(super) fn prepare(&mut self, place: Place<'_>) -> Result<(), Leave> {
         if !uses_redis(place.lesson) {
             return Ok(());
@@ -38,8 +38,8 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Runs `work`, which uses Redis. If Redis is unavailable, asks the learner what to do, and runs `work`
-    /// again once Redis is available.
+    /// Runs `work`, which uses Redis. If Redis is unavailable, asks the learner what to do, and repeats
+    /// `work` once Redis is available.
     ///
     /// # Errors
     /// Returns [`Leave`] if the learner leaves the block.
@@ -62,8 +62,8 @@ impl Course<'_> {
                 Err(error) => error.unavailable()?,
             };
             self.state.keys_ready = false;
-            // A connection can break although Redis works, so try a new one. If Redis does not work, the new
-            // connection shows why.
+            // A connection can break although Redis works. A new connection either works or reveals the
+            // cause.
             let again = match unavailable.was_connected {
                 true => self.set_up(place),
                 false => Err(unavailable.clone().into()),
@@ -81,13 +81,13 @@ impl Course<'_> {
         }
     }
 
-    /// Restores the keys to their state after the last command, because some keys may have expired while the
-    /// learner was reading.
+    /// Restores the keys to their state after the last command. Some keys may have expired while the learner
+    /// was reading.
     fn restore(&mut self, place: Place<'_>) -> Result<(), SendError> {
         let restore = match place.blocks().get(place.block) {
             // The app changes the keys, even if the learner runs it outside the lesson.
             _ if app_step(place).is_some() => Restore::Expired,
-            // The learner has done something in another window, which may have changed the keys.
+            // The learner has acted in another window, which may have changed the keys.
             Some(Block::Check(_)) => Restore::Expired,
             Some(Block::Try { .. }) => Restore::Missing,
             _ => Restore::All,
@@ -124,7 +124,7 @@ impl Course<'_> {
         }
     }
 
-    /// Sets up the lesson's keys for this position, unless this has already been done.
+    /// Sets up the lesson's keys for this position, unless they are ready.
     fn set_up(&mut self, place: Place<'_>) -> Result<(), SendError> {
         if self.state.keys_ready {
             return Ok(());
@@ -148,8 +148,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Reserves the name that the lessons use. If another learner is using it, asks the learner to choose
-    /// another name.
+    /// Reserves the learner's name in Redis. If another learner uses the name, asks for another one.
     fn take_name(&mut self) -> Result<(), SendError> {
         if self.state.is_named {
             return Ok(());
@@ -190,8 +189,8 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Whether Redis contains a lesson key with this name that this learner did not leave behind. The key may
-    /// belong to a colleague who is running `serve --stage 2`.
+    /// Whether Redis contains a lesson key with this name that the learner did not leave behind. The key may
+    /// belong to a colleague who runs `serve --stage 2`.
     fn uses_keys_of_others(&mut self, name: &str) -> Result<bool, SendError> {
         let renamed;
         let lessons = match self.files.read(name) {
@@ -212,8 +211,8 @@ impl Course<'_> {
         Ok(false)
     }
 
-    /// Takes over the keys that an earlier run left behind, so that they will be removed, unless another
-    /// learner is now using the name in them.
+    /// Marks the keys that an earlier run left behind for removal. Skips them if another learner uses the
+    /// name in them.
     fn adopt_keys(&mut self, name: &str) -> Result<(), SendError> {
         let record = &self.progress.record;
         let before = record.name.as_deref().unwrap_or(FIRST_NAME);
@@ -226,8 +225,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Tells the learner that this Redis contains other keys, and asks for permission before anything is
-    /// written.
+    /// Tells the learner that this Redis contains other keys, and asks for permission to write.
     fn ask_as_a_guest(&mut self) -> Result<(), SendError> {
         if self.guest != Guest::ToAsk {
             return Ok(());
@@ -264,7 +262,7 @@ impl Course<'_> {
         }
     }
 
-    /// Saves the names of the keys. If this run cannot remove the keys, the next run can.
+    /// Saves the names of the keys, so that the next run can remove them if this run cannot.
     pub(super) fn note_keys(&mut self) {
         self.progress.record.keys = self.sandbox.key_names();
     }

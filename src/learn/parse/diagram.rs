@@ -20,7 +20,7 @@ const MOST_PARTICIPANTS: usize = 5;
 /// Parses the body of a `mermaid` fence.
 ///
 /// # Errors
-/// Returns the problems, with their line numbers in the body, counted from 0.
+/// Returns the problems. Line numbers start at 0 in the body.
 pub(super) fn parse(body: &str) -> Result<SequenceDiagram, Vec<Problem>> {
     let mut diagram = Parser::default();
     let mut problems = Vec::new();

@@ -27,18 +27,17 @@ pub(super) enum FenceKind {
 }
 
 impl FenceKind {
-    /// Whether the fence may come before the first step, because it neither runs anything nor asks a
-    /// question.
+    /// Whether the fence may precede the first step. Such a fence neither runs anything nor asks a question.
     pub(super) fn may_introduce(&self) -> bool {
         matches!(self, Self::Code(_) | Self::Shell | Self::Diagram)
     }
 }
 
-/// The longest wait that a lesson may contain, which is also the time limit of `learn --yes`.
+/// The maximum wait in a lesson, which is also the time limit of `learn --yes`.
 const LONGEST_WAIT: Duration = Duration::from_secs(180);
 
 impl Fence {
-    /// Parses the words after the backticks of the fence on this line, such as `redis try`.
+    /// Parses the words after the backticks, such as `redis try`. `line` is the fence's line number.
     ///
     /// # Errors
     /// Returns a message with the problem and the correct form.

@@ -11,11 +11,11 @@ use crate::learn::lesson::{Answer, LessonExchange, Quiz, Transcript, WrongComman
 use crate::learn::pattern::Pattern;
 use crate::practice::split;
 
-/// Parses the body of a `redis` fence. Its lines are `> COMMAND`, replies as redis-cli prints them, `! reply:
-/// why` and `!> command: why`.
+/// Parses the body of a `redis` fence. Its lines are `> COMMAND`, replies in the format of redis-cli, `!
+/// reply: why` and `!> command: why`.
 ///
 /// # Errors
-/// Returns the problems, with their line numbers in the body, counted from 0.
+/// Returns the problems. Line numbers start at 0 in the body.
 pub(super) fn transcript(body: &str, fence: &Fence) -> Result<Transcript, Vec<Problem>> {
     let line = fence.options.line;
     let mut problems = Vec::new();
@@ -121,7 +121,7 @@ fn missing_replies(transcript: &Transcript, kind: &FenceKind) -> Vec<Problem> {
     missing.map(|exchange| (row(exchange), what(exchange))).collect()
 }
 
-/// Parses `(integer) -1: why` or `HSET [..]: why`. The pattern ends at the first `: ` that is not inside quotes.
+/// Parses `(integer) -1: why` or `HSET [..]: why`. The pattern ends at the first `: ` outside quotes.
 fn explanation(text: &str) -> Option<(Pattern, String)> {
     static EXPLAINED: LazyLock<Regex> = LazyLock::new(|| {
         let explained = Regex::new(r#"^((?:"(?:\\.|[^"\\])*"|[^"])+?): +(\S.*)$"#);
@@ -131,15 +131,15 @@ fn explanation(text: &str) -> Option<(Pattern, String)> {
     Some((Pattern::new(&[found[1].trim()]), found[2].to_owned()))
 }
 
-/// The maximum number of commands of this program that a lesson may run. There is a limit because each
-/// command must be parsed to be checked.
+/// The maximum number of sessiontut commands in a lesson. Checking a command requires parsing it, which takes
+/// time.
 pub(super) const MOST_OWN_COMMANDS: usize = 100;
 
 /// Returns the commands of a `sh run` or `sh try` fence, without `sessiontut`. `left` is the number of
-/// commands that the lesson may still contain.
+/// further commands that the lesson may contain.
 ///
 /// # Errors
-/// Returns the problems, with their line numbers in the body, counted from 0.
+/// Returns the problems. Line numbers start at 0 in the body.
 pub(super) fn own_commands(
     body: &str,
     may_run: MayRun,
@@ -185,10 +185,11 @@ pub(super) fn own_commands(
     }
 }
 
-/// Parses the body of a `quiz` fence: a question, and its answers as a task list, each followed by `: why`.
+/// Parses the body of a `quiz` fence: a question, and a task list of answers. Each answer is followed by `:
+/// why`.
 ///
 /// # Errors
-/// Returns the problems, with their line numbers in the body, counted from 0.
+/// Returns the problems. Line numbers start at 0 in the body.
 pub(super) fn quiz(body: &str) -> Result<Quiz, Vec<Problem>> {
     let mut question = String::new();
     let mut answers: Vec<(usize, Answer)> = Vec::new();
@@ -238,15 +239,15 @@ pub(super) fn quiz(body: &str) -> Result<Quiz, Vec<Problem>> {
     }
 }
 
-/// Parses an item of a task list. Returns whether it is ticked, and its text.
+/// Parses an item of a task list. Returns whether the item is ticked, and the text.
 fn task_item(text: &str) -> Option<(bool, &str)> {
     let item = text.strip_prefix("- ").or_else(|| text.strip_prefix("* "))?;
     let (mark, text) = item.trim_start().split_at_checked("[ ]".len())?;
     matches!(mark, "[ ]" | "[x]" | "[X]").then(|| (mark != "[ ]", text.trim()))
 }
 
-/// Moves an explanation on the same line, as in `- [ ] it is gone: that would be -2`, from the answer's text
-/// to its `why`.
+/// Moves an explanation on the answer's own line to `why`. An example is `- [ ] it is gone: that would be
+/// -2`.
 fn split_why(answer: &mut Answer) {
     if answer.why.is_empty()
         && let Some((text, why)) = answer.text.split_once(": ")
@@ -292,7 +293,7 @@ mod tests {
         assert!(parsed.exchanges[2].wrong[1].reply.matches(&["\"a: b\""]));
     }
 
-    /// Invalid transcripts, each with the line of its first error.
+    /// Invalid transcripts with the line of the first error.
     const INVALID_TRANSCRIPTS: &[(&str, usize)] = &[
         ("", 0),
         ("PING\nPONG\n", 0),
@@ -342,7 +343,7 @@ mod tests {
         );
     }
 
-    /// Invalid quizzes, each with the line of its first error.
+    /// Invalid quizzes with the line of the first error.
     const INVALID_QUIZZES: &[(&str, usize)] = &[
         ("Q?\n- [x] a\n- [ ] b\n", 2),
         ("Q?\n- [ ] b\n: why\n", 0),

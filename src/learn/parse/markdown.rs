@@ -19,12 +19,12 @@ pub(super) enum Content {
         info: String,
         body: String,
     },
-    /// `<details>` … `</details>`, which may span several pieces.
+    /// `<details>` … `</details>`, possibly across several pieces.
     Details {
         is_closed: bool,
     },
     Prose {
-        /// The fences inside lists and quotes, each with its offset and the words after its backticks.
+        /// The fences inside lists and quotes. Each is an offset and the words after the backticks.
         nested: Vec<(usize, String)>,
     },
 }
@@ -95,7 +95,7 @@ fn is_details_start(html: &str) -> bool {
     html.trim_start().starts_with("<details")
 }
 
-/// Adds a piece. If a `<details>` is still open, extends that piece instead.
+/// Adds a piece. While a `<details>` is open, extends that piece instead.
 fn add(pieces: &mut Vec<Piece>, piece: Piece, source: &str) {
     match pieces.last_mut() {
         Some(Piece {

@@ -148,7 +148,7 @@ fn parse(file: &str, source: &str) -> Result<Lesson, Vec<LessonError>> {
     super::parse(file, source, |_| Ok(()))
 }
 
-/// Invalid files, each with the line of its first error.
+/// Invalid files with the line of the first error.
 fn invalid() -> Vec<(&'static str, String, usize)> {
     let in_a_step = [
         ("```redis chek\n> PING\nPONG\n```\n", 7),
@@ -292,7 +292,7 @@ mod any_text {
     use super::*;
     use proptest::prelude::*;
 
-    /// Generates a line: either one from a valid lesson, or an invalid one.
+    /// Generates a line of a valid lesson, or an invalid line.
     fn line() -> impl Strategy<Value = String> {
         prop_oneof![
             "[#>!`~:\\-\\[\\] x.()]{0,12}",

@@ -1,4 +1,4 @@
-//! Checks of the logout: which sessions it must end, and which requests must not cause it.
+//! Checks which sessions a logout ends, and which requests can cause a logout.
 
 use super::super::stage1::log_out;
 use crate::check::browser::Cause;

@@ -1,5 +1,4 @@
-//! Checks of how the app behaves while Redis does not reply, while it is down, and after a connection to it
-//! breaks.
+//! Checks how the app behaves while Redis does not reply, while Redis is down, and after a connection breaks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,15 +12,16 @@ use crate::deadline::Deadline;
 
 /// How long the app may take to respond while Redis does not reply.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// The connection is cut after the first command of a login, after the second, and so on, up to this number.
+/// The maximum number of cuts. The first login is cut after its first command, the next login after its
+/// second, and so on.
 const MOST_CUTS: usize = 8;
-/// How many times a visit is attempted again after its connection to Redis was cut.
+/// How many times a visit is repeated after its connection to Redis was cut.
 const MOST_ATTEMPTS: usize = 6;
-/// The pause between two such attempts.
+/// The pause between these attempts.
 const RECONNECT: Duration = Duration::from_millis(200);
 
-/// Makes Redis stop replying, visits the app, logs in, and makes Redis reply again. If another check has
-/// already done this, returns the earlier result.
+/// Stops the replies of Redis, visits the app, logs in, and resumes the replies. Later calls return the first
+/// call's result.
 async fn silence(grader: &mut Grader) -> Result<Silence, NotHeld> {
     if let Some(silence) = &grader.silence {
         return Ok(silence.clone());
@@ -46,7 +46,7 @@ async fn silence(grader: &mut Grader) -> Result<Silence, NotHeld> {
     let recovery = recovers(grader, deadline);
     let (has_recovered, last) = progress.during(what, || deadline.left(), recovery).await;
     if !has_recovered && grader.outage.is_none() {
-        // The other checks need a working app.
+        // The other checks need an app that works.
         let _ = grader.restart().await;
     }
     let silence = Silence {
@@ -60,7 +60,8 @@ async fn silence(grader: &mut Grader) -> Result<Silence, NotHeld> {
     Ok(silence)
 }
 
-/// Tries to log in until a login succeeds. Returns whether one succeeded, and the last exchange.
+/// Tries to log in until an attempt succeeds or the deadline passes. Returns whether an attempt succeeded,
+/// and the last exchange.
 async fn recovers(grader: &mut Grader, deadline: Deadline) -> (bool, Exchange) {
     loop {
         let mut visitor = grader.visitor();
@@ -154,8 +155,8 @@ pub(crate) async fn recovers_without_a_restart(grader: &mut Grader) -> Judged {
     }
 }
 
-/// Cuts the connection before the reply to each command of a visit in turn. Each time, checks that the visit
-/// was not counted twice.
+/// Checks that a visit is not counted twice if a reply is lost. Cuts the connection before the reply to each
+/// command in turn.
 pub(crate) async fn lost_reply_is_not_repeated(grader: &mut Grader) -> Judged {
     grader.proxy()?;
     let mut user = grader.logged_in().await?;
@@ -168,7 +169,7 @@ pub(crate) async fn lost_reply_is_not_repeated(grader: &mut Grader) -> Judged {
         if !grader.proxy()?.was_cut() {
             continue;
         }
-        // Each visit may count once, including visits that fail because the app is still reconnecting.
+        // Each visit may count once, even a visit that fails because the app is still reconnecting.
         let mut most = before + 1;
         let mut attempt = 0;
         let (after, last) = loop {
@@ -218,7 +219,7 @@ pub(crate) async fn cut_login_leaves_nothing(grader: &mut Grader) -> Judged {
     let name = grader.name();
     let mut visitor = grader.visitor();
     let form = visitor.login_form(&name).await;
-    // The redirect is not followed, because the visit that it causes is not part of the login.
+    // The redirect is not followed, because the visit after it is not part of the login.
     let whole = visitor.submit_only(&form, Cause::OwnPage).await;
     let commands = whole.cuts();
     for cut in 1..=commands.min(MOST_CUTS) {
@@ -276,7 +277,7 @@ pub(crate) async fn visit_without_cookie_needs_no_redis(grader: &mut Grader) -> 
     proxy.go_down();
     let home = grader.visitor().home().await;
     proxy.come_back();
-    // Wait for the app, because a client library may pause before it reconnects.
+    // Wait for the app, because a client library may pause before reconnecting.
     let was_known = grader.outage.is_some();
     grader.works_again().await?;
     if let Some(outage) = grader.outage.as_ref().filter(|_| !was_known) {

@@ -1,4 +1,4 @@
-//! A check that delays a visit at Redis while the user logs out.
+//! A check that delays a visit's Redis commands while the user logs out.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -15,11 +15,11 @@ use crate::check::page::Page;
 use crate::check::proxy::{HoldPoint, Proxy};
 use crate::check::redis_command::{Effect, Key};
 
-/// How long the commands of a request are held back from Redis. This is shorter than the usual timeouts of client libraries.
+/// How long a request's commands are delayed. Client libraries usually have longer timeouts.
 const HOLD_FOR: Duration = Duration::from_millis(400);
-/// Time limit for a request to reach the point at which it is delayed.
+/// How long a request may take to reach the point at which the proxy delays it.
 const HELD_WITHIN: Duration = Duration::from_secs(2);
-/// The maximum number of round trips of a visit at which the visit is delayed.
+/// The maximum number of round trips of a visit at which the check delays the visit.
 const MOST_HOLDS: usize = 3;
 
 pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged {
@@ -51,8 +51,8 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     if has_overlapped {
         return Ok(());
     }
-    // One instance of an app with a single connection or thread cannot serve two requests at once, but two
-    // instances can.
+    // A single connection or thread may be unable to serve two requests at once. Two instances of the app
+    // can.
     if let Some(app) = &grader.app
         && let Ok(mut other) = app.start_another(&grader.site.progress).await
     {
@@ -74,16 +74,16 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
 struct Overlap {
     visit: Exchange,
     logout: Exchange,
-    /// The position in the proxy's record before the visit and the logout.
+    /// The position in the proxy's record at the start.
     start: usize,
-    /// The keys of all commands that the app sent before the visit was released.
+    /// The keys of all commands that the app sent before the proxy released the visit.
     touched: Vec<Key>,
-    /// The keys that existed when the visit was released.
+    /// The keys that existed when the proxy released the visit, with their TTLs.
     between: HashMap<Key, i64>,
 }
 
-/// Delays a visit at this point, and meanwhile logs the user out, at the instance `other` if it is given.
-/// Checks that the session has ended after that. Returns whether the logout reached Redis during the delay.
+/// Delays a visit at this point, logs the user out during the delay, and checks that the session has ended.
+/// The logout uses the instance `other` if given. Returns whether the logout reached Redis during the delay.
 async fn hold_across_logout(
     grader: &mut Grader,
     point: HoldPoint,
@@ -138,8 +138,8 @@ async fn hold_across_logout(
     Ok(true)
 }
 
-/// Delays a visit of `slow` at this point, and meanwhile logs `user` out. Returns `None` if the logout did not reach
-/// Redis during the delay.
+/// Delays a visit of `slow` at this point, and logs `user` out during the delay. Returns `None` if the logout
+/// did not reach Redis in time.
 async fn overlap(
     proxy: &Proxy,
     point: HoldPoint,
@@ -160,7 +160,7 @@ async fn overlap(
     }
     let after_hold = proxy.mark();
     let mut logout = std::pin::pin!(user.log_out(home));
-    // Both requests are polled, because the visit may end before the logout.
+    // Poll both requests, because the visit may end before the logout.
     let (mut early, mut quick) = (None, None);
     let wait = tokio::time::sleep(HOLD_FOR);
     tokio::pin!(wait);
@@ -178,7 +178,7 @@ async fn overlap(
         .any(|command| command.effect == Effect::Write && command.reply.is_some());
     let commands = proxy.since(start).into_iter();
     let touched = commands.flat_map(|command| command.keys).collect();
-    // This includes keys that the two requests did not use, because the app may write to those at any time.
+    // Include keys that neither request used, because the app may write to them at any time.
     let between = proxy.living_keys().await;
     proxy.release();
     let (visit, logout) = match (early, quick) {

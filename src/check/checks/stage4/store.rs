@@ -6,7 +6,7 @@ use crate::check::exchange::Exchange;
 use crate::check::grader::Grader;
 use crate::check::judged::{Judged, fails, not_judged, shown_keys};
 use crate::check::redis_command::{Effect, Key};
-/// Visits the home page, and checks that this creates no key.
+/// Checks that a visit to the home page creates no key.
 pub(super) async fn creates_no_key(grader: &mut Grader, did: &str, visitor: &mut Visitor) -> Judged {
     let before = grader.proxy()?.living_keys().await;
     let mut home = visitor.home().await;
@@ -54,12 +54,11 @@ pub(crate) async fn visit_without_cookie_sends_nothing(grader: &mut Grader) -> J
 }
 
 pub(crate) async fn connections_are_reused(grader: &mut Grader) -> Judged {
-    /// The maximum number of new connections in a round. A connection pool or an app with several processes
-    /// may still open a few.
+    /// The maximum number of new connections in a round. A connection pool or several processes may still
+    /// open a few.
     const MOST_NEW: u64 = 3;
     const VISITS: u64 = 10;
-    /// The maximum number of rounds. After this many rounds, even an app with many processes has opened all
-    /// its connections.
+    /// The maximum number of rounds. An app with many processes has then opened all its connections.
     const ROUNDS: u64 = 4;
     let mut user = grader.logged_in().await?;
     let mut last = grader.visit(&mut user).await?;

@@ -1,4 +1,4 @@
-//! Checks of the token in the cookie, which must be random, secret, and different after each login.
+//! Checks that the token in the cookie is random, secret, and different after each login.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -87,11 +87,10 @@ fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
     )
 }
 
-/// Returns the maximum number of random bits that these values of a cookie can contain, judging by their
-/// length and alphabet.
+/// Returns the maximum number of random bits in these cookie values, estimated from their length and
+/// alphabet.
 fn bits(values: &[String]) -> f64 {
-    /// If the values share fewer characters than this, the shared characters may be a version or separators,
-    /// as in a UUID.
+    /// Fewer shared characters than this may be a version or separators, as in a UUID.
     const FEW: usize = 5;
     let values: Vec<Vec<char>> = values
         .iter()
@@ -148,11 +147,11 @@ pub(crate) async fn brought_token_is_not_adopted(grader: &mut Grader) -> Judged 
     fails(did, "a new token", got, &[&login, &home])
 }
 
-/// Returns a token that has the same form as the app's tokens, but that the app has not created.
+/// Returns a token in the same format as the app's tokens, but not created by the app.
 fn made_up(user: &LoggedIn, cookie: &str) -> String {
     let value = user.visitor.cookie(cookie).unwrap_or_default();
     let mut noise = random::hexadecimal::<32>().into_bytes().into_iter().cycle();
-    // Keep the length and the punctuation of the real token.
+    // Keep the real token's length and punctuation.
     value
         .chars()
         .map(|letter| match letter {
@@ -178,7 +177,7 @@ pub(crate) async fn login_changes_the_token(grader: &mut Grader) -> Judged {
         let got = "a copy of the old cookie still works";
         return fails(did, "the old session has ended", got, &[&first, &login, &home]);
     }
-    // An app may already create a session when a visitor opens the home page.
+    // An app may create a session when a visitor opens the home page.
     let mut visitor = grader.visitor();
     visitor.home().await;
     let Some(anonymous) = visitor.cookie(&cookie) else {
@@ -211,7 +210,7 @@ pub(crate) async fn made_up_token_leaves_no_key(grader: &mut Grader) -> Judged {
 }
 
 pub(crate) async fn key_is_not_the_token(grader: &mut Grader) -> Judged {
-    /// Parts of a key that are shorter than this are words, not tokens.
+    /// The minimum length of a token. Shorter parts of a key are words.
     const SHORTEST: usize = 16;
     grader.proxy()?;
     let cookie = grader.session_cookie().await?;
@@ -235,7 +234,7 @@ pub(crate) async fn key_is_not_the_token(grader: &mut Grader) -> Judged {
 }
 
 pub(crate) async fn output_contains_no_token(grader: &mut Grader) -> Judged {
-    /// Shorter values could occur in the output by chance.
+    /// The minimum length of a value to search for. Shorter values could occur in the output by chance.
     const SHORTEST: usize = 16;
     let Some(app) = &grader.app else {
         return Err(not_judged(
@@ -267,7 +266,7 @@ mod tests {
     fn bits_are_counted_by_length_and_alphabet() {
         let bits =
             |values: &[&str]| bits(&values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>());
-        // These are 16 bytes in base64, which may contain - and _.
+        // 16 bytes in base64 with the characters - and _.
         assert!(bits(&["DP7-yA8uTrvbePcdroooTA", "7LbRdKZRqH-6ANHwAjtkMQ"]) >= 128.0);
         let uuids = [
             "0d8f7a3c-4b1e-4f6a-9a0b-1c2d3e4f5a6b",
@@ -280,7 +279,7 @@ mod tests {
         ];
         assert!(bits(&counted) < 8.0);
         assert!(bits(&["17954321", "28465110"]) < 128.0);
-        // UUIDs of version 7 begin with the time, so they share their first characters.
+        // UUIDs of version 7 begin with the time, so their first characters are the same.
         let times = [
             "01985b7e-3c10-7f6a-9a0b-1c2d3e4f5a6b",
             "01985b7e-3c55-7a18-8d5f-f0e1d2c3b4a5",
