@@ -31,7 +31,7 @@ pub(crate) fn local_time(at: SystemTime) -> String {
     format!("{} {} {offset} ({zone})", date(at), time(at))
 }
 
-/// Formats a time, given in seconds since 1970, to the minute: `2026-11-27 03:04 UTC`.
+/// Formats a time to the minute: `2026-11-27 03:04 UTC`. `seconds` counts from 1970.
 pub(crate) fn utc_minute(seconds: i64) -> String {
     match OffsetDateTime::from_unix_timestamp(seconds) {
         Ok(at) => format!("{} {:02}:{:02} UTC", date(at), at.hour(), at.minute()),

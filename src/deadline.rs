@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
-/// Default time limit for connecting to Redis and for each reply. It is also the default of `ping --timeout`.
+/// Default time limit for connecting to Redis and for each reply. Also the default of `ping --timeout`.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A time limit, together with the time at which it was set.
+/// A time limit, and the time at which it was set.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     started: Instant,
@@ -49,7 +49,7 @@ impl Deadline {
         self.at.saturating_duration_since(self.started)
     }
 
-    /// Returns the remaining time. It is zero after the deadline has passed.
+    /// Returns the remaining time. Zero after the deadline.
     #[must_use]
     pub fn left(self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
@@ -92,11 +92,11 @@ impl Deadline {
     }
 }
 
-/// Users do not notice waits shorter than this, so no message is printed for them.
+/// The longest wait for which no message is printed, because users do not notice it.
 const UNNOTICED: Duration = Duration::from_secs(1);
 
-/// Returns the result of `work` if it is ready within a second. Otherwise returns `None`, and the caller
-/// tells the user what the program is waiting for.
+/// Returns the result of `work`, or `None` if `work` takes longer than a second. The caller can then tell the
+/// user what the program is waiting for.
 pub(crate) async fn if_quick<T>(work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     tokio::time::timeout(UNNOTICED, work).await.ok()
 }

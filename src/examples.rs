@@ -1,12 +1,12 @@
-//! The complete code of each stage of the app, in this program's version and in the frameworks of `examples/`. It is
-//! compiled into the program.
+//! The complete code of each stage of the app, in this program's version and in the frameworks of
+//! `examples/`. The code is compiled into the program.
 
 pub(crate) struct SourceLanguage {
     /// The name in the URL of the page `/source`.
     pub(crate) id: &'static str,
     /// The name on the tab.
     pub(crate) name: &'static str,
-    /// The files of each stage. The most important file comes first.
+    /// The files of each stage, the most important file first.
     pub(crate) stages: [&'static [SourceFile]; 4],
 }
 
@@ -24,8 +24,7 @@ pub(crate) struct CompleteCode {
     pub(crate) query: String,
 }
 
-/// Returns the file with this path. If it is the main file of a stage, also returns the other files of that
-/// stage.
+/// Returns the file with this path. For the main file of a stage, also returns the other files of that stage.
 pub(crate) fn complete(path: &str) -> Option<CompleteCode> {
     let stages = LANGUAGES
         .iter()

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-/// How a command ended.
+/// The exit status of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
     /// Success. For `ping`: Redis works.
     Ok = 0,
-    /// The command failed (for example, `visits` when logged out, or a lesson with an unexpected reply), or an
-    /// internal error occurred.
+    /// The command failed, or an internal error occurred. Examples are `visits` when logged out, and a lesson
+    /// with an unexpected reply.
     No = 1,
     /// The command line or the URL (`url.*`) is invalid.
     Usage = 2,

@@ -1,24 +1,24 @@
-//! Makes text from outside safe to display. All such text passes through here.
+//! Makes text from outside safe to display.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Escapes control characters (`\x1b`, `\u{202e}`), so that the text cannot control the terminal.
 ///
-/// Also escapes newlines and tabs, so that the result is always a single line.
+/// Also escapes newlines and tabs, so that the result is a single line.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
-/// Like [`line()`], but keeps newlines and tabs. It is used for text with several lines, such as a lesson.
+/// Like [`line()`], but keeps newlines and tabs.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |character| matches!(character, '\n' | '\t'))
 }
 
-/// Like [`lines()`], but also keeps the colours and styles that this program uses. All other escape sequences
-/// are removed, such as those for cursor movement, blinking or hidden text, or a window title.
+/// Like [`lines()`], but keeps the colours and styles that this program uses. Removes all other escape
+/// sequences, such as those for cursor movement, hidden text or a window title.
 #[must_use]
 pub fn painted(text: &str) -> Cow<'_, str> {
     if !text.contains('\x1b') {
@@ -38,8 +38,8 @@ pub fn painted(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Returns the SGR sequence (ECMA-48, 8.3.117) at the start of the text, if it sets only colours and styles that this
-/// program uses.
+/// Returns the SGR sequence (ECMA-48, 8.3.117) at the start of the text. Returns `None` if the sequence sets
+/// anything but colours and styles that this program uses.
 fn style(text: &str) -> Option<&str> {
     let parameters = text.strip_prefix("\x1b[")?;
     let parameters = &parameters[..parameters.find('m')?];
@@ -56,7 +56,7 @@ fn style(text: &str) -> Option<&str> {
 /// The maximum number of characters in the parameters of a style. The longest is `1;3;4;9;97`.
 const LONGEST_STYLE: usize = 16;
 
-/// Escapes the control characters that JSON allows unescaped, such as `\u009b`, in JSON text.
+/// Escapes control characters in JSON text. JSON allows some of them unescaped, such as U+009B.
 #[must_use]
 pub fn json(text: &str) -> Cow<'_, str> {
     let must_be_escaped = |character: char| is_control(character) && character != '\n';
@@ -77,8 +77,7 @@ pub fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Replaces a control character with `\u{fffd}`. It is used for text in which every character must keep its
-/// position.
+/// Replaces a control character with `\u{fffd}`, so that all other characters keep their positions.
 #[must_use]
 pub fn visible(character: char) -> char {
     if is_control(character) {
@@ -88,8 +87,7 @@ pub fn visible(character: char) -> char {
     }
 }
 
-/// Escapes bytes from the network. Returns at most the first `most` characters, followed by `…` if the text
-/// is longer.
+/// Escapes bytes from the network. Returns at most `most` characters, and adds `…` to a longer text.
 #[must_use]
 pub fn excerpt(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
@@ -128,10 +126,13 @@ fn write_escape(safe: &mut String, escape: std::fmt::Arguments<'_>) {
     let _ = safe.write_fmt(escape);
 }
 
-/// Whether this is a control character, a character that reorders text (Unicode TR 36, section 2.3), an
-/// invisible character (`Default_Ignorable_Code_Point` in Unicode's DerivedCoreProperties, without the
-/// variation selectors of emoji), or a noncharacter (Unicode, section 23.7). XML does not allow
-/// noncharacters.
+/// Whether a character must be escaped. This applies to:
+///
+/// - control characters
+/// - characters that reorder text (Unicode TR 36, section 2.3)
+/// - invisible characters (`Default_Ignorable_Code_Point` in Unicode's DerivedCoreProperties), except the
+///   variation selectors of emoji
+/// - noncharacters (Unicode, section 23.7), which XML does not allow
 fn is_control(character: char) -> bool {
     character.is_control()
         || matches!(character,

@@ -1,4 +1,4 @@
-//! Text that must never be shown: passwords, session tokens, signing keys.
+//! Text that must never be shown: passwords, session tokens and signing keys.
 
 pub(crate) mod attack;
 mod decoded;
@@ -15,7 +15,7 @@ pub(crate) use filter::{Filter, Found};
 /// The text that `Debug` and `Display` show instead of the secret.
 pub const MASK: &str = "***";
 
-/// The secrets of this run, which are masked in all output.
+/// The secrets of this run. They are masked in all output.
 static KNOWN: LazyLock<RwLock<Filter>> = LazyLock::new(RwLock::default);
 
 /// The maximum number of secret parts that are stored. A normal run has a few passwords, but tests of the URL
@@ -28,8 +28,8 @@ pub(crate) fn mask(text: &str, keeps: impl Fn(&Found) -> bool) -> Cow<'_, str> {
     known.mask(text, keeps)
 }
 
-/// Whether a setting of Redis, such as `requirepass`, may contain a password. Also returns true for a pattern
-/// that may match such a setting.
+/// Whether a Redis setting may contain a password. `setting` may be a name such as `requirepass`, or a
+/// pattern.
 pub(crate) fn may_be_password_setting(setting: &[u8]) -> bool {
     let name = String::from_utf8_lossy(setting).to_ascii_lowercase();
     name.contains("pass") || name.contains("auth") || name.contains(['*', '?', '[', '\\'])
@@ -45,8 +45,8 @@ impl Secret {
         Self(text.into())
     }
 
-    /// Whether the text contains six consecutive characters of the secret, or the whole secret if it is
-    /// shorter. Also finds characters in percent-encoding, base64, hexadecimal or JSON.
+    /// Whether the text contains the secret, or at least six consecutive characters of it. Also finds
+    /// characters in percent-encoding, base64, hexadecimal or JSON.
     #[must_use]
     pub fn is_shown_in(&self, text: &str) -> bool {
         !self.filter().find(text).is_empty()

@@ -12,12 +12,14 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::os;
 
-/// How many files a runtime opens: the epoll and event descriptors, and the pipe of the signal handlers.
+/// The number of files that a runtime opens: the epoll and event descriptors, and the pipe of the signal
+/// handlers.
 const RUNTIME_FILES: usize = 7;
 
 /// Creates a runtime that uses the calling thread, with timers and sockets.
 ///
 /// # Errors
+///
 /// Returns the system's error.
 pub(crate) fn runtime() -> io::Result<Runtime> {
     // If no more files can be opened, tokio panics instead of returning an error.
@@ -47,12 +49,12 @@ fn not_allowed(what: &str, error: &io::Error) -> io::Error {
 pub(crate) enum Signal {
     /// SIGINT, which Ctrl-C sends.
     Interrupt,
-    /// SIGTERM, or SIGHUP, which is sent when the terminal is closed. It does not occur on Windows.
+    /// SIGTERM or SIGHUP. Does not occur on Windows.
     Terminate,
 }
 
-/// Receives the termination signals. Once this value has been created, they no longer end the process by
-/// themselves.
+/// Receives the termination signals. After this value has been created, the signals no longer end the process
+/// by themselves.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(crate) struct Signals {
@@ -67,6 +69,7 @@ impl Signals {
     /// Installs the signal handlers. Must be called within a runtime.
     ///
     /// # Errors
+    ///
     /// Returns the system's error if a handler cannot be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
@@ -79,7 +82,6 @@ impl Signals {
         })
     }
 
-    /// Waits for the next signal.
     pub(crate) async fn next(&mut self) -> Signal {
         let hangup = async {
             match &mut self.hangup {
@@ -95,7 +97,7 @@ impl Signals {
     }
 }
 
-/// Receives Ctrl-C. Once this value has been created, Ctrl-C no longer ends the process by itself.
+/// Receives Ctrl-C. After this value has been created, Ctrl-C no longer ends the process by itself.
 #[cfg(windows)]
 #[derive(Debug)]
 pub(crate) struct Signals(tokio::signal::windows::CtrlC);
@@ -105,12 +107,12 @@ impl Signals {
     /// Installs the handler. Must be called within a runtime.
     ///
     /// # Errors
+    ///
     /// Returns the system's error if the handler cannot be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         tokio::signal::windows::ctrl_c().map(Self)
     }
 
-    /// Waits for the next Ctrl-C.
     pub(crate) async fn next(&mut self) -> Signal {
         match self.0.recv().await {
             Some(()) => Signal::Interrupt,
@@ -119,7 +121,7 @@ impl Signals {
     }
 }
 
-/// Waits for a termination signal. If the handlers cannot be installed, a signal ends the program directly.
+/// Waits for a termination signal. If the handlers cannot be installed, a signal ends the process directly.
 pub(crate) async fn termination() {
     match Signals::listen() {
         Ok(mut signals) => drop(signals.next().await),
@@ -130,6 +132,7 @@ pub(crate) async fn termination() {
 /// Waits for any termination signal.
 ///
 /// # Errors
+///
 /// Returns the system's error if a handler cannot be installed.
 pub(crate) fn wait() -> io::Result<()> {
     runtime()?.block_on(async {
@@ -138,12 +141,12 @@ pub(crate) fn wait() -> io::Result<()> {
     })
 }
 
-/// The wait was ended by Ctrl-C, a termination signal, or the closing of the terminal.
+/// A termination signal ended the wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
 pub(crate) struct Interrupted;
 
-/// A flag that the termination signals set. Every wait checks it, so that the program can clean up.
+/// A flag that the termination signals set. Every wait checks the flag, so that the program can clean up.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop(Arc<watch::Sender<Option<Signal>>>);
 
@@ -151,6 +154,7 @@ impl Stop {
     /// Catches SIGINT, SIGTERM and SIGHUP until the process ends.
     ///
     /// # Errors
+    ///
     /// Returns the system's error if a thread cannot be started or a handler cannot be installed.
     pub(crate) fn on_signals() -> io::Result<Self> {
         let stop = Self::without_signals();
@@ -186,16 +190,13 @@ impl Stop {
         self.0.borrow().is_some()
     }
 
-    /// Fails if a signal has arrived.
-    ///
-    /// # Errors
-    /// Returns [`Interrupted`] after a signal.
+    /// Fails with [`Interrupted`] if a signal has arrived.
     pub(crate) fn check(&self) -> Result<(), Interrupted> {
         if self.is_asked() { Err(Interrupted) } else { Ok(()) }
     }
 
-    /// Clears the flag if Ctrl-C set it. This is used when Ctrl-C has ended a command in a lesson, but the
-    /// lesson continues.
+    /// Clears the flag if Ctrl-C set it. Used when Ctrl-C has ended a command in a lesson, but the lesson
+    /// continues.
     pub(crate) fn ignore_interrupt(&self) {
         self.0.send_if_modified(|received| {
             let is_ctrl_c = *received == Some(Signal::Interrupt);
@@ -212,10 +213,7 @@ impl Stop {
         let _ = self.0.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// Sleeps for `span`.
-    ///
-    /// # Errors
-    /// Returns [`Interrupted`] as soon as a signal arrives.
+    /// Sleeps for `span`. Fails with [`Interrupted`] as soon as a signal arrives.
     pub(crate) async fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
         tokio::select! {
             () = Deadline::after(span).sleep(span) => Ok(()),
@@ -227,7 +225,7 @@ impl Stop {
 /// A time limit for the whole process. Dropping the alarm cancels the limit.
 #[derive(Debug)]
 pub(crate) struct Alarm {
-    /// When this is dropped, the thread ends.
+    /// When this value is dropped, the thread ends.
     _is_set: Arc<()>,
 }
 

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use crate::files;
 
 /// Returns the state folder: `$XDG_STATE_HOME/sessiontut`, or `~/.local/state/sessiontut`
-/// (<https://specifications.freedesktop.org/basedir-spec/latest/>). If it does not exist, creates it with mode 0700.
+/// (<https://specifications.freedesktop.org/basedir-spec/latest/>). Creates a missing folder with mode 0700.
 ///
 /// # Errors
-/// Returns an error if there is no home folder, or the state folder cannot be created.
+///
+/// Returns an error if there is no home folder, or if the state folder cannot be created.
 pub(crate) fn open_folder() -> io::Result<PathBuf> {
     let named = |name: &str| {
         std::env::var_os(name)
@@ -57,8 +58,8 @@ struct Versioned<T> {
 const VERSION: u64 = 1;
 
 impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
-    /// Reads the file `name`. If the file is damaged, renames it. Also returns a message if the file is
-    /// damaged or cannot be saved. In this message, `what` describes the contents of the file.
+    /// Reads the file `name`, and renames a damaged file. Also returns a message if the file is damaged or
+    /// cannot be saved. `what` describes the contents of the file in this message.
     pub(crate) fn read(folder: io::Result<PathBuf>, name: &str, what: &str) -> (Self, Option<String>) {
         let unsaved = |record, why: &dyn Display| {
             let problem = format!("{what} will not be saved: {why}");
@@ -91,8 +92,8 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
                 Err(error) => return unsaved(T::default(), &format!("{shown}: {error}")),
             },
         };
-        // Creating a file is the only reliable test. The permissions of the folder do not show whether this
-        // will work.
+        // Creating a file is the only reliable test, because the permissions of the folder are not sufficient
+        // evidence.
         match tempfile::tempfile_in(file.parent().unwrap_or(&file)) {
             Ok(_) => (
                 Self {
@@ -136,7 +137,8 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
     }
 }
 
-/// Returns the contents of a JSON file: an empty record if the file does not exist, or null if it is invalid.
+/// Returns the contents of a JSON file. Returns an empty record if the file does not exist, and null if it is
+/// invalid.
 fn json_in(file: &Path) -> io::Result<Value> {
     match files::read_small(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(json!({ "version": VERSION })),

@@ -1,5 +1,5 @@
-//! The parsers of untrusted input, as functions that take bytes. The fuzz targets in `fuzz/` and
-//! `tests/fuzzing.rs` run them.
+//! The parsers of untrusted input, as functions that take bytes. Run by the fuzz targets in `fuzz/`, and by
+//! `tests/fuzzing.rs`.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub use crate::ui::markdown;
 pub struct Parser {
     /// The name of the fuzz target.
     pub name: &'static str,
-    /// Parses arbitrary bytes. It must not panic.
+    /// Parses arbitrary bytes. Must not panic.
     pub run: fn(&[u8]),
     /// Valid inputs.
     pub seeds: &'static [&'static [u8]],

@@ -1,4 +1,4 @@
-//! An attack on the filter, which the fuzz target runs.
+//! An attack on the filter, for the fuzz target.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,7 +10,7 @@ use super::filter::{Filter, TELLING};
 const LONGEST_TRIED: usize = 24;
 
 /// Tries to get a part of a secret past the filter. The first half of the bytes is the secret, and the second
-/// half is the text around it. Returns true if the attack fails, as it should.
+/// half is the text around it. Returns true if the attack fails.
 pub(crate) fn fails(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes).replace(MASK, "");
     let half = text.char_indices().nth(text.chars().count() / 2);

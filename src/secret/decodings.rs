@@ -7,11 +7,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::decoded::{Decoded, from_bytes};
 use super::escapes::{SIGNS, unescaped};
 
-/// Four characters of base64 encode three bytes.
+/// The number of base64 characters that encode three bytes.
 const BASE64_GROUP: usize = 4;
 
-/// Accepts base64 text that is cut off in the middle, and therefore requires neither padding nor trailing
-/// zero bits.
+/// Accepts base64 text that is cut off in the middle. Such text may lack padding and trailing zero bits.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
@@ -42,8 +41,7 @@ pub(super) fn decodings(layer: &[Decoded]) -> Vec<Vec<Decoded>> {
     decodings
 }
 
-/// Returns the sequences of characters for which `is_one` is true, without those shorter than
-/// [`SHORTEST_RUN`].
+/// Returns all sequences of at least [`SHORTEST_RUN`] characters for which `is_one` is true.
 fn runs(layer: &[Decoded], is_one: impl Fn(char) -> bool) -> impl Iterator<Item = &[Decoded]> {
     let parts = layer.split(move |(one, _)| !is_one(*one));
     parts.filter(|part| part.len() >= SHORTEST_RUN)
@@ -68,7 +66,7 @@ fn from_base64(run: &[Decoded]) -> Option<Vec<Decoded>> {
     Some(from_bytes(places))
 }
 
-/// Finds sequences of bytes in hexadecimal with `separator` between the bytes, and adds their decodings to
+/// Finds sequences of hexadecimal bytes that are separated by `separator`. Adds their decodings to
 /// `decodings`.
 fn from_hex(layer: &[Decoded], separator: &str, decodings: &mut Vec<Vec<Decoded>>) {
     let byte = |at: usize| {

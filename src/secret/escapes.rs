@@ -7,8 +7,8 @@ use super::decoded::{Decoded, from_bytes};
 /// The characters that start escape sequences.
 pub(super) const SIGNS: [char; 4] = ['%', '\\', '=', '&'];
 
-/// Decodes the escape sequences that start with `sign`: `%41`, `=41`, `&#65;`, or `\x41`, `\101`, `\u0041`,
-/// `\u{41}` and `\n`.
+/// Decodes the escape sequences that start with `sign`. Examples are `%41`, `=41`, `&#65;`, `\x41`, `\101`,
+/// `\u0041`, `\u{41}` and `\n`.
 pub(super) fn unescaped(layer: &[Decoded], sign: char) -> Vec<Decoded> {
     let mut decoded = Vec::with_capacity(layer.len());
     let mut bytes: Vec<(u8, Range<usize>)> = Vec::new();

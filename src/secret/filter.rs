@@ -8,7 +8,7 @@ use super::MASK;
 use super::decoded::Decoded;
 use super::decodings::decodings;
 
-/// The smallest number of consecutive characters of a secret that are masked.
+/// The minimum number of consecutive characters of a secret that are masked.
 pub(super) const TELLING: usize = 6;
 
 type Part = [char; TELLING];
@@ -17,11 +17,11 @@ type Part = [char; TELLING];
 /// quoted by Redis, and then put into a JSON string.
 const MOST_LAYERS: usize = 3;
 
-/// Texts with more bytes than this are decoded only once, because each further decoding multiplies the time.
+/// The length in bytes above which a text is decoded only once. Each further decoding multiplies the time.
 const LONG_TEXT: usize = 4 * 1024;
 
-/// The parts of secrets that must not be shown. The parts are stored in lower case, because servers may
-/// repeat a command in another case.
+/// The parts of secrets that must not be shown. They are stored in lower case, because servers may repeat a
+/// command in another case.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
     parts: HashSet<Part>,
@@ -34,7 +34,8 @@ pub(crate) struct Filter {
 pub(crate) struct Found {
     /// The position, as a range of bytes.
     pub place: Range<usize>,
-    /// Whether this is a secret of fewer than six characters, which may occur in the text by chance.
+    /// Whether the secret has fewer than [`TELLING`] characters. Such a secret may occur in the text by
+    /// chance.
     pub is_short: bool,
 }
 
@@ -90,8 +91,8 @@ impl Filter {
         merged(found)
     }
 
-    /// Searches text that may be encoded up to `depth` times, in any order. Each encoding is decoded
-    /// separately, because a secret may itself look encoded.
+    /// Searches text that may be encoded up to `depth` times, in any order. Decodes each encoding separately,
+    /// because a secret may itself look encoded.
     fn find_in_layers(&self, layer: &[Decoded], depth: usize, found: &mut Vec<Found>) {
         self.find_in(layer, found);
         if depth > 0 {

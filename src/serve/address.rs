@@ -1,4 +1,4 @@
-//! The address to listen on, and the URL to open in a browser, which often runs on another machine.
+//! The address to listen on, and the URL to open in a browser. The browser often runs on another machine.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
@@ -8,7 +8,7 @@ use crate::ping::instance::Instance;
 /// The port that the tutorial uses.
 pub(crate) const DEFAULT_PORT: u16 = 5000;
 
-/// Why the server cannot listen.
+/// The reason why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     /// The text is not an address and a port.
@@ -20,7 +20,6 @@ pub(crate) enum ListenError {
     /// Another process is listening on the first address. The second address is a suggestion.
     #[error("port {} of {} is in use; try --listen {}", .0.port(), .0.ip(), .1)]
     InUse(SocketAddr, SocketAddr),
-    /// Any other error of the system.
     #[error("cannot listen on {0}: {1}")]
     Refused(SocketAddr, io::Error),
 }
@@ -37,7 +36,7 @@ pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenError> {
     Ok(listener)
 }
 
-/// How many ports [`bind_near`] tries before it takes any free port.
+/// The number of ports that [`bind_near`] tries before it takes any free port.
 const NEAR: u16 = 20;
 
 /// Like [`bind`] but, if the port is in use, listens on one of the next ports or on any free port.
@@ -54,7 +53,7 @@ pub(crate) fn bind_near(text: &str) -> Result<TcpListener, ListenError> {
     others.find(Result::is_ok).unwrap_or(first)
 }
 
-/// Parses an address and a port. A host name is resolved.
+/// Parses an address and a port. Resolves a host name.
 pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, ListenError> {
     let unreadable = || ListenError::Unreadable(text.to_owned());
     if let Ok(address) = text.parse() {
@@ -85,14 +84,14 @@ fn next_to(address: SocketAddr) -> SocketAddr {
 /// The URL to open, and instructions for opening it from another machine.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HowToOpen {
-    /// The URL.
     pub url: String,
     /// The instructions, one per line.
     pub notes: Vec<String>,
 }
 
-/// Explains how to open the app that listens on `address`. `instance` is set if this host is an EC2 instance,
-/// and `user` is the login name on it.
+/// Explains how to open the app that listens on `address`.
+///
+/// If this host is an EC2 instance, `instance` describes it, and `user` is the login name on it.
 pub(crate) fn how_to_open(address: SocketAddr, instance: Option<&Instance>, user: &str) -> HowToOpen {
     let port = address.port();
     let here = url(&from_here(address).to_string());
@@ -158,8 +157,8 @@ pub(super) fn from_elsewhere(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Returns the local address that belongs to this host's default route, by connecting a datagram socket. This
-/// sends no packet.
+/// Returns the local address of this host's default route. Connects a datagram socket to an outside address,
+/// which sends no packet.
 fn outward(family: IpAddr) -> Option<IpAddr> {
     // These addresses are reserved for documentation (RFC 5737, RFC 3849).
     let (any, documentation) = match family {

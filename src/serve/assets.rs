@@ -11,7 +11,6 @@ pub(super) struct Asset {
     text: &'static str,
 }
 
-/// All assets.
 pub(super) static ALL: [Asset; 3] = [
     Asset {
         path: "/style.css",
@@ -38,7 +37,7 @@ impl Asset {
         let is_known = known.any(|known| known.as_bytes() == tag.as_bytes());
         let headers = [
             (CONTENT_TYPE, self.kind.to_owned()),
-            // Browsers cache the file but revalidate it each time, because a different version of the program may run
+            // Browsers cache the file but revalidate it each time. A different version of the program may run
             // at the same address later.
             (CACHE_CONTROL, "no-cache".to_owned()),
             (ETAG, tag),
@@ -76,14 +75,16 @@ mod tests {
         ("on-accent", "accent"),
         ("warn", "card"),
     ];
-    /// Controls, including the focus ring, and their backgrounds. WCAG 2.1, 1.4.11 requires a contrast of 3 to 1.
+    /// Controls, including the focus ring, and their backgrounds. WCAG 2.1, 1.4.11 requires a contrast of 3
+    /// to 1.
     const PARTS: &[(&str, &str)] = &[
         ("accent", "paper"),
         ("accent", "card"),
         ("accent", "track"),
         ("soft", "card"),
     ];
-    /// Decoration that carries no information: the lines between parts, and the ring behind the countdown.
+    /// Colours of decoration that carries no information: the lines between parts, and the ring behind the
+    /// countdown.
     const DECORATION: &[&str] = &["line", "track"];
 
     fn sheet() -> &'static str {

@@ -1,5 +1,5 @@
-//! Manages the connection to Redis that all requests share. Opens it when it is needed, and replaces it after
-//! it has closed.
+//! Manages the connection to Redis that all requests share. Opens a connection when the first request needs
+//! it, and replaces a closed connection.
 //!
 //! Only connection attempts are repeated. A command is never sent twice, because the server may already have
 //! executed it. If the reply to a command is lost, the request fails.
@@ -19,15 +19,14 @@ use crate::session::Clock;
 
 /// Time limit for connecting, including the diagnosis if connecting fails.
 const OPEN_WITHIN: Duration = Duration::from_millis(1300);
-/// Time limit for the commands of a request. A visitor must get a response within two seconds, and the rest
-/// of this time is needed for the diagnosis.
+/// Time limit for the commands of a request. A visitor must get a response within two seconds, and the
+/// diagnosis needs the rest of this time.
 const RUN_WITHIN: Duration = Duration::from_millis(1100);
 
-/// A function that opens a connection.
 pub(crate) type Opener =
     Arc<dyn Fn(Deadline) -> BoxFuture<'static, Result<RedisConnection, RedisFault>> + Send + Sync>;
 
-/// The connection that all requests share, and the function that opens a new one.
+/// Opens and stores the connection that all requests share.
 pub(super) struct ConnectionManager {
     opener: Opener,
     state: Mutex<State>,
@@ -37,8 +36,8 @@ pub(super) struct ConnectionManager {
 struct State {
     current: Option<RedisConnection>,
     attempt: Option<Attempt>,
-    /// The last connection, if it belongs to a cluster whose nodes could not be reached. It is kept because
-    /// the other nodes may become reachable again, even if the node in the URL does not.
+    /// The last connection, if it belongs to a cluster whose nodes could not be reached. The nodes may become
+    /// reachable again, even if the node in the URL does not.
     lost: Option<RedisConnection>,
     /// The clock of the most recent connection.
     clock: Clock,
@@ -59,7 +58,7 @@ impl ConnectionManager {
         })
     }
 
-    /// Runs `work` on the current connection, or on a new one if the current one is closed.
+    /// Runs `work` on the current connection, or on a new connection if the current one is closed.
     pub(super) async fn run<T, W>(
         self: &Arc<Self>,
         deadline: Deadline,
@@ -103,8 +102,8 @@ impl ConnectionManager {
             };
             match deadline.bound(attempt.outcome.clone()).await {
                 Ok(Ok(connection)) => return Ok(connection),
-                // The attempt began before this request arrived, and Redis may have become available since
-                // then. Try again.
+                // The attempt began before this request arrived. Redis may have become available since then,
+                // so try again.
                 Ok(Err(fault)) if attempt.began < arrived => last = Some(fault),
                 Ok(Err(fault)) => return Err(fault),
                 // An earlier fault is more specific than a timeout.
@@ -113,7 +112,7 @@ impl ConnectionManager {
         }
     }
 
-    /// Returns the attempt in progress, or starts a new one.
+    /// Returns the attempt in progress, or starts a new attempt.
     fn attempt(self: &Arc<Self>, state: &mut State, within: Duration) -> Attempt {
         if let Some(attempt) = state
             .attempt
@@ -124,8 +123,8 @@ impl ConnectionManager {
         }
         let manager = self.clone();
         let lost = state.lost.clone();
-        // The attempt runs in a separate task, because the visitor whose request started it may disconnect
-        // while other requests wait for it.
+        // A separate task makes the attempt, because the visitor whose request started the attempt may
+        // disconnect.
         let task = tokio::spawn(async move {
             let deadline = Deadline::after(within);
             let opened = match deadline.bound(manager.open_or_recover(lost, deadline)).await {
@@ -143,7 +142,8 @@ impl ConnectionManager {
         attempt
     }
 
-    /// Opens a new connection. If this fails, tries again to reach the nodes of the lost cluster.
+    /// Opens a new connection, and also tries to reach the nodes of the lost cluster. Returns the first
+    /// connection that works.
     async fn open_or_recover(
         &self,
         lost: Option<RedisConnection>,
@@ -173,9 +173,10 @@ impl ConnectionManager {
         connection
     }
 
-    /// Stops using a connection for new requests. Requests that wait for a reply on this connection still
-    /// receive the reply. A cluster connection is not dropped, because it replaces the connections to its
-    /// nodes by itself.
+    /// Discards a connection, so that new requests open another. Requests that already use the connection
+    /// still get their replies.
+    ///
+    /// Cluster connections are kept, because they replace the connections to their nodes by themselves.
     fn drop_connection(&self, connection: &RedisConnection) {
         if connection.is_cluster() {
             return;
@@ -194,7 +195,7 @@ impl ConnectionManager {
         }
     }
 
-    /// Returns the clock that all instances share, as read on the most recent connection.
+    /// Returns the clock of the Redis server, as read on the most recent connection.
     pub(super) fn clock(&self) -> Clock {
         let mut state = self.state();
         if let Some(current) = &state.current {

@@ -55,22 +55,21 @@ pub(super) async fn look(
 
 /// The maximum number of keys that stage 2 records for the clean-up.
 const MOST_CREATED: usize = 100_000;
-/// TTL of the hashes that are created after this number of keys has been recorded.
+/// TTL of the hashes that stage 2 creates when no more keys can be recorded.
 pub(super) const UNRECORDED_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 /// Time limit for deleting all recorded keys.
 const DELETE_WITHIN: Duration = Duration::from_secs(2);
-/// How many keys are deleted at the same time. The connection sends the commands for these keys together.
+/// The number of keys to delete at the same time.
 const DELETED_AT_ONCE: usize = 1000;
 
 /// The keys of the hashes that this process created in stage 2. These hashes have no TTL, so they are deleted
-/// when the server stops. If another program has added a field to a hash, that field is kept.
+/// when the server stops. Fields that other programs have added are kept.
 #[derive(Debug, Default)]
 pub(super) struct CreatedKeys(Mutex<HashSet<String>>);
 
 impl CreatedKeys {
-    /// Records the key if this visit has just created the hash, so that the count is 1 and the hash has no
-    /// other fields. Returns `false` if the key should be recorded, but the maximum number of keys has
-    /// already been recorded.
+    /// Records the key if this visit has just created the hash. In this case, the count is 1 and the hash has
+    /// no other fields. Returns false if the hash is new but the maximum number of keys has been recorded.
     pub(super) fn note(&self, key: &str, visits: i64, fields: &Fields) -> bool {
         let is_new = visits == 1 && fields.len() == 1;
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,15 +80,13 @@ impl CreatedKeys {
         !(is_new && is_full)
     }
 
-    /// Removes and returns all recorded keys.
     pub(super) fn take(&self) -> Vec<String> {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         keys.drain().collect()
     }
 }
 
-/// Deletes the field `visits` of the hashes at `keys`. When a hash has no fields left, Redis deletes the
-/// hash.
+/// Deletes the field `visits` of the hashes at `keys`. Redis deletes a hash without fields.
 ///
 /// # Errors
 ///
@@ -104,7 +101,7 @@ pub(super) async fn delete(
             redis.hdel(key, "visits").await
         })
     });
-    // These commands cannot be one pipeline, because in a cluster, the keys belong to different nodes.
+    // These commands cannot be one pipeline, because the keys may belong to different nodes of a cluster.
     let mut deleted = deleted.buffer_unordered(DELETED_AT_ONCE);
     let mut left = keys.len();
     while let Some(reply) = deleted.next().await {

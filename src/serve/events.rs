@@ -25,14 +25,13 @@ use crate::deadline::Deadline;
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// Time limit for one read.
 const READ_WITHIN: Duration = Duration::from_millis(1500);
-/// The maximum number of open streams. The limit is needed because each stream queries Redis once a second.
-/// If a further stream is opened, an existing one is closed.
+/// The maximum number of open streams. A further stream replaces an existing one. The limit is needed because
+/// each stream queries Redis once a second.
 const MOST_STREAMS: usize = 256;
-/// The maximum number of open streams of one session. If a fifth stream is opened, the oldest of them is
-/// closed.
+/// The maximum number of open streams of one session. A further stream replaces the oldest one.
 const MOST_OF_A_SESSION: usize = 4;
 
-/// Opens streams up to a limit, and ends all of them when the server stops.
+/// Opens a limited number of streams, and ends all of them when the server stops.
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
     /// The open streams, oldest first.
@@ -40,8 +39,8 @@ pub(super) struct Streams {
     stop: CancellationToken,
 }
 
-/// A stream that counts towards the limits. As soon as `ended` is cancelled, the stream no longer counts. The
-/// stream itself may end later, if its client has stopped reading.
+/// A stream that counts towards the limits. Once `ended` is cancelled, the stream no longer counts, even if
+/// its client has stopped reading.
 #[derive(Debug)]
 struct OpenStream {
     client: IpAddr,
@@ -54,7 +53,7 @@ struct SessionStream {
     sessions: Arc<Sessions>,
     visitor: Identity,
     ticks: Interval,
-    /// Cancelled when a newer stream takes this one's place.
+    /// Cancelled when a newer stream replaces this stream.
     replaced: CancellationToken,
     /// Dropped when the client disconnects. The stream then no longer counts towards the limits.
     _place: DropGuard,
@@ -101,11 +100,14 @@ impl Streams {
         Sse::new(reads.flatten().take_until(stopped)).into_response()
     }
 
-    /// Adds a stream of `session`. If the session has too many streams, closes its oldest stream. If there
-    /// are too many streams in total, chooses the client with the most streams, then the session of this
-    /// client with the most streams, and closes the oldest stream of this session. A client therefore cannot
-    /// close the streams of other clients by using many sessions, and a session cannot close the streams of
-    /// other visitors behind the same proxy.
+    /// Adds a stream of `session`, and returns a token that is cancelled when the stream is replaced.
+    ///
+    /// If the session has too many streams, replaces its oldest stream. If there are too many streams in
+    /// total, finds the client with the most streams. Of that client's sessions, chooses the session with the
+    /// most streams, and replaces its oldest stream.
+    ///
+    /// A client therefore cannot use many sessions to close the streams of other clients. Nor can a session
+    /// close the streams of other visitors behind the same proxy.
     fn take_place(&self, client: IpAddr, session: &str) -> CancellationToken {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|stream| !stream.ended.is_cancelled());
@@ -140,8 +142,8 @@ impl Streams {
 }
 
 impl SessionStream {
-    /// Waits until the session must be read again, and reads it. Returns the events to send, and whether they
-    /// are the last ones.
+    /// Waits until the session must be read again, and reads it. Returns the events to send, and whether the
+    /// stream ends after them.
     async fn next(&mut self) -> (Vec<Event>, bool) {
         let replaced = self.replaced.clone();
         let read = async {
@@ -158,7 +160,7 @@ impl SessionStream {
         }
     }
 
-    /// Reads the session. Returns the events to send, and whether they are the last ones.
+    /// Reads the session. Returns the events to send, and whether the stream ends after them.
     async fn read(&self) -> (Vec<Event>, bool) {
         let deadline = Deadline::after(READ_WITHIN);
         match self.sessions.look(&self.visitor, deadline).await {

@@ -75,8 +75,8 @@ struct Explanation {
     title: String,
 }
 
-/// The links for one stage of the app, in the order of [`Topic::ALL`]. The links are rendered only once,
-/// because many pages contain them.
+/// The links for one stage of the app, in the order of [`Topic::ALL`]. They are rendered only once, because
+/// many pages contain them.
 #[derive(Debug)]
 pub(super) struct Explanations([Rendered; Topic::ALL.len()]);
 

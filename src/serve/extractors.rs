@@ -13,15 +13,15 @@ use super::host::is_loopback;
 use super::login_form;
 use super::router::AppState;
 
-/// The maximum number of cookies with the session cookie's name that are tried. The limit is needed because
-/// each cookie may cause a query to Redis.
+/// The maximum number of session cookies to try per request. The limit is needed because each cookie may
+/// cause a query to Redis.
 const MOST_COOKIES: usize = 4;
 
-/// The non-empty values of all cookies that have the session cookie's name.
+/// The non-empty values of all cookies with the session cookie's name, in the browser's order.
 ///
 /// Another application on this host, or on another host of the domain, can set a cookie with the same name.
-/// Browsers send the most specific cookie first (RFC 6265, section 5.4), which is not always the cookie of
-/// this server.
+/// Browsers send the most specific cookie first (RFC 6265, section 5.4), but that may be the cookie of the
+/// other application.
 pub(super) struct SessionCookies(pub(super) Vec<String>);
 
 impl SessionCookies {
@@ -29,7 +29,7 @@ impl SessionCookies {
         let values = headers
             .get_all(COOKIE)
             .iter()
-            // The header may contain cookies of other applications, which may contain any bytes.
+            // Cookies of other applications may contain any bytes.
             .flat_map(|header| Cookie::split_parse(String::from_utf8_lossy(header.as_bytes())))
             .filter_map(Result::ok)
             .filter(|cookie| cookie.name() == name && !cookie.value().is_empty())
@@ -63,10 +63,10 @@ static PREFETCH: [HeaderName; 4] = [
 /// them at all. A request without these headers is therefore treated as the visitor's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cause {
-    /// Whether the visitor will see the response as a page. This is not the case for a prefetch, a frame, an
-    /// image or a script's request.
+    /// Whether the visitor will see the response as a page. False for a prefetch, a frame, an image or a
+    /// script's request.
     pub(super) is_navigation: bool,
-    /// Whether the visitor or a page of this site, rather than another site, caused the request.
+    /// Whether the visitor or a page of this site caused the request, rather than another site.
     pub(super) is_own: bool,
 }
 
@@ -103,7 +103,7 @@ impl<S: Sync> FromRequestParts<S> for Cause {
     }
 }
 
-/// Whether the browser sent the form over HTTP from another host. If so, the browser will not store a cookie
+/// Whether the browser sent the form over HTTP from another host. The browser will then not store a cookie
 /// with `Secure`.
 pub(super) fn is_insecure_origin(headers: &HeaderMap) -> bool {
     let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());

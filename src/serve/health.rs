@@ -1,7 +1,7 @@
-//! `/healthz`: runs the commands of a login, a visit and a logout, on every primary of a cluster.
+//! `/healthz`: runs the commands of a login, a visit and a logout on every primary of a cluster.
 //!
-//! PING is not enough. It also succeeds on a replica, on a Redis server that is out of memory, and if the
-//! user may not run a command that a visit needs. In all these cases, every page would return 503.
+//! PING is not enough, because it may succeed even if every page returns 503. Examples are a replica, a Redis
+//! server that is out of memory, and a user without permission for a command.
 
 use std::time::Duration;
 
@@ -18,11 +18,10 @@ use crate::session::{KEY_PREFIX, Token};
 
 /// The TTL of a health check's keys. They expire even if the health check cannot delete them.
 const TTL: Duration = Duration::from_secs(10);
-/// The maximum number of keys to try in order to find one for each primary of a cluster. This number is
-/// sufficient even if a node serves only a few slots.
+/// The maximum number of keys to try in order to find one key for each primary of a cluster.
 const MOST_KEYS: u32 = 20_000;
 
-/// Why visitors cannot be served.
+/// The reason why visitors cannot be served.
 pub(super) struct Unhealthy {
     /// The primary that failed, if this is a cluster.
     pub(super) shard: Option<String>,
@@ -54,8 +53,8 @@ impl Sessions {
         join_all(checks).await.into_iter().collect()
     }
 
-    /// Returns one key for each primary of a cluster, together with the name of the primary. For a single
-    /// server, returns one key.
+    /// Returns one key for each primary of a cluster, with the name of the primary. Returns one key without a
+    /// name for a single server.
     fn probes(&self, redis: &RedisConnection) -> Vec<(Option<String>, Probe)> {
         let mut missing = redis.primaries();
         if missing.is_empty() {

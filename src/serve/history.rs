@@ -13,18 +13,17 @@ use super::pages::Rendered;
 use crate::clock::seconds;
 use crate::redis_client::RoundTrip;
 
-/// The maximum number of commands that are kept for each session.
+/// The maximum number of commands to keep for each session.
 const KEPT: usize = 20;
-/// The maximum number of sessions whose commands are kept. A new session replaces the session that has not
-/// been used for the longest time.
+/// The maximum number of sessions whose commands are kept. A further session replaces the least recently used
+/// one.
 const MOST_SESSIONS: usize = 256;
 
-/// The initial size of a buffer in bytes, which is enough for the rows of most requests. For longer rows, the
-/// buffer grows.
+/// The initial size of a buffer in bytes, which is enough for the rows of most requests.
 const USUAL_SIZE: usize = 1024;
 
-/// The commands of one request, as rows of a table with one `tbody` per round trip. The rows are rendered
-/// only once, because later pages of the session show them again.
+/// The commands of one request, as rows of a table with one `tbody` per round trip. They are rendered only
+/// once, because later pages of the session show them again.
 #[derive(Debug)]
 pub(super) struct Commands {
     pub(super) rows: Rendered,
@@ -49,8 +48,7 @@ impl Commands {
     }
 }
 
-/// The most recent commands of the most recently used sessions. The session that was used most recently is at
-/// the end.
+/// The recent commands of the recently used sessions. The most recently used session is last.
 #[derive(Debug, Default)]
 pub(super) struct History(Mutex<VecDeque<(String, Requests)>>);
 
@@ -79,7 +77,7 @@ impl History {
         earlier
     }
 
-    /// Removes a session that has ended.
+    /// Removes the session at `key`.
     pub(super) fn forget(&self, key: &str) {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|(other, _)| other != key);

@@ -1,7 +1,8 @@
 //! Decides which Host headers are accepted, as protection against DNS rebinding.
 //!
 //! A page on another site can make its own host name resolve to 127.0.0.1. The browser then regards this
-//! server as part of that site, so the page could read every response. Only the Host header reveals this.
+//! server as part of that site, so the page could read every response. Only the Host header reveals such an
+//! attack.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -32,8 +33,8 @@ impl OwnHosts {
         }
     }
 
-    /// Whether to accept a request for `host` that arrives at the address `local`. Any port in `host` is
-    /// accepted, because the connection may come through a tunnel.
+    /// Whether to accept a request for `host` that arrives at the address `local`. Accepts any port in
+    /// `host`, because the connection may come through a tunnel.
     fn accept(&self, host: &str, local: IpAddr) -> bool {
         let name = without_port(host);
         if let Ok(address) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -52,7 +53,6 @@ impl OwnHosts {
     }
 }
 
-/// Returns the host without its port.
 pub(super) fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -60,8 +60,7 @@ pub(super) fn without_port(host: &str) -> &str {
     }
 }
 
-/// Whether browsers regard this host as the local computer. If so, they treat the URL as secure even without
-/// HTTPS.
+/// Whether browsers regard this host as the local computer, and its HTTP URLs as secure.
 pub(super) fn is_loopback(host: &str) -> bool {
     let name = without_port(host);
     match name.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -73,7 +72,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// Refuses requests with an invalid Host header (400). On loopback addresses, also refuses requests for the
+/// Rejects requests with an invalid Host header (400). On loopback addresses, also rejects requests for the
 /// host name of another site (421).
 #[allow(clippy::result_large_err)] // The response itself, as the layer expects it.
 pub(super) fn check(own: &OwnHosts, request: &Request) -> Result<(), Response> {
@@ -101,7 +100,8 @@ pub(super) fn check(own: &OwnHosts, request: &Request) -> Result<(), Response> {
     Err(pages::close_connection(refusal))
 }
 
-/// Describes the problem if a request has an invalid Host header that hyper accepts (RFC 9112, section 3.2).
+/// Returns the reason why a request's Host header is invalid (RFC 9112, section 3.2), or `None` if it is
+/// valid.
 fn host_error(request: &Request) -> Option<&'static str> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());

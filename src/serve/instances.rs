@@ -2,8 +2,10 @@
 //!
 //! Each instance has a hash with a short TTL. The hash is deleted when the instance stops, and expires if the
 //! instance crashes. Another hash lists the addresses of all instances, so that no instance has to scan all
-//! keys. If an address in this list has no hash, that instance no longer runs. All commands here are also
-//! needed for sessions, because the Redis user may not have permission to run others.
+//! keys. If an address in this list has no hash, the instance at this address no longer runs.
+//!
+//! This module uses only commands that sessions also need, because the Redis user may lack permission for
+//! others.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,19 +34,18 @@ const TTL: i64 = 10;
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(2);
 /// Time limit for one announcement.
 const ANNOUNCE_WITHIN: Duration = Duration::from_millis(1500);
-/// The maximum number of instances that are looked up. The limit is needed because any client can write to
-/// the list.
+/// The maximum number of instances to look up. The limit is needed because any client can write to the list.
 const MOST: usize = 32;
 
-/// Another instance on the same Redis server.
+/// Another instance that uses the same Redis server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OtherInstance {
     pub(super) url: String,
     pub(super) stage: AppStage,
 }
 
-/// Announces this instance, and looks for others, until the server stops. If Redis is unavailable at the
-/// start, reports this to `on_event`.
+/// Announces this instance, and looks for others, until the server stops. Reports to `on_event` if Redis is
+/// unavailable at the start.
 pub(super) async fn announce(
     address: SocketAddr,
     sessions: Arc<Sessions>,
@@ -78,7 +79,7 @@ pub(super) async fn announce(
         () = stop.cancelled() => {}
         () = announcements => {}
     }
-    // If deleting the hash fails, it expires.
+    // If the hash cannot be deleted, it expires.
     let _ = withdraw(redis, &address).await;
 }
 
@@ -98,7 +99,7 @@ async fn announce_once(
     stage: AppStage,
 ) -> RedisResult<Vec<OtherInstance>> {
     let text = format!("stage {}", stage.number());
-    // Read the list before resetting its TTL. If it cannot be read, another client has overwritten it, and
+    // Read the list before resetting its TTL. If reading fails, another client has overwritten the list, and
     // its TTL must not be reset.
     let listed: Fields = redis.hgetall(directory()).await?;
     for (hash, field) in [(key(address), STAGE), (directory(), address)] {

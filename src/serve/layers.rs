@@ -24,7 +24,7 @@ use super::host::{self, OwnHosts};
 use super::pages::{self, Layout};
 use super::server::Ends;
 
-/// The headers that are added to every response, unless a handler has set a header of the same name.
+/// The headers of every response. A handler can override them.
 static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
     HeaderMap::from_iter([
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -56,7 +56,7 @@ const LONGEST_PATH: usize = 200;
 /// The maximum number of characters of a method in the access log.
 const LONGEST_METHOD: usize = 32;
 
-/// Adds the layers that every request passes through.
+/// Adds the layers to the router.
 #[allow(clippy::result_large_err)] // The layer that checks the host expects the response itself.
 pub(super) fn add(router: Router, layout: Layout, hosts: OwnHosts, log: Option<AccessLog>) -> Router {
     let router = router.layer((
@@ -86,9 +86,9 @@ pub(crate) struct LogEntry {
     pub at: SystemTime,
     /// The client's address.
     pub peer: SocketAddr,
-    /// The method. A long one is shortened.
+    /// The method, shortened if it is long.
     pub method: String,
-    /// The path without the query. A long path is shortened, and all bytes except printable ASCII are
+    /// The path without the query, shortened if it is long. All bytes except printable ASCII are
     /// percent-encoded.
     pub path: String,
     pub status: u16,

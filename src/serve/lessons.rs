@@ -1,4 +1,4 @@
-//! `/lesson`: shows the lessons as pages. The commands are shown with their replies, but are not run.
+//! `/lesson`: shows the lessons as pages. Shows commands with example replies, but does not run them.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,6 @@ use crate::learn::name::FIRST_NAME;
 use crate::learn::pattern::{Pattern, example};
 use crate::learn::{Block, DiagramEvent, Lesson, LessonStep, MARKDOWN, Transcript};
 
-/// The built-in lessons, in order.
 pub(super) static LESSONS: LazyLock<Vec<Lesson>> = LazyLock::new(|| {
     let files = LessonFiles {
         folder: None,
@@ -64,8 +63,8 @@ struct Blocks<'a> {
     step: Option<&'a LessonStep>,
 }
 
-/// The blocks are the output of a template, so they are already HTML, and other templates must not escape
-/// them again.
+/// The blocks are the output of a template and therefore already HTML, so other templates must not escape
+/// them.
 impl HtmlSafe for Blocks<'_> {}
 
 impl<'a> Blocks<'a> {

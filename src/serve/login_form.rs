@@ -1,5 +1,3 @@
-//! Reads the login form.
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,14 +14,13 @@ use super::router::AppState;
 use crate::deadline::Deadline;
 use crate::session::{self, NameError};
 
-/// The name of the form field.
 const FIELD: &str = "username";
 /// The maximum size of a form in bytes.
 const LONGEST_FORM: usize = 16 * 1024;
-/// If a form is too large, the maximum number of further bytes that are read and discarded. Without this, the
-/// connection would be closed while the client is still sending, and the client would never see the response.
+/// How many more bytes of an oversized form are read and discarded. If the connection were closed at once,
+/// the client would still be sending, and would never see the response.
 const DISCARDED: usize = 1024 * 1024;
-/// Time limit until the whole form has arrived.
+/// Time limit for the arrival of the whole form.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The user name from the login form. It is valid, and has no white space around it.
@@ -41,7 +38,7 @@ impl FromRequest<Arc<AppState>> for LoginForm {
     }
 }
 
-/// Why a login form is refused. The page shows these texts.
+/// The reason why a login form is rejected. The page shows these texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FormError {
     #[error("The form is larger than 16 KiB")]

@@ -1,7 +1,7 @@
 //! The tutorial's app in a browser: request ─▶ session (cookie ⇄ `SessionStore` ⇄ Redis) ─▶ page.
 //!
 //! The process stores nothing about a session except its most recent commands, which the page shows. Any
-//! number of instances can therefore share the sessions in one Redis server, and no session is lost when an
+//! number of instances can therefore share the sessions in one Redis server. No session is lost when an
 //! instance stops.
 
 mod address;
@@ -53,9 +53,7 @@ use pages::Layout;
 use router::AppState;
 use sessions::Sessions;
 
-/// The options of `sessiontut serve`.
 pub(crate) struct ServeOptions {
-    /// The stage of the app to serve.
     pub stage: AppStage,
     /// The TTL that each visit sets.
     pub ttl: Duration,
@@ -65,7 +63,6 @@ pub(crate) struct ServeOptions {
     pub secure_cookies: bool,
     /// The key that signs the cookies of stages 1 to 3.
     pub key: SigningKey,
-    /// The name of the session cookie.
     pub cookie_name: String,
     /// Additional host names that are accepted on loopback addresses.
     pub hosts: Vec<String>,
@@ -78,20 +75,22 @@ pub(crate) struct ServeOptions {
 pub(crate) enum ServerEvent {
     /// The server is now listening. From now on, a signal stops it gracefully.
     Ready(SocketAddr),
-    /// Redis was unavailable when the server started. The app runs without it until Redis is available.
+    /// Redis was unavailable when the server started. The server keeps trying to connect.
     Unreachable(RedisFault),
-    /// The number of hashes created by stage 2 that were deleted when the server stopped.
+    /// The server has stopped, and has deleted this number of hashes created by stage 2.
     Deleted(usize),
-    /// The number of hashes created by stage 2 that could not be deleted, and the reason.
+    /// The server has stopped, but could not delete this number of hashes created by stage 2. Contains the
+    /// reason.
     NotDeleted(usize, RedisFault),
 }
 
 /// A function that receives events as they happen.
 pub(crate) type OnEvent = Arc<dyn Fn(ServerEvent) + Send + Sync>;
 
-/// Serves the app on `listener` until SIGINT or SIGTERM arrives, or until `end` resolves. Event streams are
-/// then closed at once, other requests are finished, and the hashes that stage 2 created are deleted. A
-/// second signal skips these steps.
+/// Serves the app on `listener` until SIGINT or SIGTERM arrives, or until `end` resolves.
+///
+/// The server then closes event streams, finishes other requests, and deletes the hashes that stage 2
+/// created. A second signal skips these steps.
 pub(crate) fn serve_until(
     end: impl Future<Output = ()>,
     listener: TcpListener,

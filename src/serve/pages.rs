@@ -33,13 +33,12 @@ pub(super) struct Layout {
     pub(super) cookie_name: Arc<str>,
     /// The section of a lesson that explains each part of a page.
     pub(super) explanations: Arc<Explanations>,
-    /// The instructions for starting the other stages. They are the same for all visitors, so they are
-    /// rendered only once.
+    /// Instructions for starting the other stages, rendered only once because they are the same for all
+    /// visitors.
     pub(super) other_stages: Arc<Rendered>,
 }
 
-/// Text that is already HTML, because it is the output of a template or was converted from Markdown.
-/// Templates do not escape it again.
+/// Text that is already HTML. Templates do not escape it again.
 #[derive(Debug, Default)]
 pub(super) struct Rendered(pub(super) String);
 
@@ -58,8 +57,8 @@ impl fmt::Display for Rendered {
 
 impl HtmlSafe for Rendered {}
 
-/// Templates use this implementation, which is faster than [`fmt::Display`]. [`fmt::Display`] is implemented
-/// only because [`HtmlSafe`] requires it.
+/// Templates use this implementation, which is faster than [`fmt::Display`]. [`HtmlSafe`] still requires
+/// [`fmt::Display`].
 impl FastWritable for Rendered {
     fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
         Ok(page.write_str(&self.0)?)
@@ -95,7 +94,6 @@ impl Layout {
 pub(super) struct Home<'a> {
     pub(super) layout: &'a Layout,
     pub(super) visit: &'a Visit,
-    /// When the request arrived.
     pub(super) arrived: Instant,
     pub(super) instances: &'a [OtherInstance],
 }
@@ -115,7 +113,7 @@ pub(super) struct Visit {
     /// The count that HINCRBY returned.
     pub(super) visits: Option<i64>,
     pub(super) cookie: CookieView,
-    /// The number of cookies in the request that have the session cookie's name.
+    /// The number of session cookies in the request.
     pub(super) cookies: usize,
     pub(super) hash: Option<HashView>,
     /// The round trips to Redis during this visit.
@@ -133,10 +131,10 @@ pub(super) enum CookieView {
     Absent,
     /// The cookie was ignored. Contains the reason as a clause, without a capital letter or a full stop.
     Ignored(&'static str),
-    /// In stages 1 to 3, the beginning of the signature. Showing the whole signature would make `HttpOnly`
-    /// useless.
+    /// In stages 1 to 3, the beginning of the signature. With the whole signature, a script could forge the
+    /// cookie.
     Signed { signature: String },
-    /// In stage 4, the first characters of the token, and the Redis key that is derived from the whole token.
+    /// In stage 4, the token. Only its first characters and its Redis key are shown.
     Token(Token),
 }
 
@@ -149,14 +147,14 @@ pub(super) struct HashView {
     pub(super) ttl: Option<Duration>,
 }
 
-/// The maximum number of fields of a hash that are shown. A session has three fields, but anyone with access
-/// to Redis can add more.
+/// The maximum number of fields of a hash to show. A session has three fields, but anyone with access to
+/// Redis can add more.
 const MOST_FIELDS: usize = 20;
-/// The maximum number of bytes of a field that are shown. A user name has at most 256 bytes.
+/// The maximum number of bytes of a field to show. A user name has at most 256 bytes.
 const LONGEST_FIELD: usize = 400;
 
-/// Returns the first fields of a hash, shortened. To the field `created`, if there is one, adds the age of
-/// the session at `now`. Times are in seconds since 1970.
+/// Returns the first fields of a hash, shortened. Adds the age of the session at `now` to the field
+/// `created`. Times are in seconds since 1970.
 pub(super) fn shown(fields: &Fields, now: u64) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     let fields = fields.iter().take(MOST_FIELDS);
     fields.map(move |(name, value)| {
@@ -200,11 +198,12 @@ impl OtherStages {
 #[template(path = "login.html")]
 pub(super) struct LoginPage<'a> {
     pub(super) layout: &'a Layout,
-    /// The reason why the form was refused.
+    /// The reason why the form was rejected.
     pub(super) message: Option<String>,
 }
 
-/// The page for every status of 400 or higher, except when the login page is shown again with a message.
+/// The page for every status of 400 or higher. A login form with an invalid field gets the login page
+/// instead.
 #[derive(Template)]
 #[template(path = "error.html")]
 struct ErrorPage<'a> {
@@ -218,11 +217,9 @@ struct ErrorPage<'a> {
     offers_logout: bool,
 }
 
-/// The initial size of a buffer in bytes, which is enough for most pages. For a longer page, the buffer
-/// grows.
+/// The initial size of a buffer in bytes, which is enough for most pages.
 const USUAL_SIZE: usize = 12 * 1024;
 
-/// Returns a response that contains this page.
 pub(super) fn page(status: StatusCode, page: &impl Template) -> Response {
     let mut html = String::with_capacity(USUAL_SIZE);
     match page.render_into(&mut html) {
@@ -271,14 +268,13 @@ pub(super) fn unintended_logout(layout: &Layout) -> Response {
     page(StatusCode::FORBIDDEN, &page_without_logout)
 }
 
-/// Returns a 403 response to a browser's request that is not a visit. The visitor does not see the page, so
-/// the request must not be counted.
+/// Returns a 403 response to a browser's request that is not a visit, such as a prefetch.
 pub(super) fn not_a_visit(layout: &Layout) -> Response {
     let text = "This page is only for visitors who open it: a prefetch, a frame or a script does not count as a visit";
     error(layout, StatusCode::FORBIDDEN, text)
 }
 
-/// Returns the 403 response to a login from a browser that would not store the cookie.
+/// Returns a 403 response to a login from a browser that would not store the cookie.
 pub(super) fn insecure_origin(layout: &Layout) -> Response {
     let text = "No session was created, because the server is running with --secure-cookies, and your browser would \
                 not keep the cookie. Open the page at https://, or on the server's own computer at http://127.0.0.1 or \
@@ -286,8 +282,8 @@ pub(super) fn insecure_origin(layout: &Layout) -> Response {
     error(layout, StatusCode::FORBIDDEN, text)
 }
 
-/// Returns the response to an invalid login form: the login page with a message if only a field is invalid,
-/// otherwise an error page.
+/// Returns the response to an invalid login form. Shows the login page with a message if only a field is
+/// invalid. Otherwise, shows an error page.
 pub(super) fn refused_form(layout: &Layout, fault: &FormError) -> Response {
     let (status, message) = (fault.status(), fault.to_string());
     if status != StatusCode::UNPROCESSABLE_ENTITY {
@@ -313,8 +309,7 @@ pub(super) fn unavailable(layout: &Layout, fault: &RedisFault) -> Response {
     (retry, page(StatusCode::SERVICE_UNAVAILABLE, &error)).into_response()
 }
 
-/// Returns the text with its first letter in upper case, unless the text starts with a host name or a
-/// command.
+/// Returns the text with a capital letter, unless the text starts with a host name or a command.
 pub(super) fn sentence(text: &str) -> String {
     let word = text.split(' ').next().unwrap_or_default();
     match word.bytes().all(|byte| byte.is_ascii_lowercase()) && !word.is_empty() {
@@ -323,8 +318,7 @@ pub(super) fn sentence(text: &str) -> String {
     }
 }
 
-/// Makes the server close the connection after this response, because the bytes that follow may not be a
-/// request.
+/// Makes the server close the connection after this response. The bytes that follow may not be a request.
 pub(super) fn close_connection(mut response: Response) -> Response {
     response
         .headers_mut()

@@ -1,5 +1,5 @@
-//! An HTTP/1.1 server that limits the number of connections, the size of a request's head, and the time that
-//! the head may take to arrive.
+//! An HTTP/1.1 server that limits the number of connections. Also limits the size of a request's head, and
+//! the time that the head may take to arrive.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,17 +19,16 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-/// The maximum number of open connections. This is lower than the usual limit of 1,024 file descriptors per
-/// process.
+/// The maximum number of open connections. The limit is below the usual 1,024 file descriptors per process.
 const MOST_CONNECTIONS: usize = 960;
 /// Time limit for the head of a request to arrive, and for the pause between two requests on a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The maximum size in bytes of the request line and the headers together. hyper also limits the number of
 /// headers to 100.
 const LONGEST_HEAD: usize = 16 * 1024;
-/// How long unfinished requests may still take after the server has been asked to stop.
+/// How long unfinished requests may continue after the server has been told to stop.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long to wait after accepting a connection failed, because no file descriptors are left.
+/// How long to wait if no connection could be accepted because no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves the connections of `listener` until `stop` is cancelled. Then waits up to [`GRACE`] for unfinished
@@ -137,11 +136,10 @@ async fn serve_connection(
 pub(super) struct Ends {
     /// The client's address.
     pub(super) peer: SocketAddr,
-    /// This host's address, to which the client has connected.
+    /// The address of this host to which the client has connected.
     pub(super) local: SocketAddr,
 }
 
-/// All open connections.
 #[derive(Default)]
 struct Connections(Vec<Weak<ClientConnection>>);
 
@@ -150,8 +148,7 @@ struct ClientConnection {
     close: Notify,
 }
 
-/// What a connection is doing. If there are too many connections, those that wait are closed before those
-/// that are answering a request.
+/// The activity of a connection. If there are too many connections, waiting connections are closed first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Activity {
     /// The connection is waiting for a request.
@@ -181,8 +178,8 @@ impl Connections {
         connection
     }
 
-    /// Closes the connection that has been waiting for a request for the longest time. If none is waiting,
-    /// closes the connection whose current request started first.
+    /// Closes the connection that has waited longest for a request. If no connection is waiting, closes the
+    /// one whose current request started first.
     fn close_one(&mut self) {
         let open = self.0.iter().filter_map(Weak::upgrade);
         if let Some(connection) = open.min_by_key(|open| *open.activity()) {

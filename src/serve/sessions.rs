@@ -34,8 +34,8 @@ pub(super) struct Sessions {
 
 /// The visitor whom a cookie identifies. Only a query to Redis shows whether the session is still valid.
 pub(super) enum Identity {
-    /// In stages 1 to 3, a name with a valid signature, and the first characters of this signature. The page
-    /// must not contain the whole signature, because a script could then forge the cookie.
+    /// In stages 1 to 3, a name with a valid signature, and the first characters of this signature. With the
+    /// whole signature, a script in the page could forge the cookie.
     Name { name: String, signature: String },
     /// In stage 4, a text that has the form of a token.
     Token(Token),
@@ -89,7 +89,7 @@ impl Sessions {
         self.redis.clock().now()
     }
 
-    /// Returns the visitor that a cookie identifies. If the cookie is invalid, returns the reason as a
+    /// Returns the visitor whom a cookie identifies. If the cookie is invalid, returns the reason as a
     /// clause.
     fn identity(&self, cookie: &str) -> Result<Identity, &'static str> {
         if !self.stage.signs_the_name() {
@@ -205,8 +205,8 @@ impl Sessions {
         })
     }
 
-    /// Ends the sessions that belong to the cookies, and starts a new one for `name`. Returns the new value
-    /// of the cookie.
+    /// Ends the sessions that belong to the cookies, and starts a new session for `name`. Returns the new
+    /// value of the cookie.
     pub(super) async fn login(
         &self,
         name: &str,
@@ -272,9 +272,8 @@ impl Sessions {
     }
 }
 
-/// Work that continues to its end, even if the request is cancelled because the visitor disconnects. If a
-/// visit with an invalid token has created a hash, the work must still delete this hash. If stage 2 has
-/// created a hash, the work must still record the key.
+/// Work that continues to its end, even if the visitor disconnects and the request is cancelled. Otherwise, a
+/// visit might leave a hash that is neither deleted nor recorded.
 struct ToTheEnd<W: Future<Output: Send> + Send + 'static>(Option<Pin<Box<W>>>);
 
 fn to_the_end<W: Future<Output: Send> + Send>(work: W) -> ToTheEnd<W> {

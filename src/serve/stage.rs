@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-/// A stage of the tutorial's app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AppStage {
     /// The cookie contains the signed user name. Redis is not used.
@@ -16,20 +15,16 @@ pub(crate) enum AppStage {
 }
 
 impl AppStage {
-    /// All stages, in order.
     pub(crate) const ALL: [Self; 4] = [Self::Cookie, Self::Visits, Self::Ttl, Self::Store];
 
-    /// Returns the stage with this number.
     pub(crate) fn numbered(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|stage| stage.number() == number)
     }
 
-    /// Returns the number of the stage, 1 to 4.
     pub(crate) fn number(self) -> u8 {
         self as u8
     }
 
-    /// Returns the name of the stage.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cookie => "signed cookie",
@@ -71,7 +66,6 @@ impl AppStage {
         }
     }
 
-    /// Whether this stage uses Redis.
     pub(crate) fn needs_redis(self) -> bool {
         self != Self::Cookie
     }

@@ -20,7 +20,9 @@ impl SigningKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
-    /// Returns `NAME.TIME.SIGNATURE`, with the name and the signature in base64url, and the time in seconds since 1970.
+    /// Returns `NAME.TIME.SIGNATURE`. The name and the signature are in base64url, and the time is in seconds
+    /// since 1970.
+    ///
     /// The signature also covers the purpose, so that a cookie of one stage is not valid for another.
     pub fn sign(&self, purpose: &str, name: &str, now: u64) -> String {
         let text = format!("{}.{now}", BASE64.encode(name));
@@ -55,12 +57,13 @@ impl SigningKey {
     }
 }
 
-/// Returns the text to sign. It is unambiguous, because the purpose and the text contain no line feed.
+/// Returns the text to sign. It is unambiguous, because neither the purpose nor the text contains a line
+/// feed.
 fn signed(purpose: &str, text: &str) -> String {
     format!("sessiontut {purpose}\n{text}")
 }
 
-/// Why a signed cookie is not valid.
+/// The reason why a signed cookie is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CookieError {
     /// The signature does not match the rest of the cookie.
@@ -84,8 +87,7 @@ impl Token {
         Self::new(BASE64.encode(random::bytes::<TOKEN_BYTES>()))
     }
 
-    /// Generates a token for a health check, which involves no visitor. The token's key does not start with
-    /// the prefix of session keys.
+    /// Generates a token for a health check. Its key does not start with the prefix of session keys.
     pub(crate) fn for_a_check() -> Self {
         let mut token = Self::generate();
         token.key = token.key.replacen(":session:", ":health:", 1);
@@ -108,7 +110,7 @@ impl Token {
         &self.text[..6]
     }
 
-    /// Returns the key of the session. The key contains a hash of the token, so read access to Redis is not enough
+    /// Returns the key of the session. It contains a hash of the token, so read access to Redis is not enough
     /// to log in.
     pub fn key(&self) -> &str {
         &self.key

@@ -1,4 +1,4 @@
-//! The session cookies of the step commands. There is one per endpoint, in a file with mode 0600 in the state
+//! The session cookies of the step commands, one per endpoint. They are in a file with mode 0600 in the state
 //! folder.
 
 use std::collections::BTreeMap;
@@ -12,8 +12,8 @@ use crate::files;
 
 const FILE: &str = "cookies.json";
 
-/// The token and the state that are saved for one endpoint. The token is secret, so this type does not
-/// implement `Debug`.
+/// The token and the state that are saved for one endpoint. Does not implement `Debug`, because the token is
+/// secret.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct StoredCookie {
     token: Option<String>,
@@ -24,16 +24,14 @@ pub(crate) struct StoredCookie {
     pub is_known: bool,
 }
 
-/// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum SessionEnd {
-    /// `sessiontut logout` ended it.
+    /// `sessiontut logout` ended the session.
     LoggedOut,
     /// The key expired while `sessiontut expire` was running.
     Expired,
 }
 
-/// All cookies that are saved for this user.
 pub(crate) struct Jar {
     path: PathBuf,
     cookies: BTreeMap<String, StoredCookie>,
@@ -42,7 +40,7 @@ pub(crate) struct Jar {
 }
 
 impl Jar {
-    /// Reads the jar from a state folder. If the file is damaged, renames it and starts with an empty jar.
+    /// Reads the jar from a state folder. Renames a damaged file, and starts with an empty jar.
     pub(crate) fn open(folder: &Path) -> Self {
         let mut jar = Self {
             path: folder.join(FILE),
@@ -60,12 +58,11 @@ impl Jar {
         jar
     }
 
-    /// Returns the cookie for an endpoint.
     pub(crate) fn cookie(&self, endpoint: &str) -> StoredCookie {
         self.cookies.get(endpoint).cloned().unwrap_or_default()
     }
 
-    /// Saves a cookie. Cookies that other processes have saved in the meantime are kept.
+    /// Saves a cookie. Keeps the cookies that other processes have saved in the meantime.
     pub(crate) fn keep(&mut self, endpoint: &str, cookie: StoredCookie) -> io::Result<()> {
         let _turn = files::turn(&self.path)?;
         if let Ok(bytes) = files::read_small(&self.path)

@@ -42,11 +42,10 @@ use std::time::Duration;
 /// The prefix of every key that this program writes. It distinguishes them from other keys in the same Redis.
 pub const KEY_PREFIX: &str = "sessiontut:";
 
-/// Default TTL of a session in seconds. Each visit resets it. It is short so that users of `serve` can watch a
-/// session expire.
+/// Default TTL of a session in seconds. It is short so that users of `serve` can watch a session expire.
 pub(crate) const DEFAULT_TTL: u32 = 10;
-/// Default TTL of a session that a step command creates. It is longer, because the user needs time to type
-/// the next command.
+/// Default TTL of a session that a step command creates. Longer than [`DEFAULT_TTL`], because the user needs
+/// time to type the next command.
 pub(crate) const STEP_TTL: Duration = Duration::from_secs(30 * 60);
 /// Default maximum lifetime of a session, however often it is visited.
 pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(8 * 3600);
@@ -54,7 +53,7 @@ pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(8 * 3600);
 /// The maximum length of a user name in characters (Unicode scalar values).
 pub(crate) const LONGEST_NAME: usize = 64;
 
-/// Why a text is not a valid user name.
+/// The reason why a text is not a valid user name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NameError {
     /// The name is empty or consists only of white space.

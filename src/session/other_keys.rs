@@ -1,12 +1,11 @@
-//! Checks for keys that this program did not create. If there are any, the user is told before the first
-//! write.
+//! Checks for keys that this program did not create. The user is told about such keys before the first write.
 
 use redis::{RedisError, Value, cmd};
 
 use super::KEY_PREFIX;
 use crate::redis_client::RedisConnection;
 
-/// If a Redis server contains more keys than this, all of them are counted, including this program's own.
+/// The maximum number of keys to scan. In a larger database, the count includes this program's own keys.
 const FEW: u64 = 10_000;
 /// The number of keys to request with each SCAN.
 const PAGE: usize = 1000;

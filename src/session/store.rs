@@ -8,8 +8,8 @@ use redis::{AsyncCommands, ErrorKind, RedisResult};
 use super::clock::Clock;
 use super::cookie::Token;
 
-/// The fields of a hash, in the order in which Redis returns them. They are bytes, because anyone with access
-/// to Redis can add a field that is not UTF-8.
+/// The fields of a hash, in the order in which Redis returns them. Names and values may be any bytes, because
+/// other programs can add fields.
 pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Sessions in Redis. A session's key can only be computed from its token.
@@ -91,7 +91,8 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
     }
     // endregion end
 
-    /// Returns the TTL and the fields of a session, without resetting its TTL.
+    /// Returns the TTL and the fields of a session, without resetting the TTL. Returns `None` if the session
+    /// is not valid.
     pub async fn look(&mut self, token: &Token) -> RedisResult<Option<(Duration, Fields)>> {
         let (left, fields): (i64, Fields) = redis::pipe()
             .pttl(token.key())
@@ -112,7 +113,7 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
     }
 }
 
-/// Checks that the hash contains the count that HINCRBY returned. If it does not, the replies are unusable.
+/// Checks that the hash contains the count that HINCRBY returned. Otherwise, the replies are unusable.
 fn check_reply(visits: i64, fields: &Fields) -> RedisResult<()> {
     if field(fields, "visits") == Some(visits.to_string()) {
         return Ok(());
