@@ -1,5 +1,5 @@
-//! Uses TCP_INFO (`tcp(7)`), a socket's error queue (`ip(7)`, IP_RECVERR), getaddrinfo (`getaddrinfo(3)`),
-//! and the limit of open files (`getrlimit(2)`) on Linux.
+//! Connection details, name lookup, limits and other system calls on Linux: TCP_INFO (`tcp(7)`), a socket's
+//! error queue (`ip(7)`, IP_RECVERR), `getaddrinfo(3)` and `getrlimit(2)`.
 #![allow(unsafe_code)] // C library calls with structures that std does not have
 
 use std::ffi::{CStr, CString};
@@ -14,9 +14,9 @@ use socket2::{SockRef, Socket};
 
 use super::{FoundHost, Icmp, PacketCounts};
 
-/// Tells the kernel to queue ICMP errors for the socket, so that [`next_icmp_error`] can return them.
+/// Makes the kernel queue ICMP errors for the socket, so that [`next_icmp_error`] can return them.
 ///
-/// If this fails, connection attempts can be distinguished only by their error numbers.
+/// If this fails, failed connection attempts differ only in their error numbers.
 pub(crate) fn queue_icmp_errors(socket: &Socket) {
     let descriptor = socket.as_raw_fd();
     enable(descriptor, libc::IPPROTO_IP, libc::IP_RECVERR);
@@ -37,8 +37,8 @@ fn enable(descriptor: RawFd, level: c_int, option: c_int) {
     }
 }
 
-/// Removes and returns the next ICMP error in the socket's queue. This distinguishes ICMP 3/3 from an RST,
-/// which queues no error.
+/// Removes and returns the next ICMP error in the socket's queue. An RST queues no error, which distinguishes
+/// it from ICMP 3/3.
 pub(crate) fn next_icmp_error(socket: &SockRef<'_>) -> Option<Icmp> {
     let mut control = [0_u64; 64];
     let mut payload = [0_u8; 256];
@@ -121,10 +121,10 @@ pub(crate) fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
     tcp_info(socket).map(|info| info.tcpi_total_retrans + 1)
 }
 
-/// Returns the number of packets, including SYNs, that an open connection has retransmitted.
+/// Returns the number of packets that an open connection has retransmitted, including SYNs.
 pub(crate) fn retransmissions(socket: &SockRef<'_>) -> Option<u32> {
-    // Do not count packets that the peer reports as duplicates (RFC 2883), because their originals were only
-    // slow, not lost.
+    // Do not count packets that the peer reports as duplicates (RFC 2883). Their originals were slow, but not
+    // lost.
     tcp_info(socket).map(|info| info.tcpi_total_retrans.saturating_sub(info.tcpi_dsack_dups))
 }
 
@@ -211,7 +211,7 @@ pub(crate) fn look_up(host: &str) -> Result<FoundHost, String> {
     Ok(found)
 }
 
-/// Returns how many files this process may have open at the same time.
+/// Returns the maximum number of open files of this process.
 pub(crate) fn open_file_limit() -> Option<u64> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
@@ -222,7 +222,7 @@ pub(crate) fn open_file_limit() -> Option<u64> {
     (status == 0).then_some(limit.rlim_cur)
 }
 
-/// Whether the process was started with SIGHUP ignored, for example by `nohup`.
+/// Whether the process ignored SIGHUP from its start, for example because of `nohup`.
 pub(crate) fn is_hangup_ignored() -> bool {
     // SAFETY: sigaction is plain data, and all zeros are a valid value.
     let mut current: libc::sigaction = unsafe { zeroed() };
@@ -231,8 +231,8 @@ pub(crate) fn is_hangup_ignored() -> bool {
     status == 0 && current.sa_sigaction == libc::SIG_IGN
 }
 
-/// Returns the time zone of this process at the given time (in seconds since 1970): its offset from UTC in
-/// seconds, and its name.
+/// Returns the time zone of this process as an offset from UTC in seconds, and a name. `seconds` is the time
+/// since 1970.
 pub(crate) fn time_zone(seconds: i64) -> (i64, String) {
     let seconds = seconds as libc::time_t;
     // SAFETY: tm is plain data, and all zeros are a valid value.

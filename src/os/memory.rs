@@ -1,5 +1,5 @@
-//! Ends the program with a clear message if the system provides no more memory, for example because of
-//! `ulimit -v`.
+//! Ends the program with a clear message if the system has no memory left, for example because of `ulimit
+//! -v`.
 #![allow(unsafe_code)] // only an allocator learns of a refused request before the program aborts
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -9,16 +9,14 @@ use crate::exit::Exit;
 
 const MESSAGE: &str = "sessiontut: the system gives this process too little memory (see ulimit -v)\n";
 
-/// How many bytes of memory must be free at the start. The program needs only a fraction of this. The rest
-/// ensures that neither the stack nor a new thread runs out of memory later, which would end the program with
-/// a signal.
+/// The number of bytes that must be free at the start. The program needs much less. The reserve ensures that
+/// neither the stack nor a new thread runs out of memory later, which would end the program with a signal.
 const NEEDED: usize = 16 * 1024 * 1024;
 
 #[global_allocator]
 static ALLOCATOR: OrExit = OrExit;
 
-/// An allocator that calls the system's allocator. If an allocation fails, this allocator ends the program
-/// instead of returning a null pointer.
+/// The system's allocator, except that a failed allocation ends the program.
 struct OrExit;
 
 // SAFETY: every call is passed on to the system's allocator. Never returning a null pointer is allowed.
@@ -55,15 +53,15 @@ fn or_exit(block: *mut u8) -> *mut u8 {
     block
 }
 
-/// Blocks of at least this size, in bytes, are returned to the system when they are freed.
+/// The size in bytes from which a freed block is returned to the system.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGE_BLOCK: i32 = 128 * 1024;
 
 /// Sets up the allocator, and ends the program if there is not enough memory.
 pub(crate) fn require() {
-    // By default, when a large block is freed, glibc raises this threshold to the size of the block, up to 32
-    // MB. Large replies would then leave gaps between smaller blocks, and the program would occupy twice the
-    // memory that it uses.
+    // By default, glibc raises this threshold to the size of the largest freed block, up to 32 MB. Large
+    // replies would then leave gaps between smaller blocks, and the program would occupy twice the memory
+    // that it uses.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the call changes a setting of the allocator; no other thread is running yet.
     unsafe {

@@ -1,8 +1,7 @@
-//! Provides connection details that only the kernel can report, the C library's name lookup, and a message
-//! when memory runs out. This is the only module with unsafe code.
+//! System calls that `std` does not offer: connection details from the kernel, and the C library's name
+//! lookup. Also ends the program with a message if memory runs out. Only this module contains unsafe code.
 //!
-//! On systems other than Linux, only the name lookup is available. `--cfg portable` selects the same code on
-//! Linux.
+//! Systems other than Linux offer only the name lookup. `--cfg portable` selects the same code on Linux.
 
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "linux.rs"]
@@ -27,14 +26,14 @@ use std::net::IpAddr;
 /// The result of the system's resolver for a host name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FoundHost {
-    /// The addresses, in the order in which the resolver returned them. An address may appear twice.
+    /// The addresses in the resolver's order, possibly with duplicates.
     pub addresses: Vec<IpAddr>,
-    /// The canonical name. It differs from the host name if the resolver used an alias (CNAME) or a search
+    /// The canonical name. This differs from the host name if the resolver used an alias (CNAME) or a search
     /// domain.
     pub name: Option<String>,
 }
 
-/// Whether this process can open this many more files.
+/// Whether this process can open `count` more files.
 pub(crate) fn has_spare_files(count: usize) -> bool {
     let mut files = Vec::new();
     for _ in 0..count {
@@ -47,8 +46,8 @@ pub(crate) fn has_spare_files(count: usize) -> bool {
     true
 }
 
-/// Whether the process can open hundreds more files. `file` must just have been opened. A new file gets the
-/// lowest free number, so this number shows how many more files can be opened.
+/// Whether the process can open hundreds more files. The kernel gives a new file the lowest free number, so
+/// the number of the last opened `file` shows how many files are open.
 #[cfg(unix)]
 fn is_far_below_limit(file: &File) -> bool {
     let number = u64::from(std::os::fd::AsRawFd::as_raw_fd(file).unsigned_abs());
@@ -73,7 +72,7 @@ pub(crate) fn is_file_limit(error: &std::io::Error) -> bool {
 pub struct PacketCounts {
     /// Packets sent that the peer has not acknowledged.
     pub unacknowledged: u32,
-    /// Packets received while an earlier one was missing.
+    /// Packets received while an earlier packet was missing.
     pub out_of_order: u32,
 }
 
@@ -82,16 +81,16 @@ pub struct PacketCounts {
 pub struct Icmp {
     /// Whether the error is an ICMPv6 message.
     pub v6: bool,
-    /// ICMP type: 3 or, for ICMPv6, 1 is "destination unreachable".
+    /// The ICMP type. "Destination unreachable" is 3 or, for ICMPv6, 1.
     pub kind: u8,
-    /// The ICMP code, which gives the reason.
+    /// The ICMP code, which is the reason.
     pub code: u8,
-    /// The sender, if the kernel reports it.
+    /// The sender, if the kernel reports the address.
     pub from: Option<IpAddr>,
 }
 
-/// Runs the command in its own session. It then cannot ask for a password on the terminal, and its whole
-/// process group can be stopped.
+/// Runs the command in its own session. The command then cannot ask for a password on the terminal, and its
+/// whole process group can be stopped.
 #[cfg(unix)]
 pub(crate) fn run_in_own_session(command: &mut std::process::Command) {
     use std::os::unix::process::CommandExt as _;

@@ -1,4 +1,4 @@
-//! The fallback for systems other than Linux, where only the information in `std` is available.
+//! The fallback for systems other than Linux, with only the information from `std`.
 
 use std::net::ToSocketAddrs as _;
 
@@ -53,7 +53,7 @@ pub(crate) fn is_hangup_ignored() -> bool {
     false
 }
 
-/// Returns UTC, because `std` does not know the time zone.
+/// Returns UTC, because `std` does not provide the time zone.
 pub(crate) fn time_zone(_seconds: i64) -> (i64, String) {
     (0, "UTC".into())
 }

@@ -13,7 +13,7 @@ use crate::check::report::{CheckResult, Outcome, Report, Shown};
 
 /// Prints the result of a check.
 ///
-/// If the check is inconclusive for the same reason as the previous one, the reason is not repeated.
+/// The reason for an inconclusive check is omitted if it is the same as in `previous`.
 pub(crate) fn judged(result: &CheckResult, previous: Option<&CheckResult>) {
     let title = result.check.title;
     match (&result.outcome, result.check.kind) {
@@ -30,12 +30,12 @@ pub(crate) fn judged(result: &CheckResult, previous: Option<&CheckResult>) {
     }
 }
 
-/// Prints the name of a stage, before its checks.
+/// Prints the heading of a stage.
 pub(crate) fn stage(stage: u8) {
     answer(&format!("stage {stage}"));
 }
 
-/// Prints failures with their evidence, and the summary.
+/// Prints the failures with their evidence, and the summary.
 pub(crate) fn report(report: &Report, shown: Shown) {
     let failures = report.shown_failures(Shown::All);
     let shown = report.shown_failures(shown);
@@ -104,7 +104,6 @@ pub(crate) fn interrupted(left: &[String]) {
     }
 }
 
-/// Prints the report as JSON.
 pub(crate) fn json(value: &Value, is_indented: bool) {
     super::answered(writer::out_json(&writer::json(value, is_indented)));
 }

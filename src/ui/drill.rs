@@ -5,8 +5,8 @@ use colored::Colorize as _;
 use super::{answer, note, told, told_behind};
 use crate::drill::{Drill, DrillFault, FAULTS, Score};
 
-/// Lists all faults, marks those that the learner has identified, and shows which wrong answers the learner
-/// chose.
+/// Lists all faults. Shows which faults the learner has identified, and with which faults the learner
+/// confused them.
 pub(crate) fn list(score: &Score) {
     for fault in FAULTS {
         let mark = if score.has_named(fault) { "[x]" } else { "[ ]" };
@@ -22,7 +22,7 @@ pub(crate) fn list(score: &Score) {
     }
 }
 
-/// Prints the URL on the first line and, for TLS, the CA file on the second.
+/// Prints the URL on the first line and, for TLS, the CA file on the second line.
 pub(crate) fn serving(drill: &Drill) {
     answer(drill.url());
     if let Some(ca) = drill.ca() {
@@ -46,7 +46,7 @@ pub(crate) fn right(fault: &DrillFault) {
     told_behind(&format!("{} ", "[ok]".green()), fault.title);
 }
 
-/// Shows the evidence that contradicts a wrong answer, without revealing the right one.
+/// Shows the evidence against a wrong answer, without revealing the right answer.
 pub(crate) fn wrong(fault: &DrillFault, picked: &DrillFault) {
     told_behind(
         &format!("{} not ", "[!!]".red()),
@@ -73,7 +73,7 @@ pub(crate) fn hint(fault: &DrillFault, drill: &Drill) {
     answer("");
 }
 
-/// Explains what each key does.
+/// Explains the action of each key.
 pub(crate) fn keys() {
     for (key, does) in [
         ("1-5", "choose an answer (or use the arrow keys and Enter)"),
@@ -86,7 +86,7 @@ pub(crate) fn keys() {
     answer("");
 }
 
-/// Shows the evidence that identifies the fault, and the score.
+/// Shows the evidence for the right answer, and the score.
 pub(crate) fn solution(fault: &DrillFault, score: &Score) {
     told(&format!(
         "The fault is {}: {}. ping reports {}. {}.",

@@ -1,4 +1,4 @@
-//! Prints the output of `learn`: lists and the results of checks. The submodules implement the two kinds of
+//! Prints the output of `learn`, such as lists and results. The submodules implement the two kinds of
 //! learner.
 
 mod diagram;
@@ -27,7 +27,6 @@ use screen::Screen;
 /// Shows the help page by page.
 ///
 /// # Errors
-///
 /// Returns [`Interrupted`] after Ctrl-C.
 pub(crate) fn page_help(stop: &Stop) -> Result<(), Interrupted> {
     let mut screen = Screen::new(stop.clone());
@@ -57,7 +56,7 @@ fn counted(count: usize, noun: &str) -> String {
     }
 }
 
-/// Shows on the bottom line which Redis server the program is waiting for, or clears the line.
+/// Shows on the bottom line that the program waits for `target`, or clears the line for `None`.
 pub(crate) fn waiting_for(target: Option<&Target>) {
     let term = Term::stdout();
     // If the terminal has been closed, the next question returns an error.
@@ -71,7 +70,6 @@ pub(crate) fn waiting_for(target: Option<&Target>) {
     }
 }
 
-/// Prints the list for `--list`.
 pub(crate) fn list(standings: &[(&Lesson, Standing)]) {
     for line in list_lines(standings, window::columns(&Term::stdout())) {
         answer(&line);

@@ -1,5 +1,5 @@
-//! Renders Markdown for a terminal, with tables, lists and code, wrapped to a width. Without colours, the result is
-//! plain text.
+//! Renders Markdown for a terminal, with tables, lists and code, wrapped to a width. Without colours, the
+//! result is plain text.
 
 mod table;
 
@@ -12,7 +12,8 @@ use crate::learn::MARKDOWN;
 use crate::sanitize;
 use table::{Table, table_lines};
 
-/// Returns the lines of a Markdown text. They are at most `width` columns wide, except for long words and code.
+/// Returns the lines of a Markdown text, which are at most `width` columns wide. Long words and code may be
+/// wider.
 #[must_use]
 pub fn lines(text: &str, width: usize) -> Vec<String> {
     let text = sanitize::lines(text);
@@ -26,7 +27,6 @@ pub fn lines(text: &str, width: usize) -> Vec<String> {
     page.lines
 }
 
-/// Wraps plain text.
 #[must_use]
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     window::wrapped(&sanitize::line(text), "", "", width.max(NARROWEST))
@@ -35,14 +35,14 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
 /// The minimum width. In a narrower window, each line would contain only one word.
 const NARROWEST: usize = 16;
 
-/// The text at the start of each line. It may be different for the first line of a block.
+/// The text at the start of each line, which may differ for the first line of a block.
 #[derive(Clone, Debug)]
 struct Margin {
     first: String,
     rest: String,
 }
 
-/// A piece of text in one style.
+/// Text in one style.
 type Span = ColoredString;
 
 #[derive(Default)]
@@ -57,7 +57,7 @@ struct Page {
     code: Option<(String, String)>,
     table: Option<Table>,
     link: Option<String>,
-    /// Whether the next block must be preceded by an empty line.
+    /// Whether an empty line must precede the next block.
     gap_due: bool,
 }
 
@@ -214,8 +214,8 @@ impl Page {
         }
     }
 
-    /// Adds text. The text is sanitised again, because the parser converts `&#27;` to a control character,
-    /// even in the addresses of links.
+    /// Adds text. Sanitises the text again, because the parser converts `&#27;` to a control character, even
+    /// in link addresses.
     fn add(&mut self, text: &str) {
         let mut span = Span::from(sanitize::line(text).as_ref());
         span.style = self.style;
@@ -283,8 +283,8 @@ impl Page {
     }
 }
 
-/// Wraps text between words. Each word is coloured separately, so that no colour continues after the end of a
-/// line.
+/// Wraps text between words. Each word is coloured separately, so that no colour continues beyond the end of
+/// a line.
 fn wrap(spans: &[Span], width: usize) -> Vec<String> {
     let mut text = String::new();
     for span in spans {

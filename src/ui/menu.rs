@@ -1,4 +1,5 @@
-//! Menus that end when a signal arrives, unlike those of dialoguer. Each item has a letter or number.
+//! Menus of items that are selected with a letter or a number. Unlike dialoguer's menus, they end when a
+//! signal arrives.
 
 use colored::Colorize as _;
 use dialoguer::console::{Term, measure_text_width};
@@ -14,17 +15,16 @@ const MARK: usize = 2;
 /// The message about Enter while no item is selected.
 const NOTHING_CHOSEN: &str = "press the number of an item, or select one with the arrow keys first";
 
-/// A menu: a question, items with a name and a description, and additional keys with descriptions. One of
-/// these keys is always `q`.
+/// A menu: a question, items, and additional keys, one of which is always `q`. Items and keys have
+/// descriptions.
 pub(crate) struct Menu<'a> {
     pub prompt: &'a str,
     pub items: &'a [(String, &'a str)],
     pub keys: &'a [(char, &'a str)],
-    /// The index of the item that Enter selects at first, if any.
+    /// The index of the item that is selected at first.
     pub first: Option<usize>,
 }
 
-/// What the user selected in a menu.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Selected {
     /// The index of an item.
@@ -34,9 +34,11 @@ pub(crate) enum Selected {
     Quit,
 }
 
-/// Lets the user select an item with the arrow keys and Enter or with the first character of its name, or
-/// press one of the additional keys. Pass the same `reader` to successive menus, so that Enter directly after
-/// a number is not taken as an answer to the next menu.
+/// Lets the user select an item or press one of the additional keys. Items are selected with the arrow keys
+/// and Enter, or with the first character of their name.
+///
+/// Pass the same `reader` to successive menus, so that Enter directly after a number does not answer the next
+/// menu.
 ///
 /// # Errors
 /// Returns [`Interrupted`] after Ctrl-C or a signal, or if the terminal is closed.
@@ -81,7 +83,7 @@ pub(crate) fn select(menu: &Menu<'_>, reader: &mut KeyReader, stop: &Stop) -> Re
     }
 }
 
-/// Clears the menu. If the window has become narrower, also clears the rows that the terminal has wrapped.
+/// Clears the menu, even if the terminal has wrapped its rows because the window has become narrower.
 fn clear(term: &Term, rows: &[String]) {
     let columns = usize::from(term.size().1).max(1);
     let shown = rows

@@ -37,8 +37,8 @@ pub(crate) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// Prints the error of a command. Help that the user requested is also an [`Error`], but goes to standard
-/// output instead of standard error.
+/// Prints the error of a command to standard error. Help that the user requested is also an [`Error`], but
+/// goes to standard output.
 pub(crate) fn error(error: &Error) {
     match error {
         Error::CommandLine(answer) => command_line(answer),
@@ -85,8 +85,8 @@ fn url(error: &UrlError) {
     note(&format!("sessiontut: {code}: {}{meant}", error.message));
 }
 
-/// Prints one line of the result, such as an address, without wrapping it. A closed pipe (`| head -1`) is not
-/// treated as an error.
+/// Prints one line of the result, such as an address, without wrapping. A closed pipe, as in `| head -1`, is
+/// not an error.
 pub(crate) fn answer(line: &str) {
     answered(writer::out(line));
 }
@@ -96,12 +96,12 @@ pub(crate) fn script(text: &str) {
     text.lines().for_each(answer);
 }
 
-/// Prints a line of the result that contains a password which the user needs.
+/// Prints a line of the result without masking secrets, because the user needs the password in it.
 pub(crate) fn answer_with_secrets(line: &str) {
     answered(writer::out_with_secrets(line));
 }
 
-/// Records the error if a part of the result could not be written.
+/// Records the error if part of the result could not be written.
 fn answered(written: std::io::Result<()>) {
     if let Err(error) = written
         && error.kind() != std::io::ErrorKind::BrokenPipe
@@ -110,10 +110,10 @@ fn answered(written: std::io::Result<()>) {
     }
 }
 
-/// The reason why the result could not be written, for example a full disk.
+/// Why the result could not be written, for example because of a full disk.
 static OUTPUT_ERROR: OnceLock<std::io::Error> = OnceLock::new();
 
-/// If the result could not be written, prints the reason, and returns a failure instead of a success.
+/// If the result could not be written, prints the reason and returns a failure. Otherwise, returns `exit`.
 pub(crate) fn check_output(exit: Exit) -> Exit {
     match OUTPUT_ERROR.get() {
         None => exit,
@@ -129,7 +129,7 @@ pub(crate) fn told(text: &str) {
     told_behind("", text);
 }
 
-/// Prints a sentence after `lead`, which is a mark or a name and may contain colours.
+/// Prints a sentence after `lead`, a mark or a name that may contain colours.
 pub(crate) fn told_behind(lead: &str, text: &str) {
     let columns = window::columns(&Term::stdout());
     for line in window::fitted(lead, &sanitize::line(text), columns) {
@@ -137,13 +137,13 @@ pub(crate) fn told_behind(lead: &str, text: &str) {
     }
 }
 
-/// Prints a sentence on standard error, wrapped between words.
+/// Prints a sentence to standard error, wrapped between words.
 pub(crate) fn note(text: &str) {
     let lines = window::lines(&sanitize::line(text), window::columns(&Term::stderr()));
     whole_note(&lines.join("\n"));
 }
 
-/// Prints lines on standard error without wrapping them.
+/// Prints lines to standard error without wrapping them.
 pub(crate) fn whole_note(lines: &str) {
     writer::err(lines);
 }
@@ -176,7 +176,7 @@ fn without_logins(text: &str) -> String {
 
 fn command_line(answer: &clap::Error) {
     if !answer.use_stderr() {
-        // Clap itself wraps its help.
+        // Clap wraps its help itself.
         let _ = answer.print();
         return;
     }
@@ -207,7 +207,7 @@ pub(crate) fn agrees(words: &str) -> bool {
         .unwrap_or(false)
 }
 
-/// Prints the completions for a shell.
+/// Prints the completion script for a shell.
 #[must_use]
 pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
     let mut script = Vec::new();
@@ -216,7 +216,6 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
     Exit::Ok
 }
 
-/// Prints the help.
 #[must_use]
 pub(crate) fn help(exit: Exit) -> Exit {
     let _ = write!(std::io::stdout(), "{}", help_text());

@@ -21,7 +21,7 @@ use crate::redis_url::Target;
 pub(crate) use progress::ProgressDisplay;
 pub(crate) use watch::{history_summary, probe};
 
-/// The width of the output if it is not a terminal. Such output is often pasted into tickets.
+/// The width of output that does not go to a terminal. Such output is often pasted into tickets.
 const PAGE: usize = 80;
 
 /// How much to print.
@@ -32,7 +32,7 @@ pub(crate) enum Verbosity {
     VerdictOnly,
 }
 
-/// Prints how long `--wait` took, to standard error.
+/// Prints to standard error how long `--wait` took.
 pub(crate) fn answered_after(elapsed: Duration) {
     super::note(&format!("Redis answers after {:.1} s", elapsed.as_secs_f64()));
 }
@@ -50,7 +50,7 @@ pub(crate) fn verdict(target: &Target, seen: &Observations, verdict: &Verdict, v
     }
 }
 
-/// Says which command explains the cause.
+/// Prints the command that explains the cause.
 fn name_page(verdict: &Verdict) {
     if let Some(finding) = &verdict.finding {
         answer("");
@@ -58,7 +58,7 @@ fn name_page(verdict: &Verdict) {
     }
 }
 
-/// Reports on standard error what `--save-ca` has written.
+/// Prints to standard error what `--save-ca` has written.
 pub(crate) fn saved_certificates(path: &std::path::Path, chain: &[PeerCertificate], is_verified: bool) {
     let (path, count) = (path.display(), chain.len());
     let noun = if count == 1 { "certificate" } else { "certificates" };
@@ -115,7 +115,7 @@ fn details(verdict: &Verdict) -> Vec<String> {
     text::details(verdict).iter().flat_map(fitted).collect()
 }
 
-/// Prints all causes and warnings: code, exit status and meaning, one per line.
+/// Prints the code, exit status and meaning of each cause and warning, one per line.
 pub(crate) fn codes() {
     answer(&format!("{:<25}  exit  meaning", "code"));
     for cause in Cause::ALL {
@@ -124,7 +124,7 @@ pub(crate) fn codes() {
     }
 }
 
-/// Prints the page about a cause from the documentation.
+/// Prints the documentation page about a cause.
 pub(crate) fn page(cause: Cause) {
     print_all(&markdown::lines(&cause.page(), window::width(&Term::stdout())));
 }
@@ -137,7 +137,7 @@ pub(crate) fn json_line(report: &serde_json::Value) -> io::Result<()> {
     writer::out_json(&writer::json(report, false))
 }
 
-/// Prints one JSON object: indented on a terminal, otherwise on one line.
+/// Prints one JSON object, indented on a terminal, otherwise on one line.
 pub(crate) fn json(report: &serde_json::Value) {
     super::answered(writer::out_json(&writer::json(
         report,

@@ -1,5 +1,5 @@
-//! Prints the output of `sessiontut serve`: the URL on standard output, and notes and the access log on
-//! standard error.
+//! Prints the output of `sessiontut serve`: the URL to standard output, notes and the access log to standard
+//! error.
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
@@ -15,21 +15,21 @@ use crate::redis_client::fault::RedisFault;
 use crate::sanitize;
 use crate::serve::LogEntry;
 
-/// Prints the line that shows that the server is ready. It is the only line on standard output.
+/// Prints the only line on standard output, which shows that the server is ready.
 pub(crate) fn ready(line: &str) {
     // The server keeps running even if standard output is closed.
     super::told(line);
     let _ = io::stdout().flush();
 }
 
-/// The maximum number of log lines that may wait to be written.
+/// The maximum number of log lines that wait to be written.
 const MOST_WAITING: usize = 1024;
 /// How long the program waits at its end for all log lines to be written.
 const FINISH_WITHIN: Duration = Duration::from_secs(1);
 
 /// Prints messages as text or as one JSON object per line, and the access log as JSON.
 ///
-/// A thread writes the JSON lines. If the reader stops reading, the server therefore keeps running.
+/// A separate thread writes JSON lines, so the server keeps running if the reader stops reading.
 #[derive(Clone)]
 pub(crate) struct Log(Option<Arc<Queue>>);
 
@@ -42,7 +42,7 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     lines: VecDeque<String>,
-    /// How many lines were dropped because the queue was full.
+    /// The number of lines that were dropped because the queue was full.
     dropped: u64,
     is_writing: bool,
 }
@@ -73,7 +73,7 @@ impl Log {
         }
     }
 
-    /// Logs a request, if the log is JSON.
+    /// Logs a request in a JSON log. In a text log, does nothing.
     pub(crate) fn request(&self, entry: &LogEntry) {
         if let Some(queue) = &self.0 {
             queue.add(&request(entry));
@@ -132,14 +132,14 @@ fn note(text: &str) -> Value {
     json!({ "event": "note", "time": now(SystemTime::now()), "text": sanitize::line(text) })
 }
 
-/// Returns the line that replaces dropped lines.
+/// Returns the log line that replaces dropped lines.
 fn dropped(count: u64) -> Value {
     let mut entry = note("the reader of the log was too slow, so lines were dropped");
     entry["dropped"] = count.into();
     entry
 }
 
-/// Returns the log line for a request. The request's path and method are already printable ASCII.
+/// Returns the log line for a request, whose path and method are already printable ASCII.
 fn request(entry: &LogEntry) -> Value {
     json!({
         "event": "request",

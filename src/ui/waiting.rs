@@ -14,11 +14,11 @@ use crate::deadline::{Deadline, if_quick};
 
 /// The width in columns of the spinner and the space after it.
 const SPINNER: usize = 2;
-/// How often the spinner turns.
+/// The interval between two images of the spinner.
 const TURN: Duration = Duration::from_millis(100);
 
-/// Waits for `work`, which ends by the deadline. After one second, shows `what` and the time left: with a
-/// spinner on a terminal, or as one line elsewhere.
+/// Waits for `work`, which ends by the deadline. After one second, shows `what` and the time left. A terminal
+/// shows a spinner, other output a single line.
 pub(crate) async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     if let Some(done) = if_quick(work.as_mut()).await {
@@ -32,7 +32,7 @@ pub(crate) async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future
     spinner.during(work).await
 }
 
-/// A spinner on a terminal. Elsewhere, it shows nothing.
+/// A spinner on a terminal. Shows nothing elsewhere.
 #[derive(Debug, Default)]
 pub(super) struct Spinner {
     // This is not a RefCell, because the futures that use it must be Send.
@@ -43,12 +43,12 @@ pub(super) struct Spinner {
 struct Wait {
     what: String,
     deadline: Deadline,
-    /// The progress bar. `None` until the first turn, because most waits end earlier.
+    /// The progress bar, or `None` before the first turn. Most waits end earlier.
     bar: Option<ProgressBar>,
 }
 
 impl Spinner {
-    /// Shows what the program is waiting for, until the deadline.
+    /// Starts to show `what`, which the program waits for, and the time until the deadline.
     pub(super) fn start(&self, what: String, deadline: Deadline) {
         *self.wait() = Some(Wait {
             what,
@@ -62,8 +62,7 @@ impl Spinner {
         *self.wait() = None;
     }
 
-    /// Waits for `work`, and turns the spinner meanwhile. If the wait is shorter than [`TURN`], nothing is
-    /// shown.
+    /// Waits for `work`, and turns the spinner meanwhile. Shows nothing if the wait is shorter than [`TURN`].
     pub(super) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         let is_terminal = std::io::stderr().is_terminal();
@@ -97,7 +96,7 @@ fn new_spinner() -> ProgressBar {
         .with_finish(ProgressFinish::AndClear)
 }
 
-/// Returns the text beside the spinner. In a narrow window, `what` is shortened rather than the time left.
+/// Returns the text beside the spinner. In a narrow window, only `what` is shortened, not the time left.
 fn words(what: &str, deadline: Deadline) -> String {
     let what = writer::shown(what);
     let left = format!(", at most {:.0} s more", deadline.left().as_secs_f64().ceil());
@@ -110,8 +109,8 @@ fn words(what: &str, deadline: Deadline) -> String {
     }
 }
 
-/// A countdown. On a terminal, it is a bar that is cleared when dropped. Elsewhere, each call of
-/// [`Self::show`] prints one line.
+/// A countdown. On a terminal, a bar that disappears when dropped. Elsewhere, [`Self::show`] prints one line
+/// per call.
 #[derive(Debug)]
 pub(crate) struct Countdown {
     what: String,

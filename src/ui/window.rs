@@ -1,4 +1,4 @@
-//! Wraps lines between words to fit the terminal's window. Lines that go to pipes and files are not wrapped.
+//! Wraps lines between words to fit the terminal's window. Lines for pipes and files are not wrapped.
 
 use std::borrow::Cow;
 use std::iter;
@@ -9,13 +9,13 @@ use textwrap::{WordSeparator, WordSplitter, WrapAlgorithm, core::Word};
 /// The maximum width of text. Longer lines are hard to read, even in a wider window.
 const WIDEST: usize = 88;
 
-/// The minimum width that is supported.
+/// The minimum supported width.
 const NARROWEST: usize = 20;
 
-/// The indentation of text that starts below its lead, because the lead is too wide.
+/// The indentation of text that starts on the line below its lead, because the lead is too wide.
 const BELOW: usize = 4;
 
-/// Returns the width that is available for text in the terminal's window.
+/// Returns the width for text in the terminal's window.
 pub(super) fn width(term: &Term) -> usize {
     usize::from(term.size().1).clamp(NARROWEST, WIDEST)
 }
@@ -25,18 +25,18 @@ pub(super) fn columns(term: &Term) -> Option<usize> {
     term.is_term().then(|| width(term))
 }
 
-/// Wraps a sentence. Further lines have the same indentation as the first.
+/// Wraps a sentence. Later lines have the same indentation as the first line.
 pub(super) fn lines(text: &str, columns: Option<usize>) -> Vec<String> {
     let words = text.trim_start_matches(' ');
     fitted(&text[..text.len() - words.len()], words, columns)
 }
 
-/// Wraps a sentence that follows `lead`. Further lines are indented by the width of the lead.
+/// Wraps a sentence that follows `lead`. Later lines are indented by the width of the lead.
 pub(super) fn fitted(lead: &str, text: &str, columns: Option<usize>) -> Vec<String> {
     hanging(lead, measure_text_width(lead), text, columns)
 }
 
-/// Wraps a sentence that follows `lead`. Further lines are indented by `further` columns.
+/// Wraps a sentence that follows `lead`. Later lines are indented by `further` columns.
 pub(super) fn hanging(lead: &str, further: usize, text: &str, columns: Option<usize>) -> Vec<String> {
     let Some(columns) = columns else {
         return vec![format!("{lead}{text}")];
@@ -50,7 +50,7 @@ pub(super) fn hanging(lead: &str, further: usize, text: &str, columns: Option<us
     wrapped(text, lead, &" ".repeat(further.min(columns / 2)), columns)
 }
 
-/// Wraps text between words. The first line starts with `first`, and the others start with `rest`. A word
+/// Wraps text between words. The first line starts with `first`, and later lines start with `rest`. A word
 /// that is wider than a line gets its own line.
 pub(super) fn wrapped(text: &str, first: &str, rest: &str, width: usize) -> Vec<String> {
     if text.is_empty() {

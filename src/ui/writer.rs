@@ -1,4 +1,4 @@
-//! The only place at which text leaves the program. Every line passes through [`shown`], and all JSON passes
+//! The only place where text leaves the program. Every line passes through [`shown`], and all JSON passes
 //! through [`json`].
 
 use std::borrow::Cow;
@@ -16,21 +16,20 @@ use crate::redis_client::error_replies::ErrorReply;
 use crate::sanitize;
 use crate::secret::{self, Found};
 
-/// Returns text in a form that may be written to a terminal or a file: the secrets of this run are masked,
-/// and all control characters are removed except line ends, tabs, and the colours of this program.
+/// Makes text safe for a terminal or a file. Masks the secrets of this run, and removes all control
+/// characters except line ends, tabs and the program's own colours.
 pub(super) fn shown(text: &str) -> String {
     sanitize::painted(&masked(text)).into_owned()
 }
 
-/// Masks the secrets of this run, but not this program's own words, because masking such a word would reveal
+/// Masks the secrets of this run. The program's own words are not masked, because a masked word would reveal
 /// that it is the secret.
 fn masked(text: &str) -> Cow<'_, str> {
     secret::mask(text, |found| is_own_word(text, found))
 }
 
-/// Whether the text at this place belongs to a URL scheme, a cause code, the code of an error reply, or one
-/// of this program's own words in a sentence. A word that a server has repeated is usually in quotes or on
-/// its own.
+/// Whether the text at this place is a URL scheme, a cause code, an error code, or one of the program's own
+/// words in a sentence. A word that a server has repeated is usually in quotes or alone.
 fn is_own_word(text: &str, found: &Found) -> bool {
     let Range { start, end } = found.place;
     let is_part = |one: char| one.is_alphanumeric() || matches!(one, '.' | '-' | '_');
@@ -63,7 +62,7 @@ fn is_own_word(text: &str, found: &Found) -> bool {
     !is_alone && starts && ends && WORDS.contains(word)
 }
 
-/// The beginnings of URLs. They are not masked, even if a user has pasted a URL instead of a password.
+/// URL schemes, which are not masked, even if a user has pasted a URL as a password.
 const SCHEMES: &[&str] = &[
     "redis://",
     "rediss://",
@@ -79,7 +78,7 @@ fn is_in(text: &str, word: &str, place: &Range<usize>) -> bool {
     occurrences.any(|(at, _)| at <= place.start && place.end <= at + word.len())
 }
 
-/// This program's own words: those in its help, in the meanings of causes, and in its description.
+/// The program's own words: words in its help, its causes, and its description.
 static WORDS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let mut texts = vec![include_str!("../../README.md").to_owned()];
     texts.push(Cli::command().render_long_help().to_string());
@@ -95,7 +94,7 @@ static WORDS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 });
 
-/// The names of JSON members whose values are usually this program's own words.
+/// The names of JSON members whose values are usually the program's own words.
 const NAMES_OF_WORDS: &[&str] = &[
     "cause",
     "certainty",
@@ -111,7 +110,7 @@ const NAMES_OF_WORDS: &[&str] = &[
     "status",
 ];
 
-/// Masks the secrets of this run in the strings of a JSON value, but not in the names of members.
+/// Masks the secrets of this run in the strings of a JSON value, but not in member names.
 fn mask_strings(value: &mut Value, masked: &dyn Fn(&str) -> String) {
     match value {
         Value::String(text) => *text = masked(text),
@@ -156,14 +155,15 @@ pub(super) fn err_json(json: &str) {
     let _ = io::stderr().write_all(format!("{json}\n").as_bytes());
 }
 
-/// Writes lines to standard error. They are written together, so that lines of different threads never mix.
+/// Writes lines to standard error. The lines are written together, so that lines of different threads never
+/// mix.
 pub(super) fn err(lines: &str) {
     // If standard error is closed, the failure cannot be reported.
     let _ = io::stderr().write_all(format!("{}\n", shown(lines)).as_bytes());
 }
 
-/// Writes a line to standard output without masking secrets. It is used for the URL of a server that this
-/// program has started.
+/// Writes a line to standard output without masking secrets. Used for the URL of a server that this program
+/// has started.
 ///
 /// # Errors
 /// Returns an error if standard output is closed.

@@ -22,7 +22,7 @@ const LEAST_TEXT: usize = 10;
 /// The maximum number of columns between two lifelines. Longer arrows are hard to follow.
 const WIDEST_GAP: usize = 34;
 
-/// Returns the lines of the diagram. They are at most `width` columns wide.
+/// Returns the lines of the diagram, which are at most `width` columns wide.
 pub(super) fn lines(diagram: &SequenceDiagram, width: usize) -> Vec<String> {
     match Lifelines::fit(diagram, width) {
         Some(lifelines) => lifelines.draw(diagram),
@@ -116,7 +116,7 @@ impl Lifelines {
         row
     }
 
-    /// Returns a row that contains only lifelines.
+    /// Returns a row with only lifelines.
     fn lifelines(&self, places: std::ops::Range<usize>) -> String {
         let mut row = String::new();
         for place in places {
@@ -126,7 +126,7 @@ impl Lifelines {
         row
     }
 
-    /// Appends the lifelines, starting with the one at `place`.
+    /// Appends the lifelines from index `place` to the row.
     fn continue_with(&self, row: &mut String, place: usize) {
         for column in &self.columns[place..] {
             pad(row, *column);
@@ -144,7 +144,8 @@ fn plain(text: &str) -> String {
     sanitize::line(text).into_owned()
 }
 
-/// Wraps text between words. Only words that are longer than a line are split.
+/// Wraps text between words. Only words that are longer than a line are split. Lines after the first start
+/// with `further`.
 fn wrapped(text: &str, width: usize, further: &str) -> Vec<String> {
     let options = Options::new(width)
         .subsequent_indent(further)

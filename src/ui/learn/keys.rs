@@ -5,7 +5,7 @@ use dialoguer::console::measure_text_width;
 use crate::learn::learner::{Key, Offer};
 use crate::ui::prompt::Key as Pressed;
 
-/// The keys, each with its text on the screen, and with words that have the same effect.
+/// The keys. Each has a text for the screen, and words with the same effect.
 const KEYS: &[(Key, &str, &[&str])] = &[
     (Key::Next, "Enter", &["", "y", "yes", "next"]),
     (Key::Hint, "h", &["hint"]),
@@ -22,7 +22,7 @@ const KEYS: &[(Key, &str, &[&str])] = &[
     (Key::Quit, "q", &["quit", "exit"]),
 ];
 
-/// Returns what a key press means, or `None` if the key is not offered.
+/// Returns the meaning of a key press, or `None` if the key is not offered.
 pub(super) fn meaning(pressed: &Pressed, offers: &[Offer]) -> Option<Key> {
     match pressed {
         Pressed::Enter => offers.first().map(|offer| offer.key),
@@ -31,7 +31,7 @@ pub(super) fn meaning(pressed: &Pressed, offers: &[Offer]) -> Option<Key> {
     }
 }
 
-/// Returns the meaning of a typed line: a key, or a word with the same effect.
+/// Returns the key for a typed word, or `None` if the key is not offered.
 pub(super) fn of_word(word: &str, offers: &[Offer]) -> Option<Key> {
     let offered = |key: Key| offers.iter().any(|offer| offer.key == key).then_some(key);
     let word = word.trim().to_lowercase();
@@ -41,8 +41,8 @@ pub(super) fn of_word(word: &str, offers: &[Offer]) -> Option<Key> {
     offered(*key).or_else(|| (*key == Key::No).then(|| offered(Key::Next)).flatten())
 }
 
-/// Returns the offers in one line of at most `width` columns. If some do not fit, the line offers `?`, which
-/// shows them.
+/// Returns the offers in one line of at most `width` columns. If not all offers fit, the line contains `?
+/// more`, which lists them.
 pub(super) fn key_line(offers: &[Offer], width: usize) -> String {
     let all: Vec<String> = offers.iter().map(shown).collect();
     let whole = all.join("  ");
@@ -63,7 +63,7 @@ pub(super) fn key_line(offers: &[Offer], width: usize) -> String {
     kept.join("  ")
 }
 
-/// Returns the offers without the first one, which Enter selects and the prompt itself shows.
+/// Returns all offers except the first, which the prompt itself shows.
 pub(super) fn others(offers: &[Offer]) -> &[Offer] {
     match offers {
         [first, others @ ..] if first.key == Key::Next => others,

@@ -1,5 +1,4 @@
-//! The robot takes the lessons of `learn --yes`: it enters every solution, and counts the replies that match
-//! the expected ones.
+//! The robot of `learn --yes`: enters every solution, and counts the replies that match the expected replies.
 
 use colored::Colorize as _;
 use dialoguer::console::Term;
@@ -23,17 +22,16 @@ const MOST_ATTEMPTS: usize = 2;
 #[derive(Default)]
 pub(crate) struct Robot {
     pub(crate) takes_one_lesson: bool,
-    /// The file of the current lesson.
     file: String,
-    /// The name in the lesson's keys. The robot also logs in with this name.
+    /// The name in the lesson's keys, with which the robot also logs in.
     name: String,
     visitor: Option<Visitor>,
     tally: Tally,
-    /// Why Redis was unavailable, if the lessons ended early for this reason.
+    /// Why Redis was unavailable, if this ended the lessons early.
     pub(crate) unavailable: Option<Unavailable>,
     quits: bool,
     solution_shown: bool,
-    /// Whether a check has just failed. If so, the robot does not repeat it.
+    /// Whether a check has just failed. The robot then does not repeat the check.
     check_failed: bool,
     /// How many times in a row a command has failed.
     command_failures: usize,
@@ -43,7 +41,7 @@ pub(crate) struct Robot {
 #[derive(Default)]
 struct Tally {
     lessons: usize,
-    /// The number of replies that were compared, including those in checks.
+    /// The number of replies that were compared, including replies in checks.
     replies: usize,
     unexpected: usize,
     failed_commands: usize,
@@ -94,7 +92,7 @@ impl Robot {
         }
     }
 
-    /// Prints the position and the command, then the expected reply and, below it, the actual reply.
+    /// Prints the position and the command, then the expected reply, then the actual reply.
     fn print_difference(&self, outcome: &Outcome, expected: &[String], why: Option<&str>) {
         let place = format!("{}:{}", sanitize::line(&self.file), outcome.line);
         answer(&place.red().to_string());
@@ -186,7 +184,7 @@ impl Learner for Robot {
         })
     }
 
-    /// Shows the solution. The course then runs it and compares the replies.
+    /// Shows the solution. The course then runs the solution and compares the replies.
     fn type_command(&mut self, _keys: &[String], _offers: &[Offer]) -> Result<Typed, Interrupted> {
         Ok(Typed::Key(match (self.quits, self.solution_shown) {
             (true, _) => Key::Quit,
@@ -203,7 +201,7 @@ impl Learner for Robot {
         })
     }
 
-    /// Returns an empty string, because the robot grades this program's own app.
+    /// Returns an empty string, because the robot grades sessiontut's own app.
     fn start_command(&mut self) -> Result<String, Interrupted> {
         Ok(String::new())
     }
@@ -212,7 +210,7 @@ impl Learner for Robot {
         false
     }
 
-    /// Returns a new name, because a name is the only text that a course asks the robot for.
+    /// Returns a new name. A course asks the robot for no other text.
     fn type_line(&mut self, _question: &str) -> Result<String, Interrupted> {
         self.name = format!("{FIRST_NAME}-{}", random::hexadecimal::<3>());
         note(&format!("the lessons run with the name {}", self.name));

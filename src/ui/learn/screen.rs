@@ -8,51 +8,51 @@ use crate::signals::{Interrupted, Stop};
 use crate::ui::prompt::{self, Key, KeyReader, Press, TEXT_IGNORED};
 use crate::ui::{window, writer};
 
-/// The number of rows that are left free for the prompt.
+/// The number of rows to keep free for the prompt.
 const PROMPT_ROWS: usize = 2;
 
-/// The text that lists the keys that the learner can press at a pause in a lesson.
+/// The available keys at a pause in a lesson.
 pub(super) const IN_TEXT: &str = "Enter more  q to the end";
-/// The text that lists the keys at a pause in complete files.
+/// The available keys at a pause in complete source files.
 pub(super) const IN_FILES: &str = "Enter more  q back to the lesson";
 
-/// The message about a Redis command that was typed or pasted where a single key is expected.
+/// The message about a Redis command that was typed or pasted at a prompt for a single key.
 const COMMAND_IGNORED: &str =
     "not sent: here, Enter runs the lesson's own commands; you can type commands at the prompt redis>";
-/// The message about an Enter that follows ignored text.
+/// The message about an Enter after ignored text.
 const ENTER_IGNORED: &str = "this Enter ended the ignored text; the prompt below now waits for a key";
 
 pub(super) struct Screen {
     pub(super) term: Term,
     pub(super) stop: Stop,
     keys: KeyReader,
-    /// The number of rows written since the last pause.
+    /// The number of rows since the last pause.
     rows: usize,
-    /// The number of rows written in total.
+    /// The total number of rows.
     pub(super) written: usize,
-    /// The width of the text on the bottom line that must be cleared, if there is any.
+    /// The width of the temporary text on the bottom line, or `None` if there is no such text.
     drawn: Option<usize>,
-    /// Whether the last line that was written is empty.
+    /// Whether the last written line is empty.
     after_gap: bool,
-    /// What the learner chose at the last pause. The choice applies until the next question.
+    /// The learner's choice at the last pause, which applies until the next question.
     at_last_pause: AfterPause,
     /// The text that lists the keys at a pause.
     pub(super) at_pause: &'static str,
-    /// An error if Ctrl-C was pressed at a pause. The next question returns it.
+    /// The result of Ctrl-C at a pause, which the next question returns.
     pub(super) interrupted: Result<(), Interrupted>,
 }
 
-/// What happens after a pause.
+/// What to do after a pause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum AfterPause {
-    /// The next part is written.
+    /// Write the next part.
     #[default]
     More,
-    /// The rest is written without further pauses.
+    /// Write the rest without further pauses.
     All,
-    /// The rest of the files is not written.
+    /// Omit the rest of the source files.
     NoFiles,
-    /// Nothing more is written, because the learner leaves the lesson.
+    /// Write nothing more, because the learner leaves the lesson.
     Leave,
 }
 
@@ -72,12 +72,12 @@ impl Screen {
         }
     }
 
-    /// Returns the number of columns that are available for text.
+    /// Returns the number of columns for text.
     pub(super) fn width(&self) -> usize {
         window::width(&self.term)
     }
 
-    /// Writes a line. If this would scroll unread text out of the window, pauses first.
+    /// Writes a line. Pauses first if the line would scroll unread text out of the window.
     pub(super) fn put(&mut self, line: &str) {
         let is_closed = matches!(self.at_last_pause, AfterPause::NoFiles | AfterPause::Leave);
         if self.interrupted.is_err() || is_closed {
@@ -119,7 +119,8 @@ impl Screen {
         self.gap();
     }
 
-    /// Deletes the rows that were written since `written` was `mark`, if they are still on the screen.
+    /// Deletes the rows after `mark`, an earlier value of `written`. Does nothing if some have left the
+    /// screen.
     pub(super) fn take_back(&mut self, mark: usize) {
         let rows = self.written - mark;
         if rows < usize::from(self.term.size().0) && self.term.clear_last_lines(rows).is_ok() {
@@ -133,7 +134,7 @@ impl Screen {
         std::mem::take(&mut self.at_last_pause) == AfterPause::Leave
     }
 
-    /// Continues with the lesson after the files.
+    /// Continues with the lesson after the source files.
     pub(super) fn end_files(&mut self) {
         if self.at_last_pause != AfterPause::Leave {
             self.at_last_pause = AfterPause::More;
@@ -148,7 +149,7 @@ impl Screen {
         }
     }
 
-    /// Writes text on the bottom line. It stays there until [`Screen::clear_line`].
+    /// Writes temporary text on the bottom line, until [`Screen::clear_line`] is called.
     pub(super) fn draw(&mut self, text: &str) {
         let text = writer::shown(text);
         self.drawn = Some(measure_text_width(&text));
@@ -165,8 +166,8 @@ impl Screen {
         }
     }
 
-    /// Shows `line` on the bottom line, and waits for a key. If text is typed or pasted instead, shows a
-    /// message, and returns `None`.
+    /// Shows `line` on the bottom line, and waits for a key. After typed or pasted text, shows a message and
+    /// returns `None`.
     pub(super) fn key(&mut self, line: &str) -> Result<Option<Key>, Interrupted> {
         self.draw(&line.dimmed().to_string());
         let press = self.keys.read(&self.stop);
@@ -187,7 +188,7 @@ impl Screen {
         None
     }
 
-    /// Asks whether the learner wants to leave the lesson. If the learner stays, confirms this.
+    /// Asks whether the learner wants to leave the lesson. If not, shows a confirmation.
     pub(super) fn is_leaving(&mut self) -> Result<bool, Interrupted> {
         let leaves = self.confirms_leaving()?;
         if !leaves {
@@ -198,7 +199,7 @@ impl Screen {
 
     fn confirms_leaving(&mut self) -> Result<bool, Interrupted> {
         const QUESTION: &str = "leave the lesson?  y leave  n stay";
-        // Forget the previous keys, so that Enter answers this question.
+        // Forget earlier key presses, so that Enter answers this question.
         self.keys = KeyReader::default();
         let mut line = QUESTION.to_owned();
         loop {

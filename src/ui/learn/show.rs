@@ -18,11 +18,10 @@ use crate::learn::{CodeTab, Lesson, LessonExchange, Quiz, SequenceDiagram};
 use crate::sanitize;
 use crate::ui::{highlight, markdown, prompt};
 
-/// The maximum number of lines of a reply that are shown. CLIENT LIST may return thousands.
+/// The maximum number of lines of a reply on the screen. CLIENT LIST may return thousands.
 const MOST_REPLY_LINES: usize = 60;
 
 impl TerminalLearner {
-    /// Shows what happens in the course.
     pub(super) fn event(&mut self, event: &CourseEvent<'_>) {
         match event {
             CourseEvent::Lesson {
@@ -60,9 +59,9 @@ impl TerminalLearner {
             }
             CourseEvent::CountdownOver => {
                 self.screen.clear_line();
-                // Each command is printed again with its reply, below the message about the wait.
+                // Each command will be printed again with its reply, below the message about the wait.
                 self.take_back_pending();
-                // Keys that were pressed during the countdown must not answer the next question.
+                // Key presses during the countdown must not answer the next question.
                 prompt::discard_typed();
             }
             CourseEvent::Unavailable(unavailable) => self.unavailable(unavailable),
@@ -74,7 +73,7 @@ impl TerminalLearner {
             CourseEvent::AppStarted { .. } | CourseEvent::AppStops => {}
             CourseEvent::CommandOutput => {
                 self.screen.gap_after_others();
-                // Keys that were pressed while the command was running must not answer the next question.
+                // Key presses while the command was running must not answer the next question.
                 prompt::discard_typed();
             }
             CourseEvent::CommandFailed { what, .. } => self.marked(Mark::Warning, what),
@@ -169,7 +168,7 @@ impl TerminalLearner {
         self.block(lines.into_iter().map(|line| format!("  {line}")).collect());
     }
 
-    /// Shows complete files page by page. Here, `q` closes the files, but does not leave the lesson.
+    /// Shows complete source files page by page. Here, `q` closes the files but does not leave the lesson.
     fn files(&mut self, files: &[SourceFile], language: &str) {
         self.screen.at_pause = IN_FILES;
         for file in files {
@@ -264,8 +263,7 @@ impl TerminalLearner {
             .put(&format!("{} {}", ">".dimmed(), sanitize::line(source).bold()));
     }
 
-    /// Removes from the screen the commands that are about to run, because each is printed again with its
-    /// reply.
+    /// Removes the next commands from the screen, because each will be printed again with its reply.
     fn take_back_pending(&mut self) {
         if let Some(pending) = self.pending.take()
             && pending.after == self.screen.written
@@ -287,7 +285,7 @@ impl TerminalLearner {
         self.screen.gap();
     }
 
-    /// Writes a reply, or only its first lines.
+    /// Writes a reply, or the first lines of a long reply.
     fn reply(&mut self, lines: &[String]) {
         let shown = lines.iter().take(MOST_REPLY_LINES);
         self.screen
@@ -354,7 +352,7 @@ impl TerminalLearner {
         self.screen.gap();
     }
 
-    /// Explains all available keys, one per line.
+    /// Explains the available keys, one per line.
     pub(super) fn explain(&mut self, offers: &[Offer]) {
         for offer in offers {
             self.screen
@@ -364,13 +362,13 @@ impl TerminalLearner {
     }
 }
 
-/// Formats an expected reply. Its wildcards are replaced with words.
+/// Formats an expected reply, with words instead of wildcards.
 fn readable(expected: &[String]) -> String {
     let lines: Vec<String> = expected.iter().map(|line| pattern::in_words(line)).collect();
     lines.join(" ")
 }
 
-/// Formats the TTL of a key from the reply to PTTL.
+/// Formats the TTL of a key. `pttl` is the reply to PTTL.
 fn remaining(key: &str, pttl: i64) -> String {
     let key = sanitize::line(key);
     match pttl {

@@ -1,4 +1,4 @@
-//! The learner who is a person at the terminal.
+//! The learner that is a person at the terminal.
 
 use colored::Colorize as _;
 
@@ -12,15 +12,15 @@ use crate::ui::prompt::{Assistance, Entry, Key as Pressed, LineEditor, WithoutEc
 pub(crate) struct TerminalLearner {
     pub(super) screen: Screen,
     editor: LineEditor,
-    /// The rows that show the commands which are about to run. Each command is printed again with its reply.
+    /// The rows with the commands that run next. Each command will be printed again with its reply.
     pub(super) pending: Option<Rows>,
     /// Whether to list the available keys before the next prompt for a command.
     pub(super) list_keys: bool,
-    /// Prevents typed text from being shown while a command runs or the lesson waits.
+    /// Hides typed text while a command runs or the lesson waits.
     _without_echo: Option<WithoutEcho>,
 }
 
-/// A range of rows on the screen. Each end is given as the number of rows that were written before it.
+/// A range of rows on the screen. A row is identified by the number of rows before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rows {
     pub(super) before: usize,
@@ -218,7 +218,7 @@ impl Learner for TerminalLearner {
     }
 }
 
-/// Parses the numbers of the chosen answers. Returns the answers' indexes in ascending order.
+/// Parses the numbers of the chosen answers. Returns indexes in ascending order.
 fn picked(numbers: &str, answers: usize) -> Option<Vec<usize>> {
     let mut places = Vec::new();
     for number in numbers.split([' ', ',']).filter(|part| !part.is_empty()) {
@@ -230,7 +230,7 @@ fn picked(numbers: &str, answers: usize) -> Option<Vec<usize>> {
     (!places.is_empty()).then_some(places)
 }
 
-/// Whether a pasted line starts with the name of a Redis command, or with a prompt and such a name.
+/// Whether a pasted line starts with the name of a Redis command, possibly after a prompt.
 pub(super) fn is_command(line: &str) -> bool {
     let line = line.trim_start();
     let line = &line[prompt_in(line).map_or(0, str::len)..];
@@ -238,7 +238,7 @@ pub(super) fn is_command(line: &str) -> bool {
     COMPLETIONS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Returns completions of the last word: command names if it is also the first word, and keys if it is not.
+/// Returns completions of the last word: command names for the first word, and keys for other words.
 fn completions(before: &str, keys: &[String]) -> Vec<String> {
     let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
     let is_first = !before.trim_start().contains(char::is_whitespace);

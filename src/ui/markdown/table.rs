@@ -1,4 +1,4 @@
-//! Tables, in columns or, if the window is too narrow, as lists.
+//! Renders tables in columns, or as lists in a narrow window.
 
 use super::{Span, wrap};
 use unicode_width::UnicodeWidthStr as _;
@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 /// The rows of cells. The first row contains the column names.
 pub(super) type Table = Vec<Vec<Vec<Span>>>;
 
-/// Renders a table: in columns if they fit, otherwise row by row.
+/// Renders a table in columns if they fit, otherwise as a list per row.
 pub(super) fn table_lines(table: &Table, width: usize) -> Vec<String> {
     let mut widths = Vec::new();
     for row in table {

@@ -1,4 +1,4 @@
-//! Shows the progress of `ping`: one line per check and, on a terminal, a spinner that shows the current wait.
+//! Shows the progress of `ping`: one line per check and, on a terminal, a spinner with the current wait.
 
 use std::future::Future;
 
@@ -12,7 +12,7 @@ use crate::sanitize;
 use crate::ui::waiting::Spinner;
 use crate::ui::{answer, note};
 
-/// Shows the progress: one line per check and, on a terminal, a spinner that shows the current wait.
+/// Shows one line per check and, on a terminal, a spinner with the current wait.
 #[derive(Debug)]
 pub(crate) struct ProgressDisplay<'a> {
     target: &'a Target,

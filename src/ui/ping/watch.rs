@@ -1,5 +1,5 @@
-//! Prints the output of `ping --watch`: one line per probe with a small graph, the verdict whenever it changes, and a
-//! summary.
+//! Prints the output of `ping --watch`: one line per probe with a small graph, the verdict whenever it
+//! changes, and a summary.
 
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
@@ -193,7 +193,7 @@ mod tests {
         }
         text.push('\n');
         let lines = summary_lines(&history, Duration::from_secs(4));
-        // The line about the outage contains a time of day, which differs in each run.
+        // The line about the outage contains the time of day, which differs in each run.
         let lines: Vec<_> = lines
             .into_iter()
             .filter(|line| !line.starts_with("outage at"))

@@ -10,8 +10,8 @@ pub(super) fn before_cursor(input: &Input) -> &str {
     &text[..end.map_or(text.len(), |(end, _)| end)]
 }
 
-/// Extends the word before the cursor with the text that all completions have in common. Returns whether the
-/// word has changed.
+/// Extends the word before the cursor by the common prefix of all completions. Returns whether the word has
+/// changed.
 pub(super) fn complete_word(input: &mut Input, completions: &[String]) -> bool {
     let before = before_cursor(input);
     let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Draws a prompt and the line that is being edited.
+//! Draws a prompt and the edited line.
 
 use std::io::{self, Write as _};
 
@@ -16,7 +16,8 @@ fn columns() -> usize {
     terminal::size().map_or(80, |(columns, _)| usize::from(columns).max(10))
 }
 
-/// Clears a line of `width` columns that the terminal has wrapped because the window has become narrower.
+/// Clears a line of `width` columns, even if the terminal has wrapped the line in a window that has become
+/// narrower.
 pub(crate) fn clear_wrapped(width: usize) {
     let rows = width.div_ceil(columns()).max(1);
     let mut out = io::stdout();
@@ -28,7 +29,7 @@ pub(crate) fn clear_wrapped(width: usize) {
     let _ = execute!(out, Clear(ClearType::FromCursorDown));
 }
 
-/// Draws the prompt and the line. Returns their width.
+/// Draws the prompt and the line. Returns their width in columns.
 pub(super) fn draw(prompt: &str, input: &Input) -> io::Result<usize> {
     let start = measure_text_width(prompt);
     let room = columns().saturating_sub(start + 1).max(4);
@@ -57,7 +58,7 @@ pub(super) fn draw(prompt: &str, input: &Input) -> io::Result<usize> {
     Ok(width)
 }
 
-/// Writes text below the line that is being edited.
+/// Writes text below the edited line.
 pub(super) fn below(text: &str) -> io::Result<()> {
     let text = sanitize::line(text).into_owned();
     let mut out = io::stdout();

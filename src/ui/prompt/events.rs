@@ -1,5 +1,5 @@
-//! Waits for keys, pastes and changes of the window's size. Handles the keys that have the same meaning at every prompt:
-//! Ctrl-C, Ctrl-D and Ctrl-Z.
+//! Waits for keys, pastes and changes of the window size. Handles Ctrl-C, Ctrl-D and Ctrl-Z, which have the
+//! same meaning at every prompt.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use super::Key;
 use super::modes::{self, RawMode};
 use crate::signals::{Interrupted, Stop};
 
-/// How often to check for a signal while waiting for a key.
+/// The interval between checks for a signal while waiting for a key.
 const SIGNAL_CHECK: Duration = Duration::from_millis(100);
 
-/// Reads the events of the terminal. The terminal is in raw mode until this value is dropped.
+/// Reads events from the terminal, which is in raw mode until this value is dropped.
 pub(super) struct Events<'a> {
     stop: &'a Stop,
     /// `None` only while the program is suspended.
@@ -27,7 +27,7 @@ impl<'a> Events<'a> {
         Ok(Self { stop, mode })
     }
 
-    /// Returns the next event. Ctrl-Z suspends the program. When the program is resumed, this function returns a
+    /// Returns the next event. Ctrl-Z suspends the program. When the program resumes, this function returns a
     /// `Resize`.
     pub(super) fn next(&mut self) -> Result<Event, Interrupted> {
         match self.next_or_end()? {
@@ -36,7 +36,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Like [`Events::next`], but returns Ctrl-D as an event instead of an error.
+    /// Like [`Events::next`], but returns Ctrl-D as an event, not as an error.
     pub(super) fn next_or_end(&mut self) -> Result<Event, Interrupted> {
         loop {
             if let Some(event) = self.any_within(None)? {
@@ -45,7 +45,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Like [`Events::next`], but returns `None` if there is no event within this time.
+    /// Like [`Events::next`], but returns `None` if no event arrives within this time.
     pub(super) fn next_within(&mut self, within: Duration) -> Result<Option<Event>, Interrupted> {
         match self.any_within(Some(within))? {
             Some(event) if is_end(&event) => Err(Interrupted),
@@ -53,7 +53,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Returns the next event, including Ctrl-D, or `None` if there is no event within this time.
+    /// Returns the next event, including Ctrl-D, or `None` if no event arrives within this time.
     fn any_within(&mut self, within: Option<Duration>) -> Result<Option<Event>, Interrupted> {
         let end = within.map(|within| Instant::now() + within);
         loop {
@@ -79,14 +79,14 @@ impl<'a> Events<'a> {
                 #[cfg(unix)]
                 (KeyModifiers::CONTROL, Key::Char('z')) => {
                     self.mode = None;
-                    // The message that the shell prints must start on a new line.
+                    // The shell's message must start on a new line.
                     let _ = writeln!(io::stdout());
                     modes::suspend();
                     self.mode = Some(RawMode::enable().map_err(|_| Interrupted)?);
                     let (columns, rows) = terminal::size().unwrap_or_default();
                     Event::Resize(columns, rows)
                 }
-                // If Enter was typed before raw mode was on, it arrives as a line feed, which is Ctrl-J.
+                // An Enter that was typed before raw mode was on arrives as a line feed, which is Ctrl-J.
                 (KeyModifiers::CONTROL, Key::Char('j')) => {
                     Event::Key(KeyEvent::new(Key::Enter, KeyModifiers::NONE))
                 }
@@ -96,7 +96,8 @@ impl<'a> Events<'a> {
     }
 }
 
-/// Whether the key is Ctrl-D. If it was typed before raw mode was on, it arrives as NUL, which is Ctrl-Space.
+/// Whether the key is Ctrl-D. A Ctrl-D that was typed before raw mode was on arrives as NUL, which is
+/// Ctrl-Space.
 pub(super) fn is_end(event: &Event) -> bool {
     matches!(event, Event::Key(key) if key.modifiers == KeyModifiers::CONTROL
         && matches!(key.code, Key::Char('d' | ' ')))

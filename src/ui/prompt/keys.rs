@@ -8,25 +8,26 @@ use super::Key;
 use super::events::Events;
 use crate::signals::{Interrupted, Stop};
 
-/// If two events arrive within this time of each other, a person did not type them one after the other.
+/// Two events within this time of each other come from a paste or from one key, not from separate key
+/// presses.
 const BURST: Duration = Duration::from_millis(20);
-/// How long a letter is held back. If another letter follows within this time, the person is typing a word.
+/// How long to wait for another letter after the first. If one follows, the person is typing a word.
 const HOLD: Duration = Duration::from_millis(200);
-/// Characters that arrive within this time after the previous one belong to the same line.
+/// A character within this time after the previous character belongs to the same line.
 const TYPING: Duration = Duration::from_millis(500);
-/// If Enter arrives within this time after the last character of a text, it ends the text.
+/// An Enter within this time after the last character of a text ends the text.
 const ENTER_AFTER_TEXT: Duration = Duration::from_secs(5);
-/// If Enter arrives within this time after a key that some people end with Enter, it belongs to that key.
+/// An Enter within this time after certain keys belongs to the key. Some people press Enter after such a key.
 const ENTER_AFTER_KEY: Duration = Duration::from_secs(1);
-/// The maximum number of bytes of a text that are returned.
+/// The maximum length in bytes of a returned text.
 const LONGEST_BEGINNING: usize = 200;
 
 /// What the person did at a prompt for a single key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Press {
     Key(Key),
-    /// The person typed or pasted several characters, which are therefore not treated as keys. Contains the
-    /// beginning of the text.
+    /// The person typed or pasted several characters, which do not count as keys. Contains the beginning of
+    /// the text.
     Text(String),
     /// The person pressed Enter at the end of such a text.
     EndOfText,
@@ -34,20 +35,19 @@ pub(crate) enum Press {
     Redraw,
 }
 
-/// Reads single keys. It recognises text by the time between characters, because not every terminal marks
-/// pasted text.
+/// Reads single keys. The time between characters distinguishes keys from text, because not every terminal
+/// marks pasted text.
 #[derive(Debug, Default)]
 pub(crate) struct KeyReader {
-    /// When the last character of a text arrived, unless Enter has already ended the text.
+    /// When the last character of a text arrived. `None` if Enter has already ended the text.
     text_at: Option<Instant>,
-    /// A key, such as an arrow key, that followed a letter so quickly that it could not be returned together
-    /// with it.
+    /// A key, such as an arrow key, that quickly followed a letter. The next call returns this key.
     next: Option<Key>,
-    /// Until this time, Enter belongs to the key before it, because many people press Enter after that key.
+    /// Until this time, Enter belongs to the previous key, because many people press Enter after that key.
     enter_ignored_until: Option<Instant>,
 }
 
-/// The beginning of a text that is not treated as keys.
+/// The beginning of a text that does not count as keys.
 #[derive(Default)]
 struct Beginning(String);
 
@@ -71,7 +71,6 @@ impl KeyReader {
     /// Waits for a key.
     ///
     /// # Errors
-    ///
     /// Returns [`Interrupted`] after Ctrl-C, Ctrl-D or a signal, or if the terminal is closed.
     pub(crate) fn read(&mut self, stop: &Stop) -> Result<Press, Interrupted> {
         if let Some(next) = self.next.take() {
@@ -116,7 +115,7 @@ impl KeyReader {
         }
     }
 
-    /// Ignores an Enter that follows the last key within [`ENTER_AFTER_KEY`].
+    /// Ignores an Enter within [`ENTER_AFTER_KEY`] after the last key.
     pub(crate) fn ignore_next_enter(&mut self) {
         self.enter_ignored_until = Some(Instant::now() + ENTER_AFTER_KEY);
     }
@@ -125,8 +124,8 @@ impl KeyReader {
         self.text_at.is_some_and(|at| at.elapsed() < span)
     }
 
-    /// Whether the letter that was just read is the start of a text. If only Enter follows the letter, Enter
-    /// belongs to the letter.
+    /// Whether the letter that was just read starts a text. If only Enter follows, the letter is a key, and
+    /// Enter belongs to it.
     fn starts_text(&mut self, events: &mut Events<'_>, text: &mut Beginning) -> Result<bool, Interrupted> {
         loop {
             match events.next_within(HOLD)? {
@@ -172,7 +171,7 @@ impl KeyReader {
     }
 }
 
-/// Whether text follows the Enter that was just read. If so, the Enter is part of a paste.
+/// Whether text follows the Enter that was just read. The Enter is then part of a paste.
 fn follows_enter(events: &mut Events<'_>) -> Result<bool, Interrupted> {
     loop {
         match events.next_within(BURST)? {

@@ -15,15 +15,15 @@ use crate::signals::{Interrupted, Stop};
 
 const LONGEST_HISTORY: usize = 200;
 
-/// What the person entered at a prompt for a line.
+/// The person's input at a prompt for a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     Line(String),
-    /// The person pressed Esc on an empty line.
+    /// Esc on an empty line.
     Esc,
 }
 
-/// Functions that complete words and decide which pasted text is accepted.
+/// Functions that complete words and accept or reject pasted text.
 pub(crate) struct Assistance<'a> {
     /// Returns all possible completions of the last word before the cursor.
     pub complete: &'a dyn Fn(&str) -> Vec<String>,
@@ -32,7 +32,7 @@ pub(crate) struct Assistance<'a> {
 }
 
 impl Assistance<'_> {
-    /// No completions. Pasted lines are not accepted.
+    /// Neither completes words nor accepts pasted lines.
     pub(crate) const NONE: Assistance<'static> = Assistance {
         complete: &|_| Vec::new(),
         accepts: &|_| false,
@@ -47,10 +47,9 @@ pub(crate) struct LineEditor {
 }
 
 impl LineEditor {
-    /// Reads a line. If the line is wider than the window, it scrolls sideways.
+    /// Reads a line. A line that is wider than the window scrolls sideways.
     ///
     /// # Errors
-    ///
     /// Returns [`Interrupted`] after Ctrl-C, Ctrl-D or a signal, or if the terminal is closed.
     pub(crate) fn read(
         &mut self,
@@ -77,8 +76,8 @@ impl LineEditor {
         assistance: &Assistance<'_>,
     ) -> Result<Entry, Interrupted> {
         let mut input = Input::default();
-        // The index of the history entry that is shown. The index after the last entry stands for the line
-        // that is being typed.
+        // The index of the displayed history entry. The index after the last entry is the line that is being
+        // typed.
         let mut shown = self.history.len();
         loop {
             let drawn = draw(prompt, &input).map_err(|_| Interrupted)?;

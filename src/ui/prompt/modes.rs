@@ -31,13 +31,13 @@ impl Drop for RawMode {
     }
 }
 
-/// The terminal's modes before the echo was turned off. They are restored when this is dropped.
+/// The terminal's modes before the echo was turned off. Dropping this value restores them.
 #[derive(Debug)]
 pub(crate) struct WithoutEcho(#[cfg(unix)] Termios);
 
 impl WithoutEcho {
-    /// Turns off the echo of typed text. Returns `None` if standard input is not a terminal. All other modes
-    /// stay the same, so Ctrl-C still sends a signal.
+    /// Turns off the echo of typed text. Returns `None` if standard input is not a terminal. Other modes stay
+    /// the same, so Ctrl-C still sends a signal.
     pub(crate) fn start() -> Option<Self> {
         #[cfg(unix)]
         return set_echo(false).map(Self);
@@ -54,7 +54,7 @@ impl Drop for WithoutEcho {
     }
 }
 
-/// Turns the echo on or off, and returns the previous modes. crossterm cannot change only the echo.
+/// Turns the echo on or off, and returns the previous modes. crossterm cannot change the echo separately.
 #[cfg(unix)]
 fn set_echo(on: bool) -> Option<Termios> {
     let modes = tcgetattr(io::stdin()).ok()?;
@@ -64,14 +64,14 @@ fn set_echo(on: bool) -> Option<Termios> {
     Some(modes)
 }
 
-/// Discards text that was typed but has not been read.
+/// Discards typed text that has not been read.
 pub(crate) fn discard_typed() {
     // If standard input is not a terminal, there is no typed text.
     #[cfg(unix)]
     let _ = tcflush(io::stdin(), QueueSelector::IFlush);
 }
 
-/// Suspends the program, as Ctrl-Z does, and returns when it is resumed. Meanwhile, the echo is on for the
+/// Suspends the program like Ctrl-Z, and returns when the program resumes. Meanwhile, the echo is on for the
 /// shell.
 #[cfg(unix)]
 pub(super) fn suspend() {

@@ -1,4 +1,4 @@
-//! Handles pasted text at a prompt for a line, even in a terminal that does not mark pastes.
+//! Handles pasted text at a prompt for a line, even if the terminal does not mark pastes.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use super::drawing::below;
 use super::events::Events;
 use crate::signals::Interrupted;
 
-/// If text arrives within this time after Enter, both belong to a paste. The time is short, because people
-/// type fast at a prompt for a line.
+/// Text that arrives within this time after Enter is part of a paste. The time is short, because people type
+/// fast.
 const BURST: Duration = Duration::from_millis(2);
 
 /// The message about text at a prompt that does not accept text.
@@ -19,8 +19,8 @@ pub(crate) const TEXT_IGNORED: &str = "ignored: type or paste shell commands in 
 /// The message about a paste of several lines.
 const ONLY_FIRST_LINE: &str = "only the first pasted line is kept: paste the others one at a time";
 
-/// Handles Enter, and returns whether it ends the line. If text arrived together with Enter, both are part of
-/// a paste, and the text is inserted instead.
+/// Handles Enter, and returns whether Enter ends the line. If text arrived with Enter, both are part of a
+/// paste, so the text is inserted.
 pub(super) fn ends_line(
     input: &mut Input,
     events: &mut Events<'_>,
@@ -30,7 +30,7 @@ pub(super) fn ends_line(
     if rest.trim().is_empty() {
         return Ok(true);
     }
-    // The line that Enter ended is empty, so the next line was typed quickly, not pasted.
+    // The line before Enter is empty, so the next line was typed quickly, not pasted.
     if input.value().trim().is_empty() && pasted_lines(&rest).count() == 1 {
         *input = Input::new(rest.trim().to_owned());
         return Ok(rest.ends_with('\n'));
@@ -41,7 +41,7 @@ pub(super) fn ends_line(
     Ok(false)
 }
 
-/// Inserts pasted text. If text was discarded, shows a message below the line.
+/// Inserts pasted text. If part of the text is discarded, shows a message below the line.
 pub(super) fn insert_or_say(
     input: &mut Input,
     text: &str,
@@ -53,9 +53,9 @@ pub(super) fn insert_or_say(
     }
 }
 
-/// Inserts the first pasted line, so that nothing runs before the person presses Enter. If one of the lines
-/// is not accepted at this prompt, ignores the whole text. A part of a line, such as a key, is always
-/// accepted. Returns a message if text was discarded.
+/// Inserts the first pasted line, so that nothing runs before the person presses Enter. Ignores the whole
+/// text if the prompt rejects one of the lines. Always accepts part of a line, such as a key. Returns a
+/// message if text was discarded.
 fn insert_first_line(input: &mut Input, text: &str, accepts: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     let lines: Vec<String> = pasted_lines(text).collect();
     let is_part = lines.len() == 1 && !input.value().is_empty();
@@ -73,8 +73,8 @@ fn pasted_lines(text: &str) -> impl Iterator<Item = String> {
         .filter(|line| !line.trim().is_empty())
 }
 
-/// Returns the text that arrived together with Enter. If the terminal does not mark pastes, such text is a
-/// paste.
+/// Returns the text that arrived together with Enter. Such text is a paste in a terminal that does not mark
+/// pastes.
 fn rest_of_burst(events: &mut Events<'_>) -> Result<String, Interrupted> {
     let mut text = String::new();
     while let Some(event) = events.next_within(BURST)? {
