@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 
 use support::golden::assert_golden;
@@ -38,6 +38,20 @@ fn the_page_shows_the_session_but_only_the_first_characters_of_the_token() {
     let mut other = app.logged_in("eve");
     other.get("/");
     assert!(!other.get("/").body.contains(&key), "another session's commands");
+}
+
+#[test]
+fn the_title_of_each_page_is_its_own_and_contains_the_name_of_the_app() {
+    let server = RedisServer::start();
+    let app = App::at_stage(&server, "2");
+    let mut titles = HashSet::new();
+    for path in ["/", "/login", "/source", "/lesson", "/lesson/redis", "/nowhere"] {
+        let page = app.visitor().get(path).body;
+        let (_, title) = page.split_once("<title>").unwrap();
+        let (title, _) = title.split_once("</title>").unwrap();
+        assert!(title.ends_with(" · sessiontut stage 2"), "{path}: {title}");
+        assert!(titles.insert(title.to_owned()), "{path}: {title}");
+    }
 }
 
 #[test]

@@ -95,15 +95,21 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn near_max_clients(at: &FixContext) -> Fixes {
-    advise(
+    let fixes = advise(
         "connections",
         "find the clients that have the most connections, and configure them to use connection pools",
     )
-    .redis_cli(at, "CLIENT LIST")
-    .and(
-        "maxclients",
-        "raise maxclients and the limit of open files (ulimit -n)",
-    )
+    .redis_cli(at, "CLIENT LIST");
+    match at.provider() {
+        Some(_) => fixes.and(
+            "plan",
+            "if the applications need all these connections, choose a larger plan or node",
+        ),
+        None => fixes.and(
+            "maxclients",
+            "raise maxclients and the limit of open files (ulimit -n)",
+        ),
+    }
 }
 
 pub(super) fn protected_mode(at: &FixContext) -> Fixes {

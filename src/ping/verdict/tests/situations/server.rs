@@ -313,11 +313,15 @@ pub(super) fn server_refused() -> Vec<Situation> {
 }
 
 pub(super) fn server_near_max_clients() -> Vec<Situation> {
-    vec![seen(
-        "57 of 60",
-        IP,
-        info(&[("connected_clients", "57"), ("maxclients", "60")]),
-    )]
+    let near = || info(&[("connected_clients", "57"), ("maxclients", "60")]);
+    vec![
+        seen("57 of 60", IP, near()),
+        seen(
+            "57 of 60 at a provider",
+            "redis://shop.x1y2z3.ng.0001.use1.cache.amazonaws.com",
+            near(),
+        ),
+    ]
 }
 
 pub(super) fn server_old() -> Vec<Situation> {
@@ -336,11 +340,15 @@ pub(super) fn server_timeout() -> Vec<Situation> {
 }
 
 pub(super) fn server_max_clients() -> Vec<Situation> {
-    vec![seen(
-        "PING",
-        IP_WITH_LOGIN,
-        error("-ERR max number of clients reached"),
-    )]
+    let rejected = || error("-ERR max number of clients reached");
+    vec![
+        seen("PING", IP_WITH_LOGIN, rejected()),
+        seen(
+            "PING at a provider",
+            "redis://shop.x1y2z3.ng.0001.use1.cache.amazonaws.com",
+            rejected(),
+        ),
+    ]
 }
 
 pub(super) fn server_protected_mode() -> Vec<Situation> {
