@@ -10,10 +10,9 @@ use tokio::runtime::Runtime;
 
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline, if_quick};
 use crate::exit::Exit;
-use crate::ping::causes::{Cause, Fix, FixContext};
+use crate::ping::causes::{Cause, ErrorReply, Fix, FixContext, Scope};
 use crate::ping::observation::Observations;
 use crate::practice;
-use crate::redis_client::error_replies::{ErrorReply, Scope};
 use crate::redis_client::error_text;
 use crate::redis_client::fault::RedisFault;
 use crate::redis_client::{RedisConnection, connect};

@@ -28,6 +28,7 @@ pub(crate) mod history;
 mod idle;
 pub(crate) mod instance;
 mod ladder;
+mod masking;
 pub(crate) mod modes;
 pub(crate) mod observation;
 pub(crate) mod permissions;

@@ -6,9 +6,7 @@ use redis::{Cmd, Value};
 use rustls::AlertDescription;
 
 use crate::deadline::Deadline;
-use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::{Limits, ProbeConnection, ReadError, Stream};
-use crate::secret::Secret;
 
 /// The response to a command. Bytes in a variant are an incomplete reply, or data that is not RESP.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,21 +82,6 @@ impl Response {
         self.error().filter(|_| !RUNS_READS.contains(&code.as_str()))
     }
 
-    /// Masks the password in the response, because some servers repeat the arguments of an unknown command.
-    pub fn without(&self, password: Option<&Secret>) -> Self {
-        let Some(password) = password else {
-            return self.clone();
-        };
-        match self {
-            Self::Reply(value) => Self::Reply(reply_without(value, password)),
-            Self::Timeout(bytes) => Self::Timeout(masked(bytes, password)),
-            Self::Closed(bytes) => Self::Closed(masked(bytes, password)),
-            Self::Reset(bytes) => Self::Reset(masked(bytes, password)),
-            Self::NotResp(bytes) => Self::NotResp(masked(bytes, password)),
-            Self::Alert(_) => self.clone(),
-        }
-    }
-
     /// Whether an ACL forbids the command or its key.
     pub fn is_forbidden(&self) -> bool {
         self.error().is_some_and(|error| {
@@ -163,36 +146,6 @@ pub(super) const ABORTED: &str = "EXECABORT Transaction discarded because of: ";
 
 /// The content type of a TLS alert (RFC 8446, B.1).
 const TLS_ALERT: u8 = 0x15;
-
-fn masked(bytes: &[u8], password: &Secret) -> Vec<u8> {
-    let text = String::from_utf8_lossy(bytes);
-    if password.is_shown_in(&text) {
-        password.masked_in(&text).into_bytes()
-    } else {
-        bytes.to_vec()
-    }
-}
-
-/// Masks the password in an error reply, but never in the error code at its start.
-pub(super) fn error_without(error: &str, password: &Secret) -> String {
-    let code = error.split(' ').next().unwrap_or_default();
-    let kept = if ErrorReply::is_code(code) { code } else { "" };
-    format!("{kept}{}", password.masked_in(&error[kept.len()..]))
-}
-
-fn reply_without(reply: &Value, password: &Secret) -> Value {
-    match reply {
-        Value::SimpleString(text) => Value::SimpleString(password.masked_in(text)),
-        Value::BulkString(bytes) => Value::BulkString(masked(bytes, password)),
-        Value::Array(items) => Value::Array(items.iter().map(|item| reply_without(item, password)).collect()),
-        Value::ServerError(error) => {
-            let text = error_without(&crate::redis_client::error_text(error), password);
-            // An error reply is one line.
-            redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap_or(Value::Nil)
-        }
-        other => other.clone(),
-    }
-}
 
 /// Returns the items of an array reply. Any other reply counts as an empty array.
 pub(super) fn items(reply: Option<&Value>) -> &[Value] {

@@ -18,10 +18,10 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use redis::{Cmd, RedisResult, Value};
 
-use super::error_replies::ErrorReply;
 use super::single::{SingleConnection, share};
 use super::stream::Stream;
 use crate::deadline::Deadline;
+use crate::ping::causes::ErrorReply;
 use crate::redis_url::{Address, Target, Trust};
 use node::{CONNECT_WITHIN, Node, failed, name, timed_out};
 use request::{Redirection, error_replies, redirection};

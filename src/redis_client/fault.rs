@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use redis::{ErrorKind, RedisError};
 
-use super::error_replies::ErrorReply;
 use super::refusal::Refusal;
 use super::{REPLY_TOO_LARGE, error_text};
 use crate::exit::Exit;
 use crate::ping::Verdict;
-use crate::ping::causes::{Cause, Fix, FixContext};
+use crate::ping::causes::{Cause, ErrorReply, Fix, FixContext};
 use crate::sanitize;
 
 /// The code of a fault for which `ping` has no cause.

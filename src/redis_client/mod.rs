@@ -5,12 +5,11 @@
 //! - [`cluster`] uses one such connection per node of a cluster.
 //! - [`probe`] is the connection that the checks themselves use: one command at a time, with the received bytes as evidence.
 //! - [`recorded`] notes round trips, and [`show`] prints them as redis-cli does.
-//! - [`error_replies`] maps Redis's error replies to causes, and [`fault`] maps any error to a cause.
+//! - [`fault`] maps any error to a cause of `ping`.
 
 mod cluster;
 pub(crate) mod connect;
 mod connection;
-pub(crate) mod error_replies;
 pub(crate) mod fault;
 mod framing;
 mod limited;

@@ -11,8 +11,7 @@ use clap::CommandFactory as _;
 use serde_json::Value;
 
 use crate::cli::Cli;
-use crate::ping::causes::Cause;
-use crate::redis_client::error_replies::ErrorReply;
+use crate::ping::causes::{Cause, ErrorReply};
 use crate::sanitize;
 use crate::secret::{self, Found};
 

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use super::commands::{self, shell_quoted};
+use super::error_replies::ErrorReply;
 use crate::ping::instance::Instance;
 use crate::ping::observation::{Handshake, NameServer, Observations};
 use crate::ping::permissions::Missing;
 use crate::ping::response::Response;
 use crate::ping::this_host::{LocalListener, Nearness};
-use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::refusal::Refusal;
 use crate::redis_url::hosting::{Hosting, Reach};
 use crate::redis_url::provider;

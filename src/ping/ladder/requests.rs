@@ -7,6 +7,7 @@ use redis::cmd;
 
 use super::{Ladder, dial, kernel_info};
 use crate::os;
+use crate::ping::causes::ErrorReply;
 use crate::ping::experiments::{self, Banner, SMALLEST_PACKET, patience, with_experiment, with_side_task};
 use crate::ping::observation::{Echo, Exchange};
 use crate::ping::response::{Response, ask};
@@ -14,7 +15,6 @@ use crate::ping::rungs::cluster::Topology;
 use crate::ping::rungs::tcp::SegmentSize;
 use crate::ping::rungs::{ping, role};
 use crate::ping::{Rung, WriteCheck};
-use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::{ProbeConnection, Stream, auth_command};
 use crate::redis_url::provider;
 use crate::secret::Secret;

@@ -7,7 +7,6 @@ use redis::Value;
 
 use super::{DialResult, TlsResult};
 use crate::ping::response::Response;
-use crate::secret::Secret;
 
 /// The login, if the URL contains a password.
 #[derive(Clone, Debug, Default)]
@@ -126,19 +125,6 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Masks the password in the response, because a reply may repeat the request. An expected reply is left
-    /// unchanged.
-    #[must_use]
-    pub fn without(self, password: Option<&Secret>) -> Self {
-        if self.response.is_granted() {
-            return self;
-        }
-        Self {
-            response: self.response.without(password),
-            ..self
-        }
-    }
-
     /// Whether the response is a complete reply, which may be an error reply.
     pub fn is_answered(&self) -> bool {
         matches!(self.response, Response::Reply(_))

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, Value, cmd};
 
 use crate::deadline::Deadline;
+use crate::ping::causes::ErrorReply;
 use crate::ping::conclusions::is_uneven;
 use crate::ping::observation::{Echo, Exchange};
 use crate::ping::response::{Response, ask, receive};
 use crate::random;
-use crate::redis_client::error_replies::ErrorReply;
 use crate::redis_client::{ProbeConnection, Stream, auth_command};
 use crate::redis_url::Target;
 use crate::secret::Secret;

@@ -3,10 +3,9 @@
 use super::finding::Finding;
 use super::other_protocol::QUOTED;
 use crate::clock::age;
-use crate::ping::causes::Cause;
+use crate::ping::causes::{Cause, ErrorReply};
 use crate::ping::observation::{Observations, SLOTS, ServerInfo};
 use crate::ping::permissions::{Access, Missing};
-use crate::redis_client::error_replies::ErrorReply;
 use crate::sanitize;
 
 const ALL_SLOTS: u64 = SLOTS as u64;

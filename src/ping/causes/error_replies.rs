@@ -3,7 +3,7 @@
 //! Most error replies begin with a code in capital letters. A few older ones can be recognised only by their
 //! text: <https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors>.
 
-use crate::ping::causes::Cause;
+use super::Cause;
 
 /// An error reply about Redis or the login. Error replies about a command's arguments are not in the table.
 #[derive(Debug)]
