@@ -3,7 +3,8 @@
 //!
 //! The list contains allowed commands, because a list of forbidden commands would never be complete.
 
-use crate::practice::command_table::{CommandInfo, PRACTICE, REAL_ONLY, find, find_name};
+use crate::practice::CommandInfo;
+use crate::practice::command_table::{PRACTICE, REAL_ONLY, find, find_name, is_container};
 use crate::sanitize;
 use crate::secret;
 pub(crate) use crate::session::KEY_PREFIX as PREFIX;
@@ -214,11 +215,7 @@ fn shown_name(words: &[Vec<u8>]) -> String {
         .map(|name| name.to_ascii_lowercase())
         .unwrap_or_default();
     let command = find_name(&[PRACTICE, REAL_ONLY], &name);
-    let count = if command.is_some_and(CommandInfo::is_container) {
-        2
-    } else {
-        1
-    };
+    let count = if command.is_some_and(is_container) { 2 } else { 1 };
     let shown: Vec<&[u8]> = words.iter().take(count).map(Vec::as_slice).collect();
     sanitize::excerpt(&shown.join(&b' '), 40)
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::command::CommandError;
-use super::commands::command_table::CommandInfo;
+use super::command_info::CommandInfo;
 use super::reply::{Protocol, Reply};
 use super::request::KEPT_BUFFER;
 use super::state::{ServerLimits, ServerState};

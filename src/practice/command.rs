@@ -2,8 +2,8 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::client::ConnectedClient;
-use super::commands::arguments::matches;
-use super::commands::command_table::CommandInfo;
+use super::command_info::CommandInfo;
+use super::glob::matches;
 use super::reply::{Reply, Size};
 use super::state::ServerState;
 use super::store::{KeyEntry, Moment};

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use super::commands::command_table::{CommandInfo, PRACTICE, find};
+use super::command_info::CommandInfo;
 use super::reply::Reply;
 
 /// A fault that a practice server simulates, for drills.
@@ -24,11 +24,7 @@ pub enum SimulatedFault {
 
 impl SimulatedFault {
     /// Returns the reply that replaces the normal reply, or `None` if the fault does not affect this command.
-    pub(super) fn reply(self, words: &[Vec<u8>], port: u16) -> Option<Reply> {
-        if self == Self::None {
-            return None;
-        }
-        let command = find(&[PRACTICE], words)?;
+    pub(super) fn reply(self, command: &CommandInfo, words: &[Vec<u8>], port: u16) -> Option<Reply> {
         match self {
             Self::None => None,
             Self::Loading => (!command.has_flag("loading"))

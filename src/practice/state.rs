@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::client::{ConnectedClient, ConnectionState, Kept};
-use super::commands::command_table::CommandInfo;
+use super::command_info::CommandInfo;
 use super::reply::Reply;
 use super::simulated_fault::SimulatedFault;
 use super::store::{Store, wall_clock};

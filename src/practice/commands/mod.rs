@@ -1,6 +1,6 @@
 //! Runs requests: finds the command, performs the same checks as Redis, and then queues or runs the command.
 
-pub(super) mod arguments;
+mod arguments;
 mod collections;
 pub(crate) mod command_table;
 mod connection;
@@ -17,9 +17,10 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use self::arguments::{shown, shown_up_to};
-use self::command_table::{CommandInfo, PRACTICE, find};
+use self::command_table::{PRACTICE, find, is_container};
 use super::client::{ConnectedClient, ConnectionState, Kept};
 use super::command::{CommandError, CommandResult, Invocation, OUT_OF_MEMORY, SYNTAX, wrong_arity};
+use super::command_info::CommandInfo;
 use super::reply::{Protocol, Reply};
 use super::state::ServerState;
 use super::store::wall_clock;
@@ -41,7 +42,8 @@ pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: 
     state.statistics.commands += 1;
     client.reply_budget.set(client.limits.reply);
     if client.is_logged_in()
-        && let Some(reply) = state.fault.reply(&words, state.port)
+        && let Some(command) = find(&[PRACTICE], &words)
+        && let Some(reply) = state.fault.reply(command, &words, state.port)
     {
         client.send(&reply);
         return;
@@ -145,7 +147,7 @@ fn check(
 fn look_up(words: &[Vec<u8>]) -> Result<&'static CommandInfo, CommandError> {
     let command = find(&[PRACTICE], words).ok_or_else(|| unknown_command(words))?;
     match words.get(1) {
-        Some(subcommand) if command.is_container() => Err(format!(
+        Some(subcommand) if is_container(command) => Err(format!(
             "ERR unknown subcommand '{}'. Try {} HELP.",
             shown(subcommand),
             command.name.to_uppercase()

@@ -4,9 +4,10 @@ use std::fmt::{Display, Write as _};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::arguments::lower;
-use super::command_table::{CommandInfo, PRACTICE, find_name};
+use super::command_table::{PRACTICE, find_name};
 use crate::practice::client::Pause;
 use crate::practice::command::{CommandResult, Invocation, SYNTAX};
+use crate::practice::command_info::CommandInfo;
 use crate::practice::reply::Reply;
 use crate::practice::state::ServerState;
 use crate::practice::store::DATABASES;
