@@ -22,6 +22,7 @@ mod check;
 mod cli;
 mod clock;
 mod commands;
+mod error;
 mod examples;
 mod exit;
 mod files;
@@ -44,7 +45,8 @@ pub mod secret;
 pub mod session;
 
 pub use cli::Cli;
-pub use commands::{Error, parse, report_for, run};
+pub use commands::{parse, report_for, run};
+pub use error::Error;
 pub use exit::Exit;
 pub use learn::is_valid_lesson;
 pub use redis_client::RedisConnection;

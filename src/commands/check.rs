@@ -14,11 +14,11 @@ use percent_encoding::percent_decode_str;
 use regex_lite::Regex;
 use url::Url;
 
-use super::Error;
 use super::chosen::{self, RedisArgs};
 use super::values::{span, whole};
 use crate::check::report::{Report, Shown};
 use crate::check::settings::{AppPages, LOGGED_IN, Settings, VISITS, address_of};
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::files;
 use crate::secret::Secret;

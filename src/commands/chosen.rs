@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::Error;
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
+use crate::error::Error;
 use crate::practice::PracticeRedis;
 use crate::redis_url::{FromVariables, Target, Trust, from_variables};
 use crate::secret::Secret;

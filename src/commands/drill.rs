@@ -3,9 +3,9 @@
 use anyhow::Context as _;
 use clap::Args;
 
-use super::Error;
 use super::values::suggesting;
 use crate::drill::{self, DrillFault, FAULTS, Score};
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::signals::{self, Stop};
 use crate::ui;

@@ -1,6 +1,6 @@
 //! `sessiontut explain`, which prints the page about a cause or warning.
 
-use super::Error;
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::ping::causes::Cause;
 use crate::ui;

@@ -1,7 +1,7 @@
 //! Asks for permission to use a Redis server that contains other keys.
 
-use super::Error;
 use super::session::endpoint;
+use crate::error::Error;
 use crate::redis_client::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::redis_url::{Origin, Target};

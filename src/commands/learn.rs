@@ -11,9 +11,10 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::chosen::{self, Choice, RedisArgs};
+use super::guest;
 use super::values::suggesting;
-use super::{Error, guest};
 use crate::deadline::Deadline;
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::learn;
 use crate::learn::connection::{LessonConnection, SendError};

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 
 use crate::cli::Cli;
-use crate::commands::Error;
+use crate::error::Error;
 use crate::exit::Exit;
 
 /// Writes `sessiontut.1`, and a page such as `sessiontut-ping.1` for each visible subcommand.

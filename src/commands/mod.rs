@@ -4,7 +4,6 @@
 pub(crate) mod check;
 pub(crate) mod chosen;
 pub(crate) mod drill;
-mod error;
 mod explain;
 mod guest;
 pub(crate) mod learn;
@@ -23,13 +22,13 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::{Cli, Command};
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::ping::report::json;
 use crate::redis_url::Target;
 use crate::signals::Stop;
 use crate::ui;
 use crate::ui::menu::{KeyReader, Menu, Selected};
-pub use error::Error;
 
 /// Parses the command line.
 ///

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::Error;
 use super::chosen::{self, RedisArgs};
 use super::values::{timeout, whole};
 use crate::deadline::Deadline;
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::os;
 use crate::ping::modes::{Check, Mode};

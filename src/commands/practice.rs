@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::Error;
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::practice::{Server, ServerOptions, raise_file_limit, start_standalone};
 use crate::random;

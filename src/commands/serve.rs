@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 
-use super::Error;
 use super::chosen::{self, Choice, RedisArgs};
 use super::values::{span, whole};
 use crate::deadline::Deadline;
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::ping::instance::{self, Instance};
 use crate::random;
@@ -116,7 +116,10 @@ pub(super) fn run_until(
     end: impl Future<Output = ()>,
     ready: impl Fn(SocketAddr) + Send + Sync + 'static,
 ) -> Result<Exit, Error> {
-    let log = Log::new(args.log);
+    let log = match args.log {
+        None => Log::text(),
+        Some(LogFormat::Json) => Log::json(),
+    };
     let cookie_name = prefixed_cookie_name(args)?;
     let stage = AppStage::numbered(args.stage).ok_or_else(|| anyhow!("there is no stage {}", args.stage))?;
     let options = ServeOptions {

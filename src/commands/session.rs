@@ -6,10 +6,10 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use redis::{AsyncCommands, RedisResult, Value};
 
-use super::Error;
 use super::chosen::{self, RedisArgs};
 use super::values::whole;
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::ping::permissions::COMMANDS;
 use crate::redis_client::Recorded;

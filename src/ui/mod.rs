@@ -11,7 +11,7 @@ use clap::CommandFactory as _;
 use dialoguer::console::Term;
 
 use crate::cli::Cli;
-use crate::commands::Error;
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::redis_client::fault::RedisFault;
 use crate::redis_url::UrlError;

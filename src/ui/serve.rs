@@ -10,7 +10,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::writer;
-use crate::commands::serve::LogFormat;
 use crate::redis_client::fault::RedisFault;
 use crate::sanitize;
 use crate::serve::LogEntry;
@@ -48,10 +47,11 @@ struct Waiting {
 }
 
 impl Log {
-    pub(crate) fn new(format: Option<LogFormat>) -> Self {
-        let Some(LogFormat::Json) = format else {
-            return Self(None);
-        };
+    pub(crate) fn text() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn json() -> Self {
         let queue = Arc::new(Queue::default());
         let writer = Arc::clone(&queue);
         thread::spawn(move || writer.write());

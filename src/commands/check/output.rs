@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::commands::Error;
+use crate::error::Error;
 use crate::state;
 
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
