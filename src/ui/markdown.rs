@@ -28,6 +28,7 @@ pub fn lines(text: &str, width: usize) -> Vec<String> {
 }
 
 #[must_use]
+/// Wraps text at spaces. `width` is in columns.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     window::wrapped(&sanitize::line(text), "", "", width.max(NARROWEST))
 }
