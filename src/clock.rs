@@ -31,7 +31,7 @@ pub(crate) fn local_time(at: SystemTime) -> String {
     format!("{} {} {offset} ({zone})", date(at), time(at))
 }
 
-/// Formats a time to the minute: `2026-11-27 03:04 UTC`. `seconds` counts from 1970.
+/// Formats a Unix time to the minute: `2026-11-27 03:04 UTC`.
 pub(crate) fn utc_minute(seconds: i64) -> String {
     match OffsetDateTime::from_unix_timestamp(seconds) {
         Ok(at) => format!("{} {:02}:{:02} UTC", date(at), at.hour(), at.minute()),
@@ -39,7 +39,7 @@ pub(crate) fn utc_minute(seconds: i64) -> String {
     }
 }
 
-/// Returns the time on this host's clock, in seconds since 1970.
+/// Returns the Unix time according to this host's clock.
 pub(crate) fn unix_now() -> i64 {
     unix_seconds(SystemTime::now())
 }
@@ -77,7 +77,7 @@ pub(crate) fn seconds(took: Duration) -> String {
     format!("{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
-/// Formats a long duration, given in seconds: `3 days`, `5 hours`.
+/// Formats a duration, given in seconds, in its largest unit: `3 days`, `5 hours`.
 pub(crate) fn age(span: i64) -> String {
     const UNITS: [(i64, &str); 4] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
     for (size, name) in UNITS {

@@ -1,4 +1,4 @@
-//! The time limit of a command: an absolute time, which is set once and passed to everything that waits.
+//! Time limits. A deadline is an absolute time, which is set once and passed to every function that waits.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -92,11 +92,11 @@ impl Deadline {
     }
 }
 
-/// The longest wait for which no message is printed, because users do not notice it.
+/// How long to wait before telling the user about the wait.
 const UNNOTICED: Duration = Duration::from_secs(1);
 
 /// Returns the result of `work`, or `None` if `work` takes longer than a second. The caller can then tell the
-/// user what the program is waiting for.
+/// user about the wait.
 pub(crate) async fn if_quick<T>(work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     tokio::time::timeout(UNNOTICED, work).await.ok()
 }

@@ -1,16 +1,16 @@
-//! The complete code of each stage of the app, in this program's version and in the frameworks of
-//! `examples/`. The code is compiled into the program.
+//! The code of the app at each stage, in this program's version and in the frameworks of `examples/`. The
+//! code is compiled into the program.
 
 pub(crate) struct SourceLanguage {
-    /// The name in the URL of the page `/source`.
+    /// The ID in the URL of the page `/source`.
     pub(crate) id: &'static str,
-    /// The name on the tab.
+    /// The name that the page shows.
     pub(crate) name: &'static str,
     /// The files of each stage, the most important file first.
     pub(crate) stages: [&'static [SourceFile]; 4],
 }
 
-/// A file in this repository.
+/// A source file of this repository.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SourceFile {
     pub(crate) path: &'static str,
@@ -24,7 +24,8 @@ pub(crate) struct CompleteCode {
     pub(crate) query: String,
 }
 
-/// Returns the file with this path. For the main file of a stage, also returns the other files of that stage.
+/// Returns the code that contains the file at `path`. For the main file of a stage, returns all files of the
+/// stage. For any other file, returns only this file.
 pub(crate) fn complete(path: &str) -> Option<CompleteCode> {
     let stages = LANGUAGES
         .iter()

@@ -38,8 +38,8 @@ pub fn painted(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Returns the SGR sequence (ECMA-48, 8.3.117) at the start of the text. Returns `None` if the sequence sets
-/// anything but colours and styles that this program uses.
+/// Returns the SGR sequence (ECMA-48, 8.3.117) at the start of the text. Returns `None` if it sets anything
+/// other than a colour or style that this program uses.
 fn style(text: &str) -> Option<&str> {
     let parameters = text.strip_prefix("\x1b[")?;
     let parameters = &parameters[..parameters.find('m')?];
@@ -56,7 +56,7 @@ fn style(text: &str) -> Option<&str> {
 /// The maximum number of characters in the parameters of a style. The longest is `1;3;4;9;97`.
 const LONGEST_STYLE: usize = 16;
 
-/// Escapes control characters in JSON text. JSON allows some of them unescaped, such as U+009B.
+/// Escapes control characters in JSON text, including those that JSON allows unescaped, such as U+009B.
 #[must_use]
 pub fn json(text: &str) -> Cow<'_, str> {
     let must_be_escaped = |character: char| is_control(character) && character != '\n';
@@ -87,7 +87,7 @@ pub fn visible(character: char) -> char {
     }
 }
 
-/// Escapes bytes from the network. Returns at most `most` characters, and adds `…` to a longer text.
+/// Escapes bytes from the network. A text of more than `most` characters is cut off and ends with `…`.
 #[must_use]
 pub fn excerpt(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(bytes);

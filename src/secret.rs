@@ -18,7 +18,7 @@ pub const MASK: &str = "***";
 /// The secrets of this run. They are masked in all output.
 static KNOWN: LazyLock<RwLock<Filter>> = LazyLock::new(RwLock::default);
 
-/// The maximum number of secret parts that are stored. A normal run has a few passwords, but tests of the URL
+/// The maximum number of stored parts of secrets. A normal run has a few passwords, but tests of the URL
 /// parser create millions.
 const MOST_KNOWN: usize = 100_000;
 
@@ -45,15 +45,15 @@ impl Secret {
         Self(text.into())
     }
 
-    /// Whether the text contains the secret, or at least six consecutive characters of it. Also finds
-    /// characters in percent-encoding, base64, hexadecimal or JSON.
+    /// Whether the text contains the secret or six consecutive characters of it. Also finds parts in
+    /// percent-encoding, base64, hexadecimal or JSON.
     #[must_use]
     pub fn is_shown_in(&self, text: &str) -> bool {
         !self.filter().find(text).is_empty()
     }
 
-    /// Returns the text with all parts of the secret masked, in the same encodings as in
-    /// [`Self::is_shown_in`]. Servers may repeat only a part of a secret.
+    /// Returns the text with all parts of the secret masked. Like [`Self::is_shown_in`], finds parts of the
+    /// secret and decodes encodings.
     #[must_use]
     pub fn masked_in(&self, text: &str) -> String {
         self.filter().mask(text, |_| false).into_owned()

@@ -141,12 +141,12 @@ pub(crate) fn wait() -> io::Result<()> {
     })
 }
 
-/// A termination signal ended the wait.
+/// The error of a wait that a termination signal has interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
 pub(crate) struct Interrupted;
 
-/// A flag that the termination signals set. Every wait checks the flag, so that the program can clean up.
+/// A flag that is set by a termination signal. Every wait checks the flag, so that the program can clean up.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop(Arc<watch::Sender<Option<Signal>>>);
 

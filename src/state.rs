@@ -59,7 +59,7 @@ const VERSION: u64 = 1;
 
 impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
     /// Reads the file `name`, and renames a damaged file. Also returns a message if the file is damaged or
-    /// cannot be saved. `what` describes the contents of the file in this message.
+    /// cannot be saved. The message calls the contents of the file `what`.
     pub(crate) fn read(folder: io::Result<PathBuf>, name: &str, what: &str) -> (Self, Option<String>) {
         let unsaved = |record, why: &dyn Display| {
             let problem = format!("{what} will not be saved: {why}");
@@ -137,8 +137,8 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
     }
 }
 
-/// Returns the contents of a JSON file. Returns an empty record if the file does not exist, and null if it is
-/// invalid.
+/// Returns the contents of a JSON file. Returns an empty record if the file does not exist, and null if the
+/// file is invalid JSON.
 fn json_in(file: &Path) -> io::Result<Value> {
     match files::read_small(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(json!({ "version": VERSION })),

@@ -10,12 +10,12 @@ use super::client::{ConnectedClient, ConnectionState};
 use super::connection;
 use super::state::{ServerState, SharedState};
 
-/// How long every client has to log in, even if all places are taken.
+/// The minimum time that a client has to log in before a new client may replace it.
 const LEAST_TIME: Duration = Duration::from_secs(2);
-/// How long a client has to log in if all places were taken when the client connected.
+/// How long a client has to log in if too many other clients are not logged in.
 const AT_ONCE: Duration = Duration::from_millis(15);
-/// How many times its limit the number of clients without a login may reach. Clients above the limit must log
-/// in at once.
+/// The hard limit on clients that are not logged in, as a multiple of the normal limit. Clients above the
+/// normal limit must log in at once.
 const HURRIED: usize = 4;
 /// How long to wait before accepting connections again after an error.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -59,9 +59,10 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
 
 /// Returns how long a new client may take to log in, or `None` if the client must be rejected.
 ///
-/// If all places are taken, the client that has waited longest without a login is disconnected. If that
-/// client connected less than [`LEAST_TIME`] ago, the new client must log in at once. Clients that know the
-/// password can therefore connect even during a flood of connections.
+/// If too many clients are not logged in, the new client replaces the one that has waited longest. If that
+/// client connected less than [`LEAST_TIME`] ago, the new client is admitted but must log in at once.
+///
+/// Clients that know the password can therefore connect even during a flood of connections.
 fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
     let limits = server.limits;
     if server.strangers.len() < limits.strangers || drop_oldest_stranger(server, LEAST_TIME) {
@@ -71,7 +72,7 @@ fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
     }
 }
 
-/// Disconnects the client that has waited longest without a login. Returns false if this client has waited
+/// Disconnects the client that has waited longest without logging in. Returns false if this client has waited
 /// for less than `least_time`.
 fn drop_oldest_stranger(server: &mut ServerState, least_time: Duration) -> bool {
     let oldest = server.strangers.first();
@@ -84,7 +85,7 @@ fn drop_oldest_stranger(server: &mut ServerState, least_time: Duration) -> bool 
     true
 }
 
-/// Raises this process's limit of open files to its maximum, so that more clients can connect.
+/// Raises this process's limit of open files to the maximum, so that more clients can connect.
 pub(crate) fn raise_file_limit() {
     #[cfg(unix)]
     {

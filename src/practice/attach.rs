@@ -1,4 +1,4 @@
-//! Shares one practice Redis between all commands of a user. One process holds a lock on a file in the state
+//! Lets all commands of a user share one practice Redis. One process holds a lock on a file in the state
 //! folder and runs the server. The other processes connect to this server.
 //!
 //! An address file contains the server's port, a random password and the server's run ID. Processes check the
@@ -60,7 +60,7 @@ enum Role {
     /// This process runs the server. Without a state folder, no data is saved, and other processes cannot
     /// connect.
     Serving { server: Server, folder: Option<PathBuf> },
-    /// Another process runs the server. That process waits for this connection to be closed before it exits.
+    /// Another process runs the server. That process does not exit before this connection is closed.
     Connected {
         address: ServerAddress,
         _connection: TcpStream,

@@ -86,7 +86,7 @@ impl Drop for Account {
     }
 }
 
-/// Replies that have not been sent. They are stored here rather than in the connection's task, so that
+/// Replies that have not been sent. They are part of the client rather than of its task, so that
 /// [`ConnectedClient::end`] can free their memory at once.
 #[derive(Debug, Default)]
 struct Output {
@@ -95,7 +95,7 @@ struct Output {
     sent: usize,
 }
 
-/// The maximum memory in bytes to reserve for a reply before it is written.
+/// The maximum memory in bytes to reserve before a reply is written.
 const EXACT_RESERVE: usize = 64 * 1024;
 
 /// How long the command WAIT blocks a connection.
@@ -115,9 +115,8 @@ pub(super) struct ConnectedClient {
     pub(super) last_seen: Cell<Instant>,
     pub(super) last_command: Cell<&'static str>,
     pub(super) state: Cell<ConnectionState>,
-    /// The time at which the client connected or last logged out. `None` if the client is logged in.
+    /// When the client connected or last logged out. `None` if the client is logged in.
     pub(super) stranger_since: Cell<Option<Instant>>,
-    /// How long the client may take to log in.
     pub(super) time_to_log_in: Cell<Duration>,
     pub(super) protocol: Cell<Protocol>,
     pub(super) db: Cell<usize>,
@@ -254,7 +253,7 @@ impl ConnectedClient {
         self.account.own.get()
     }
 
-    /// Adds `bytes` to the memory used for `kept`.
+    /// Adds `bytes` to the memory that the client uses for `kept`.
     ///
     /// # Errors
     ///
@@ -267,12 +266,12 @@ impl ConnectedClient {
         Ok(())
     }
 
-    /// Subtracts `bytes` from the memory used for `kept`.
+    /// Subtracts `bytes` from the memory that the client uses for `kept`.
     pub(super) fn gives_up(&self, kept: Kept, bytes: usize) {
         self.keeps(kept, self.account.part(kept).saturating_sub(bytes));
     }
 
-    /// Sets the memory used for `kept`.
+    /// Sets the memory that the client uses for `kept`, in bytes.
     pub(super) fn keeps(&self, kept: Kept, bytes: usize) {
         // The memory of a client that is being disconnected is no longer counted.
         if self.state.get() != ConnectionState::Dead {
@@ -285,8 +284,8 @@ impl ConnectedClient {
         self.memory().saturating_mul(1000) / self.limit().max(1)
     }
 
-    /// Returns this client's memory limit in bytes. Unsent replies may temporarily use the same amount again,
-    /// so that an error reply always fits.
+    /// Returns this client's memory limit in bytes. Unsent replies have a separate limit of the same size, so
+    /// that an error reply always fits.
     fn limit(&self) -> usize {
         if self.is_logged_in() {
             self.limits.client_memory

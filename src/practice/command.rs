@@ -10,7 +10,7 @@ use super::store::{KeyEntry, Moment};
 use super::value::{Collection, Value};
 use super::words::integer;
 
-/// How many parts of a reply to collect before checking the elapsed time again.
+/// How many parts of a reply to collect between two checks of the time limit.
 const PARTS_PER_LOOK: usize = 256;
 
 pub(super) type CommandResult = Result<Reply, CommandError>;
@@ -143,7 +143,6 @@ impl<'a> Invocation<'a> {
         Ok(())
     }
 
-    /// Returns an array of bulk strings.
     pub(super) fn bulks(&self, items: impl Iterator<Item = Vec<u8>>) -> CommandResult {
         self.collect(items.map(Reply::Bulk)).map(Reply::Array)
     }

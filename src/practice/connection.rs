@@ -43,9 +43,9 @@ struct ConnectionTask {
     stream: TcpStream,
     client: Rc<ConnectedClient>,
     reader: RequestReader,
-    /// The time since which replies cannot be sent because the client does not read. Otherwise, `None`.
+    /// When sending became blocked because the client does not read. `None` if sending is not blocked.
     blocked_since: Option<Instant>,
-    /// The time at which the first byte of an incomplete request arrived.
+    /// When the first byte of an incomplete request arrived.
     request_began: Option<Instant>,
 }
 
@@ -103,8 +103,8 @@ impl ConnectionTask {
         }
     }
 
-    /// Runs all complete requests, within the limits of one turn. Returns whether more complete requests may
-    /// be waiting.
+    /// Runs complete requests, within the limits of one turn. Returns whether more complete requests may be
+    /// waiting.
     fn run_requests(&mut self, server: &SharedState) -> bool {
         let client = &self.client;
         let end_of_turn = Instant::now() + TURN;

@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 
 use crate::random;
 
-/// The maximum number of entries for which removing an entry keeps the order of the others. Redis's compact
-/// encodings do the same.
+/// Up to this number of entries, removing an entry keeps the order of the others. Redis's compact encodings
+/// do the same.
 const ORDERED: usize = 512;
 
 /// Entries in order of insertion. Replacing the value of an entry does not change its position.
@@ -29,7 +29,7 @@ impl<V> Dict<V> {
         self.0.get(name)
     }
 
-    /// Returns the value of an entry, and its stored name, whose memory can be shared.
+    /// Returns the value and the stored name of an entry. The caller can share the memory of the name.
     pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<(&Rc<[u8]>, &mut V)> {
         self.0.get_full_mut(name).map(|(_, name, value)| (name, value))
     }

@@ -1,10 +1,10 @@
-//! A small collection in a single block of memory, like Redis's listpack. Most sessions use it, because they
-//! have only three short fields.
+//! A small collection in a single block of memory, like Redis's listpack. Most sessions are stored in this
+//! form, because they have only three short fields.
 
 use std::ops::Range;
 
-/// Names and values of at most 255 bytes, in order of insertion. One byte with the length precedes each name
-/// and each value.
+/// Names and values of at most 255 bytes, in order of insertion. Before each name and each value, one byte
+/// contains its length.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Packed(Vec<u8>);
 

@@ -15,7 +15,6 @@ pub(super) const KEPT_BUFFER: usize = 32 * 1024;
 pub(crate) struct RequestLimits {
     /// The maximum memory of the request, in bytes.
     pub(crate) bytes: usize,
-    /// Whether the client has logged in.
     pub(crate) is_authenticated: bool,
 }
 
@@ -29,7 +28,7 @@ pub(crate) struct ProtocolError(pub(super) String);
 pub(crate) struct RequestReader {
     received: Vec<u8>,
     at: usize,
-    /// The multibulk request that is being read.
+    /// The multibulk request of which only a part has arrived.
     open: Option<Multibulk>,
 }
 
@@ -44,7 +43,6 @@ struct Multibulk {
 }
 
 impl RequestReader {
-    /// Appends received bytes.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         self.received.extend_from_slice(bytes);
     }

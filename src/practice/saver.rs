@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::snapshot;
 use super::store::{Store, wall_clock};
 
-/// The minimum time between two saves. A crash loses about this much time of changes.
+/// The minimum time between two saves. A crash loses the changes of about this time.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
-/// The minimum ratio of the pause between two saves to the time that a save blocks the clients. Saves
+/// The minimum pause between two saves, as a multiple of the time that a save blocks the clients. Saves
 /// therefore block the clients for at most 5% of the time.
 const SHARE_OF_SAVES: u32 = 20;
 

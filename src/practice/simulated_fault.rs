@@ -23,7 +23,7 @@ pub enum SimulatedFault {
 }
 
 impl SimulatedFault {
-    /// Returns the reply that replaces the normal reply, or `None` if the fault does not affect this command.
+    /// Returns the reply to a command that the fault affects, or `None` if the command works normally.
     pub(super) fn reply(self, command: &CommandInfo, words: &[Vec<u8>], port: u16) -> Option<Reply> {
         match self {
             Self::None => None,

@@ -1,5 +1,5 @@
-//! The data file. The first line contains a hash of the rest. The rest consists of commands that restore the
-//! data.
+//! The data file. It contains commands that restore the data. The first line contains a hash of these
+//! commands.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write};

@@ -41,10 +41,10 @@ pub struct ServerLimits {
     /// Like [`Self::client_memory`], but for a client that has not logged in.
     pub stranger_memory: usize,
     /// Like [`Self::client_memory`], but for all clients together. Above this limit, the server disconnects
-    /// the client that is closest to its own limit.
+    /// the client that uses the largest share of its own limit.
     pub clients_memory: usize,
-    /// How long a request may take to arrive after its first byte. Also how long a client may leave its
-    /// replies unread.
+    /// How long the rest of a request may take to arrive. Also how long a client may leave its replies
+    /// unread.
     pub patience: Duration,
     /// How long a client may take to log in.
     pub login: Duration,
@@ -115,8 +115,8 @@ pub(super) struct Statistics {
     pub(super) misses: u64,
 }
 
-/// The state that all tasks of the server share. All tasks run in one thread, so a borrow must end before the
-/// next await.
+/// The state that all tasks of the server share. All tasks run in one thread, and a task must not hold a
+/// borrow across an await.
 pub(super) type SharedState = Rc<RefCell<ServerState>>;
 
 impl ServerState {
@@ -140,7 +140,7 @@ impl ServerState {
     }
 
     /// Disconnects clients until all clients together are within the memory limit. Starts with the client
-    /// that is closest to its own limit.
+    /// that uses the largest share of its own limit.
     pub(super) fn enforce_memory_limit(&self) {
         while self.kept.get() > self.limits.clients_memory {
             let open = self

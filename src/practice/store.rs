@@ -10,12 +10,12 @@ use super::value::{Value, allocated};
 
 /// The number of databases, as in the default configuration of Redis.
 pub(super) const DATABASES: usize = 16;
-/// The memory of a key in bytes, without its name and value. This includes the entry, its hash, and its slot
-/// in the hash table.
+/// The memory of a key in bytes, excluding its name and value. Covers the entry, its hash, and its slot in
+/// the hash table.
 const KEY_COST: usize = size_of::<(Rc<[u8]>, KeyEntry)>() + 24;
 /// The memory of an expiry time, in bytes. The index is only about half full, so each entry counts twice.
 const EXPIRY_COST: usize = 2 * size_of::<Expiry>();
-/// The memory in bytes of the reference counts before a name.
+/// The memory of the reference counts of an [`Rc`], in bytes.
 const COUNTS: usize = 2 * size_of::<usize>();
 /// The maximum number of expired keys to remove before a command. The limit keeps commands fast.
 const EXPIRED_PER_COMMAND: usize = 64;
@@ -53,7 +53,7 @@ pub(super) struct Store {
     expiries: BTreeSet<Expiry>,
     /// For each watched key, the flags to set when the key changes.
     watched: HashMap<WatchedKey, Vec<ChangeFlag>>,
-    /// The memory of the data set, in bytes, as allocated by glibc.
+    /// The memory that glibc allocates for the data set, in bytes.
     pub(super) used: usize,
     /// A counter that increases with every change.
     pub(super) changes: u64,
@@ -123,7 +123,7 @@ impl Store {
         entries.filter(|(_, entry)| entry.is_alive(self.now))
     }
 
-    /// Returns a part of a scan; see [`Dict::scan`].
+    /// Scans a database; see [`Dict::scan`].
     pub(super) fn scan(&self, db: usize, cursor: u64, count: usize) -> (u64, Vec<(&[u8], &KeyEntry)>) {
         let (next, mut found) = self.databases[db].scan(cursor, count);
         found.retain(|(_, entry)| entry.is_alive(self.now));

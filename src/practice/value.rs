@@ -1,5 +1,5 @@
-//! The values of keys. The encodings imitate those of Redis 7.0 where learners can see the effects. Small
-//! hashes keep the order of their fields, and sets of integers are sorted.
+//! The values of keys. Imitates those effects of Redis 7.0's encodings that learners can see. Small hashes
+//! keep the order of their fields, and sets of integers are sorted.
 
 use std::rc::Rc;
 
@@ -16,8 +16,8 @@ const LISTPACK_VALUE: usize = 64;
 const INTSET_ENTRIES: usize = 512;
 /// The length of the longest string that has the encoding `embstr`.
 const EMBEDDED: usize = 44;
-/// The memory of an element in bytes, without its name and value. This includes the entry, its hash, and its
-/// slot in the hash table.
+/// The memory of an element in bytes, excluding its name and value. Covers the entry, its hash, and its slot
+/// in the hash table.
 const ELEMENT_COST: usize = size_of::<(Rc<[u8]>, Box<[u8]>)>() + 24;
 /// The memory of an empty hash table in bytes: its header, the smallest index, and room for three elements.
 const TABLE_COST: usize = size_of::<Table>() + 208;
@@ -87,7 +87,8 @@ impl Value {
 /// The name and value of an element.
 pub(super) type Pair<'a> = (&'a [u8], &'a [u8]);
 
-/// The elements of a hash or a set, in one of two encodings. As in Redis, a table never becomes packed again.
+/// The elements of a hash or a set, in one of two encodings. As in Redis, the encoding `hashtable` is never
+/// changed back.
 #[derive(Clone, Debug)]
 pub(super) struct Collection {
     elements: Elements,
@@ -199,8 +200,7 @@ impl Collection {
         }
     }
 
-    /// Returns all elements in order of insertion. The members of a packed set are in ascending order
-    /// instead.
+    /// Returns all elements in order of insertion. For a packed set, returns them in ascending order.
     pub(super) fn pairs(&self) -> Vec<Pair<'_>> {
         match &self.elements {
             Elements::Packed(packed) => {
@@ -214,7 +214,7 @@ impl Collection {
         }
     }
 
-    /// Returns a part of a scan. A packed collection is returned as a whole.
+    /// Like [`Dict::scan`](super::dict::Dict::scan), but returns all elements of a packed collection at once.
     pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Pair<'_>>) {
         match &self.elements {
             Elements::Packed(_) => (0, self.pairs()),

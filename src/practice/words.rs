@@ -5,7 +5,7 @@ use super::value::allocated;
 /// A command name and its arguments.
 pub(crate) type Words = Vec<Vec<u8>>;
 
-/// The memory of a word in bytes, without its contents. The list of words grows by doubling, so each entry
+/// The memory of a word in bytes, excluding its contents. The list of words grows by doubling, so each entry
 /// counts twice.
 const WORD_COST: usize = 2 * size_of::<Vec<u8>>();
 

@@ -31,13 +31,13 @@ pub(crate) use node::open_stream;
 pub(super) use request::Request;
 pub(super) use slot_map::slot_of;
 
-/// How long to wait for the connection to a node before reading the slot map again.
+/// How long a request waits for the connection to a node before the slot map is read again.
 const WAIT_FOR_NODE: Duration = Duration::from_millis(400);
-/// Time limit for a reply from a node. It is slightly shorter than the limit for a page of `serve`.
+/// Time limit for a reply from a node. A page of `serve` has slightly more time than this.
 const REPLY_WITHIN: Duration = Duration::from_secs(1);
 /// Time limit for a request, including all connection attempts and redirections.
 const REQUEST_WITHIN: Duration = Duration::from_secs(2);
-/// How long to wait for a newer slot map if the first map still contains the unreachable node.
+/// How long to wait for a newer slot map, if the first one still lists the unreachable node.
 const NEWER_MAP_WITHIN: Duration = Duration::from_millis(200);
 /// The maximum number of redirections for one request.
 const MOST_REDIRECTIONS: usize = 5;
@@ -51,7 +51,7 @@ struct Nodes {
     target: Target,
     trust: Trust,
     state: Mutex<State>,
-    /// The time at which the slot map was last requested. The mutex is locked during a request.
+    /// When the slot map was last requested. The mutex is locked while the map is being requested.
     map_read: tokio::sync::Mutex<Instant>,
     /// Whether the last request for the slot map failed on all nodes.
     is_lost: AtomicBool,
@@ -89,8 +89,8 @@ impl Cluster {
         })))
     }
 
-    /// Runs a request to its end, even if the caller stops waiting. Otherwise, the timeout of an unresponsive
-    /// node might never be noticed.
+    /// Runs a request to its end, even if the caller stops waiting. Without this, the timeout of an
+    /// unresponsive node might never be noticed.
     pub(super) async fn run(&self, request: Request, slot: Option<u16>) -> RedisResult<Vec<Value>> {
         let cluster = self.clone();
         let slot = slot.or_else(|| request.slot());

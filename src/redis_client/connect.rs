@@ -9,7 +9,7 @@ use crate::ping::observation::Observations;
 use crate::ping::{self, ClimbOptions, Verdict};
 use crate::redis_url::{Target, Trust};
 
-/// The reason why there is no connection, as determined by the checks of `ping`.
+/// The result of a failed connection attempt.
 #[derive(Debug)]
 pub struct Unreachable {
     /// The target of the connection attempt.

@@ -1,4 +1,4 @@
-//! The connection to a server or a cluster that everything except `ping` uses.
+//! The connection to a server or a cluster. Everything except `ping` uses it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,12 +24,12 @@ const TIME_EVERY: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct RedisConnection {
     kind: SingleOrCluster,
-    /// The target, and the observations of the checks.
+    /// The target, and the observations that the checks made there.
     checked: Arc<(Target, Observations)>,
     clock: Arc<Mutex<ReadClock>>,
 }
 
-/// The server's clock, and the time at which it was last read.
+/// The server's clock, and when it was last read.
 struct ReadClock {
     clock: Clock,
     read: Instant,
@@ -54,8 +54,8 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the server's clock, or the local clock if the server's clock has never been read. Reads the
-    /// server's clock again in the background, once a minute.
+    /// Returns the server's clock, or the local clock if the server's clock has not been read. Reads the
+    /// server's clock again in the background if the last reading is older than [`TIME_EVERY`].
     pub fn clock(&self) -> Clock {
         let mut known = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         if known.read.elapsed() >= TIME_EVERY {
@@ -111,8 +111,8 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the addresses of a cluster's primaries. Contains `None` if some slots have no primary. Empty
-    /// for a single server.
+    /// Returns the addresses of a cluster's primaries. Contains `None` if some slots have no primary. The
+    /// list is empty for a single server.
     pub(crate) fn primaries(&self) -> Vec<Option<String>> {
         match &self.kind {
             SingleOrCluster::Single(_) => Vec::new(),
@@ -159,7 +159,6 @@ impl RedisConnection {
         }
     }
 
-    /// Whether the connection is closed.
     pub(crate) fn is_closed(&self) -> bool {
         match &self.kind {
             SingleOrCluster::Single(single) => single.is_closed(),
@@ -172,7 +171,7 @@ fn only(replies: RedisResult<Vec<Value>>) -> RedisResult<Value> {
     Ok(replies?.pop().unwrap_or(Value::Nil))
 }
 
-/// Returns an error reply as a value. The crate returns some error replies as errors.
+/// Converts an error that contains an error reply to a value. The crate returns some error replies as errors.
 fn as_value(reply: RedisResult<Value>) -> RedisResult<Value> {
     let error = match reply {
         Ok(value) => return Ok(value),

@@ -1,4 +1,4 @@
-//! Describes why Redis could not run a command, using the causes of `sessiontut ping`.
+//! Describes why Redis could not run a command, using the causes of `ping`.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::ping::Verdict;
 use crate::ping::causes::{Cause, ErrorReply, Fix, FixContext};
 use crate::sanitize;
 
-/// The code of a fault for which `ping` has no cause.
+/// The code of a fault that does not correspond to any cause of `ping`.
 const UNEXPECTED: &str = "proto.unexpected";
 
 /// The reason why Redis could not run a command.
 #[derive(Clone, Debug)]
 pub struct RedisFault {
-    /// The code of the cause, as in `ping`, or `proto.unexpected` if `ping` has no such cause.
+    /// The code of the cause. `proto.unexpected` if no cause of `ping` corresponds to the fault.
     pub code: &'static str,
     /// The exit status that `ping` would return.
     pub exit: Exit,
@@ -32,7 +32,7 @@ pub struct RedisFault {
 }
 
 impl RedisFault {
-    /// Returns the fault for a missing reply. `after` is the timeout.
+    /// Returns the fault for a reply that did not arrive within the time `after`.
     pub(crate) fn no_answer(after: Duration) -> Self {
         let summary = format!(
             "no reply from Redis within {} ms, so Redis is stopped, blocked or very slow",
@@ -88,8 +88,8 @@ impl RedisFault {
         Self::new(cause, summary, Some(error.to_string()), context)
     }
 
-    /// Returns the fault for error replies. Prefers the error of a command in a transaction to the less
-    /// specific error of EXEC.
+    /// Returns the fault for error replies. In a transaction, EXEC's error is less specific than the error of
+    /// the rejected command.
     fn of_replies(first: &str, replies: &[String], context: &FixContext) -> Self {
         if first.starts_with(REPLY_TOO_LARGE) {
             let summary = "the session in Redis is larger than 1 MB, so it was not loaded";
@@ -152,7 +152,7 @@ impl RedisFault {
         Self::unsupported(Some(name), evidence, context)
     }
 
-    /// Adds the key to the evidence and to a fix, if the contents of the key may be the reason for the fault.
+    /// Adds the key to the evidence, and a fix for the key, if another program may have changed the key.
     pub(crate) fn about(mut self, key: &str) -> Self {
         if self.code == UNEXPECTED {
             self.evidence.push(format!("the key is {}", sanitize::line(key)));
@@ -166,7 +166,7 @@ impl RedisFault {
         self
     }
 
-    /// Returns the fault for an error for which `ping` has no cause.
+    /// Returns the fault for an error that does not correspond to any cause of `ping`.
     fn unexpected(summary: &str, evidence: String) -> Self {
         Self {
             code: UNEXPECTED,

@@ -1,4 +1,4 @@
-//! Finds the end of a RESP reply. Uses no recursion, and does not rely on announced lengths.
+//! Finds the end of a RESP reply. Uses no recursion, and does not trust announced lengths.
 //!
 //! The parser of the `redis` crate limits neither the length nor the nesting of a reply. This module
 //! therefore checks both limits before the parser receives the bytes. Specification:
@@ -14,12 +14,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits before the server has accepted the login: 64 kB.
+    /// The limits before a login, 64 kB.
     pub const REPLY: Self = Self {
         bytes: 64 * 1024,
         depth: 16,
     };
-    /// The limits after the server has accepted the login, and for the topology of a cluster: 1 MB.
+    /// The limits after a login, 1 MB. Also used for the reply that describes a cluster.
     pub const LARGE: Self = Self {
         bytes: 1024 * 1024,
         depth: 16,
@@ -29,7 +29,7 @@ impl Limits {
 /// The reason why the received bytes are not an acceptable reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// The bytes are not RESP.
+    /// The bytes are not RESP. Contains the position of the first invalid element.
     #[error("not RESP at byte {0}")]
     NotResp(usize),
     /// The reply is longer than the limit, or announces a length above the limit.
@@ -53,7 +53,7 @@ pub fn measure(bytes: &[u8], limits: Limits) -> Result<Option<usize>, Malformed>
 #[derive(Debug)]
 pub(super) struct Measure {
     limits: Limits,
-    /// For each open level of nesting, the number of elements that have not arrived yet.
+    /// The number of missing elements at each open level of nesting.
     open: Vec<u64>,
     /// The position at which the next element starts.
     at: usize,
@@ -68,7 +68,7 @@ impl Measure {
         }
     }
 
-    /// Prepares for the next reply.
+    /// Prepares for measuring the next reply.
     pub(super) fn restart(&mut self) {
         self.open.clear();
         self.open.push(1);
@@ -122,8 +122,7 @@ impl Measure {
         }
     }
 
-    /// Returns the number of bytes that have been measured, and the part of the reply that has not been
-    /// measured.
+    /// Returns the number of measured bytes, and the part of the reply that has not been measured.
     pub(super) fn rest(&self) -> (usize, Rest) {
         let elements = self
             .open
@@ -180,7 +179,6 @@ struct Header {
     then: Then,
 }
 
-/// The data that follows a header.
 #[derive(Clone, Copy)]
 enum Then {
     Nothing,

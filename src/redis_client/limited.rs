@@ -12,13 +12,13 @@ use super::framing::{Limits, Malformed, Measure, Rest};
 /// The number of bytes to read at a time.
 const READ_CHUNK: usize = 16 * 1024;
 
-/// The code of the error reply that replaces a reply above the limit.
+/// The code of the error reply that replaces an oversized reply.
 pub(crate) const REPLY_TOO_LARGE: &str = "REPLYTOOLARGE";
 
 /// The reading half of a stream, which passes on only complete replies within the limits.
 ///
-/// A reply above the limits is discarded as it arrives, and an error reply takes its place. Other requests
-/// can still use the connection.
+/// Replaces an oversized reply with an error reply, and discards its bytes as they arrive. Other requests can
+/// still use the connection.
 #[derive(Debug)]
 pub(super) struct LimitedReplies<S> {
     stream: S,
@@ -27,7 +27,7 @@ pub(super) struct LimitedReplies<S> {
     held: Vec<u8>,
     /// The number of bytes at the start of `held` that form complete replies.
     complete: usize,
-    /// The incomplete reply that follows the complete ones.
+    /// The incomplete reply after the complete replies.
     reply: ReplyInProgress,
 }
 

@@ -1,6 +1,6 @@
 //! The connection that the checks of `ping` use. Sends commands, and reads replies within limits.
 //!
-//! Bytes that are not a valid reply are evidence. They therefore remain available after an error.
+//! If the received bytes are not a valid reply, the caller can still read them as evidence.
 
 use std::io;
 
@@ -107,7 +107,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
         }
     }
 
-    /// Returns the bytes that arrived after the last complete reply. After an error, they are evidence.
+    /// Returns the bytes that arrived after the last complete reply. After an error, these bytes are
+    /// evidence.
     pub fn received(&self) -> &[u8] {
         &self.received
     }

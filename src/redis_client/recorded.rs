@@ -16,7 +16,7 @@ const MOST_BYTES: usize = 1000;
 #[derive(Clone, Debug)]
 pub(crate) struct RoundTrip {
     pub sent: Instant,
-    /// The time from sending the commands until the last reply was decoded.
+    /// The time between sending the commands and decoding the last reply.
     pub took: Duration,
     pub commands: Vec<RecordedCommand>,
 }
@@ -31,7 +31,7 @@ impl RoundTrip {
 /// A command and its reply, as redis-cli prints them. Text that is too long ends with an ellipsis.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordedCommand {
-    /// The command's name and arguments, as sent.
+    /// The command's name and arguments.
     pub command: Cow<'static, str>,
     /// The reply, or `None` if the connection failed before the reply arrived. A nested reply has several
     /// lines.
@@ -81,8 +81,8 @@ impl<C> Recorded<C> {
     }
 }
 
-/// Returns the recorded commands of a transaction, including MULTI and EXEC. All replies except that of EXEC
-/// are reconstructed, because the crate returns only EXEC's reply.
+/// Returns the commands of a transaction, including MULTI and EXEC. Only EXEC's reply is known, so the other
+/// replies are reconstructed.
 fn transaction(pipeline: &Pipeline, executed: Option<&Value>) -> Vec<RecordedCommand> {
     let queued = |command| RecordedCommand::new(shown(command), executed.map(|_| "QUEUED"));
     let mut commands = vec![RecordedCommand::new("MULTI", executed.map(|_| "OK"))];

@@ -1,4 +1,5 @@
-//! Determines why a server or service rejects a request, from error replies that Redis itself does not send.
+//! Determines why a server or service rejects a request. Handles error replies that Redis itself does not
+//! send.
 
 use std::net::IpAddr;
 
@@ -7,7 +8,7 @@ use std::net::IpAddr;
 pub(crate) enum Refusal {
     /// The client's address is not on an allowlist. Contains the address if the reply contains it.
     Address(Option<IpAddr>),
-    /// A quota, or the limit of the plan, has been reached.
+    /// A quota or a limit of the plan has been reached.
     Quota,
     /// The database is on another server.
     Endpoint,
@@ -17,7 +18,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Determines the reason from words in the reply. Every provider uses different words.
+    /// Determines the reason from words in the reply, because every provider has other texts.
     pub(crate) fn of(reply: &str) -> Self {
         let lower = reply.to_lowercase();
         let mentions = |words: &[&str]| words.iter().any(|word| lower.contains(word));

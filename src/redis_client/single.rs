@@ -20,13 +20,11 @@ use crate::ping::rungs::ping::is_unavailable;
 pub(super) struct SingleConnection {
     connection: MultiplexedConnection,
     driver: Arc<Driver>,
-    /// The error with which the server rejects MULTI, or `None` if the server accepts MULTI. Empty until the
-    /// first transaction.
+    /// The error reply to MULTI, or `None` if the server accepts MULTI. Empty until the first transaction.
     multi_refused: Arc<OnceCell<Option<RedisError>>>,
 }
 
 impl SingleConnection {
-    /// Whether the connection is closed.
     pub(super) fn is_closed(&self) -> bool {
         self.driver.0.is_finished()
     }

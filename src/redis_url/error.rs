@@ -9,11 +9,11 @@
 pub struct UrlError {
     /// The kind of error.
     pub kind: UrlErrorKind,
-    /// The error and its place in the text.
+    /// What is wrong, and where.
     pub message: String,
     /// The URL that the user probably meant, with the password masked.
     pub suggestion: Option<String>,
-    /// What the user can do, such as where to find the right URL. Used if no URL can be suggested.
+    /// What the user can do if no URL can be suggested, such as where to find the right URL.
     pub advice: Option<String>,
     /// A command that follows the advice.
     pub command: Option<String>,
@@ -44,7 +44,7 @@ pub(super) fn error(kind: UrlErrorKind, message: impl Into<String>) -> UrlError 
     }
 }
 
-/// Returns the name of a character that is hard to see, and its percent-encoded form.
+/// Returns the name of an invisible character, and its percent-encoded form.
 pub(crate) fn invisible(character: char) -> Option<(&'static str, &'static str)> {
     Some(match character {
         '\n' => ("newline", "%0A"),
@@ -59,8 +59,8 @@ pub(crate) fn invisible(character: char) -> Option<(&'static str, &'static str)>
     })
 }
 
-/// Returns the error for a character that is not allowed in a host name. A word processor may have inserted
-/// it, for example by replacing a hyphen with a dash.
+/// Returns the error for a character that is not allowed in a host name. Word processors, for example,
+/// replace hyphens with dashes.
 pub(super) fn invalid_host_character(character: char) -> UrlError {
     if character.is_alphanumeric() {
         invalid(format!(

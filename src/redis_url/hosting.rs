@@ -2,14 +2,13 @@
 
 use std::net::Ipv4Addr;
 
-/// The facts that apply to all servers with a certain kind of host name.
+/// A kind of host name, and the facts that apply to all servers with such a name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Hosting {
     /// The patterns of the host names, in lower case. `*` matches any text.
     names: &'static [&'static str],
     /// The name of the service or network, for display.
     pub service: &'static str,
-    /// The networks from which these servers can be reached.
     pub reach: Reach,
     pub is_aws: bool,
     /// Whether such a name belongs to something other than a Redis server.
@@ -33,7 +32,7 @@ pub(crate) enum Reach {
 }
 
 impl Hosting {
-    /// Returns the row for a host name, if there is one.
+    /// Returns the entry for a host name, if there is one.
     pub(crate) fn of(host: &str) -> Option<&'static Self> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let is_address = host.contains(':') || host.parse::<std::net::IpAddr>().is_ok();
@@ -58,7 +57,7 @@ impl Hosting {
         (MEMORYSTORE.tls_port == Some(port) && is_private()).then_some(&MEMORYSTORE)
     }
 
-    /// Whether the servers cannot be reached from the internet.
+    /// Whether the servers can be reached only from a private network or a container network.
     pub(crate) fn is_private(&self) -> bool {
         self.reach != Reach::Public
     }
@@ -122,7 +121,7 @@ const SINGLE_WORD: Hosting = Hosting {
     ..CONTAINERS
 };
 
-/// The row for Memorystore. Applications connect to the private IP address of an instance, so only the port
+/// The entry for Memorystore. Applications connect to the private IP address of an instance, so only the port
 /// shows the provider.
 ///
 /// Sources: <https://cloud.google.com/memorystore/docs/redis/connect-redis-instance>,
@@ -138,8 +137,8 @@ const MEMORYSTORE: Hosting = Hosting {
     ..PRIVATE
 };
 
-/// All rows. The first row that matches the host name is used. The link before each row is the source of its
-/// facts.
+/// All entries. The first entry that matches a host name is used. The link before each entry is the source of
+/// its facts.
 const ALL: &[Hosting] = &[
     // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html and
     // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/serverless-public-endpoints-chapter.html

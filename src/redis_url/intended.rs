@@ -11,14 +11,14 @@ use super::provider::endpoint_hint;
 use super::{DEFAULT_PORT, host_and_port};
 use crate::secret::{MASK, Secret};
 
-/// The parts of a Redis URL that a text contains. Parts that the text does not contain stay empty.
+/// The parts of a Redis URL that a text contains. The other parts stay empty.
 #[derive(Clone, Debug, Default)]
 pub(super) struct IntendedUrl {
     pub tls: bool,
     pub user: Option<String>,
     /// The password as it is in the text. It is never shown.
     pub password: Option<Secret>,
-    /// Hosts (IPv6 without brackets) and their ports. Only Sentinels have several.
+    /// Hosts (IPv6 without brackets) and their ports. Only Sentinels have more than one.
     pub hosts: Vec<(String, Option<u16>)>,
     /// The name of the primary, if the hosts are Sentinels.
     pub primary: Option<String>,
@@ -45,7 +45,7 @@ impl IntendedUrl {
         (is_usable && !self.password.as_ref().is_some_and(is_known)).then_some(shown)
     }
 
-    /// Fills in missing information from another part of the text.
+    /// Fills in the missing parts from `other`.
     pub(super) fn or(self, other: Self) -> Self {
         Self {
             tls: self.tls || other.tls,
@@ -62,7 +62,7 @@ impl IntendedUrl {
         }
     }
 
-    /// Enables TLS if the host is known to require TLS. This is used for texts without a scheme.
+    /// Enables TLS if the host is known to require TLS. Used for texts without a scheme.
     pub(super) fn with_tls_if_needed(mut self) -> Self {
         if let Some((host, port)) = self.hosts.first() {
             let tls_port = Hosting::of(host).and_then(|hosting| hosting.tls_port);

@@ -32,14 +32,14 @@ pub(crate) fn host_and_port(host: &str, port: u16) -> String {
     }
 }
 
-/// The port of a URL that does not contain a port.
+/// The default port.
 pub const DEFAULT_PORT: u16 = 6379;
 
-/// The port of a Sentinel whose URL does not contain a port.
+/// The default port of a Sentinel.
 pub const SENTINEL_PORT: u16 = 26379;
 
-/// The schemes of URLs that contain the addresses of Sentinels. With `rediss`, the Sentinels and the servers
-/// use TLS.
+/// The schemes of URLs that contain the addresses of Sentinels. With `rediss`, both the Sentinels and the
+/// servers use TLS.
 pub const SENTINEL_SCHEMES: [&str; 4] = [
     "redis+sentinel",
     "redis-sentinel",
@@ -50,10 +50,10 @@ pub const SENTINEL_SCHEMES: [&str; 4] = [
 /// The schemes of URLs that contain the address of the server itself.
 pub const SCHEMES: [&str; 6] = ["redis", "rediss", "valkey", "valkeys", "redis+unix", "unix"];
 
-/// A parsed URL, which contains the address of a Redis server and the login.
+/// A parsed URL: the address of a Redis server, and the login.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Where to connect. If the URL contains Sentinels, this is the first of them.
+    /// The address to connect to. If the URL contains Sentinels, the address of the first Sentinel.
     pub address: Address,
     /// Whether the URL requires TLS (`rediss`, `valkeys`).
     pub tls: bool,
@@ -67,7 +67,7 @@ pub struct Target {
     pub db: u64,
     /// The Sentinels to ask for the primary's address, if the URL contains any.
     pub sentinels: Option<Sentinels>,
-    /// The source of this target.
+    /// Whether the user gave the URL, or the practice Redis is used.
     pub origin: Origin,
     /// Parts of the URL that are valid but probably not intended.
     pub warnings: Vec<UrlWarning>,
@@ -98,7 +98,7 @@ pub struct Sentinels {
     pub password: Option<Secret>,
 }
 
-/// The source of a target.
+/// The origin of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The user gave a URL.
@@ -107,13 +107,13 @@ pub enum Origin {
     Practice,
 }
 
-/// A part of a valid URL that people or other clients often interpret differently.
+/// A part of a valid URL that is often misunderstood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UrlWarning {
     /// `redis://secret@host`: the text before the @ is a user name, not a password.
     UserWithoutPassword,
-    /// The password contains an unencoded `@`. This program takes the last `@` as the end of the password,
-    /// but not every client does.
+    /// The password contains an unencoded `@`. This program assumes that the password ends at the last `@`,
+    /// but some clients do not.
     AtSignInPassword,
     /// The decoded password still contains percent-encoding, so it was probably encoded twice.
     EncodedTwice,
@@ -199,7 +199,7 @@ impl Target {
         }
     }
 
-    /// Returns the URL without the password, so that the password does not appear on a command line.
+    /// Returns the URL without the password, for use in a command line that other users could see.
     pub(crate) fn without_password(&self) -> String {
         let mut url = pasted::intended(self);
         url.password = None;

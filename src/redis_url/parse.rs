@@ -19,7 +19,7 @@ pub(crate) use address::is_host;
 pub(super) use address::port_after_dot;
 pub(super) use surroundings::trim;
 
-/// Parses a URL. If the URL is invalid, the error also suggests what was probably meant.
+/// Parses a URL. If the URL is invalid, the error suggests the URL that the user probably meant.
 pub(super) fn parse(text: &str) -> Result<Target, UrlError> {
     if let Some(error) = pasted::not_filled_in(text) {
         return Err(error);
@@ -27,7 +27,7 @@ pub(super) fn parse(text: &str) -> Result<Target, UrlError> {
     strict(text).map_err(|error| pasted::explain(text, error))
 }
 
-/// Parses a URL without trying to guess what was meant.
+/// Parses a URL. Unlike [`parse`], does not suggest another URL.
 pub(super) fn strict(text: &str) -> Result<Target, UrlError> {
     surroundings::check(text)?;
     let (scheme, rest) = split_scheme(text)?;
@@ -112,7 +112,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Returns the text before the path, the query and the fragment.
+/// Returns the text before the path, the query or the fragment.
 pub(super) fn end_of_authority(rest: &str) -> &str {
     let start = if rest.starts_with("#{") { 2 } else { 0 };
     let end = rest[start..].find(['/', '?', '#']);
@@ -129,7 +129,7 @@ fn may_be_host_and_port(front: &str) -> bool {
     !host.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether an @ belongs to the value of an option, as in `/0?email=a@b`. Otherwise, the @ may end a password.
+/// Whether an @ belongs to the value of an option, as in `/0?email=a@b`, rather than to the login.
 pub(super) fn is_query_with_at_sign(tail: &str) -> bool {
     tail.split_once('?').is_some_and(|(path, query)| {
         path.trim_matches('/').chars().all(|c| c.is_ascii_digit())

@@ -47,11 +47,12 @@ const READERS: [fn(&str) -> Option<Meaning>; 11] = [
     typos::read,
 ];
 
-/// The maximum length in bytes of a quoted text. The length also limits how deeply quotes, assignments and
-/// commands can be nested.
+/// The maximum length in bytes of a text in quotes. Limiting the length also limits the nesting of quotes,
+/// assignments and commands.
 const DEEPEST: usize = 500;
 
-/// Returns the parser's error or a more precise one. Its suggestion is the URL that was probably meant.
+/// Returns a more precise error than `error`, if possible. Its suggestion is the URL that the user probably
+/// meant.
 pub(super) fn explain(text: &str, error: UrlError) -> UrlError {
     let text = trim(text);
     // Each level of the recursion removes characters, so limiting the length limits the depth.
@@ -95,7 +96,7 @@ fn meaning_of(text: &str) -> Meaning {
 }
 
 impl Meaning {
-    /// Determines the meaning of a text inside another text. `wrong` describes the error in the outer text.
+    /// Determines the meaning of a text inside another text. `wrong` is the error in the outer text.
     fn within(text: &str, wrong: UrlError) -> Self {
         let inner = meaning_of(text);
         match &inner.meant {

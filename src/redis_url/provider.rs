@@ -13,7 +13,7 @@ pub(crate) enum EndpointKind {
     Reader,
     /// Resolves to one node, which may be a primary or a replica.
     Node,
-    /// Is used in cluster mode, and needs a cluster client.
+    /// The address of a cluster, for cluster clients only.
     Configuration,
     /// Always uses TLS and cluster mode.
     Serverless,
@@ -48,13 +48,14 @@ const PATTERNS: [(&str, EndpointKind, bool); 14] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointHint {
     pub kind: EndpointKind,
-    /// Whether the name has the form of endpoints that use TLS.
+    /// Whether endpoints with this form of name use TLS.
     pub tls: bool,
     /// The AWS region, if the name contains a known region code.
     pub region: Option<String>,
 }
 
-/// Returns what a host name suggests, or `None` if it is not the name of an ElastiCache or MemoryDB endpoint.
+/// Returns what a host name suggests. Returns `None` if it is not the name of an ElastiCache or MemoryDB
+/// endpoint.
 pub(crate) fn endpoint_hint(host: &str) -> Option<EndpointHint> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let name = host

@@ -21,7 +21,7 @@ const SHORTEST_RUN: usize = 4;
 /// The possible separators between the bytes of a text in hexadecimal.
 const SEPARATORS: [&str; 7] = ["", ":", " ", "-", ", ", " 0x", ", 0x"];
 
-/// Decodes the text, or parts of it, in every possible way.
+/// Decodes the text, or parts of the text, in every possible way.
 pub(super) fn decodings(layer: &[Decoded]) -> Vec<Vec<Decoded>> {
     let mut decodings = Vec::new();
     for sign in SIGNS {

@@ -13,11 +13,12 @@ pub(super) const TELLING: usize = 6;
 
 type Part = [char; TELLING];
 
-/// The maximum number of times that a text may be encoded. For example, text may be percent-encoded, then
-/// quoted by Redis, and then put into a JSON string.
+/// The maximum number of encodings of a text. For example, text may be percent-encoded, then quoted by Redis,
+/// and then put into a JSON string.
 const MOST_LAYERS: usize = 3;
 
-/// The length in bytes above which a text is decoded only once. Each further decoding multiplies the time.
+/// The length in bytes above which a text is decoded only once, because each further decoding multiplies the
+/// time.
 const LONG_TEXT: usize = 4 * 1024;
 
 /// The parts of secrets that must not be shown. They are stored in lower case, because servers may repeat a
@@ -91,8 +92,8 @@ impl Filter {
         merged(found)
     }
 
-    /// Searches text that may be encoded up to `depth` times, in any order. Decodes each encoding separately,
-    /// because a secret may itself look encoded.
+    /// Searches text that may be encoded up to `depth` times. Decodes each encoding separately, because a
+    /// secret may itself look like encoded text.
     fn find_in_layers(&self, layer: &[Decoded], depth: usize, found: &mut Vec<Found>) {
         self.find_in(layer, found);
         if depth > 0 {

@@ -36,7 +36,7 @@ pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenError> {
     Ok(listener)
 }
 
-/// The number of ports that [`bind_near`] tries before it takes any free port.
+/// The number of ports that [`bind_near`] tries before it uses any free port.
 const NEAR: u16 = 20;
 
 /// Like [`bind`] but, if the port is in use, listens on one of the next ports or on any free port.
@@ -157,8 +157,8 @@ pub(super) fn from_elsewhere(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Returns the local address of this host's default route. Connects a datagram socket to an outside address,
-/// which sends no packet.
+/// Returns this host's address on the network of its default route. Connects a datagram socket, which sends
+/// no packet.
 fn outward(family: IpAddr) -> Option<IpAddr> {
     // These addresses are reserved for documentation (RFC 5737, RFC 3849).
     let (any, documentation) = match family {

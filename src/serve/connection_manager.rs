@@ -1,5 +1,5 @@
-//! Manages the connection to Redis that all requests share. Opens a connection when the first request needs
-//! it, and replaces a closed connection.
+//! Manages the connection to Redis that all requests share. Opens a connection when a request needs one, and
+//! replaces a closed connection.
 //!
 //! Only connection attempts are repeated. A command is never sent twice, because the server may already have
 //! executed it. If the reply to a command is lost, the request fails.
@@ -19,8 +19,7 @@ use crate::session::Clock;
 
 /// Time limit for connecting, including the diagnosis if connecting fails.
 const OPEN_WITHIN: Duration = Duration::from_millis(1300);
-/// Time limit for the commands of a request. A visitor must get a response within two seconds, and the
-/// diagnosis needs the rest of this time.
+/// Time limit for the commands of a request. Together with the diagnosis, a request may take two seconds.
 const RUN_WITHIN: Duration = Duration::from_millis(1100);
 
 pub(crate) type Opener =
@@ -36,8 +35,8 @@ pub(super) struct ConnectionManager {
 struct State {
     current: Option<RedisConnection>,
     attempt: Option<Attempt>,
-    /// The last connection, if it belongs to a cluster whose nodes could not be reached. The nodes may become
-    /// reachable again, even if the node in the URL does not.
+    /// The last connection, if it belongs to a cluster whose nodes could not be reached. A node other than
+    /// the one in the URL may become reachable again.
     lost: Option<RedisConnection>,
     /// The clock of the most recent connection.
     clock: Clock,

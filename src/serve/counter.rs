@@ -55,7 +55,7 @@ pub(super) async fn look(
 
 /// The maximum number of keys that stage 2 records for the clean-up.
 const MOST_CREATED: usize = 100_000;
-/// TTL of the hashes that stage 2 creates when no more keys can be recorded.
+/// TTL of the hashes that stage 2 creates after the maximum number of keys has been recorded.
 pub(super) const UNRECORDED_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 /// Time limit for deleting all recorded keys.
 const DELETE_WITHIN: Duration = Duration::from_secs(2);
@@ -68,8 +68,9 @@ const DELETED_AT_ONCE: usize = 1000;
 pub(super) struct CreatedKeys(Mutex<HashSet<String>>);
 
 impl CreatedKeys {
-    /// Records the key if this visit has just created the hash. In this case, the count is 1 and the hash has
-    /// no other fields. Returns false if the hash is new but the maximum number of keys has been recorded.
+    /// Records the key if this visit has just created the hash. A new hash has the count 1 and no other
+    /// fields. Returns false if a new hash cannot be recorded, because the maximum number of keys has been
+    /// reached.
     pub(super) fn note(&self, key: &str, visits: i64, fields: &Fields) -> bool {
         let is_new = visits == 1 && fields.len() == 1;
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,7 +87,7 @@ impl CreatedKeys {
     }
 }
 
-/// Deletes the field `visits` of the hashes at `keys`. Redis deletes a hash without fields.
+/// Deletes the field `visits` of the hashes at `keys`. Redis then deletes hashes that have no other fields.
 ///
 /// # Errors
 ///

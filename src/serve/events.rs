@@ -25,8 +25,8 @@ use crate::deadline::Deadline;
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// Time limit for one read.
 const READ_WITHIN: Duration = Duration::from_millis(1500);
-/// The maximum number of open streams. A further stream replaces an existing one. The limit is needed because
-/// each stream queries Redis once a second.
+/// The maximum number of open streams, because each stream queries Redis once a second. A further stream
+/// replaces an existing one.
 const MOST_STREAMS: usize = 256;
 /// The maximum number of open streams of one session. A further stream replaces the oldest one.
 const MOST_OF_A_SESSION: usize = 4;
@@ -40,7 +40,7 @@ pub(super) struct Streams {
 }
 
 /// A stream that counts towards the limits. Once `ended` is cancelled, the stream no longer counts, even if
-/// its client has stopped reading.
+/// its connection is still open.
 #[derive(Debug)]
 struct OpenStream {
     client: IpAddr,
@@ -100,14 +100,15 @@ impl Streams {
         Sse::new(reads.flatten().take_until(stopped)).into_response()
     }
 
-    /// Adds a stream of `session`, and returns a token that is cancelled when the stream is replaced.
+    /// Adds a stream of `session`. Returns a token that is cancelled when another stream replaces this
+    /// stream.
     ///
-    /// If the session has too many streams, replaces its oldest stream. If there are too many streams in
-    /// total, finds the client with the most streams. Of that client's sessions, chooses the session with the
-    /// most streams, and replaces its oldest stream.
+    /// If the session has too many streams, replaces its oldest stream.
     ///
-    /// A client therefore cannot use many sessions to close the streams of other clients. Nor can a session
-    /// close the streams of other visitors behind the same proxy.
+    /// If there are too many streams in total, finds the client with the most streams. Replaces the oldest
+    /// stream of this client's busiest session. A client therefore cannot close the streams of other clients,
+    /// even if it uses many sessions. A session cannot close the streams of other visitors behind the same
+    /// proxy.
     fn take_place(&self, client: IpAddr, session: &str) -> CancellationToken {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|stream| !stream.ended.is_cancelled());
@@ -142,8 +143,8 @@ impl Streams {
 }
 
 impl SessionStream {
-    /// Waits until the session must be read again, and reads it. Returns the events to send, and whether the
-    /// stream ends after them.
+    /// Waits until the next reading is due, and reads the session. Returns the events to send, and whether
+    /// the stream ends after them.
     async fn next(&mut self) -> (Vec<Event>, bool) {
         let replaced = self.replaced.clone();
         let read = async {

@@ -17,10 +17,11 @@ use super::router::AppState;
 /// cause a query to Redis.
 const MOST_COOKIES: usize = 4;
 
-/// The non-empty values of all cookies with the session cookie's name, in the browser's order.
+/// The non-empty values of all cookies with the session cookie's name, in the order in which the browser sent
+/// them.
 ///
 /// Another application on this host, or on another host of the domain, can set a cookie with the same name.
-/// Browsers send the most specific cookie first (RFC 6265, section 5.4), but that may be the cookie of the
+/// Browsers send the most specific cookie first (RFC 6265, section 5.4), but that cookie may belong to the
 /// other application.
 pub(super) struct SessionCookies(pub(super) Vec<String>);
 
@@ -66,7 +67,8 @@ pub(super) struct Cause {
     /// Whether the visitor will see the response as a page. False for a prefetch, a frame, an image or a
     /// script's request.
     pub(super) is_navigation: bool,
-    /// Whether the visitor or a page of this site caused the request, rather than another site.
+    /// Whether the visitor or a page of this site caused the request. False if another site caused the
+    /// request.
     pub(super) is_own: bool,
 }
 
@@ -103,8 +105,8 @@ impl<S: Sync> FromRequestParts<S> for Cause {
     }
 }
 
-/// Whether the browser sent the form over HTTP from another host. The browser will then not store a cookie
-/// with `Secure`.
+/// Whether the browser sent the form over HTTP from another host. If so, the browser ignores cookies with the
+/// attribute `Secure`.
 pub(super) fn is_insecure_origin(headers: &HeaderMap) -> bool {
     let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
     let host = origin.and_then(|origin| origin.strip_prefix("http://"));

@@ -53,8 +53,8 @@ impl Sessions {
         join_all(checks).await.into_iter().collect()
     }
 
-    /// Returns one key for each primary of a cluster, with the name of the primary. Returns one key without a
-    /// name for a single server.
+    /// Returns one key for each primary of a cluster, with the name of the primary. For a single server,
+    /// returns one key without a name.
     fn probes(&self, redis: &RedisConnection) -> Vec<(Option<String>, Probe)> {
         let mut missing = redis.primaries();
         if missing.is_empty() {

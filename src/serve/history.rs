@@ -1,5 +1,5 @@
-//! The Redis commands that the page shows: those of the current request, and the most recent ones of each
-//! session.
+//! The Redis commands that the page shows: the commands of the current request, and the most recent commands
+//! of each session.
 //!
 //! The commands are stored only for display. Their number is limited, and they are lost when the process
 //! ends.

@@ -56,7 +56,6 @@ const LONGEST_PATH: usize = 200;
 /// The maximum number of characters of a method in the access log.
 const LONGEST_METHOD: usize = 32;
 
-/// Adds the layers to the router.
 #[allow(clippy::result_large_err)] // The layer that checks the host expects the response itself.
 pub(super) fn add(router: Router, layout: Layout, hosts: OwnHosts, log: Option<AccessLog>) -> Router {
     let router = router.layer((
@@ -84,7 +83,6 @@ pub(crate) type AccessLog = Arc<dyn Fn(LogEntry) + Send + Sync>;
 pub(crate) struct LogEntry {
     /// When the head of the request arrived.
     pub at: SystemTime,
-    /// The client's address.
     pub peer: SocketAddr,
     /// The method, shortened if it is long.
     pub method: String,

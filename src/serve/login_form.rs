@@ -18,7 +18,7 @@ const FIELD: &str = "username";
 /// The maximum size of a form in bytes.
 const LONGEST_FORM: usize = 16 * 1024;
 /// How many more bytes of an oversized form are read and discarded. If the connection were closed at once,
-/// the client would still be sending, and would never see the response.
+/// the client would not see the response.
 const DISCARDED: usize = 1024 * 1024;
 /// Time limit for the arrival of the whole form.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ impl FromRequest<Arc<AppState>> for LoginForm {
 pub(super) enum FormError {
     #[error("The form is larger than 16 KiB")]
     TooLarge,
-    /// The form was sent in chunks. Accepting two ways to state the length of a request could allow request
+    /// The form was sent in chunks. A request whose length can be stated in two ways could allow request
     /// smuggling (RFC 9112, section 11.2).
     #[error("Send the form with a Content-Length, not in chunks")]
     Chunked,

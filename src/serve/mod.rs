@@ -70,17 +70,16 @@ pub(crate) struct ServeOptions {
     pub log: Option<AccessLog>,
 }
 
-/// An event that does not belong to a request.
+/// An event of the server, as opposed to a request.
 #[derive(Debug)]
 pub(crate) enum ServerEvent {
     /// The server is now listening. From now on, a signal stops it gracefully.
     Ready(SocketAddr),
     /// Redis was unavailable when the server started. The server keeps trying to connect.
     Unreachable(RedisFault),
-    /// The server has stopped, and has deleted this number of hashes created by stage 2.
+    /// The number of hashes that the server deleted before it stopped. Stage 2 had created them.
     Deleted(usize),
-    /// The server has stopped, but could not delete this number of hashes created by stage 2. Contains the
-    /// reason.
+    /// The number of hashes of stage 2 that the server could not delete before it stopped, and the reason.
     NotDeleted(usize, RedisFault),
 }
 

@@ -57,8 +57,8 @@ impl fmt::Display for Rendered {
 
 impl HtmlSafe for Rendered {}
 
-/// Templates use this implementation, which is faster than [`fmt::Display`]. [`HtmlSafe`] still requires
-/// [`fmt::Display`].
+/// Templates use this implementation because it is faster than [`fmt::Display`]. [`HtmlSafe`] requires
+/// [`fmt::Display`] as well.
 impl FastWritable for Rendered {
     fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
         Ok(page.write_str(&self.0)?)
@@ -131,8 +131,8 @@ pub(super) enum CookieView {
     Absent,
     /// The cookie was ignored. Contains the reason as a clause, without a capital letter or a full stop.
     Ignored(&'static str),
-    /// In stages 1 to 3, the beginning of the signature. With the whole signature, a script could forge the
-    /// cookie.
+    /// In stages 1 to 3, the beginning of the signature. A script on the page could use the whole signature
+    /// to forge the cookie.
     Signed { signature: String },
     /// In stage 4, the token. Only its first characters and its Redis key are shown.
     Token(Token),
@@ -153,8 +153,8 @@ const MOST_FIELDS: usize = 20;
 /// The maximum number of bytes of a field to show. A user name has at most 256 bytes.
 const LONGEST_FIELD: usize = 400;
 
-/// Returns the first fields of a hash, shortened. Adds the age of the session at `now` to the field
-/// `created`. Times are in seconds since 1970.
+/// Returns the first fields of a hash, shortened. Adds the age of the session to the value of the field
+/// `created`. `now` is in seconds since 1970.
 pub(super) fn shown(fields: &Fields, now: u64) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     let fields = fields.iter().take(MOST_FIELDS);
     fields.map(move |(name, value)| {
@@ -202,8 +202,8 @@ pub(super) struct LoginPage<'a> {
     pub(super) message: Option<String>,
 }
 
-/// The page for every status of 400 or higher. A login form with an invalid field gets the login page
-/// instead.
+/// The page for every status of 400 or higher. If only a field of the login form is invalid, the login page
+/// is shown instead.
 #[derive(Template)]
 #[template(path = "error.html")]
 struct ErrorPage<'a> {
@@ -309,7 +309,7 @@ pub(super) fn unavailable(layout: &Layout, fault: &RedisFault) -> Response {
     (retry, page(StatusCode::SERVICE_UNAVAILABLE, &error)).into_response()
 }
 
-/// Returns the text with a capital letter, unless the text starts with a host name or a command.
+/// Changes the first letter to upper case, unless the text starts with a host name or a command.
 pub(super) fn sentence(text: &str) -> String {
     let word = text.split(' ').next().unwrap_or_default();
     match word.bytes().all(|byte| byte.is_ascii_lowercase()) && !word.is_empty() {
@@ -318,7 +318,8 @@ pub(super) fn sentence(text: &str) -> String {
     }
 }
 
-/// Makes the server close the connection after this response. The bytes that follow may not be a request.
+/// Makes the server close the connection after this response. Further bytes on the connection may not be a
+/// valid request.
 pub(super) fn close_connection(mut response: Response) -> Response {
     response
         .headers_mut()

@@ -29,8 +29,8 @@ use super::source::SourcePage;
 use super::{assets, events};
 use crate::deadline::Deadline;
 
-/// The maximum time between the head of a request and its response. Visitors wait at most two seconds, of
-/// which 0.2 s are in reserve.
+/// The maximum time between the head of a request and its response. It is 0.2 s shorter than the two seconds
+/// that a visitor may have to wait.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1800);
 /// The number of seconds after which a client should try again.
 pub(super) const RETRY_AFTER_FAULT: HeaderValue = HeaderValue::from_static("2");
@@ -41,7 +41,7 @@ pub(super) struct AppState {
     pub(super) sessions: Arc<Sessions>,
     /// Whether the cookie is marked Secure, so that browsers send it only over HTTPS.
     pub(super) secure_cookies: bool,
-    /// The other instances that use this Redis server, as of the last announcement.
+    /// The other instances that use this Redis server, as found by the last announcement.
     pub(super) other_instances: watch::Receiver<Vec<OtherInstance>>,
     pub(super) streams: events::Streams,
 }
@@ -126,8 +126,8 @@ async fn log_in(
     }
 }
 
-/// `GET /logout`, as in the tutorial. This app's own page sends a form instead, because any site can contain
-/// a link to this address.
+/// Handles `GET /logout`, as in the tutorial. This app's own page sends a form instead, because any site can
+/// contain a link to `/logout`.
 async fn log_out_by_link(app: State<Arc<AppState>>, cause: Cause, cookies: SessionCookies) -> Response {
     if cause.is_navigation && cause.is_own {
         log_out(app, cookies).await

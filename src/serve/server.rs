@@ -80,7 +80,7 @@ async fn accept(
     }
 }
 
-/// Whether an accept failed only because the client had already closed the connection.
+/// Whether accepting failed only because the client had already closed the connection.
 fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
@@ -134,9 +134,8 @@ async fn serve_connection(
 /// The addresses of both ends of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ends {
-    /// The client's address.
     pub(super) peer: SocketAddr,
-    /// The address of this host to which the client has connected.
+    /// The address of this host to which the client is connected.
     pub(super) local: SocketAddr,
 }
 
@@ -148,7 +147,7 @@ struct ClientConnection {
     close: Notify,
 }
 
-/// The activity of a connection. If there are too many connections, waiting connections are closed first.
+/// The activity of a connection. If there are too many connections, a waiting connection is closed first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Activity {
     /// The connection is waiting for a request.
@@ -179,7 +178,7 @@ impl Connections {
     }
 
     /// Closes the connection that has waited longest for a request. If no connection is waiting, closes the
-    /// one whose current request started first.
+    /// connection whose current request started first.
     fn close_one(&mut self) {
         let open = self.0.iter().filter_map(Weak::upgrade);
         if let Some(connection) = open.min_by_key(|open| *open.activity()) {

@@ -34,10 +34,10 @@ pub(super) struct Sessions {
 
 /// The visitor whom a cookie identifies. Only a query to Redis shows whether the session is still valid.
 pub(super) enum Identity {
-    /// In stages 1 to 3, a name with a valid signature, and the first characters of this signature. With the
-    /// whole signature, a script in the page could forge the cookie.
+    /// In stages 1 to 3, a name with a valid signature, and the first characters of this signature. A script
+    /// on the page could use the whole signature to forge the cookie.
     Name { name: String, signature: String },
-    /// In stage 4, a text that has the form of a token.
+    /// In stage 4, a text in the form of a token.
     Token(Token),
 }
 
@@ -272,8 +272,8 @@ impl Sessions {
     }
 }
 
-/// Work that continues to its end, even if the visitor disconnects and the request is cancelled. Otherwise, a
-/// visit might leave a hash that is neither deleted nor recorded.
+/// Work that continues to its end, even if the request is cancelled because the visitor disconnects.
+/// Otherwise, the work might leave a hash in Redis that is never deleted.
 struct ToTheEnd<W: Future<Output: Send> + Send + 'static>(Option<Pin<Box<W>>>);
 
 fn to_the_end<W: Future<Output: Send> + Send>(work: W) -> ToTheEnd<W> {

@@ -55,8 +55,8 @@ impl AppStage {
         self != Self::Store
     }
 
-    /// Returns the purpose of a signed cookie of this stage. The signature covers the purpose, so the cookie
-    /// is not valid for another stage.
+    /// Returns the purpose of a signed cookie of this stage. The signature covers the purpose, so that a
+    /// cookie of one stage is not valid for another.
     pub(crate) fn purpose(self) -> &'static str {
         match self {
             Self::Cookie => "stage 1",

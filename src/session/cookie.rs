@@ -94,7 +94,7 @@ impl Token {
         token
     }
 
-    /// Parses the token in a cookie. Returns `None` if the text does not have the form of a token.
+    /// Parses the token in a cookie. Returns `None` if the text is not in the form of a token.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = BASE64.decode(text).ok()?;
         (bytes.len() == TOKEN_BYTES).then(|| Self::new(text.to_owned()))
@@ -110,8 +110,8 @@ impl Token {
         &self.text[..6]
     }
 
-    /// Returns the key of the session. It contains a hash of the token, so read access to Redis is not enough
-    /// to log in.
+    /// Returns the key of the session. The key contains a hash of the token, so read access to Redis is not
+    /// enough to log in.
     pub fn key(&self) -> &str {
         &self.key
     }

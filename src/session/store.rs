@@ -12,7 +12,7 @@ use super::cookie::Token;
 /// other programs can add fields.
 pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Sessions in Redis. A session's key can only be computed from its token.
+/// Stores sessions in Redis. The key of a session can only be computed from its token.
 pub struct SessionStore<C> {
     /// The connection to Redis.
     pub redis: C,

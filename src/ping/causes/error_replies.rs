@@ -8,17 +8,16 @@ use super::Cause;
 /// An error reply about Redis or the login. Error replies about a command's arguments are not in the table.
 #[derive(Debug)]
 pub(crate) struct ErrorReply {
-    /// The first word of the reply, the whole reply, or a part of the reply in lower case.
+    /// The text that identifies the reply: its first word, the whole reply, or a part in lower case.
     marker: &'static str,
-    /// The cause that `ping` reports for this error reply. It also determines the suggested fixes.
+    /// The cause that `ping` reports for this error reply.
     pub cause: Cause,
-    /// What the server refuses to run.
     pub scope: Scope,
-    /// Whether a new connection may succeed, because the host name may now resolve to another server.
+    /// Whether a new connection may succeed. The host name may now resolve to another server.
     pub reconnect: bool,
 }
 
-/// What the server refuses to run after an error reply.
+/// What the server rejects after this error reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// Only this command, for this user or this key.

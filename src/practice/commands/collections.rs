@@ -9,12 +9,12 @@ use crate::practice::value::{Collection, Pair, Value};
 use crate::practice::words::integer;
 use crate::random;
 
-/// The maximum number of fields that HRANDFIELD returns if fields may repeat.
+/// The maximum number of fields that HRANDFIELD returns if a field may be returned repeatedly.
 const MOST_REPEATED: i64 = 1_000_000;
 
 impl Invocation<'_> {
-    /// Sets fields of the hash at the command's key. Creates the hash if it is missing. Returns the number of
-    /// new fields.
+    /// Sets fields of the hash at the command's key. Creates a missing hash. Returns the number of new
+    /// fields.
     fn set_fields(&mut self, fields: &[Pair<'_>]) -> Result<usize, CommandError> {
         if self.hash()?.is_none() {
             self.put(self.word(1), Value::empty_hash(), None);
@@ -209,8 +209,8 @@ pub(super) fn hrandfield(call: &mut Invocation<'_>) -> CommandResult {
     call.bulks(picked.map(|(field, _)| field.to_vec()))
 }
 
-/// Returns `wanted` different pairs in random order. If there are no more pairs than that, returns all of
-/// them in their existing order.
+/// Returns `wanted` different pairs in random order. If there are fewer pairs, returns all of them in their
+/// existing order.
 fn random_order(mut pairs: Vec<Pair<'_>>, wanted: usize) -> impl Iterator<Item = Pair<'_>> {
     if wanted < pairs.len() {
         // These are the first steps of a Fisher-Yates shuffle.

@@ -1,9 +1,8 @@
 //! The table of commands. Each entry contains the arity, flags, key positions and ACL categories of a
 //! command, and the function that runs it.
 //!
-//! The practice Redis uses the table, and so does the list of commands that a lesson may run. The entries are
-//! equal to those of `COMMAND INFO` in Redis 7.0 (<https://redis.io/docs/latest/commands/command/>), which a
-//! test verifies.
+//! The practice Redis uses the table, and so do the lessons to decide which commands are allowed. A test
+//! compares the entries with `COMMAND INFO` in Redis 7.0 (<https://redis.io/docs/latest/commands/command/>).
 
 use super::keys::{self, TimeUnit};
 use super::{collections, connection, messages, server, strings, transactions};

@@ -91,7 +91,8 @@ impl ExpireConditions {
         Ok(conditions)
     }
 
-    /// Whether the conditions allow this change of a key's expiry time. `None` counts as later than any time.
+    /// Whether the conditions allow the expiry time to change from `current` to `moment`. A key without an
+    /// expiry time counts as expiring last.
     fn allow(&self, current: Option<Moment>, moment: Moment) -> bool {
         !(self.nx && current.is_some()
             || self.xx && current.is_none()

@@ -4,7 +4,7 @@ use crate::practice::client::Kept;
 use crate::practice::command::{CommandError, CommandResult, Invocation};
 use crate::practice::reply::Reply;
 
-/// The memory of a subscription in bytes, without the two copies of the channel's name.
+/// The memory of a subscription in bytes, excluding the two copies of the channel's name.
 const CHANNEL_COST: usize = 200;
 
 pub(super) fn subscribe(call: &mut Invocation<'_>) -> CommandResult {

@@ -26,8 +26,8 @@ use super::state::ServerState;
 use super::store::wall_clock;
 use super::words::{Words, memory_of_word};
 
-/// The memory of a queued command without its words, in bytes. The queue grows by doubling, so each entry
-/// counts twice. The rest is the allocation for the list of words.
+/// The memory of a queued command in bytes, excluding its words. The queue grows by doubling, so each entry
+/// counts twice. The constant 32 is the allocation for the list of words.
 const QUEUED_COST: usize = 2 * size_of::<(&CommandInfo, Words)>() + 32;
 
 /// Runs one request of a client, and queues the reply.
@@ -68,8 +68,8 @@ pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: 
     }
 }
 
-/// Whether a request is an HTTP request. As in Redis, the server then closes the connection, because any web
-/// page can make a browser send such a request.
+/// Whether a command name shows that the client sends HTTP. As in Redis, the server then closes the
+/// connection, because any web page can make a browser send HTTP to a loopback address.
 fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
@@ -99,8 +99,8 @@ fn execute(
     reply
 }
 
-/// Subtracts a reply's memory from the budget of its request. Replies inside EXEC's reply have already been
-/// subtracted.
+/// Subtracts the memory of a reply from the memory that the request may still use. EXEC's reply is not
+/// subtracted, because the replies in it have already been subtracted.
 fn spend(call: &Invocation<'_>, reply: Reply) -> CommandResult {
     if call.command.name != "exec" {
         let size = reply.size();

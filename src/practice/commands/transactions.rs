@@ -6,7 +6,7 @@ use crate::practice::reply::Reply;
 use crate::practice::state::ServerState;
 use crate::practice::store::WatchedKey;
 
-/// The memory of a watched key in bytes, without its name.
+/// The memory of a watched key in bytes, excluding its name.
 const WATCH_COST: usize = 200;
 
 pub(super) fn multi(call: &mut Invocation<'_>) -> CommandResult {

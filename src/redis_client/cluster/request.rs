@@ -25,8 +25,8 @@ pub(super) enum Redirection {
 }
 
 impl Request {
-    /// Returns the slot of the first argument, which is usually the key. Otherwise, the node redirects the
-    /// request.
+    /// Returns the slot of the first argument, which is usually the key. If it is not the key, the node
+    /// redirects the request.
     pub(super) fn slot(&self) -> Option<u16> {
         let first = match self {
             Self::One(command) => Some(command),

@@ -5,16 +5,14 @@ use super::node::Node;
 use crate::ping::observation::SLOTS;
 use crate::redis_client::single::SingleConnection;
 
-/// The nodes that serve the slots.
+/// The assignment of slots to nodes.
 pub(super) struct SlotMap {
-    /// The primary of each slot.
     pub(super) primaries: Vec<Option<Node>>,
     /// All known nodes. The first is the node in the URL.
     pub(super) nodes: Vec<Node>,
 }
 
 impl SlotMap {
-    /// Asks a node for the slot map.
     pub(super) async fn ask(single: &SingleConnection, node: &Node, seed: &Node) -> RedisResult<Self> {
         let reply = single
             .clone()
@@ -23,8 +21,8 @@ impl SlotMap {
         Self::parse(&reply.extract_error()?, &node.0, seed)
     }
 
-    /// Parses a node's reply to CLUSTER SLOTS (<https://redis.io/docs/latest/commands/cluster-slots/>).
-    /// `host` is the host name of that node.
+    /// Parses a reply to CLUSTER SLOTS (<https://redis.io/docs/latest/commands/cluster-slots/>). `host` is
+    /// the host name of the node that sent the reply.
     fn parse(reply: &Value, host: &str, seed: &Node) -> RedisResult<Self> {
         let invalid = || RedisError::from((ErrorKind::Parse, "the reply to CLUSTER SLOTS is invalid"));
         let Value::Array(ranges) = reply else {
@@ -53,7 +51,7 @@ impl SlotMap {
     }
 
     /// Parses the address of a node, and adds the node to the known nodes. If the address contains no host,
-    /// uses the host `asked`.
+    /// the node has the host `asked`.
     fn announced(&mut self, node: &Value, asked: &str) -> Option<Node> {
         let Value::Array(parts) = node else {
             return None;

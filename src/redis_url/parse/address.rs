@@ -116,8 +116,8 @@ fn parse_port(port: &str, host: &str, default: u16) -> Result<u16, UrlError> {
     }
 }
 
-/// Splits `cache.example.6379`, in which a dot precedes the port. A number of four or five digits is taken as
-/// a port, because host names rarely end in such a number.
+/// Splits `cache.example.6379`, in which a dot precedes the port. Only a number of four or five digits is
+/// taken as a port, because host names rarely end in such a number.
 pub(in crate::redis_url) fn port_after_dot(host: &str) -> Option<(&str, u16)> {
     let (name, digits) = host.rsplit_once('.')?;
     let port = digits.parse().ok().filter(|port| *port >= 1024)?;

@@ -4,10 +4,10 @@ use super::{Parts, decode, parse_login, warnings};
 use crate::redis_url::error::{invalid, unencoded};
 use crate::redis_url::{Address, Target, UrlError};
 
-/// The maximum length of a unix socket's path, in bytes. One byte is needed for the final zero (`unix(7)`).
+/// The maximum length of a unix socket's path in bytes, excluding the final zero (`unix(7)`).
 const LONGEST_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// Parses `unix://[login@]/path/to/socket[?db=N]`. All clients accept this form of the database number.
+/// Parses `unix://[login@]/path/to/socket[?db=N]`.
 pub(super) fn parse_unix(rest: &str) -> Result<Target, UrlError> {
     // If the text starts with the path, an @ is part of the path. Otherwise, the @ ends the login.
     let (login, place) = match rest.rsplit_once('@') {

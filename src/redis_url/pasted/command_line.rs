@@ -86,7 +86,7 @@ fn is_connection_option(word: &str) -> bool {
 }
 
 /// Reads the options. Returns `None` if an option is repeated or has an unusable value. `url_before` is the
-/// value of `REDIS_URL` if it is set before the command.
+/// value of a `REDIS_URL` assignment before the command.
 fn options(arguments: &[String], url_before: Option<&str>) -> Option<IntendedUrl> {
     let mut url = IntendedUrl::default();
     let (mut host, mut port, mut base) = (None, None::<String>, None);

@@ -8,8 +8,8 @@ use super::super::UrlError;
 use super::super::error::invalid;
 use super::super::parse::end_of_authority;
 
-/// Matches `$NAME`, `${NAME}`, `${NAME:-default}`, `$(NAME)`, `%NAME%` and `$env:NAME`. Without braces, the
-/// name must be in capital letters, because a password may begin with a dollar sign.
+/// Matches `$NAME`, `${NAME}`, `${NAME:-default}`, `$(NAME)`, `%NAME%` and `$env:NAME`. Without braces, only
+/// a name in capital letters matches, because a password may begin with a dollar sign.
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"^(?:\$\{([A-Za-z_]\w*)(?:[:?.-].*)?\}|\$\((.+)\)|%([A-Z_][A-Z0-9_]{2,})%|\$env:([A-Za-z_]\w*)|\$([A-Z_][A-Z0-9_]{2,}))$",
@@ -24,11 +24,11 @@ static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
         r"^(?:<[A-Za-z ._-]{2,}>|\[[A-Za-z ._-]{2,}\]|\{[A-Za-z ._-]{2,}\}|PASSWORD|USERNAME|USER|(?i:your)[ _-][A-Za-z ._-]*)$",
     )
 });
-/// Matches the placeholders that instructions use for the user's own endpoint.
+/// Matches placeholders for the user's own endpoint, as used in instructions.
 static HOST_PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"^(?:HOST|HOSTNAME|ENDPOINT|ADDRESS|<.*>.*|(?i:primary[_-]endpoint))$|\.xxxxxx\.|(?i:your)[_-]")
 });
-/// Matches the characters that replace a password where it is displayed.
+/// Matches the asterisks or dots that replace a password where it is displayed.
 static ASTERISKS: LazyLock<Regex> = LazyLock::new(|| regex(r"^[*\u{2022}\u{2026}]{3,}$"));
 
 fn regex(pattern: &str) -> Regex {
@@ -37,8 +37,7 @@ fn regex(pattern: &str) -> Regex {
 
 /// Returns an error if the whole text, the user, the password or the host is a variable or a placeholder.
 ///
-/// A longer text that contains a placeholder is not an error, because a password may contain the same
-/// characters.
+/// A text that merely contains a placeholder is accepted, because a password may contain the same characters.
 pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     let text = text.trim();
     let whole = text.trim_matches(['"', '\'']);
@@ -93,7 +92,7 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     placeholder(what, part)
 }
 
-/// Returns the error about a user name or password that is a placeholder.
+/// Returns the error for a user name or password that is a placeholder.
 fn placeholder(what: &str, part: &str) -> Option<UrlError> {
     let (form, brackets, escapes) = match part.chars().next() {
         Some('<') => (
@@ -160,7 +159,7 @@ fn error(message: String, advice: &str) -> Option<UrlError> {
     })
 }
 
-/// Whether this is the word that JavaScript, Python, Ruby or Go writes for a missing value.
+/// Whether this is how JavaScript, Python, Ruby or Go writes a missing value.
 pub(crate) fn is_missing_value(text: &str) -> bool {
     [
         "undefined",
@@ -213,7 +212,7 @@ impl Form {
         })
     }
 
-    /// Whether a POSIX shell can replace the variable.
+    /// Whether this is the variable syntax of a shell.
     fn is_shell_variable(self) -> bool {
         matches!(self, Self::Shell | Self::Cmd | Self::PowerShell)
     }
@@ -277,7 +276,7 @@ fn not_replaced(what: &str, text: &str, form: Form) -> String {
     format!("the {what} is a {noun} that was not replaced by its value{shown}")
 }
 
-/// Whether this is a name, rather than a secret that looks like one.
+/// Whether this looks like the name of a setting rather than a secret.
 fn is_usual_name(text: &str) -> bool {
     const WORDS: [&str; 16] = [
         "redis", "valkey", "cache", "pass", "pwd", "secret", "token", "auth", "key", "user", "name", "host",
@@ -287,7 +286,7 @@ fn is_usual_name(text: &str) -> bool {
     WORDS.iter().any(|word| lower.contains(word))
 }
 
-/// Returns the text if it consists only of a usual name and the brackets or signs of a placeholder.
+/// Returns the text if it consists of a usual name, with or without the signs of a placeholder.
 fn shown(text: &str) -> Option<String> {
     const LONGEST: usize = 40;
     let is_plain = |one: char| one.is_ascii_alphabetic() || "_-. <>[]{}$%=#".contains(one);
@@ -295,7 +294,7 @@ fn shown(text: &str) -> Option<String> {
     is_name.then(|| text.to_owned())
 }
 
-/// Returns the host in `HOST:PORT`, even if it is a template that contains a colon.
+/// Returns the host in `HOST:PORT`. The host may be a template that contains a colon.
 fn host_of(place: &str) -> &str {
     if place.starts_with(['$', '{', '<', '%', '#']) {
         let end = place.rfind(['}', '>', ')', '%']).map_or(0, |at| at + 1);

@@ -7,7 +7,7 @@ use super::{Meaning, is_full_host, typos};
 
 use What::{Link, Product, Redis, Reference, Sentinel, Socket, Web};
 
-/// The meaning of another scheme.
+/// The meaning of a scheme that is not a Redis scheme.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
     /// A client's own scheme for a Redis server.
@@ -16,7 +16,7 @@ enum What {
     Sentinel,
     /// A client's own scheme for a unix socket.
     Socket,
-    /// A scheme that Docker and Kubernetes use in the variables of a service.
+    /// The scheme of service links, which Docker and Kubernetes set as variables.
     Link,
     Web,
     Product(&'static str),
@@ -203,7 +203,7 @@ fn hopeless(error: UrlError) -> Meaning {
     }
 }
 
-/// The web pages on which providers show the endpoint, each with instructions for finding it there.
+/// Web pages on which providers show the endpoint, each with instructions for finding the endpoint.
 const CONSOLES: &[(&str, &str)] = &[
     (
         "aws.amazon.com",

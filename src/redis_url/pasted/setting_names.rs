@@ -1,6 +1,4 @@
-//! The names of settings in configurations and environment variables.
-
-/// The names of settings and their roles. An entry contains the last words of a setting's name, in lower case
+/// The names of settings and their roles. Each name consists of the last words of a setting, in lower case
 /// and separated by dots.
 const NAMES: &[(&str, Role)] = &[
     ("sentinel.master", Role::Primary),

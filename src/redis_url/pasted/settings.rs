@@ -1,5 +1,5 @@
-//! Recognises settings. Examples are the settings of StackExchange.Redis and Azure, Spring properties,
-//! environment variables, and the `host = …` lists of providers.
+//! Recognises settings, such as StackExchange.Redis strings, Spring properties, environment variables, and
+//! the `host = …` lists of providers.
 
 use super::super::error::invalid;
 use super::super::hosting::Hosting;
@@ -39,7 +39,7 @@ pub(super) fn read_assignment(text: &str) -> Option<Meaning> {
     })
 }
 
-/// Describes an assignment. Shows the variable's name only if it is a usual one.
+/// Describes an assignment. Shows the variable's name only if it is a usual name.
 fn assignment(line: &str, name: &str) -> String {
     let (before, separator) = match line.find(['=', ':']) {
         Some(at) if line[at..].starts_with('=') => (&line[..at], "equals sign"),

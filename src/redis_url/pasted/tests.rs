@@ -276,9 +276,9 @@ fn no_error_and_no_suggestion_shows_a_part_of_the_password() {
     }
 }
 
-/// Changes documented forms at random. There must be no panic, whatever is changed. Suggestions must not show
-/// a part of the password, lose TLS, or contain a host that is not in the text. `PROPTEST_CASES` sets the
-/// number of changes.
+/// Changes documented forms at random. The parser must not panic. Suggestions must not show a part of the
+/// password, lose TLS, or contain a host that is not in the text. `PROPTEST_CASES` sets the number of
+/// changes.
 mod mutations {
     use proptest::prelude::*;
     use proptest::sample::{Index, select};

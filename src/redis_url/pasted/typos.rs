@@ -54,8 +54,8 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     })
 }
 
-/// Recognises a URL that ends within the login, such as `redis://user:password`. A comma or # in the password
-/// may have cut the URL off.
+/// Recognises a URL that ends within the login, such as `redis://user:password`. For example, it was cut off
+/// at a comma or a # in the password.
 fn cut_off(rest: &str) -> Option<Meaning> {
     let (before, after) = rest.split_once(':')?;
     let is_port_like = after.bytes().all(|byte| byte.is_ascii_digit());
@@ -193,8 +193,7 @@ pub(super) fn sentinels(rest: &str, tls: bool) -> Option<IntendedUrl> {
     url.primary.is_some().then_some(url)
 }
 
-/// Splits off `?name=value…`, in which a value may contain an @. Returns `None` if the ? may be a part of a
-/// password.
+/// Splits off `?name=value…`. A value may contain an @. Returns `None` if the ? may be a part of a password.
 fn split_query(rest: &str) -> Option<(&str, &str)> {
     let Some((front, query)) = rest.split_once('?') else {
         return Some((rest, ""));
@@ -208,7 +207,7 @@ fn split_query(rest: &str) -> Option<(&str, &str)> {
     (!is_full_host(host) && !is_option).then_some((rest, ""))
 }
 
-/// Adds an option in the form that PHP's session handler, Predis, Lettuce or another client uses.
+/// Adds an option. The names are those that PHP's session handler, Predis, Lettuce and other clients use.
 pub(super) fn add_option(url: &mut IntendedUrl, name: &str, value: &str) {
     let value = value.trim();
     if value.is_empty() {
@@ -305,8 +304,8 @@ fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
     (is_host(host) && is_certain).then(|| (host.to_owned(), port, path))
 }
 
-/// Splits an IPv6 address without brackets from its port. In `fd00::1:6379`, the last group may belong to the
-/// address, but it is treated as a port because it looks like a Redis port.
+/// Splits an IPv6 address without brackets from its port. The last group of `fd00::1:6379` is taken as a
+/// port, because it looks like a Redis port.
 fn ipv6_with_port(authority: &str) -> Option<(String, u16)> {
     let (address, port) = authority.rsplit_once(':')?;
     let is_closed = address.ends_with(']');
