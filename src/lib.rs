@@ -9,8 +9,8 @@
 //! check   app → visits through a proxy → exchanges → checks → report
 //! ```
 //!
-//! `cli` and `commands` parse the command line and start one of the main functions, which return typed values
-//! and events. Only `ui` prints. Dependencies point in one direction: commands → main functions → `session`
+//! `commands` parses the command line and starts one of the main functions, which return typed values and
+//! events. Only `ui` prints. Dependencies point in one direction: commands → main functions → `session`
 //! and `redis_client`. ARCHITECTURE.md describes each main function, file by file.
 //!
 //! This crate exports only what the program and its tests need. The entry points are [`ping::climb`] and
@@ -19,7 +19,6 @@
 mod aws;
 mod aws_program;
 mod check;
-mod cli;
 mod clock;
 mod commands;
 mod error;
@@ -44,8 +43,7 @@ pub mod sanitize;
 pub mod secret;
 pub mod session;
 
-pub use cli::Cli;
-pub use commands::{parse, report_for, run};
+pub use commands::{Cli, parse, report_for, run};
 pub use error::Error;
 pub use exit::Exit;
 pub use learn::is_valid_lesson;

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 
-use crate::cli::Cli;
+use crate::commands::cli::Cli;
 use crate::error::Error;
 use crate::exit::Exit;
 

@@ -1,18 +1,19 @@
 //! The subcommands, one per file. Each subcommand processes its arguments, does its work, and returns an exit
 //! status.
 
-pub(crate) mod check;
-pub(crate) mod chosen;
-pub(crate) mod drill;
+mod check;
+mod chosen;
+mod cli;
+mod drill;
 mod explain;
 mod guest;
-pub(crate) mod learn;
+mod learn;
 mod man;
-pub(crate) mod ping;
-pub(crate) mod practice;
-pub(crate) mod serve;
-pub(crate) mod session;
-pub(crate) mod values;
+mod ping;
+mod practice;
+mod serve;
+mod session;
+mod values;
 mod version;
 
 use std::ffi::OsString;
@@ -21,7 +22,6 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::cli::{Cli, Command};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::ping::report::json;
@@ -29,6 +29,8 @@ use crate::redis_url::Target;
 use crate::signals::Stop;
 use crate::ui;
 use crate::ui::menu::{KeyReader, Menu, Selected};
+pub use cli::Cli;
+use cli::Command;
 
 /// Parses the command line.
 ///
@@ -40,6 +42,7 @@ pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> R
     crate::os::memory::require();
     let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
     mask_passwords_of(&words);
+    ui::set_cli(Cli::command);
     if words.len() == 3 && words[1] == "--version" && words[2] == "--verbose" {
         return Ok(Cli {
             command: Some(Command::Version),

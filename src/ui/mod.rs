@@ -7,10 +7,8 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 
-use clap::CommandFactory as _;
 use dialoguer::console::Term;
 
-use crate::cli::Cli;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::redis_client::fault::RedisFault;
@@ -30,6 +28,19 @@ pub(crate) mod serve;
 pub(crate) mod waiting;
 mod window;
 mod writer;
+
+/// The definition of the command line. The commands set it, because `ui` must not depend on them.
+static CLI: OnceLock<fn() -> clap::Command> = OnceLock::new();
+
+/// Sets the definition of the command line, which contains the help.
+pub(crate) fn set_cli(definition: fn() -> clap::Command) {
+    let _ = CLI.set(definition);
+}
+
+fn cli() -> clap::Command {
+    CLI.get()
+        .map_or_else(clap::Command::default, |definition| definition())
+}
 
 /// Whether both standard input and standard output are a terminal.
 #[must_use]
@@ -211,7 +222,7 @@ pub(crate) fn agrees(words: &str) -> bool {
 #[must_use]
 pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "sessiontut", &mut script);
+    clap_complete::generate(shell, &mut cli(), "sessiontut", &mut script);
     let _ = std::io::stdout().write_all(&script);
     Exit::Ok
 }
@@ -223,5 +234,5 @@ pub(crate) fn help(exit: Exit) -> Exit {
 }
 
 fn help_text() -> String {
-    Cli::command().render_long_help().to_string()
+    cli().render_long_help().to_string()
 }

@@ -7,10 +7,8 @@ use std::io::{self, Write as _};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use clap::CommandFactory as _;
 use serde_json::Value;
 
-use crate::cli::Cli;
 use crate::ping::causes::{Cause, ErrorReply};
 use crate::sanitize;
 use crate::secret::{self, Found};
@@ -80,8 +78,8 @@ fn is_in(text: &str, word: &str, place: &Range<usize>) -> bool {
 /// The program's own words: words in its help, its causes, and its description.
 static WORDS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let mut texts = vec![include_str!("../../README.md").to_owned()];
-    texts.push(Cli::command().render_long_help().to_string());
-    let mut cli = Cli::command();
+    let mut cli = super::cli();
+    texts.push(cli.render_long_help().to_string());
     texts.extend(
         cli.get_subcommands_mut()
             .map(|command| command.render_long_help().to_string()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
-use crate::cli::{Cli, Command};
+use crate::commands::cli::{Cli, Command};
 use crate::commands::ping::PingArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::session::ExpireArgs;

@@ -9,10 +9,10 @@ use std::time::Duration;
 use clap::Parser as _;
 use tokio::sync::oneshot;
 
-use crate::cli::{Cli, Command};
 use crate::commands;
 use crate::commands::check::CheckArgs;
 use crate::commands::chosen::{Choice, RedisArgs};
+use crate::commands::cli::{Cli, Command};
 use crate::commands::serve::ServeArgs;
 use crate::exit::Exit;
 use crate::learn::app::{CommandFailure, RunningApp};

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::check::CheckArgs;
-use crate::commands::drill::DrillArgs;
-use crate::commands::learn::LearnArgs;
-use crate::commands::ping::PingArgs;
-use crate::commands::practice::PracticeArgs;
-use crate::commands::serve::ServeArgs;
-use crate::commands::session::{ExpireArgs, LoginArgs, StepArgs, VisitsArgs};
-use crate::commands::values::suggesting;
+use super::check::CheckArgs;
+use super::drill::DrillArgs;
+use super::learn::LearnArgs;
+use super::ping::PingArgs;
+use super::practice::PracticeArgs;
+use super::serve::ServeArgs;
+use super::session::{ExpireArgs, LoginArgs, StepArgs, VisitsArgs};
+use super::values::suggesting;
 use crate::ping::causes::Cause;
 
 /// Learn how server-side sessions in Redis work, and find out why a Redis connection fails.
