@@ -109,7 +109,7 @@ fn an_unreadable_tls_file_is_2_and_one_line() {
 }
 
 #[test]
-fn an_option_out_of_range_is_2_and_the_error_shows_the_range() {
+fn an_invalid_option_is_2_and_the_error_says_what_is_valid() {
     let seconds = "1 to 4294967295";
     let span = "such as 8h";
     let address = "127.0.0.1:5000";
