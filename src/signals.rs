@@ -141,7 +141,7 @@ pub(crate) fn wait() -> io::Result<()> {
     })
 }
 
-/// The error of a wait that a termination signal has interrupted.
+/// A termination signal interrupted a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
 pub(crate) struct Interrupted;

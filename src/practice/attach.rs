@@ -77,7 +77,7 @@ impl PracticeRedis {
     /// Returns the address of the practice Redis. Starts the server if no process runs it.
     ///
     /// Call this function again after a connection has ended, because the process that ran the server may
-    /// have exited. A new server loads the saved data. If possible, it uses the same port and password.
+    /// have exited. A new server loads the saved data and, if possible, uses the same port and password.
     ///
     /// # Errors
     ///

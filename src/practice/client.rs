@@ -29,7 +29,7 @@ pub(super) enum ConnectionState {
 #[derive(Debug, Default)]
 pub(super) struct QueuedTransaction {
     pub(super) queued: Vec<(&'static CommandInfo, Words)>,
-    /// Whether a command was rejected, so that EXEC will fail.
+    /// Whether a command was rejected. EXEC then fails.
     pub(super) has_error: bool,
 }
 

@@ -37,7 +37,7 @@ const WAIT_FOR_NODE: Duration = Duration::from_millis(400);
 const REPLY_WITHIN: Duration = Duration::from_secs(1);
 /// Time limit for a request, including all connection attempts and redirections.
 const REQUEST_WITHIN: Duration = Duration::from_secs(2);
-/// How long to wait for a newer slot map, if the first one still lists the unreachable node.
+/// How long to wait for a newer slot map, if the first map still lists the unreachable node.
 const NEWER_MAP_WITHIN: Duration = Duration::from_millis(200);
 /// The maximum number of redirections for one request.
 const MOST_REDIRECTIONS: usize = 5;
@@ -236,8 +236,7 @@ impl Cluster {
         }
     }
 
-    /// Reacts to errors in the replies. Closes the connection if it is unusable, and reads the slot map again
-    /// if it is out of date.
+    /// Reacts to errors in the replies: closes an unusable connection, and reads an outdated slot map again.
     fn note_errors(
         &self,
         replies: &RedisResult<Vec<Value>>,

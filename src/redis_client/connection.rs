@@ -54,8 +54,8 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the server's clock, or the local clock if the server's clock has not been read. Reads the
-    /// server's clock again in the background if the last reading is older than [`TIME_EVERY`].
+    /// Returns the server's clock, or the local clock if the server's clock has not been read. Once a minute,
+    /// reads the server's clock again in the background.
     pub fn clock(&self) -> Clock {
         let mut known = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         if known.read.elapsed() >= TIME_EVERY {
@@ -171,7 +171,8 @@ fn only(replies: RedisResult<Vec<Value>>) -> RedisResult<Value> {
     Ok(replies?.pop().unwrap_or(Value::Nil))
 }
 
-/// Converts an error that contains an error reply to a value. The crate returns some error replies as errors.
+/// Turns a `RedisError` that contains an error reply into a value. The crate returns some error replies as
+/// errors.
 fn as_value(reply: RedisResult<Value>) -> RedisResult<Value> {
     let error = match reply {
         Ok(value) => return Ok(value),

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 /// The reason why a server rejects a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The client's address is not on an allowlist. Contains the address if the reply contains it.
+    /// The client's address is not on an allowlist. Contains the address, if known.
     Address(Option<IpAddr>),
     /// A quota or a limit of the plan has been reached.
     Quota,

@@ -102,7 +102,7 @@ impl Drop for Driver {
     }
 }
 
-/// Turns a stream that is already logged in into a connection that several requests can use.
+/// Creates a connection over a logged-in stream. Several requests can use the connection at the same time.
 pub(super) async fn share(stream: Stream) -> RedisResult<SingleConnection> {
     // The stream is already logged in, so the crate must not send anything by itself. Each request has its
     // own deadline.

@@ -67,7 +67,7 @@ pub struct Target {
     pub db: u64,
     /// The Sentinels to ask for the primary's address, if the URL contains any.
     pub sentinels: Option<Sentinels>,
-    /// Whether the user gave the URL, or the practice Redis is used.
+    /// The origin of this target: the user's URL or the built-in practice Redis.
     pub origin: Origin,
     /// Parts of the URL that are valid but probably not intended.
     pub warnings: Vec<UrlWarning>,

@@ -23,7 +23,7 @@ pub(crate) use not_filled_in::is_missing_value;
 pub(super) use not_filled_in::not_filled_in;
 pub(super) use settings::is_true;
 
-/// A reader's interpretation of a text.
+/// The interpretation of a pasted text.
 #[derive(Default)]
 struct Meaning {
     /// The error in the text, or `None` if the parser's error is sufficient.
@@ -32,7 +32,8 @@ struct Meaning {
     meant: Option<IntendedUrl>,
 }
 
-/// All readers, in the order in which they are tried. The last reader recognises every text.
+/// The functions that recognise pasted texts, in the order in which they are tried. The last function
+/// recognises every text.
 const READERS: [fn(&str) -> Option<Meaning>; 11] = [
     command_line::read,
     settings::read_assignment,

@@ -10,7 +10,8 @@ use super::escapes::{SIGNS, unescaped};
 /// The number of base64 characters that encode three bytes.
 const BASE64_GROUP: usize = 4;
 
-/// Accepts base64 text that is cut off in the middle. Such text may lack padding and trailing zero bits.
+/// Accepts base64 text that is cut off in the middle. Such text may lack padding, and its last bits may not
+/// be zero.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);

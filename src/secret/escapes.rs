@@ -96,5 +96,5 @@ fn entity(name: &str) -> Option<char> {
     }
 }
 
-/// The length of `\u{10ffff}` and of `&#x10ffff;`.
+/// The maximum length of an escape sequence, as in `\u{10ffff}` and `&#x10ffff;`.
 const LONGEST_ESCAPE: usize = 10;

@@ -1,7 +1,7 @@
 //! `/healthz`: runs the commands of a login, a visit and a logout on every primary of a cluster.
 //!
-//! PING is not enough, because it may succeed even if every page returns 503. Examples are a replica, a Redis
-//! server that is out of memory, and a user without permission for a command.
+//! PING is not enough. It also succeeds on a replica, on a Redis server that is out of memory, and for a user
+//! without permission for a command. In these cases, every page returns 503.
 
 use std::time::Duration;
 

@@ -38,7 +38,7 @@ impl FromRequest<Arc<AppState>> for LoginForm {
     }
 }
 
-/// The reason why a login form is rejected. The page shows these texts.
+/// The reason why a login form is rejected, as shown on the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FormError {
     #[error("The form is larger than 16 KiB")]

@@ -77,9 +77,10 @@ pub(crate) enum ServerEvent {
     Ready(SocketAddr),
     /// Redis was unavailable when the server started. The server keeps trying to connect.
     Unreachable(RedisFault),
-    /// The number of hashes that the server deleted before it stopped. Stage 2 had created them.
+    /// The server is stopping, and has deleted this number of hashes from stage 2.
     Deleted(usize),
-    /// The number of hashes of stage 2 that the server could not delete before it stopped, and the reason.
+    /// The server is stopping, but could not delete this number of hashes from stage 2. Also contains the
+    /// reason.
     NotDeleted(usize, RedisFault),
 }
 

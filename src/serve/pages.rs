@@ -209,7 +209,7 @@ pub(super) struct LoginPage<'a> {
 struct ErrorPage<'a> {
     layout: &'a Layout,
     title: &'a str,
-    /// A sentence without its full stop.
+    /// The sentence to show, without its full stop.
     text: &'a str,
     /// The fault, if Redis is the cause.
     redis: Option<&'a RedisFault>,

@@ -135,7 +135,7 @@ async fn serve_connection(
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ends {
     pub(super) peer: SocketAddr,
-    /// The address of this host to which the client is connected.
+    /// The local address of the connection.
     pub(super) local: SocketAddr,
 }
 

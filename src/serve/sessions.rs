@@ -272,8 +272,8 @@ impl Sessions {
     }
 }
 
-/// Work that continues to its end, even if the request is cancelled because the visitor disconnects.
-/// Otherwise, the work might leave a hash in Redis that is never deleted.
+/// Work that continues to its end, even if the request is cancelled. Otherwise, a hash might remain in Redis
+/// forever.
 struct ToTheEnd<W: Future<Output: Send> + Send + 'static>(Option<Pin<Box<W>>>);
 
 fn to_the_end<W: Future<Output: Send> + Send>(work: W) -> ToTheEnd<W> {

@@ -39,7 +39,7 @@ pub use store::SessionStore;
 
 use std::time::Duration;
 
-/// The prefix of every key that this program writes. It distinguishes them from other keys in the same Redis.
+/// The prefix of every key that this program writes.
 pub const KEY_PREFIX: &str = "sessiontut:";
 
 /// Default TTL of a session in seconds. It is short so that users of `serve` can watch a session expire.

@@ -69,8 +69,8 @@ const fn container(name: &'static str) -> CommandInfo {
     }
 }
 
-/// Declares a command that only a real Redis supports. Its flags and key positions determine whether a lesson
-/// may run it.
+/// Declares a command that only a real Redis supports. A lesson may run the command if its flags and key
+/// positions allow it.
 const fn real(name: &'static str, flags: &'static str, keys: KeyPositions) -> CommandInfo {
     CommandInfo {
         name,

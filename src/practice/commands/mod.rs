@@ -74,7 +74,7 @@ fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
-/// Runs a command that has passed all checks, and shows the command to clients that use MONITOR.
+/// Runs a command after all checks, and shows the command to the clients that use MONITOR.
 fn execute(
     state: &mut ServerState,
     client: &Rc<ConnectedClient>,

@@ -54,8 +54,8 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     })
 }
 
-/// Recognises a URL that ends within the login, such as `redis://user:password`. For example, it was cut off
-/// at a comma or a # in the password.
+/// Recognises a URL that ends within the login, such as `redis://user:password`. A possible cause is a comma
+/// or a # in the password.
 fn cut_off(rest: &str) -> Option<Meaning> {
     let (before, after) = rest.split_once(':')?;
     let is_port_like = after.bytes().all(|byte| byte.is_ascii_digit());
