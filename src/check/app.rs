@@ -106,8 +106,8 @@ pub(crate) struct App {
 #[derive(Debug)]
 struct Guard(Child);
 
-/// Returns advice for a common mistake in a start command, or an empty string. An example is shell syntax:
-/// the command runs without a shell.
+/// Returns advice for a common mistake in a start command, or an empty string. An example is shell syntax,
+/// which does not work because the command runs without a shell.
 fn advice(error: &io::Error, words: &[String]) -> String {
     let program = words.first().map_or("", String::as_str);
     let quoted = |line: &str| format!("'{}'", line.replace('\'', r"'\''"));

@@ -41,8 +41,8 @@ impl Visitor {
         }
     }
 
-    /// Returns a visitor with the same cookies to another instance of the app. The exchanges of the new
-    /// visitor contain no Redis commands.
+    /// Returns a visitor to another instance of the app, with the same cookies. The new visitor's exchanges
+    /// contain no Redis commands.
     pub(crate) fn moved_to(&self, address: SocketAddr) -> Self {
         let mut settings = self.site.settings.clone();
         // Setting the port fails only for URLs without a host.
@@ -69,7 +69,6 @@ impl Visitor {
             .await
     }
 
-    /// Sends a GET request for a path of the app.
     pub(crate) async fn get(&mut self, path: &str, cause: Cause) -> Exchange {
         let site = Arc::clone(&self.site);
         Exchange::record(site.proxy.as_ref(), async |hops| {

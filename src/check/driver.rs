@@ -35,12 +35,12 @@ pub struct AppAnswer {
     pub body: String,
     /// The text that a visitor sees.
     pub text: String,
-    /// The number of visits that the text contains.
+    /// The visit count in the text, if there is one.
     pub visits: Option<i64>,
 }
 
 impl AppVisitor {
-    /// Creates a visitor without cookies to the app on this port.
+    /// Creates a visitor to the app on this port, without cookies.
     ///
     /// # Errors
     /// Returns the system's error if no runtime can be created.

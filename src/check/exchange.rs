@@ -49,7 +49,7 @@ impl Exchange {
         Self { hops, commands, mark }
     }
 
-    /// Returns the last page after all redirects, or `None` without a response.
+    /// Returns the last page after all redirects, or `None` if there was no response.
     pub(crate) fn page(&self) -> Option<&Page> {
         self.hops.last()?.answer.as_ref().ok()
     }

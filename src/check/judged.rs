@@ -21,7 +21,7 @@ pub(crate) struct Failure {
     pub(crate) did: String,
     pub(crate) expected: String,
     pub(crate) got: String,
-    /// A more specific reason than the check's own, if known.
+    /// A reason that is more specific than the check's `why`, if known.
     pub(crate) why: Option<&'static str>,
     /// The requests and their responses, one per line.
     pub(crate) http: Vec<String>,

@@ -62,7 +62,7 @@ impl Progress {
     }
 }
 
-/// Marks the display as free when dropped, even if the wait is cancelled.
+/// When dropped, lets another wait be shown. This works even if the wait is cancelled.
 struct Shown<'a>(&'a AtomicBool);
 
 impl Drop for Shown<'_> {

@@ -107,7 +107,6 @@ impl Shared {
 }
 
 impl State {
-    /// Closes all connections of the app.
     fn cut_all(&self) {
         let connections = self.connections.values();
         connections.for_each(|connection| connection.cut.notify_one());

@@ -45,7 +45,6 @@ pub(crate) enum Delayed {
     Reply,
 }
 
-/// The effect of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Sets up or tests the connection, such as HELLO or PING.
@@ -156,7 +155,6 @@ impl SeenCommand {
     }
 }
 
-/// Shortens text for a report.
 pub(crate) fn shortened(text: &str) -> String {
     cut(&sanitize::line(text), SHOWN)
 }

@@ -28,7 +28,7 @@ pub(crate) enum Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) results: Vec<CheckResult>,
-    /// The names of the existing keys that the app created.
+    /// The names of keys that the app created and that still exist.
     pub(crate) left: Vec<String>,
     /// The file with the app's output.
     pub(crate) output: Option<PathBuf>,
@@ -135,7 +135,7 @@ impl Report {
         (1..=4).map(of).filter(|result| result.must > 0).collect()
     }
 
-    /// Returns the number of stages passed before the first failed stage.
+    /// Returns the number of the last stage before the first failed stage, or 0 if the first stage failed.
     fn furthest(&self) -> u8 {
         let stages = self.stages();
         let passed = stages.iter().take_while(|stage| stage.is_ok());
@@ -180,7 +180,6 @@ impl Report {
         parts.join("; ")
     }
 
-    /// Returns the report as JSON.
     pub(crate) fn json(&self) -> Value {
         let stages = self.stages();
         let stages: Vec<Value> = stages

@@ -39,7 +39,6 @@ pub(crate) const LOGGED_IN: &str = "Logged in as";
 /// The default of `--visits`.
 pub(crate) const VISITS: &str = r"Visits:\s*(\d+)";
 
-/// The settings of one run of `check`.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// The tutorial's stage that the app implements, 1 to 4.

@@ -96,7 +96,7 @@ pub struct CheckArgs {
 /// The maximum session lifetime that `check` can wait for.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// Parses a time span that `check` must wait for, up to the limit.
+/// Parses a time span of at most [`LONGEST_WAIT`].
 fn span_to_wait_for(text: &str) -> Result<Duration, String> {
     match span(text)? {
         span if span <= LONGEST_WAIT => Ok(span),
@@ -267,7 +267,8 @@ fn show(args: &CheckArgs, report: &Report) -> Result<(), Error> {
     }
 }
 
-/// Writes the `--junit` file. The report has already been printed, so a full disk does not hide it.
+/// Writes the `--junit` file. Call this after printing the report, so that the user sees the report even if
+/// the disk is full.
 fn write_junit(file: &Path, report: &Report) -> Result<(), Error> {
     files::write(file, ui::check::junit(report).as_bytes()).map_err(|error| {
         anyhow!(error)

@@ -149,7 +149,7 @@ fn first(args: &LearnArgs, lessons: &Lessons, progress: &Progress) -> Result<usi
 }
 
 /// Runs the lessons at the terminal or, with `--yes`, unattended. An unattended run takes all lessons, or the
-/// lesson in the arguments. It neither reads nor saves progress.
+/// lesson in the arguments, and neither reads nor saves progress.
 fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<Exit, Error> {
     let deadline = args.yes.then(|| Deadline::after(UNATTENDED_WITHIN));
     let mut progress = if args.yes {

@@ -108,7 +108,8 @@ pub(super) fn unusable(error: &ListenError) -> Error {
 }
 
 /// Runs the app on `listener` until a signal arrives or `end` resolves. Calls `ready` with the address.
-/// Without `redis`, connects to the Redis in the options. The caller must close a given `redis`.
+///
+/// Uses `redis` or, if it is `None`, the Redis in the options. The caller must close `redis`.
 pub(super) fn run_until(
     args: &ServeArgs,
     listener: TcpListener,
@@ -188,8 +189,8 @@ fn opener(choice: &Arc<Choice>, trust: Trust) -> serve::Opener {
     })
 }
 
-/// Returns the name of the session cookie, with the prefix `__Host-` for secure cookies. Browsers reject such
-/// a cookie from another host or path (RFC 6265bis, section 4.1.3).
+/// Returns the name of the session cookie, with the prefix `__Host-` for secure cookies. Browsers reject a
+/// cookie with this prefix from another host or path (RFC 6265bis, section 4.1.3).
 fn prefixed_cookie_name(args: &ServeArgs) -> Result<String, Error> {
     const PREFIX: &str = "__Host-";
     let name = &args.cookie_name;
@@ -220,7 +221,7 @@ fn print_how_to_open(log: &Log, stage: AppStage, how: &HowToOpen) {
     }
 }
 
-/// Returns the EC2 instance that this host is, or `None` on other hosts.
+/// Returns the EC2 instance on which this program runs, or `None` elsewhere.
 fn instance() -> Result<Option<Instance>, Error> {
     let runtime = signals::runtime()?;
     Ok(runtime.block_on(instance::observe(None, Deadline::after(METADATA_WITHIN))))

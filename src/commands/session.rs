@@ -257,8 +257,8 @@ impl StepContext {
         Ok(kept.context("cannot save the session in the state folder")?)
     }
 
-    /// Runs `work` with the store. An error or missing reply from Redis returns the same cause and exit
-    /// status as in `ping`.
+    /// Runs `work` with the store. If Redis returns an error or does not reply in time, the error has the
+    /// same cause and exit status as in `ping`.
     async fn reply<T>(&mut self, work: impl AsyncFnOnce(&mut Store) -> RedisResult<T>) -> Result<T, Error> {
         let deadline = Deadline::after(DEFAULT_TIMEOUT);
         let redis = self.store.redis.unrecorded().clone();

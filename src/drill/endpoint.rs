@@ -16,7 +16,7 @@ use crate::secret::Secret;
 
 /// The password of a drill's server.
 pub(super) const PASSWORD: &str = "practice-makes-perfect";
-/// The password in the URL for the fault of a wrong password.
+/// The password in the URL of the drill about a wrong password.
 pub(super) const WRONG_PASSWORD: &str = "practise-makes-perfect";
 
 /// How long the slow endpoint delays each reply.

@@ -25,8 +25,8 @@ pub struct DrillFault {
     pub symptom: &'static str,
     /// The evidence that distinguishes this fault from similar faults.
     pub evidence: &'static str,
-    /// Similar faults for the list of answers. Each is a name with the evidence against it, which does not
-    /// reveal the right answer.
+    /// The names of similar faults, which are offered as wrong answers, and the evidence against each. The
+    /// evidence must not reveal the right answer.
     pub look_alikes: [(&'static str, &'static str); 4],
 }
 

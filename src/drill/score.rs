@@ -25,7 +25,7 @@ struct Guesses {
     right: u32,
     #[serde(default)]
     wrong: u32,
-    /// How often the learner chose each other fault instead of this fault.
+    /// The faults that the learner chose instead of this fault, with the number of times.
     #[serde(default)]
     mistaken_for: BTreeMap<String, u32>,
 }

@@ -11,16 +11,16 @@ use tempfile::NamedTempFile;
 use super::is_trusted;
 use crate::deadline::Deadline;
 
-/// How long to wait until a program opens the pipe for reading or reads from it.
+/// How long to wait for a program to open the pipe or to read from it.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 /// The pause between two attempts while no program reads the pipe.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// Replaces or creates a file atomically. Only its owner can read the new file. Devices, pipes and
-/// `/dev/stdout` are written to instead.
+/// Writes a file atomically, with access only for its owner. A device, a pipe or `/dev/stdout` is written to
+/// directly, not replaced.
 ///
-/// A symbolic link is replaced, unless it belongs to this user or to root. In a shared folder such as /tmp,
-/// another user may have created the link.
+/// A symbolic link is followed only if this user or root owns the link, and is replaced otherwise. In a
+/// shared folder such as /tmp, another user may have created the link.
 ///
 /// # Errors
 /// Returns an error if the file cannot be written. An existing file is then unchanged.

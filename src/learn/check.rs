@@ -81,8 +81,8 @@ pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     }
 }
 
-/// Compares a reply with the expected reply in the lesson. Without an expected reply, any reply is accepted.
-/// With `fails`, only an error is accepted then.
+/// Compares a reply with the expected reply in the lesson. If there is no expected reply, accepts any reply
+/// or, with `fails`, only an error.
 #[must_use]
 pub(crate) fn judge(exchange: &LessonExchange, fails: bool, reply: &Value) -> Outcome {
     let got = printed(&exchange.words, reply);

@@ -21,15 +21,15 @@ use crate::sanitize;
 use crate::session::other_keys::count_other_keys;
 use crate::signals::{self, Interrupted, Stop};
 
-/// A callback for long waits for Redis. Receives the target when a wait becomes long, and `None` when it is
-/// over.
+/// A callback for long waits for Redis. Receives the target when a wait becomes long, and `None` when the
+/// wait ends.
 pub(crate) type WaitNotice = Box<dyn FnMut(Option<&Target>) + Send>;
 
 /// Returns the target for a new connection. The target changes if another process takes over the practice
 /// Redis.
 pub(crate) type CurrentTarget = Arc<dyn Fn() -> Target + Send + Sync>;
 
-/// A connection that opens with the first command. After a failure, the next command opens it again.
+/// A connection that is opened by the first command and, after a failure, by the next command.
 pub(crate) struct LessonConnection {
     runtime: Runtime,
     target: Target,
@@ -38,7 +38,7 @@ pub(crate) struct LessonConnection {
     stop: Stop,
     notice: WaitNotice,
     redis: Option<Connected>,
-    /// Whether a transaction or a WATCH is active, which a broken connection would discard.
+    /// Whether a transaction or a WATCH is active. Both end if the connection breaks.
     pub keeps_state: bool,
     /// Whether the server has identified itself as a practice Redis.
     is_named_practice: bool,
@@ -50,7 +50,8 @@ struct Connected {
     used: Instant,
 }
 
-/// The maximum idle time before a connection is tested. Many servers close idle connections.
+/// A connection that has been idle for longer is tested before use, because many servers close idle
+/// connections.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// Why there is no reply.
@@ -104,7 +105,7 @@ impl Unavailable {
 }
 
 impl LessonConnection {
-    /// Creates a connection that opens with the first command.
+    /// Creates a connection that the first command opens.
     ///
     /// # Errors
     /// Returns an error if the async runtime cannot be created.

@@ -20,7 +20,6 @@ use crate::deadline::Deadline;
 use crate::signals::Interrupted;
 use menu::{LIST, QUIT};
 
-/// The lessons, the learner, and the learner's position.
 pub(crate) struct Course<'a> {
     pub files: &'a LessonFiles,
     /// The lessons, with the learner's name filled in.
@@ -377,7 +376,7 @@ impl Course<'_> {
         self.deadline.is_some_and(Deadline::is_over)
     }
 
-    /// Ends the course after its time limit, in the same way as Ctrl-C.
+    /// Returns [`Interrupted`] after the time limit of the course, as after Ctrl-C.
     fn check_time(&self) -> Result<(), Interrupted> {
         if self.is_out_of_time() {
             return Err(Interrupted);

@@ -15,7 +15,7 @@ pub(crate) enum Forbidden {
     /// A key does not start with [`PREFIX`].
     #[error("not sent: the key {0} must start with {PREFIX}")]
     ForeignKey(String),
-    /// The key is not the first argument, as it should be. The text is the corrected command.
+    /// The key should be the first argument but is a later one. The text is the corrected command.
     #[error("not sent: the key comes first, as in {0}")]
     KeyNotFirst(String),
     /// The command is not on the list.
@@ -87,8 +87,8 @@ const HARMLESS: &[&str] = &[
     "wait",
 ];
 
-/// Lessons must not use keys in which one of these words follows [`PREFIX`]. The keys belong to locks,
-/// `serve` and `ping`.
+/// Words that must not follow [`PREFIX`] in a lesson's keys. Keys with these words belong to locks, `serve`
+/// and `ping`.
 const RESERVED: &[&str] = &["lesson:", "instance", "health", "ping"];
 
 /// The maximum size in bytes of a value that one command may create. SETRANGE and SETBIT can create large
@@ -182,8 +182,7 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
     Ok(keys)
 }
 
-/// Returns the corrected command if the only key of a command is a later argument, instead of the first
-/// argument.
+/// If a command takes one key and the key is not its first argument, returns the corrected command.
 pub(super) fn key_first(command: &CommandInfo, words: &[Vec<u8>]) -> Option<String> {
     let key = words
         .iter()

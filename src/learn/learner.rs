@@ -28,7 +28,7 @@ pub(crate) trait Learner {
     /// app in another way.
     fn start_command(&mut self) -> Result<String, Interrupted>;
 
-    /// Whether the course continues after Ctrl-C has ended a command of the course.
+    /// Whether the course continues if Ctrl-C ends a command.
     fn continues_after_interrupt(&self) -> bool {
         true
     }

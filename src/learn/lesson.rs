@@ -47,7 +47,7 @@ pub(crate) enum Block {
     Prose(String),
     /// Commands that are shown and run. Every reply is compared with the expected reply.
     Redis(Transcript),
-    /// Commands that the learner types. The checks judge the result. Without checks, the reply is judged.
+    /// Commands that the learner types. The result is judged by the checks or, without checks, by the reply.
     Try {
         solution: Transcript,
         checks: Vec<Transcript>,
@@ -127,7 +127,6 @@ pub(crate) struct LessonExchange {
     pub line: usize,
     /// The command as written in the lesson.
     pub source: String,
-    /// The words of the command.
     pub words: Vec<Vec<u8>>,
     /// The expected reply. `None` accepts any reply.
     pub reply: Option<Pattern>,
@@ -189,8 +188,8 @@ pub(crate) struct CodeTab {
     pub text: String,
 }
 
-/// Returns the language of a fence in lower case. `word` may also be an abbreviation, or a framework in the
-/// examples.
+/// Returns the language of a fence in lower case. Also accepts abbreviations, and the names of the frameworks
+/// in the examples.
 #[must_use]
 pub(crate) fn language_named(word: &str) -> String {
     let word = word.to_lowercase();

@@ -27,7 +27,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 const RELEASE_WITHIN: Duration = Duration::from_secs(1);
 
-/// The reservation of a name on a Redis server by this process.
+/// A name that this process has reserved on a Redis server.
 #[derive(Debug)]
 pub(crate) struct NameLock {
     key: String,

@@ -293,7 +293,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Adds a check to the last `try`, even after text in between.
+    /// Adds a check to the last `try`, even if text separates them.
     fn take_check(&mut self, check: Transcript) -> Option<Block> {
         let mut blocks = self.blocks().iter_mut().rev();
         match blocks.find(|block| !matches!(block, Block::Prose(_))) {

@@ -98,7 +98,7 @@ fn range(wildcard: &Captures<'_>) -> Option<RangeInclusive<i64>> {
     (!range.is_empty()).then_some(range)
 }
 
-/// Returns an example of a line that matches: `(integer) 5` for `(integer) [1-10]`.
+/// Returns an example of a matching line, such as `(integer) 5` for `(integer) [1-10]`.
 #[must_use]
 pub(crate) fn example(line: &str) -> String {
     if line.trim() == "..." {
@@ -111,7 +111,7 @@ pub(crate) fn example(line: &str) -> String {
     WILDCARD.replace_all(line, part).into_owned()
 }
 
-/// Describes an expected line in words: `(integer) a number from 1 to 10` for `(integer) [1-10]`.
+/// Describes an expected line in words, such as `(integer) a number from 1 to 10` for `(integer) [1-10]`.
 #[must_use]
 pub(crate) fn in_words(line: &str) -> String {
     if line.trim() == "..." {

@@ -87,7 +87,6 @@ impl LearnerRecord {
         lesson.right_at_once += usize::from(is_right);
     }
 
-    /// Adds to the time that the learner has spent on a lesson.
     pub(crate) fn spend(&mut self, id: &str, span: Duration) {
         let lesson = self.lessons.entry(id.to_owned()).or_default();
         lesson.seconds = lesson.seconds.saturating_add(span.as_secs());

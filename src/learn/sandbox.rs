@@ -18,9 +18,10 @@ const CLEAN_UP_WITHIN: Duration = Duration::from_secs(2);
 /// The maximum number of keys that one command removes.
 const KEYS_TOGETHER: usize = 100;
 
-/// The TTL in seconds of keys without a TTL while the learner reads. A break is unlikely to take longer.
+/// The temporary TTL in seconds for keys without a TTL while the learner reads. A break is unlikely to take
+/// longer.
 const PAUSE_TTL: i64 = 24 * 60 * 60;
-/// Time limit for setting or removing these TTLs.
+/// Time limit for [`Sandbox::pause`] and for [`Sandbox::resume`].
 const PAUSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A connection, and the keys that the lesson may have created.
@@ -32,8 +33,8 @@ pub(crate) struct Sandbox {
     transaction: Vec<Vec<Vec<u8>>>,
     /// Whether keys are watched (WATCH). A lost connection ends the watch.
     is_watching: bool,
-    /// In a cluster, a key on the node that runs the transaction. The first key determines the node, so
-    /// nothing is sent before it.
+    /// In a cluster, a key on the node that runs the transaction. Nothing is sent before the first key, which
+    /// determines the node.
     node: Option<Vec<u8>>,
     /// The state of the keys after the last command, or `None` if unknown.
     snapshot: Option<Snapshot>,
@@ -243,7 +244,7 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Records the state of the keys while the learner reads, and sets a TTL on the keys that have none.
+    /// Records the state of the keys before the learner continues to read, and calls [`Sandbox::pause`].
     pub(super) fn remember(&mut self) {
         // If Redis is unavailable, the next command reports the problem.
         self.snapshot = self.take_snapshot().ok().flatten();

@@ -1,5 +1,5 @@
-//! Connection details, name lookup, limits and other system calls on Linux: TCP_INFO (`tcp(7)`), a socket's
-//! error queue (`ip(7)`, IP_RECVERR), `getaddrinfo(3)` and `getrlimit(2)`.
+//! Linux system calls: TCP_INFO (`tcp(7)`), a socket's error queue (`ip(7)`, IP_RECVERR), `getaddrinfo(3)`,
+//! `getrlimit(2)`, and others.
 #![allow(unsafe_code)] // C library calls with structures that std does not have
 
 use std::ffi::{CStr, CString};
@@ -37,8 +37,8 @@ fn enable(descriptor: RawFd, level: c_int, option: c_int) {
     }
 }
 
-/// Removes and returns the next ICMP error in the socket's queue. An RST queues no error, which distinguishes
-/// it from ICMP 3/3.
+/// Removes and returns the next ICMP error in the socket's queue. ICMP 3/3 queues an error, but an RST does
+/// not.
 pub(crate) fn next_icmp_error(socket: &SockRef<'_>) -> Option<Icmp> {
     let mut control = [0_u64; 64];
     let mut payload = [0_u8; 256];
@@ -231,8 +231,8 @@ pub(crate) fn is_hangup_ignored() -> bool {
     status == 0 && current.sa_sigaction == libc::SIG_IGN
 }
 
-/// Returns the time zone of this process as an offset from UTC in seconds, and a name. `seconds` is the time
-/// since 1970.
+/// Returns the time zone of this process as an offset from UTC in seconds, and a name. `seconds` is a time in
+/// seconds since 1970.
 pub(crate) fn time_zone(seconds: i64) -> (i64, String) {
     let seconds = seconds as libc::time_t;
     // SAFETY: tm is plain data, and all zeros are a valid value.

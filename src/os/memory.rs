@@ -53,7 +53,7 @@ fn or_exit(block: *mut u8) -> *mut u8 {
     block
 }
 
-/// The size in bytes from which a freed block is returned to the system.
+/// Freed blocks of at least this size in bytes are returned to the system.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGE_BLOCK: i32 = 128 * 1024;
 

@@ -1,7 +1,9 @@
-//! System calls that `std` does not offer: connection details from the kernel, and the C library's name
-//! lookup. Also ends the program with a message if memory runs out. Only this module contains unsafe code.
+//! System calls that `std` does not offer, such as connection details from the kernel and the C library's
+//! name lookup. Also ends the program with a message if memory runs out. Only this module contains unsafe
+//! code.
 //!
-//! Systems other than Linux offer only the name lookup. `--cfg portable` selects the same code on Linux.
+//! On systems other than Linux, only the name lookup is available. `--cfg portable` selects the same code on
+//! Linux.
 
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "linux.rs"]
@@ -46,8 +48,8 @@ pub(crate) fn has_spare_files(count: usize) -> bool {
     true
 }
 
-/// Whether the process can open hundreds more files. The kernel gives a new file the lowest free number, so
-/// the number of the last opened `file` shows how many files are open.
+/// Whether the process can open hundreds more files. `file` must be the file that was opened last. Its number
+/// shows how many files are open, because the kernel assigns the lowest free number.
 #[cfg(unix)]
 fn is_far_below_limit(file: &File) -> bool {
     let number = u64::from(std::os::fd::AsRawFd::as_raw_fd(file).unsigned_abs());

@@ -17,8 +17,8 @@ const SPINNER: usize = 2;
 /// The interval between two images of the spinner.
 const TURN: Duration = Duration::from_millis(100);
 
-/// Waits for `work`, which ends by the deadline. After one second, shows `what` and the time left. A terminal
-/// shows a spinner, other output a single line.
+/// Waits for `work`, which ends by the deadline. After one second, shows `what` and the time left: with a
+/// spinner on a terminal, and on a single line elsewhere.
 pub(crate) async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     if let Some(done) = if_quick(work.as_mut()).await {
@@ -48,7 +48,7 @@ struct Wait {
 }
 
 impl Spinner {
-    /// Starts to show `what`, which the program waits for, and the time until the deadline.
+    /// Starts to show the purpose of the wait and the time until the deadline.
     pub(super) fn start(&self, what: String, deadline: Deadline) {
         *self.wait() = Some(Wait {
             what,

@@ -31,7 +31,7 @@ pub(crate) enum Cause {
     OwnPage,
     /// A link or form on another site.
     OtherSite,
-    /// A request by which a browser loads a page in advance.
+    /// A browser's request to load a page in advance.
     Prefetch,
 }
 

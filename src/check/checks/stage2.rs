@@ -184,7 +184,7 @@ pub(super) async fn simultaneous_visits_all_count(grader: &mut Grader) -> Judged
     )
 }
 
-/// Sends the simultaneous visits of one user. Returns the number of the preceding visit, and the simultaneous
+/// Sends the simultaneous visits of one user. Returns the visit count before the crowd, and the crowd's
 /// visits.
 async fn visits_of_a_crowd(
     grader: &mut Grader,

@@ -8,8 +8,8 @@ use crate::check::grader::{Grader, LoggedIn};
 use crate::check::judged::{Judged, NotHeld, fails, not_judged, shown_keys};
 use crate::check::redis_command::{Key, SeenCommand};
 
-/// The maximum number of cuts. The first run cuts the connection after the first command of a request, the
-/// next run after the second, and so on.
+/// The maximum number of cuts. The first attempt cuts the connection after the first command of a request,
+/// the second attempt after the second command, and so on.
 const MOST_CUTS: usize = 8;
 /// The time between two visits, during which the TTL decreases measurably.
 const PAUSE: Duration = Duration::from_millis(1100);

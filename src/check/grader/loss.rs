@@ -33,7 +33,7 @@ pub(crate) struct Loss {
 }
 
 impl Loss {
-    /// Returns the result of the check that was running when the app was lost, which is always a failure.
+    /// Turns the result of a check into a failure, because the app was lost during the check.
     pub(crate) fn blamed(&self, judged: Judged) -> Judged {
         let failed = match judged {
             Err(NotHeld::Fails(_)) => judged,

@@ -166,7 +166,7 @@ enum Outgoing {
         due: Instant,
         bytes: Vec<u8>,
     },
-    /// A message that does not reply to a command.
+    /// A message that is not a reply to a command.
     Push(Vec<u8>),
 }
 

@@ -39,7 +39,8 @@ pub(super) fn is_protected(target: &Target, trust: &Trust) -> bool {
 
 impl Shared {
     /// Whether the program at this address may use the proxy. If Redis is protected, only programs of this
-    /// user and of root may. On systems other than Linux, the user is unknown, so every program may.
+    /// user and of root may use the proxy. Every program may if the user is unknown, as on systems other than
+    /// Linux.
     pub(super) async fn admits(&self, peer: SocketAddr, own: SocketAddr) -> bool {
         if !self.is_protected {
             return true;
@@ -61,8 +62,11 @@ impl Shared {
         false
     }
 
-    /// Returns the user of an open connection. Reading the kernel's list takes long on a host with many
-    /// connections, so simultaneous callers share one copy.
+    /// Returns the user of an open connection. `None` means that users cannot be determined, and `Some(None)`
+    /// that the connection is not in the kernel's list.
+    ///
+    /// Simultaneous callers share one copy of the list, because reading the list takes long on a host with
+    /// many connections.
     async fn user_of(&self, peer: SocketAddr, own: SocketAddr) -> Option<Option<u32>> {
         let opened = Instant::now();
         let mut users = self.users.lock().await;

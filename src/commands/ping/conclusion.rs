@@ -101,7 +101,8 @@ fn not_written(what: &str, path: &Path, error: std::io::Error, exit: Exit) -> Ex
     if exit == Exit::Ok { Exit::No } else { exit }
 }
 
-/// Writes the `--report` file. The verdict has already been printed, so a full disk does not hide it.
+/// Writes the `--report` file. Call this after printing the verdict, so that the user sees the verdict even
+/// if the disk is full.
 pub(super) fn write_report(path: Option<&Path>, mut report: Value, journal: &Journal, exit: Exit) -> Exit {
     let Some(path) = path else { return exit };
     report["ticket"] = ticket::describe(journal.started, &journal.seen);

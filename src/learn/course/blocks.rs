@@ -361,7 +361,8 @@ fn uses_app(shell: &Shell) -> bool {
     shell.commands.iter().flatten().any(|word| word == APP)
 }
 
-/// Returns the index of the last step before this position that starts an app.
+/// Returns the index of the step that starts the app before this position. If several steps do, returns the
+/// last of them.
 pub(super) fn app_step(place: Place<'_>) -> Option<usize> {
     let starts = |block: &Block| matches!(block, Block::Shell(shell) if starts_app(shell));
     let steps = &place.lesson.steps;
@@ -380,8 +381,8 @@ fn starts_app(shell: &Shell) -> bool {
     commands.any(|words| words.first().is_some_and(|word| word == "serve"))
 }
 
-/// Replaces [`APP`], if it is the last word, with `app`, the learner's start command. With an empty `app`,
-/// `check` waits until the learner has started the app.
+/// If the last word is [`APP`], replaces this word with `app`, the learner's start command. With an empty
+/// `app`, `check` waits until the learner has started the app.
 fn with_app(words: &[String], app: &str) -> Vec<String> {
     let Some((_, before)) = words.split_last().filter(|(last, _)| *last == APP) else {
         return words.to_vec();

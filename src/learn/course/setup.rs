@@ -189,8 +189,8 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Whether Redis contains a lesson key with this name that the learner did not leave behind. The key may
-    /// belong to a colleague who runs `serve --stage 2`.
+    /// Whether a lesson key with this name exists and was not left behind by this learner. The key may belong
+    /// to a colleague who runs `serve --stage 2`.
     fn uses_keys_of_others(&mut self, name: &str) -> Result<bool, SendError> {
         let renamed;
         let lessons = match self.files.read(name) {
@@ -211,8 +211,7 @@ impl Course<'_> {
         Ok(false)
     }
 
-    /// Marks the keys that an earlier run left behind for removal. Skips them if another learner uses the
-    /// name in them.
+    /// Marks an earlier run's remaining keys for removal, unless another learner uses the name in them.
     fn adopt_keys(&mut self, name: &str) -> Result<(), SendError> {
         let record = &self.progress.record;
         let before = record.name.as_deref().unwrap_or(FIRST_NAME);

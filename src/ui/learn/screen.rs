@@ -38,7 +38,7 @@ pub(super) struct Screen {
     at_last_pause: AfterPause,
     /// The text that lists the keys at a pause.
     pub(super) at_pause: &'static str,
-    /// The result of Ctrl-C at a pause, which the next question returns.
+    /// The error after Ctrl-C at a pause. The next question returns this error.
     pub(super) interrupted: Result<(), Interrupted>,
 }
 
@@ -129,7 +129,7 @@ impl Screen {
         }
     }
 
-    /// Returns whether the learner has left the lesson at a pause since the last question.
+    /// Returns whether the learner left the lesson at the last pause, and resets the learner's choice.
     pub(super) fn takes_leave(&mut self) -> bool {
         std::mem::take(&mut self.at_last_pause) == AfterPause::Leave
     }

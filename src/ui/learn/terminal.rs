@@ -1,4 +1,4 @@
-//! The learner that is a person at the terminal.
+//! Implements `Learner` for the person at the terminal.
 
 use colored::Colorize as _;
 

@@ -11,13 +11,13 @@ use crate::signals::{Interrupted, Stop};
 /// Two events within this time of each other come from a paste or from one key, not from separate key
 /// presses.
 const BURST: Duration = Duration::from_millis(20);
-/// How long to wait for another letter after the first. If one follows, the person is typing a word.
+/// A letter that follows another letter within this time belongs to a typed word, so neither is a key.
 const HOLD: Duration = Duration::from_millis(200);
 /// A character within this time after the previous character belongs to the same line.
 const TYPING: Duration = Duration::from_millis(500);
 /// An Enter within this time after the last character of a text ends the text.
 const ENTER_AFTER_TEXT: Duration = Duration::from_secs(5);
-/// An Enter within this time after certain keys belongs to the key. Some people press Enter after such a key.
+/// An Enter within this time after a key belongs to the key if [`KeyReader::ignore_next_enter`] was called.
 const ENTER_AFTER_KEY: Duration = Duration::from_secs(1);
 /// The maximum length in bytes of a returned text.
 const LONGEST_BEGINNING: usize = 200;
@@ -43,7 +43,7 @@ pub(crate) struct KeyReader {
     text_at: Option<Instant>,
     /// A key, such as an arrow key, that quickly followed a letter. The next call returns this key.
     next: Option<Key>,
-    /// Until this time, Enter belongs to the previous key, because many people press Enter after that key.
+    /// Until this time, Enter is ignored. See [`ENTER_AFTER_KEY`].
     enter_ignored_until: Option<Instant>,
 }
 

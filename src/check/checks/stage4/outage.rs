@@ -17,11 +17,11 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const MOST_CUTS: usize = 8;
 /// How many times a visit is repeated after its connection to Redis was cut.
 const MOST_ATTEMPTS: usize = 6;
-/// The pause between these attempts.
+/// The pause before a visit is repeated.
 const RECONNECT: Duration = Duration::from_millis(200);
 
-/// Stops the replies of Redis, visits the app, logs in, and resumes the replies. Later calls return the first
-/// call's result.
+/// Returns how the app behaves while Redis does not reply, during a visit and a login. Later calls return the
+/// same result.
 async fn silence(grader: &mut Grader) -> Result<Silence, NotHeld> {
     if let Some(silence) = &grader.silence {
         return Ok(silence.clone());

@@ -19,7 +19,7 @@ use crate::check::redis_command::{Effect, Key};
 const HOLD_FOR: Duration = Duration::from_millis(400);
 /// How long a request may take to reach the point at which the proxy delays it.
 const HELD_WITHIN: Duration = Duration::from_secs(2);
-/// The maximum number of round trips of a visit at which the check delays the visit.
+/// The check delays a visit at each of its first round trips, up to this number.
 const MOST_HOLDS: usize = 3;
 
 pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged {
@@ -74,7 +74,7 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
 struct Overlap {
     visit: Exchange,
     logout: Exchange,
-    /// The position in the proxy's record at the start.
+    /// The position in the proxy's record before the visit.
     start: usize,
     /// The keys of all commands that the app sent before the proxy released the visit.
     touched: Vec<Key>,
@@ -82,8 +82,8 @@ struct Overlap {
     between: HashMap<Key, i64>,
 }
 
-/// Delays a visit at this point, logs the user out during the delay, and checks that the session has ended.
-/// The logout uses the instance `other` if given. Returns whether the logout reached Redis during the delay.
+/// Delays a visit at `point`, logs the user out during the delay, and checks that the session has ended. The
+/// logout uses the instance `other` if given. Returns whether the logout reached Redis during the delay.
 async fn hold_across_logout(
     grader: &mut Grader,
     point: HoldPoint,
@@ -138,7 +138,7 @@ async fn hold_across_logout(
     Ok(true)
 }
 
-/// Delays a visit of `slow` at this point, and logs `user` out during the delay. Returns `None` if the logout
+/// Delays a visit of `slow` at `point`, and logs `user` out during the delay. Returns `None` if the logout
 /// did not reach Redis in time.
 async fn overlap(
     proxy: &Proxy,
