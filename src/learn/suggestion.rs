@@ -28,10 +28,9 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 
 /// Suggests a correction for a command that was not sent.
 ///
-/// For an unknown command, the correction is an abbreviation's full name, a command name at the start of the
-/// word, or a name with at most two typos. For a key without the prefix, the correction is a similar key in
-/// `keys` or, without one, the key with the prefix. `keys` contains the lesson's keys, preferred keys first.
-#[must_use]
+/// An unknown command may be an abbreviation, start with a command name, or contain at most two typos. A key
+/// without the prefix is replaced with a similar key from `keys`. If no key is similar, the prefix is added.
+/// `keys` contains the lesson's keys, preferred keys first.
 pub(super) fn suggestion(words: &[Vec<u8>], keys: &[String]) -> Option<String> {
     let Some(command) = listed(words) else {
         let name = String::from_utf8_lossy(words.first()?).to_uppercase();

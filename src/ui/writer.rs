@@ -26,7 +26,7 @@ fn masked(text: &str) -> Cow<'_, str> {
 }
 
 /// Whether the text at this place is a URL scheme, a cause code, an error code, or one of the program's own
-/// words in a sentence. A word that a server has repeated is usually in quotes or alone.
+/// words. A word counts only in a sentence, because a word from a server is usually in quotes or alone.
 fn is_own_word(text: &str, found: &Found) -> bool {
     let Range { start, end } = found.place;
     let is_part = |one: char| one.is_alphanumeric() || matches!(one, '.' | '-' | '_');
