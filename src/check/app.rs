@@ -93,7 +93,7 @@ impl fmt::Display for Ended {
 /// A running app. Dropping it kills the process group.
 #[derive(Debug)]
 pub(crate) struct App {
-    /// The command, with the address on which the app actually listens.
+    /// The start command. Its address is the one on which the app actually listens.
     command: StartCommand,
     /// The loopback address of the other IP version, on which the app may listen instead.
     other: Option<SocketAddr>,

@@ -51,8 +51,8 @@ pub(crate) struct LoggedIn {
     pub(crate) login: Exchange,
 }
 
-/// First names with different initials. Characters that all users' keys begin with are therefore not part of
-/// a name.
+/// First names with different initials, so that the common beginning of all users' keys does not include part
+/// of a name.
 const FIRST_NAMES: [&str; 8] = ["ada", "grace", "edsger", "kay", "linus", "mary", "tim", "joan"];
 /// How long to wait for commands that the app sends after its response.
 const SETTLE: Duration = Duration::from_millis(150);

@@ -38,7 +38,7 @@ pub(crate) struct SeenCommand {
     pub(crate) without_ttl: Vec<Key>,
 }
 
-/// The part of a command's exchange that `check` delays on purpose.
+/// What `check` delays on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delayed {
     Command,

@@ -63,7 +63,7 @@ pub(crate) enum Shown {
 }
 
 impl CheckResult {
-    /// Whether this check is required and failed.
+    /// Whether this is a required check that failed.
     pub(crate) fn is_mistake(&self) -> bool {
         self.check.kind == Kind::Must && matches!(self.outcome, Outcome::Fails(_))
     }

@@ -35,7 +35,7 @@ impl Answered {
         self.answered.load(Ordering::Relaxed) > 0
     }
 
-    /// Counts a request with or without a response.
+    /// Counts a request as answered or unanswered.
     pub(super) fn count(&self, is_answered: bool) {
         let counter = if is_answered {
             &self.answered

@@ -31,7 +31,7 @@ pub(super) async fn may_write(
     Ok(true)
 }
 
-/// Whether no permission is needed: the target is the practice Redis, or the user has already agreed.
+/// Whether permission is already granted: the target is the practice Redis, or the user has agreed before.
 pub(super) fn is_known(target: &Target) -> bool {
     target.origin == Origin::Practice || jar().is_some_and(|jar| jar.cookie(&endpoint(target)).is_known)
 }

@@ -19,8 +19,8 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::signals;
 
-/// Runs a command line, given without the leading `sessiontut`, in this process. Returns the running app for
-/// `serve`.
+/// Runs a command line, given without the leading `sessiontut`, in this process. For `serve`, returns the
+/// running app.
 pub(crate) type RunCommand<'a> = dyn FnMut(&[String]) -> Result<Option<RunningApp>, CommandFailure> + 'a;
 
 #[derive(Debug)]

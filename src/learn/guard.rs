@@ -43,7 +43,7 @@ pub(crate) enum Forbidden {
     PasswordSetting(String),
 }
 
-/// Allowed commands without keys that only read. Commands with keys are always allowed.
+/// Allowed commands that have no keys and only read. Commands with keys are always allowed.
 const READ_ONLY: &[&str] = &[
     "acl|cat",
     "acl|whoami",
@@ -75,7 +75,7 @@ const READ_ONLY: &[&str] = &[
     "scan",
     "time",
 ];
-/// Allowed commands without keys that transactions need or that are harmless.
+/// Allowed commands that have no keys and that are harmless or needed for transactions.
 const HARMLESS: &[&str] = &[
     "discard",
     "exec",

@@ -168,7 +168,7 @@ impl Sandbox {
         }
     }
 
-    /// Removes the TTLs that [`Self::pause`] has set, unless the TTL has been changed since.
+    /// Removes the TTLs that [`Self::pause`] has set. Keeps a TTL that has changed since then.
     pub(super) fn resume(&mut self) {
         if self.is_in_transaction() || self.is_watching {
             return;

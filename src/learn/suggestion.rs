@@ -11,7 +11,7 @@ pub(crate) const COMPLETIONS: &[&str] = &[
     "PEXPIRE", "PING", "PTTL", "RENAME", "SADD", "SET", "SETEX", "SMEMBERS", "STRLEN", "TTL", "TYPE", "UNLINK",
 ];
 
-/// The maximum number of typos in a command name that is still corrected.
+/// A command name with more typos than this is not corrected.
 const MOST_TYPOS: usize = 2;
 /// The minimum length of an abbreviation that is expanded to a command name.
 const SHORTEST_START: usize = 4;

@@ -140,7 +140,7 @@ pub(crate) fn told(text: &str) {
     told_behind("", text);
 }
 
-/// Prints a sentence after `lead`, a mark or a name that may contain colours.
+/// Prints a sentence after `lead`. The lead is a mark or a name, and may contain colours.
 pub(crate) fn told_behind(lead: &str, text: &str) {
     let columns = window::columns(&Term::stdout());
     for line in window::fitted(lead, &sanitize::line(text), columns) {

@@ -14,7 +14,7 @@ use crate::deadline::{Deadline, if_quick};
 
 /// The width in columns of the spinner and the space after it.
 const SPINNER: usize = 2;
-/// The interval between two images of the spinner.
+/// The time between two frames of the spinner.
 const TURN: Duration = Duration::from_millis(100);
 
 /// Waits for `work`, which ends by the deadline. After one second, shows `what` and the time left: with a

@@ -29,7 +29,7 @@ impl Proxy {
         own.into_iter().zip(ttls).filter(|(_, ttl)| *ttl != -2).collect()
     }
 
-    /// Returns the given keys, except keys older than the run, which may belong to other programs.
+    /// Removes older keys than this run from `keys`, because they may belong to other programs.
     pub(crate) fn of_this_run(&self, mut keys: Vec<Key>) -> Vec<Key> {
         let state = self.shared.state();
         keys.retain(|key| state.keys.get(key) != Some(&KeyOrigin::ExistedBefore));

@@ -8,14 +8,14 @@ use redis::Value;
 use super::{Proxy, State};
 use crate::check::redis_command::{Effect, Key, SeenCommand};
 
-/// A command that arrives later than this after the last response is assumed not to belong to a request.
+/// The maximum time between a response and a command that still belongs to the request.
 const ATTRIBUTED_WITHIN: Duration = Duration::from_millis(300);
 
 /// The maximum memory for the record in bytes. A run of all checks needs less than 1 MB.
 const MOST_MEMORY: usize = 128 * 1024 * 1024;
 /// The memory in bytes that a command needs in addition to its words.
 const COMMAND_OVERHEAD: usize = 400;
-/// The maximum length in bytes of a fully recorded reply.
+/// Replies that are longer than this number of bytes are not recorded in full.
 const LARGEST_REPLY: usize = 256 * 1024;
 
 impl Proxy {

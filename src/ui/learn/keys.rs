@@ -5,7 +5,7 @@ use dialoguer::console::measure_text_width;
 use crate::learn::learner::{Key, Offer};
 use crate::ui::prompt::Key as Pressed;
 
-/// The keys. Each has a text for the screen, and words with the same effect.
+/// The keys, with their names on the screen and words that have the same effect.
 const KEYS: &[(Key, &str, &[&str])] = &[
     (Key::Next, "Enter", &["", "y", "yes", "next"]),
     (Key::Hint, "h", &["hint"]),

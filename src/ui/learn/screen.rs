@@ -119,8 +119,8 @@ impl Screen {
         self.gap();
     }
 
-    /// Deletes the rows after `mark`, an earlier value of `written`. Does nothing if some have left the
-    /// screen.
+    /// Deletes the rows after `mark`, an earlier value of `written`. Does nothing if some of the rows have
+    /// left the screen.
     pub(super) fn take_back(&mut self, mark: usize) {
         let rows = self.written - mark;
         if rows < usize::from(self.term.size().0) && self.term.clear_last_lines(rows).is_ok() {

@@ -17,7 +17,7 @@ const HOLD: Duration = Duration::from_millis(200);
 const TYPING: Duration = Duration::from_millis(500);
 /// An Enter within this time after the last character of a text ends the text.
 const ENTER_AFTER_TEXT: Duration = Duration::from_secs(5);
-/// An Enter within this time after a key belongs to the key if [`KeyReader::ignore_next_enter`] was called.
+/// How long [`KeyReader::ignore_next_enter`] ignores an Enter.
 const ENTER_AFTER_KEY: Duration = Duration::from_secs(1);
 /// The maximum length in bytes of a returned text.
 const LONGEST_BEGINNING: usize = 200;
@@ -43,7 +43,7 @@ pub(crate) struct KeyReader {
     text_at: Option<Instant>,
     /// A key, such as an arrow key, that quickly followed a letter. The next call returns this key.
     next: Option<Key>,
-    /// Until this time, Enter is ignored. See [`ENTER_AFTER_KEY`].
+    /// Until this time, Enter is ignored.
     enter_ignored_until: Option<Instant>,
 }
 
@@ -115,7 +115,7 @@ impl KeyReader {
         }
     }
 
-    /// Ignores an Enter within [`ENTER_AFTER_KEY`] after the last key.
+    /// Ignores an Enter that soon follows the last key, because many people press Enter after a key.
     pub(crate) fn ignore_next_enter(&mut self) {
         self.enter_ignored_until = Some(Instant::now() + ENTER_AFTER_KEY);
     }

@@ -54,8 +54,8 @@ pub(super) fn insert_or_say(
 }
 
 /// Inserts the first pasted line, so that nothing runs before the person presses Enter. Ignores the whole
-/// text if the prompt rejects one of the lines. Always accepts part of a line, such as a key. Returns a
-/// message if text was discarded.
+/// text if the prompt rejects one of the lines. A single line that completes a typed line is never rejected.
+/// Returns a message if text was discarded.
 fn insert_first_line(input: &mut Input, text: &str, accepts: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     let lines: Vec<String> = pasted_lines(text).collect();
     let is_part = lines.len() == 1 && !input.value().is_empty();

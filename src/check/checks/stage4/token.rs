@@ -90,7 +90,7 @@ fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
 /// Returns the maximum number of random bits in these cookie values, estimated from their length and
 /// alphabet.
 fn bits(values: &[String]) -> f64 {
-    /// Fewer shared characters than this may be a version or separators, as in a UUID.
+    /// If the values share fewer characters than this, those may be a version or separators, as in a UUID.
     const FEW: usize = 5;
     let values: Vec<Vec<char>> = values
         .iter()
