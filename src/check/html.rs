@@ -26,7 +26,7 @@ impl FormTag {
     }
 }
 
-/// Returns the tags of forms and fields in the order in which they occur.
+/// Returns the tags of forms and fields in document order.
 pub(super) fn form_tags(html: &str) -> Vec<FormTag> {
     static TAG: LazyLock<Regex> =
         LazyLock::new(|| regex(r#"(?is)<(/?)(form|input)\b((?:[^>"']|"[^"]*"|'[^']*')*)>"#));

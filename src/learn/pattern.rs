@@ -26,9 +26,9 @@ impl Pattern {
         }
     }
 
-    /// Returns the pattern as a regular expression, with the allowed range of each captured number. In the
-    /// reply, each line must end with a newline. Compiling is slow, so the expression is compiled only when
-    /// needed.
+    /// Returns the pattern as a regular expression, with the allowed range of each captured number. The
+    /// expression expects a newline after each line of the reply. Compiling is slow, so the expression is
+    /// compiled only when needed.
     fn compiled(&self) -> (Regex, Vec<RangeInclusive<i64>>) {
         let mut regex = "^".to_owned();
         let mut ranges = Vec::new();

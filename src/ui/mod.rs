@@ -29,7 +29,7 @@ pub(crate) mod waiting;
 mod window;
 mod writer;
 
-/// The definition of the command line. The commands set it, because `ui` must not depend on them.
+/// The definition of the command line. `commands` sets it, because `ui` must not depend on `commands`.
 static CLI: OnceLock<fn() -> clap::Command> = OnceLock::new();
 
 /// Sets the definition of the command line, which contains the help.

@@ -83,7 +83,7 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
     }
 }
 
-/// Deletes a key of the user. Returns whether the session ends or the count restarts. Otherwise, the key is
+/// Deletes a key of the user. Returns whether this ends the session or restarts the count. If not, the key is
 /// not part of the session, so its TTL need not be reset.
 async fn is_part_of_session(grader: &Grader, user: &mut LoggedIn, key: &Key) -> Result<bool, NotHeld> {
     let number = |visit: &Exchange| visit.page().and_then(|page| page.visits(grader.pages()));

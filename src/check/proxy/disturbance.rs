@@ -50,7 +50,7 @@ impl Proxy {
         });
     }
 
-    /// Waits until a request has reached the point at which it is delayed.
+    /// Waits until a request has reached the point of the delay.
     pub(crate) async fn held(&self) {
         let reached = self
             .shared

@@ -29,7 +29,7 @@ impl Proxy {
         own.into_iter().zip(ttls).filter(|(_, ttl)| *ttl != -2).collect()
     }
 
-    /// Removes older keys than this run from `keys`, because they may belong to other programs.
+    /// Keeps only the keys that did not exist before this run. Older keys may belong to other programs.
     pub(crate) fn of_this_run(&self, mut keys: Vec<Key>) -> Vec<Key> {
         let state = self.shared.state();
         keys.retain(|key| state.keys.get(key) != Some(&KeyOrigin::ExistedBefore));
@@ -98,7 +98,7 @@ impl Shared {
         }
     }
 
-    /// Returns those of the given keys that the app created and that have no TTL.
+    /// Returns the given keys that the app created and that have no TTL.
     pub(super) async fn without_ttl(&self, keys: &[Key]) -> Vec<Key> {
         let own: Vec<Key> = {
             let state = self.state();

@@ -39,8 +39,8 @@ pub(super) fn is_protected(target: &Target, trust: &Trust) -> bool {
 
 impl Shared {
     /// Whether the program at this address may use the proxy. If Redis is protected, only programs of this
-    /// user and of root may use the proxy. Every program may if the user is unknown, as on systems other than
-    /// Linux.
+    /// user and of root may use the proxy. If the user is unknown, as on systems other than Linux, every
+    /// program may use it.
     pub(super) async fn admits(&self, peer: SocketAddr, own: SocketAddr) -> bool {
         if !self.is_protected {
             return true;

@@ -17,7 +17,7 @@ use crate::check::redis_command::{Effect, Key};
 
 /// How long a request's commands are delayed. Client libraries usually have longer timeouts.
 const HOLD_FOR: Duration = Duration::from_millis(400);
-/// How long a request may take to reach the point at which the proxy delays it.
+/// Time limit for a request to reach the point of the delay.
 const HELD_WITHIN: Duration = Duration::from_secs(2);
 /// The check delays a visit at each of its first round trips, up to this number.
 const MOST_HOLDS: usize = 3;
