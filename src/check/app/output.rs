@@ -14,8 +14,8 @@ use crate::sanitize;
 /// periodically.
 const MOST_BYTES: u64 = 8 * 1024 * 1024;
 const CHECK_EVERY: Duration = Duration::from_millis(50);
-/// The size in bytes of the end of the file. Only this part is searched for the last lines, or kept when the
-/// file is shortened.
+/// The number of bytes at the end of the file that are searched for the last lines. A file that is shortened
+/// keeps the same number of bytes.
 const TAIL: u64 = 64 * 1024;
 /// The maximum number of output lines in a report.
 const MOST_LINES: usize = 10;

@@ -181,7 +181,7 @@ impl State {
 }
 
 impl Hold {
-    /// Returns the index of the command's round trip in `round_trips`, after adding a new round trip.
+    /// Returns the index of the command's round trip in `round_trips`. Adds the round trip if it is new.
     fn number_of(&mut self, command: &SeenCommand) -> usize {
         let round_trip = (command.connection, command.round_trip);
         match self.round_trips.iter().position(|known| *known == round_trip) {

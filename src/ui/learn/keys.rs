@@ -82,7 +82,7 @@ pub(super) fn is_key_word(word: &str) -> bool {
     keys.any(|(_, sign, words)| *sign == word || words.contains(&word.as_str()))
 }
 
-/// Returns the text for a key on the screen.
+/// Returns the text that represents a key on the screen.
 pub(super) fn sign(key: Key) -> &'static str {
     let found = KEYS.iter().find(|(other, ..)| *other == key);
     found.map_or("", |(_, sign, _)| sign)
