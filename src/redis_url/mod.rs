@@ -151,7 +151,7 @@ impl Target {
     /// # Errors
     /// Returns [`UrlError`], which names the invalid part and suggests the URL that the user probably meant.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
-        let target = parse::parse(text)?;
+        let target = pasted::parse_or_suggest(text)?;
         let sentinels = target.sentinels.as_ref();
         let secrets = [
             target.password.as_ref(),

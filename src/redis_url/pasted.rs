@@ -52,9 +52,17 @@ const READERS: [fn(&str) -> Option<Meaning>; 11] = [
 /// assignments and commands.
 const DEEPEST: usize = 500;
 
+/// Parses a URL. If the URL is invalid, the error suggests the URL that the user probably meant.
+pub(super) fn parse_or_suggest(text: &str) -> Result<Target, UrlError> {
+    if let Some(error) = not_filled_in(text) {
+        return Err(error);
+    }
+    strict(text).map_err(|error| explain(text, error))
+}
+
 /// Returns a more precise error than `error`, if possible. Its suggestion is the URL that the user probably
 /// meant.
-pub(super) fn explain(text: &str, error: UrlError) -> UrlError {
+fn explain(text: &str, error: UrlError) -> UrlError {
     let text = trim(text);
     // Each level of the recursion removes characters, so limiting the length limits the depth.
     if text.len() > DEEPEST && text.starts_with(QUOTES) {

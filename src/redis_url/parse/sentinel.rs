@@ -1,7 +1,7 @@
 use super::super::error::invalid;
 use super::super::{Address, SENTINEL_PORT, Sentinels, Target, UrlError};
 use super::address::parse_host_and_port;
-use super::{Parts, decode, parse_db, parse_login, warnings};
+use super::parts::{Parts, decode, parse_db, parse_login, warnings};
 use crate::secret::Secret;
 
 /// Parses `redis+sentinel://[user:password@]HOST[:PORT][,HOST…]/NAME[/db]`. URLs for other clients may end in

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::{Parts, decode, parse_login, warnings};
+use super::parts::{Parts, decode, parse_login, warnings};
 use crate::redis_url::error::{invalid, unencoded};
 use crate::redis_url::{Address, Target, UrlError};
 

@@ -1,7 +1,7 @@
 //! Tests with URL forms from the documentation of providers, clients and platforms.
 
 use super::super::UrlErrorKind;
-use super::super::parse::parse;
+use super::parse_or_suggest as parse;
 use crate::secret::Secret;
 
 const PASSWORD: &str = "Plover-4417";
@@ -284,8 +284,7 @@ mod mutations {
     use proptest::sample::{Index, select};
     use proptest::test_runner::{Config, TestCaseError};
 
-    use super::super::super::parse::parse;
-    use super::super::super::pasted::IntendedUrl;
+    use super::super::{IntendedUrl, parse_or_suggest as parse};
     use crate::secret::Secret;
 
     const PASSWORD: &str = "Kx7pQw9zRt2v";
