@@ -7,9 +7,10 @@ mod markdown;
 
 use std::collections::HashSet;
 
-use pulldown_cmark::{HeadingLevel, Options};
+use pulldown_cmark::HeadingLevel;
 
 use fence::{Fence, FenceKind};
+pub(crate) use markdown::MARKDOWN;
 use markdown::{Content, Piece, hint_text, pieces, unclosed};
 
 use super::guard;
@@ -17,11 +18,6 @@ use super::lesson::{Block, CodeTab, Hint, Lesson, LessonError, LessonStep, Shell
 
 /// A line number and the problem in this line. In a fence's body, line numbers start at 0.
 pub(super) type Problem = (usize, String);
-
-/// The Markdown extensions in lessons, for both parsing and display.
-pub(crate) const MARKDOWN: Options = Options::ENABLE_TABLES
-    .union(Options::ENABLE_TASKLISTS)
-    .union(Options::ENABLE_STRIKETHROUGH);
 
 /// Checks a command line, given without the leading `sessiontut`. Returns the reason if a lesson may not run
 /// the command.
