@@ -110,9 +110,9 @@ pub enum CertificateProblem {
     NoTrustedCa,
     /// The server sent no certificate.
     Missing,
-    /// The certificate is for a different host name.
     /// A CA in the chain is not permitted to sign certificates for this name (RFC 5280, 4.2.1.10).
     NotPermitted,
+    /// The certificate is for a different host name.
     OtherName,
     Expired,
     NotValidYet,

@@ -96,14 +96,17 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
         seen.ping.took
     };
     let reason = NoReply::of(seen);
-    let is_proved = reason == NoReply::SilentServer && !seen.second_connection_works();
     let second = seen.experiments.stopped_again_at();
+    let is_closed =
+        |exchange: &Exchange| matches!(exchange.response, Response::Closed(_) | Response::Reset(_));
+    let is_closed_again = second.is_some_and(is_closed);
+    let is_proved = reason == NoReply::SilentServer && !seen.second_connection_works() && !is_closed_again;
     let summary = match reason.summary() {
         _ if seen.second_connection_works() => {
             format!("the connection got no reply, but {ONLY_THIS_CONNECTION}")
         }
         Some(summary) => summary.into(),
-        None if second.is_some() => {
+        None if second.is_some() && !is_closed_again => {
             "the server accepts connections but never replies; a second connection got no reply either".into()
         }
         None => Cause::ServerSilent.meaning().into(),

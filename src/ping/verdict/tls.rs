@@ -195,11 +195,17 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
     finding.facts(reason.fact(seen))
 }
 
-/// Returns the finding about a reply that is not TLS, if the server does not reply to a plain-text PING
-/// either.
+/// Returns the finding about a reply that is not TLS, if a plain-text PING got no reply that determines the
+/// cause.
 fn not_tls(plain_ping: Option<&Response>) -> Finding {
-    Finding::likely(Cause::ProtoNotRedis)
-        .summary("the server speaks neither TLS nor the Redis protocol")
+    // A Redis server without TLS would reply to PING. But it may be unable to accept a second connection.
+    let is_silent = matches!(plain_ping, Some(Response::Timeout(_) | Response::NotResp(_)));
+    let finding = if is_silent {
+        Finding::likely(Cause::ProtoNotRedis).summary("the server speaks neither TLS nor the Redis protocol")
+    } else {
+        Finding::likely(Cause::TlsNotOffered)
+    };
+    finding
         .fact("TCP connected; the reply to the TLS ClientHello was not TLS")
         .fact(on_a_second_connection(plain_ping))
 }

@@ -160,9 +160,12 @@ impl World {
                 &[Cause::ProtoClosed]
             }
             // The server closes the further connections that experiments need, so these show nothing.
-            Door::OneConnectionOnly if self.is_tls_mismatch() => {
-                &[Cause::ProtoClosed, Cause::TlsStalled, Cause::ServerSilent]
-            }
+            Door::OneConnectionOnly if self.is_tls_mismatch() => &[
+                Cause::ProtoClosed,
+                Cause::TlsStalled,
+                Cause::ServerSilent,
+                Cause::TlsNotOffered,
+            ],
             Door::NeverReplies => &[Cause::ServerSilent, Cause::TlsStalled],
             Door::ExpectsProxyHeader if self.is_silent_after_header() => {
                 &[Cause::ProtoClosed, Cause::ProxyHeader]
@@ -396,6 +399,10 @@ impl World {
     fn proxy_fault(&self) -> Option<Fault> {
         Some(match self.proxy {
             Proxy::Direct | Proxy::LateReply => return None,
+            // The error is a reply to the requests after PING, so it never arrives if the first of them is cut.
+            Proxy::NoBackendError if self.cut_at == CutAt::AtRead && self.db == Db::DbZero => {
+                Fault::new(Layer::Read, &[Cause::ProxyNoBackend, self.cut_cause()]).likely()
+            }
             Proxy::NoBackendError => Fault::new(Layer::Select, &[Cause::ProxyNoBackend]),
             // If there is no login, the proxy looks like the server.
             Proxy::NoBackendLogin if !self.has_password() => {

@@ -140,6 +140,24 @@ const FOUND: &[World] = &[
         speed: SlowStart,
         ..World::HEALTHY
     },
+    World {
+        acl: AllForbidden,
+        proxy: NoBackendError,
+        cut_at: AtRead,
+        ..World::HEALTHY
+    },
+    World {
+        scheme: TlsUrl,
+        door: OneConnectionOnly,
+        ..World::HEALTHY
+    },
+    World {
+        door: OneConnectionOnly,
+        login: WrongPassword,
+        cut_at: AtAuth,
+        cut_on: FirstConnection,
+        ..World::HEALTHY
+    },
 ];
 
 #[test]

@@ -10,7 +10,8 @@ use super::{cause, connected, dial, handshake, reply, target};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{
-    DialResult, Echo, Experiment, HostsEntry, Lookup, NameAnswer, NameServer, Observations, TlsResult,
+    DialResult, Echo, Exchange, Experiment, HostsEntry, Lookup, NameAnswer, NameServer, Observations, Repeat,
+    TlsResult,
 };
 use crate::ping::response::Response;
 use crate::ping::verdict::{Certainty, judge};
@@ -181,6 +182,17 @@ fn a_cause_is_only_likely_if_there_was_no_time_for_an_experiment() {
     };
     assert_eq!(certainty(&silent(800)), Certainty::Likely);
     assert_eq!(certainty(&silent(1)), Certainty::Proved);
+    let again = |response| {
+        silent(1).with(|seen| {
+            let exchanges = vec![Exchange {
+                command: "PING",
+                response,
+            }];
+            seen.experiments.repeat = Some(Repeat { exchanges });
+        })
+    };
+    assert_eq!(certainty(&again(Response::Timeout(vec![]))), Certainty::Proved);
+    assert_eq!(certainty(&again(Response::Closed(vec![]))), Certainty::Likely);
 }
 
 #[test]

@@ -58,6 +58,12 @@ fn each_result_of_a_handshake_has_its_cause() {
             Some(Response::Timeout(vec![])),
             "proto.not_redis",
         ),
+        (
+            TlsResult::NotTls,
+            Some(Response::Closed(vec![])),
+            "tls.not_offered",
+        ),
+        (TlsResult::NotTls, None, "tls.not_offered"),
         (TlsResult::Closed, Some(Response::Closed(vec![])), "proto.closed"),
     ] {
         let seen = handshake(result.clone(), plain, None);

@@ -78,6 +78,11 @@ pub(super) fn tls_not_offered() -> Vec<Situation> {
             TLS,
             handshake(TlsResult::NotTls, Some(reply("+PONG")), None),
         ),
+        seen(
+            "not TLS, and a second connection is closed",
+            TLS,
+            handshake(TlsResult::NotTls, Some(Response::Closed(vec![])), None),
+        ),
         seen("no second connection", TLS, alone),
     ]
 }
