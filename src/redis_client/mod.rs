@@ -3,8 +3,8 @@
 //! - [`connect`] runs the checks of `ping`, and then turns their connection into a [`connection`].
 //! - [`single`] uses the connection type of the `redis` crate, with [`limited`] replies.
 //! - [`cluster`] uses one such connection per node of a cluster.
-//! - [`probe`] is the connection that the checks themselves use: one command at a time, with the received bytes as evidence.
-//! - [`recorded`] notes round trips, and [`show`] prints them as redis-cli does.
+//! - [`probe`] is the connection of the checks. It keeps the received bytes as evidence.
+//! - [`recorded`] records round trips, and [`show`] prints them as redis-cli does.
 //! - [`fault`] maps any error to a cause of `ping`.
 
 mod cluster;

@@ -1,4 +1,4 @@
-//! Redis URLs: parsing, suggestions for typos, display without the password, and what a host name reveals.
+//! Parses and displays Redis URLs, suggests corrections of typos, and recognises providers from host names.
 //!
 //! The form of a URL is `redis[s]://[user][:password@]host[:port][/db]` or `unix://PATH`
 //! (<https://www.iana.org/assignments/uri-schemes/prov/redis>).

@@ -60,8 +60,8 @@ static PREFETCH: [HeaderName; 4] = [
 
 /// What caused a request, according to the browser (<https://www.w3.org/TR/fetch-metadata/>).
 ///
-/// Browsers send the `Sec-Fetch-` headers only over HTTPS and to loopback addresses, and curl does not send
-/// them at all. A request without these headers is therefore treated as the visitor's own.
+/// Browsers send the `Sec-Fetch-` headers only over HTTPS and to loopback addresses, and curl never sends
+/// them. A request without these headers is therefore treated as if the visitor had caused it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cause {
     /// Whether the visitor will see the response as a page. False for a prefetch, a frame, an image or a

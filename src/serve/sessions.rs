@@ -65,7 +65,7 @@ const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried; an
 const NO_SESSION: &str = "the cookie looks like a token, but its session has ended or never existed";
 
 impl Sessions {
-    /// Counts a visit in the session that belongs to the first valid cookie, in one round trip.
+    /// Counts a visit in one round trip, in the session of the first valid cookie.
     pub(super) async fn visit(&self, cookies: &[String], deadline: Deadline) -> Result<Visit, RedisFault> {
         let mut visit = Visit::default();
         for cookie in cookies {

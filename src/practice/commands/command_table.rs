@@ -1,8 +1,9 @@
 //! The table of commands. Each entry contains the arity, flags, key positions and ACL categories of a
 //! command, and the function that runs it.
 //!
-//! The practice Redis uses the table, and so do the lessons to decide which commands are allowed. A test
-//! compares the entries with `COMMAND INFO` in Redis 7.0 (<https://redis.io/docs/latest/commands/command/>).
+//! The practice Redis uses the table to run commands, and the lessons use it to decide which commands are
+//! allowed. A test compares the entries with `COMMAND INFO` in Redis 7.0
+//! (<https://redis.io/docs/latest/commands/command/>).
 
 use super::keys::{self, TimeUnit};
 use super::{collections, connection, messages, server, strings, transactions};

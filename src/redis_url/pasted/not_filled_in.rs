@@ -286,7 +286,7 @@ fn is_usual_name(text: &str) -> bool {
     WORDS.iter().any(|word| lower.contains(word))
 }
 
-/// Returns the text if it consists of a usual name, with or without the signs of a placeholder.
+/// Returns the text if it is a usual name, with or without the brackets of a placeholder.
 fn shown(text: &str) -> Option<String> {
     const LONGEST: usize = 40;
     let is_plain = |one: char| one.is_ascii_alphabetic() || "_-. <>[]{}$%=#".contains(one);
