@@ -66,7 +66,7 @@ struct State {
 type Link = Shared<BoxFuture<'static, RedisResult<SingleConnection>>>;
 
 impl Cluster {
-    /// Joins a cluster through `stream`, a connection to one of its nodes that is already logged in.
+    /// Joins a cluster through `stream`, a logged-in connection to one of its nodes.
     pub(super) async fn join(target: &Target, trust: &Trust, stream: Stream) -> RedisResult<Self> {
         let Address::Tcp { host, port } = &target.address else {
             return Err(failed("a cluster cannot be used through a unix socket"));
