@@ -1,4 +1,4 @@
-//! An experiment that tests whether a port speaks TLS although the URL does not require it.
+//! Tests whether a port speaks TLS although the URL does not require TLS.
 
 use std::net::SocketAddr;
 
@@ -12,8 +12,7 @@ use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::ping::rungs::tls;
 use crate::redis_client::ProbeConnection;
 
-/// Sends a ClientHello to a port for which the URL does not require TLS. If the handshake completes, also
-/// sends a PING inside TLS.
+/// Sends a ClientHello. If the handshake completes, also sends PING over TLS.
 ///
 /// Uses small packets, so that the result does not depend on the path's MTU.
 pub(super) async fn client_hello(address: SocketAddr, host: &str, deadline: Deadline) -> Experiment {

@@ -1,7 +1,7 @@
-//! Experiments on additional connections. They distinguish causes that look alike on the first connection.
+//! Experiments on additional connections, which distinguish causes that look alike on the first connection.
 //!
-//! An experiment runs at the same time as the rung that it explains. It never replaces the rung, and never
-//! runs longer than it.
+//! An experiment runs alongside the rung that it explains. It never replaces the rung, and never takes
+//! longer.
 
 mod client_hello;
 mod packet_sizes;
@@ -27,8 +27,8 @@ pub(super) use reconnect::Reconnect;
 pub(super) use server_clock::server_clock_ahead;
 pub(super) use wider_offer::wider_offer;
 
-/// How long to wait for the reply to a PING inside TLS, after the handshake has shown that the port speaks
-/// TLS.
+/// How long to wait for the reply to PING over TLS. At that point, the handshake has already shown that the
+/// port speaks TLS.
 const INSIDE_TLS: Duration = Duration::from_millis(700);
 
 /// Returns how long a check waits for a reply before it starts experiments: a quarter of the remaining time.
@@ -36,7 +36,7 @@ pub(super) fn patience(deadline: Deadline) -> Duration {
     deadline.span() / 4
 }
 
-/// Runs both futures concurrently until `work` is complete, and then cancels `side` if it is not complete.
+/// Runs both futures until `work` completes, then cancels `side` if it has not completed.
 pub(super) async fn with_side_task<T, S>(
     work: impl Future<Output = T>,
     side: impl Future<Output = S>,
@@ -49,10 +49,10 @@ pub(super) async fn with_side_task<T, S>(
     }
 }
 
-/// Waits for `rung`. After [`patience`], also starts `experiment`, and runs both concurrently.
+/// Runs `rung`. If it takes longer than [`patience`], runs `experiment` alongside.
 ///
-/// If the rung ends first, the experiment is cancelled. If the experiment ends first and is decisive, the
-/// rung is cancelled, and its result is `None`.
+/// A rung that completes cancels the experiment. A decisive experiment cancels the rung, so the rung's result
+/// is `None`.
 pub(super) async fn with_experiment<T, E: Decisive>(
     rung: impl Future<Output = T>,
     experiment: impl Future<Output = E>,
@@ -82,7 +82,7 @@ impl Decisive for Experiment {
     fn is_decisive(&self) -> bool {
         match self {
             Self::PlainPing(Response::Reply(_)) => true,
-            // A TLS server may reply to plain text with an alert, but the TLS handshake may still succeed.
+            // A TLS server may reply to plain text with an alert, but its handshake may still succeed.
             Self::PlainPing(Response::NotResp(received)) => !looks_like_tls(received),
             Self::ClientHello { result, .. } => result.is_tls(),
             _ => false,
@@ -91,7 +91,7 @@ impl Decisive for Experiment {
 }
 
 impl Observations {
-    /// Whether a ClientHello on a second connection got a reply, although the URL does not require TLS.
+    /// Whether the URL does not require TLS, but a ClientHello on a second connection got a TLS reply.
     pub(super) fn shows_tls(&self) -> bool {
         matches!(&self.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if result.is_tls())
     }
@@ -107,7 +107,7 @@ impl TlsResult {
     }
 }
 
-/// Whether the bytes begin like a TLS alert record or handshake record (RFC 8446, 5.1).
+/// Whether the bytes begin like a TLS alert or handshake record (RFC 8446, 5.1).
 pub(super) fn looks_like_tls(received: &[u8]) -> bool {
     matches!(received, [0x15 | 0x16, 0x03, ..])
 }

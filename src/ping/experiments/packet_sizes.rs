@@ -1,4 +1,4 @@
-//! An experiment that finds which packet sizes get through.
+//! Finds the packet sizes that get through to the server and back.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::ping::observation::{PacketSizes, TlsResult};
 use crate::ping::rungs::ping::Requests;
 use crate::ping::rungs::tcp::SegmentSize;
 
-/// The minimum time to wait for the reply to one packet size, even if the connection is fast.
+/// How long to wait for the reply to one packet size, even on a fast connection.
 const SHORTEST_WAIT: Duration = Duration::from_millis(150);
 
-/// The smallest packet size that is tried. Every host must accept packets of this size (RFC 9293, 3.7.1).
+/// The smallest packet size to try. Every host must accept packets of this size (RFC 9293, 3.7.1).
 pub(in crate::ping) const SMALLEST_PACKET: u16 = 576;
 
-/// The search ends when the largest size that gets through and the smallest size that is lost differ by no
-/// more than this.
+/// The search ends when the largest size that gets through and the smallest lost size differ by at most this
+/// much.
 const PRECISION: u16 = 8;
 
 /// How many sizes are tried at the same time, each on its own connection.
@@ -26,38 +26,38 @@ const SIZES_AT_ONCE: u16 = 4;
 /// The results of further handshakes, which run while the first handshake gets no reply.
 #[derive(Debug)]
 pub(in crate::ping) struct MoreHandshakes {
-    /// The result of the handshake in packets of the default size.
+    /// The handshake in packets of the default size.
     pub(in crate::ping) usual: Option<TlsResult>,
     pub(in crate::ping) small: Option<TlsResult>,
     pub(in crate::ping) sizes: Option<PacketSizes>,
 }
 
-/// Which packet sizes get through.
+/// The packet sizes that get through.
 pub(super) enum Sizes {
-    /// Packets up to a limit get through.
+    /// All sizes up to a limit.
     Limited(PacketSizes),
-    /// Some sizes get through although a smaller size does not, so the packet size is not the reason.
+    /// No limit exists: a large packet got through, but a smaller one was lost. The packet size is not the
+    /// reason.
     Unlimited,
-    /// No packet gets through, or there was not enough time to find the limit.
+    /// No packet gets through, or the time was too short to find the limit.
     Unknown,
 }
 
-/// The data that is sent in packets of each size.
+/// The data for packets of each size.
 #[derive(Clone, Copy)]
 pub(super) enum Large<'a> {
-    /// An ECHO of a large value.
+    /// An ECHO of a large value, after a login.
     Echo(&'a Requests),
     /// The same ECHO without a login. A server that requires a login replies with an error.
     WithoutLogin(&'a Requests),
-    /// A TLS handshake. Its largest part is the server's certificate.
+    /// A TLS handshake, whose largest part is the server's certificate.
     Handshake,
 }
 
 impl Reconnect<'_> {
-    /// Waits for `delay`, then tries two more handshakes: one in packets of the default size, and one in
-    /// small packets. If only the handshake in small packets gets a reply, the path drops large packets. The
-    /// function then also finds which sizes get through. `path_mtu` is the size of the packets that this host
-    /// sends.
+    /// Waits for `delay`, then tries two handshakes: one in packets of the default size, one in small
+    /// packets. If only the handshake in small packets gets a reply, also searches for the packet size limit.
+    /// `path_mtu` is this host's packet size.
     pub(in crate::ping) async fn small_packets(
         &self,
         path_mtu: Option<u16>,
@@ -84,9 +84,8 @@ impl Reconnect<'_> {
         MoreHandshakes { usual, small, sizes }
     }
 
-    /// Finds which packet sizes get through, if a long AUTH got no reply and large requests are lost. Does
-    /// not log in, because a server may count failed logins. `path_mtu` is the size of the packets that this
-    /// host sends.
+    /// Searches for the packet size limit after a long AUTH got no reply. Does not log in, because a server
+    /// may count failed logins. `path_mtu` is this host's packet size.
     pub(super) async fn sizes_without_login(&self, path_mtu: u16, deadline: Deadline) -> Option<PacketSizes> {
         let requests = Requests::of(self.target);
         let large = Large::WithoutLogin(&requests);
@@ -106,8 +105,8 @@ impl Reconnect<'_> {
         }
     }
 
-    /// Finds which packet sizes get through. First tries several sizes at once, then sizes between the
-    /// largest that got through and the smallest that was lost.
+    /// Searches for the packet size limit. First tries several sizes at once, then sizes between the largest
+    /// that got through and the smallest lost one.
     ///
     /// `largest` is the size of the packets that were lost on the first connection.
     pub(super) async fn packet_sizes(&self, large: Large<'_>, largest: u16, deadline: Deadline) -> Sizes {

@@ -1,4 +1,4 @@
-//! Experiments that show what a server sends without a request, and how it replies to an unencrypted PING.
+//! Tests what a server sends without a request, and how it replies to an unencrypted PING.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use crate::ping::response::{Response, ask, receive};
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::redis_client::{ProbeConnection, Stream};
 
-/// How long to wait for a banner before anything is sent.
+/// How long to wait for a banner before sending anything.
 pub(super) const BANNER: Duration = Duration::from_millis(120);
 
-/// Whether to wait for a banner before sending. Some servers send an error and then close the connection.
-/// Data that this program sent at that moment would cause an RST, and the error would be lost.
+/// Whether to wait for a banner before sending anything. Some servers send an error and then close the
+/// connection. A request at that moment would cause an RST, which discards the error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::ping) enum Banner {
     Listen,

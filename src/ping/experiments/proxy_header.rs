@@ -1,4 +1,4 @@
-//! An experiment that tests whether the port expects a PROXY protocol header.
+//! Tests whether a port expects a PROXY protocol header.
 
 use std::net::SocketAddr;
 
@@ -14,8 +14,7 @@ use crate::ping::rungs::{ping, tcp, tls};
 use crate::redis_client::{ProbeConnection, Stream};
 
 impl Reconnect<'_> {
-    /// Connects, and sends a PROXY protocol header. Some ports accept only connections from proxies, which
-    /// send this header.
+    /// Connects, and sends a PROXY protocol header. Some ports accept only proxies, which send this header.
     ///
     /// Specification: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, 2.1.
     async fn with_proxy_header(&self, address: SocketAddr, deadline: Deadline) -> Option<TcpStream> {
@@ -28,14 +27,14 @@ impl Reconnect<'_> {
         Some(stream)
     }
 
-    /// Whether the login or PING gets a reply after a PROXY header. The reply to the header itself does not
-    /// count: a Redis server that does not expect the header replies that PROXY is an unknown command.
+    /// Whether the login or PING gets a reply after a PROXY header. A reply to the header itself does not
+    /// count, because Redis replies to it with an error.
     pub(super) async fn answers_after_proxy_header(&self, address: SocketAddr, deadline: Deadline) -> bool {
         let Some(stream) = self.with_proxy_header(address, deadline).await else {
             return false;
         };
         let mut connection = ProbeConnection::new(Stream::Tcp(stream));
-        // A reply that arrives before the next request is a reply to the header, or to the connection itself.
+        // A reply before the next request belongs to the header, or is a banner.
         let round_trips = BANNER.max(self.connecting * 4);
         if !matches!(receive(&mut connection, deadline.within(round_trips)).await, Response::Timeout(received) if received.is_empty())
         {
@@ -66,14 +65,14 @@ impl Reconnect<'_> {
     }
 }
 
-/// Whether this error reply of Redis is about a PROXY header, which Redis takes for a command.
+/// Whether an error reply of Redis is about a PROXY header, which Redis parses as a command.
 pub(in crate::ping) fn rejects_proxy_header(error: &str) -> bool {
     let error = error.to_lowercase();
     error.contains("unknown command") && ["'proxy'", "`proxy`"].iter().any(|name| error.contains(name))
 }
 
-/// Whether this is the only reply. If the server had also replied to the PROXY header, a second reply would
-/// follow, unless the server replies late to the header and not at all to the request.
+/// Whether no further reply follows. A second reply would show that the first one belongs to the PROXY
+/// header.
 async fn is_the_only_reply(
     response: &Response,
     connection: &mut ProbeConnection<Stream>,

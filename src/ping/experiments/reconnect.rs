@@ -10,12 +10,12 @@ use crate::ping::rungs::{ping, tcp, tls};
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Address, Target, Trust};
 
-/// What is needed to open further connections to the server that is being checked.
+/// Everything that is needed to open further connections to the same server.
 #[derive(Clone, Copy)]
 pub(in crate::ping) struct Reconnect<'a> {
     pub(in crate::ping) target: &'a Target,
     pub(in crate::ping) trust: &'a Trust,
-    /// The address that the first connection uses, or `None` for a unix socket.
+    /// The address of the first connection, or `None` for a unix socket.
     pub(in crate::ping) address: Option<SocketAddr>,
     /// How long the first connection attempt took.
     pub(in crate::ping) connecting: Duration,
@@ -60,7 +60,7 @@ impl Reconnect<'_> {
             .then_some(connection)
     }
 
-    /// Tries the same handshake again.
+    /// Performs the TLS handshake again, on a new connection.
     pub(in crate::ping) async fn handshake(
         &self,
         segments: SegmentSize,

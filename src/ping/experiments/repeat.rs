@@ -1,4 +1,4 @@
-//! An experiment that repeats the requests of the first connection on a second one.
+//! Repeats the requests of the first connection on a second one.
 
 use super::Reconnect;
 use super::packet_sizes::{Large, Sizes};
@@ -10,8 +10,8 @@ use crate::ping::rungs::ping::{self, Requests};
 use crate::ping::rungs::tcp::SegmentSize;
 
 impl Reconnect<'_> {
-    /// On a second connection, repeats PING and the requests that followed it. Sends one request at a time,
-    /// and stops at the first request that gets no reply.
+    /// Repeats PING and the requests after it on a second connection, one at a time. Stops at the first
+    /// request without a reply.
     pub(in crate::ping) async fn repeat(
         &self,
         requests: Option<&Requests>,
@@ -54,15 +54,15 @@ impl Reconnect<'_> {
         let is_answered = matches!(response, Response::Reply(_));
         exchanges.push(exchange("PING", response));
         if let (Some(requests), true) = (requests, is_answered) {
-            // Leave enough time to find the packet sizes that get through.
+            // Leave enough time to search for the packet size limit.
             let patience = deadline.left() / 4;
             exchanges.extend(requests.one_at_a_time(&mut connection, patience, deadline).await);
         }
         exchanges
     }
 
-    /// Repeats all requests. If the large request gets no reply, finds which packet sizes get through.
-    /// `path_mtu` is the size of the packets that this host sends.
+    /// Repeats all requests. If the large request gets no reply, also searches for the packet size limit.
+    /// `path_mtu` is this host's packet size.
     pub(in crate::ping) async fn repeat_requests(
         &self,
         requests: &Requests,

@@ -1,5 +1,4 @@
-//! An experiment that compares the server's clock with this host's clock. If they differ, a certificate may
-//! only seem to have expired.
+//! Compares the server's clock with this host's clock. If they differ, a valid certificate may seem expired.
 
 use std::net::SocketAddr;
 
@@ -13,8 +12,8 @@ use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::ping::rungs::tls;
 use crate::redis_client::ProbeConnection;
 
-/// Asks Redis for its time, on a connection whose certificate is not verified. Returns how many seconds the
-/// server's clock is ahead of this host's clock.
+/// Returns how many seconds the server's clock is ahead of this host's clock. Sends TIME to Redis without
+/// verifying the certificate.
 pub(in crate::ping) async fn server_clock_ahead(
     address: SocketAddr,
     name: &str,

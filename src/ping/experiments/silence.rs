@@ -1,4 +1,4 @@
-//! Experiments that explain why the first request gets no reply.
+//! Finds out why the first request gets no reply.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::deadline::Deadline;
 use crate::ping::observation::{Experiment, PacketSizes, Repeat};
 use crate::ping::response::Response;
 
-/// How long the ClientHello waits after the repeated PING starts to connect. A load balancer then sends the
-/// PING to the next server in its list.
+/// How long after the repeated PING the ClientHello is sent. A load balancer then sends the PING to the next
+/// server in its list.
 const LEAD: Duration = Duration::from_millis(50);
 
-/// What further connections showed, while the first connection was waiting for a reply or after it had ended.
+/// What further connections showed about the missing reply or the end of the first connection.
 #[derive(Debug, Default)]
 pub(in crate::ping) struct Explanation {
     pub(in crate::ping) experiment: Option<Experiment>,
@@ -32,9 +32,9 @@ impl Decisive for Explanation {
 }
 
 impl Reconnect<'_> {
-    /// Finds out why the first request gets no reply, or why the connection ends. Perhaps another server
-    /// behind the same address replies, the port speaks TLS, or the port expects a PROXY header. If the
-    /// request is large, its packets may be lost; `path_mtu` is their size.
+    /// Finds out why the first request gets no reply, or why the connection ends. Tests another server behind
+    /// the address, TLS, and a PROXY header. For a large request, `path_mtu` is the packet size, and packet
+    /// loss is tested too.
     pub(in crate::ping) async fn explain(
         &self,
         banner: Banner,

@@ -1,4 +1,4 @@
-//! An experiment that offers more TLS options than the first ClientHello did.
+//! Offers more TLS options than the first ClientHello did.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use crate::ping::observation::WiderOffer;
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::ping::rungs::tls;
 
-/// Sends a ClientHello that offers more than the first one did, to find out what the server requires.
+/// Sends a ClientHello with more options than the first one, to find out what the server requires.
 pub(in crate::ping) async fn wider_offer(
     address: SocketAddr,
     name: &str,

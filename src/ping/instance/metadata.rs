@@ -1,7 +1,6 @@
-//! The metadata service of EC2.
+//! The metadata service of EC2 instances.
 //!
-//! IMDSv2 needs one PUT for a token and a few GETs. This file sends them directly, because the AWS SDK would
-//! add many crates.
+//! IMDSv2 needs one PUT for a token and a few GETs. The AWS SDK would add many crates for these requests.
 
 use std::fs;
 use std::net::IpAddr;
@@ -18,10 +17,12 @@ const METADATA_ADDRESS: &str = "169.254.169.254:80";
 
 const METADATA_ADDRESS_V6: &str = "[fd00:ec2::254]:80";
 
-/// The maximum number of bytes that are read. The longest value is a list of groups with a few hundred bytes.
+/// Responses are read up to this size, in bytes. The longest value is a list of groups with a few hundred
+/// bytes.
 const LONGEST_RESPONSE: u64 = 8 * 1024;
 
-/// Returns `HOST:PORT` of the metadata service. The environment variables of the AWS SDKs take precedence.
+/// Returns `HOST:PORT` of the metadata service, or `None` if this host is not on EC2. The environment
+/// variables of the AWS SDKs take precedence.
 pub(super) fn service(setting: impl Fn(&str) -> Option<String>, is_ec2: fn() -> bool) -> Option<String> {
     if setting("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return None;
@@ -39,20 +40,20 @@ pub(super) fn service(setting: impl Fn(&str) -> Option<String>, is_ec2: fn() -> 
     is_ec2().then(|| address.to_owned())
 }
 
-/// Returns `HOST:PORT` from a URL.
+/// Extracts `HOST:PORT` from a URL.
 fn host_and_port(endpoint: &str) -> Option<String> {
     let url = Url::parse(endpoint).ok()?;
     Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
 }
 
-/// Whether the firmware tables identify this host as an EC2 instance. If they do not, no request is sent.
+/// Whether the firmware tables identify this host as an EC2 instance. Otherwise, no request is sent.
 pub(super) fn is_ec2() -> bool {
     let reads = |path: &str| fs::read_to_string(path).unwrap_or_default().to_lowercase();
     reads("/sys/class/dmi/id/sys_vendor").contains("amazon ec2")
         || reads("/sys/hypervisor/uuid").starts_with("ec2")
 }
 
-/// The metadata service, and the token that each request needs.
+/// The metadata service, with the token for each request.
 pub(super) struct Metadata<'a> {
     service: &'a str,
     token: String,
@@ -76,7 +77,7 @@ impl<'a> Metadata<'a> {
     }
 
     /// Returns the path of the network interface with this source address. In a container, no interface has
-    /// this address, so this returns the first interface.
+    /// the address, so the path is that of the first interface.
     pub(super) async fn interface(&self, source: Option<IpAddr>) -> Option<String> {
         const ALL: &str = "network/interfaces/macs";
         let source = source.map(|address| address.to_string());
@@ -115,8 +116,8 @@ async fn request(service: &str, method: &str, path: &str, header: &str) -> Optio
     is_ok.then(|| lines.join("\n"))
 }
 
-/// Whether the whole body has arrived. Some services keep the connection open, so the end of the body must be
-/// found from its length.
+/// Whether the whole body has arrived, according to its length. Some services keep the connection open after
+/// the body.
 fn is_complete(response: &[u8]) -> bool {
     let text = String::from_utf8_lossy(response);
     let Some((head, body)) = text.split_once("\r\n\r\n") else {

@@ -1,4 +1,4 @@
-//! The rungs that use the open connection: the login, PING and the requests after it, and the role.
+//! The rungs on the open connection: the login, PING and the requests after it, and the role.
 
 use std::future::Future;
 use std::time::Instant;
@@ -96,8 +96,8 @@ impl Ladder<'_> {
     /// Sends the requests to which a working connection must reply. If a reply is missing, repeats the
     /// requests on a second connection.
     ///
-    /// Returns whether there is a connection for the next rung. This is a new connection if the server closed
-    /// the first one after an optional request.
+    /// Returns whether the next rung has a connection. If the server closed the first connection after an
+    /// optional request, this is a new one.
     async fn requests(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
         let requests = ping::Requests::of(self.target);
         let reconnect = self.reconnect();
@@ -148,8 +148,8 @@ impl Ladder<'_> {
         self.seen.server = role::server_info(exchanges);
     }
 
-    /// Opens a new connection for the rest of the climb. Some proxies close the connection after a request
-    /// that they do not support.
+    /// Opens a new connection for the rest of the climb. Some proxies close the connection after an
+    /// unsupported request.
     async fn replace(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
         let serves = self
             .seen
@@ -211,7 +211,7 @@ impl Ladder<'_> {
         self.finish(Rung::Role);
     }
 
-    /// Whether the server closes a connection on which more than one command is sent without a login.
+    /// Whether the server closes a connection after more than one command without a login.
     pub(super) fn allows_one_command(&self) -> bool {
         let is_logged_in = self.seen.auth.response.as_ref().is_some_and(Response::is_ok);
         !is_logged_in && self.target.host().is_some_and(provider::is_public_serverless)
@@ -221,8 +221,8 @@ impl Ladder<'_> {
         self.seen.ping.response.as_ref().and_then(Response::error)
     }
 
-    /// For a URL such as `redis://ada@host`, tries to log in with an empty password, as many clients do. The
-    /// user may have no password (`nopass`).
+    /// For a URL such as `redis://ada@host`, tries an empty password, as many clients do. The user may have
+    /// no password (`nopass`).
     async fn log_in_without_password(&mut self, connection: &mut ProbeConnection<Stream>) {
         if let (Some(user), None) = (&self.target.user, &self.target.password) {
             let login =
@@ -233,11 +233,11 @@ impl Ladder<'_> {
         }
     }
 
-    /// Waits for the first response on the connection. If it is missing, or may come from a TLS server, runs
-    /// the experiments that find the reason.
+    /// Waits for the first response. If the response is late or may come from a TLS server, runs experiments
+    /// to find the reason.
     ///
-    /// Returns `None` if a decisive experiment has ended the wait. If the request is large, `path_mtu` is the
-    /// size of its packets.
+    /// Returns `None` if a decisive experiment has ended the wait. For a large request, `path_mtu` is the
+    /// packet size.
     async fn first_response(
         &mut self,
         response: impl Future<Output = Response>,

@@ -1,5 +1,5 @@
 //! Repeats a failed request or handshake on another connection, after an error reply, unexpected data or a
-//! rejected certificate. This shows whether all servers behind the name have the fault, or only one of them.
+//! rejected certificate. This shows whether all servers behind the name have the fault, or only one.
 
 use std::time::Duration;
 
@@ -11,22 +11,21 @@ use crate::ping::response::Response;
 use crate::ping::rungs::ping::Requests;
 use crate::ping::rungs::tcp::SegmentSize;
 
-/// Time limit for the second look. It is short, because the report must wait for it.
+/// The time limit for the second connection. It is short, because the report has to wait.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// What is repeated on the second connection.
+/// The part of the run that is repeated on another connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Repeated {
     Handshake,
     Requests,
-    /// The requests, after the write test has reached a replica. They show whether the other server is a
+    /// The requests, after the write test failed on a replica. They show whether the other server is a
     /// primary.
     Role,
 }
 
 impl Ladder<'_> {
-    /// Opens another connection, and repeats what failed on the first. If the name has several addresses,
-    /// uses another address.
+    /// Repeats what failed on another connection. If the name has several addresses, uses another address.
     pub(super) async fn look_again(&mut self, cause: Cause) {
         let (Some(first), Some(repeated)) = (self.connected_to, repeated(cause, &self.seen)) else {
             return;
@@ -55,7 +54,7 @@ impl Ladder<'_> {
     }
 }
 
-/// Returns what to repeat, or `None` if repeating it would show nothing new or could do harm.
+/// Returns what to repeat. Returns `None` if a repetition would show nothing new or could do harm.
 fn repeated(cause: Cause, seen: &Observations) -> Option<Repeated> {
     let is_rejected = |tls: &Handshake| tls.result == TlsResult::CertificateRejected;
     if seen.tls.handshake.as_ref().is_some_and(is_rejected) {
@@ -70,11 +69,11 @@ fn repeated(cause: Cause, seen: &Observations) -> Option<Repeated> {
         &seen.requests.read,
     ];
     match cause {
-        // A server, or a directory behind it, may lock out a user after several failed logins. Replies that
-        // arrive out of step have another explanation, and a Sentinel is not one of several servers.
+        // After several failed logins, a server or its directory may lock the user out. Replies that arrive
+        // out of step have another explanation, and a Sentinel is not one of several servers.
         Cause::AuthFailed | Cause::ProtoUnexpected | Cause::ProxyHeader | Cause::RoleSentinel => None,
         Cause::RoleReplica => Some(Repeated::Role),
-        // The requests were good enough for the write test, so they do not show why it failed.
+        // The requests succeeded before the write test, so they do not explain its failure.
         _ if seen.write_test.is_some() => None,
         _ if seen.experiments.repeat.is_some() || seen.requests.stopped_at.is_some() => None,
         _ => requests

@@ -1,63 +1,62 @@
-//! Observations of the host name's lookup.
+//! Observations about the lookup of the host name.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// The result of a lookup by the system's resolver, which applications also use. If the lookup failed, also
+/// The result of a lookup by the system's resolver, which applications also use. After a failed lookup, also
 /// contains the answer of each name server.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {
-    /// The addresses found, in the order of the system's resolver.
+    /// The addresses, in the order of the system's resolver.
     pub addresses: Vec<IpAddr>,
     /// The error message of the system's resolver.
     pub fault: Option<String>,
-    /// Whether the system's resolver had not returned by the deadline, or by the time a name server answered
-    /// this program's own query.
+    /// Whether the system's resolver was too slow: the deadline passed, or a name server answered this
+    /// program first.
     pub system_timed_out: bool,
-    /// The answer of each name server to this program's own queries.
+    /// The name servers' answers to this program's own queries.
     pub servers: Vec<NameServer>,
     /// Whether no name server is configured. In this case, only a name server on this host was queried.
     pub is_unconfigured: bool,
-    /// The name that has the addresses, if the host name is an alias (CNAME) for that name.
+    /// The canonical name, if the host name is an alias (CNAME).
     pub alias: Option<String>,
-    /// The name that has the addresses, if the resolver appended a search domain to the host name.
+    /// The full name, if the resolver appended a search domain to the host name.
     pub completed: Option<CompletedName>,
-    /// The host name's entry in `/etc/hosts`. It is read only if the run found a cause.
+    /// The host name's entry in `/etc/hosts`, which is read only if the run found a cause.
     pub hosts_file: Option<HostsEntry>,
     /// The `hosts:` line of `/etc/nsswitch.conf`, if the lookup failed.
     pub nsswitch: Option<FileLine>,
-    /// The resolver of this program, if it differs from the resolver that applications use.
+    /// The name of this program's resolver, if most applications use another one.
     pub other_resolver: Option<&'static str>,
     pub took: Duration,
 }
 
-/// A host name to which the resolver appended a search domain from `/etc/resolv.conf`.
+/// A full host name: the name in the URL, followed by a search domain from `/etc/resolv.conf`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompletedName {
-    /// The full name, without a dot at the end.
+    /// Without a dot at the end.
     pub name: String,
-    /// The line with the search domains.
+    /// The line of `/etc/resolv.conf` that lists the search domains.
     pub search: FileLine,
 }
 
-/// A line of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileLine {
-    /// The number of the line, counted from 1.
+    /// Counted from 1.
     pub number: usize,
     /// The text of the line, made safe to print.
     pub text: String,
 }
 
 impl FileLine {
-    /// Whether a line of `/etc/nsswitch.conf` lists this source.
+    /// Whether a line of `/etc/nsswitch.conf` lists this source, such as `dns`.
     pub fn sets_source(&self, source: &str) -> bool {
         let text = self.text.split('#').next().unwrap_or_default();
         text.split([' ', '\t', ':']).any(|word| word == source)
     }
 }
 
-/// An entry of `/etc/hosts`.
+/// An entry in `/etc/hosts`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostsEntry {
     /// The number of the line, counted from 1.
@@ -67,25 +66,22 @@ pub struct HostsEntry {
     pub is_shared: bool,
 }
 
-/// A name server and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameServer {
     pub address: SocketAddr,
     pub answer: NameAnswer,
-    /// The record type (A or AAAA) for which no answer arrived, although an answer for the other type
-    /// arrived.
+    /// The record type without an answer (A or AAAA), if the query for the other type got one.
     pub silent_about: Option<&'static str>,
-    /// The time until the answer arrived, or until this program stopped waiting for it.
+    /// The time until the answer arrived or the wait ended.
     pub took: Duration,
 }
 
-/// A name server's answer about a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NameAnswer {
     Addresses(Vec<IpAddr>),
     /// The name exists but has no address.
     NoAddress,
-    /// The name is an alias (CNAME) for this name, but the response contains no address for it.
+    /// The name is an alias (CNAME) for this name, but the response contains no address.
     EmptyAlias(String),
     /// The name does not exist (NXDOMAIN).
     NotFound,
@@ -94,12 +90,12 @@ pub enum NameAnswer {
     /// Another response code, such as SERVFAIL or REFUSED.
     Refused(String),
     Timeout,
-    /// The query could not be sent, or no server is listening. Contains the error message.
+    /// The error message for a query that could not be sent, or that reached no server.
     Unreachable(String),
-    /// The response is too long for UDP, but the query over TCP failed (RFC 7766). Contains the reason.
+    /// The response is too long for UDP, but the query over TCP failed for this reason (RFC 7766).
     NoTcp(String),
-    /// This host itself blocked the query. Contains the error message.
+    /// The error message for a query that this host itself blocked.
     Blocked(String),
-    /// The data received is not a DNS response to the query.
+    /// The server sent data that is not a DNS response to the query.
     Malformed,
 }

@@ -1,4 +1,4 @@
-//! Observations of connections that were left idle and then used.
+//! Observations about connections that were left idle and then used.
 
 use std::time::Duration;
 
@@ -6,19 +6,18 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdleTest {
     pub trials: Vec<IdleTrial>,
-    /// Whether the server's run ID changed during the test, which shows that the server was restarted.
+    /// Whether the server's run ID changed during the test, which means that the server restarted.
     pub is_restarted: bool,
 }
 
-/// How much later the trials with TCP keepalive start than those without it.
+/// The delay of the trials with TCP keepalive, compared with those without.
 pub(in crate::ping) const STAGGER: Duration = Duration::from_millis(400);
 
-/// A connection that was left idle and then used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdleTrial {
-    /// How long the connection was idle before it was used or ended.
+    /// The time until the connection was used or ended.
     pub idle: Duration,
-    /// The interval of TCP keepalive, if it was enabled.
+    /// The TCP keepalive interval, or `None` without TCP keepalive.
     pub keepalive: Option<Duration>,
     pub end: IdleEnd,
 }
@@ -27,9 +26,9 @@ pub struct IdleTrial {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdleEnd {
     Survived,
-    /// The connection was closed while it was idle.
+    /// The server closed the connection while it was idle.
     Closed,
-    /// The connection was reset while it was idle.
+    /// The server reset the connection while it was idle.
     Reset,
     /// The PING after the idle time got an RST.
     ResetOnUse,
@@ -38,7 +37,6 @@ pub enum IdleEnd {
 }
 
 impl IdleEnd {
-    /// Returns the value in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Survived => "survived",
@@ -57,8 +55,7 @@ impl IdleTest {
             .filter(move |trial| trial.keepalive == keepalive)
     }
 
-    /// Returns the failed trial with the shortest idle time. Considers only trials with this keepalive
-    /// setting.
+    /// Returns the lost connection with the shortest idle time, among those with this keepalive interval.
     pub fn shortest_lost(&self, keepalive: Option<Duration>) -> Option<&IdleTrial> {
         let lost = self
             .with(keepalive)
@@ -66,15 +63,13 @@ impl IdleTest {
         lost.min_by_key(|trial| trial.idle)
     }
 
-    /// Returns the failed trial with the shortest idle time. Considers all trials, with and without
-    /// keepalive.
+    /// Returns the lost connection with the shortest idle time, with or without keepalive.
     pub fn any_lost(&self) -> Option<&IdleTrial> {
         let lost = self.trials.iter().filter(|trial| trial.end != IdleEnd::Survived);
         lost.min_by_key(|trial| trial.idle)
     }
 
-    /// Returns the longest idle time that a connection survived. Considers only trials with this keepalive
-    /// setting.
+    /// Returns the longest idle time that a connection survived, among those with this keepalive interval.
     pub fn longest_survived(&self, keepalive: Option<Duration>) -> Option<Duration> {
         let survived = self
             .with(keepalive)

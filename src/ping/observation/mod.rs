@@ -1,4 +1,4 @@
-//! The facts that the rungs have observed, without interpretation.
+//! The facts that the rungs observe, without interpretation.
 
 mod dns;
 mod idle;
@@ -20,11 +20,10 @@ use crate::aws::AwsAnswer;
 use crate::os::{Icmp, PacketCounts};
 use crate::redis_url::{Target, host_and_port, is_host};
 
-/// The observations of one run of the checks (a climb). If a check was not reached, its observations are
-/// empty.
+/// The observations of a climb. A check that was not reached has empty observations.
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
-    /// What a Sentinel replied, if the URL contains Sentinels.
+    /// The reply of a Sentinel, if the URL contains Sentinels.
     pub followed: Option<Followed>,
     /// The lookup of the host name, or `None` for an IP address or a unix socket.
     pub dns: Option<Lookup>,
@@ -38,29 +37,29 @@ pub struct Observations {
     pub ping: Pings,
     /// The requests after PING to which a working connection must reply.
     pub requests: Requests,
-    /// What other connections show about a request that got no reply.
+    /// The results on other connections that explain a missing reply.
     pub experiments: Experiments,
-    /// What the server reports about itself.
+    /// The server's information about itself.
     pub server: ServerInfo,
     /// The result of `--write-check`.
     pub write_test: Option<WriteTest>,
-    /// Whether writing was not tested, because the connection ended before `--write-check`.
+    /// Whether the connection ended before `--write-check` could test writing.
     pub is_write_untested: bool,
-    /// The responses to the tutorial's commands, which are sent with arguments that change nothing. They are
-    /// sent only after a reply has shown that an ACL forbids a command.
+    /// The responses to the tutorial's commands, in a form that changes nothing. These commands are sent only
+    /// after a reply has shown that an ACL forbids a command.
     pub permissions: Vec<(&'static str, Response)>,
-    /// The trials of `--idle` or `--hold`, if there were any. The other observations then belong to a new
+    /// The trials of `--idle` or `--hold`. If there are any, the other observations belong to a later
     /// connection.
     pub idle: Option<IdleTest>,
     /// The packet counts of a connection on which a reply timed out.
     pub packets: Option<PacketCounts>,
-    /// How many packets of the connection were retransmitted, including SYNs.
+    /// The number of retransmitted packets on the connection, including SYNs.
     pub retransmissions: u32,
-    /// This host's networks, if the connection failed.
+    /// The networks of this host, if the connection failed.
     pub this_host: Option<ThisHost>,
-    /// The limit of open files, if it was too low for this program to run the checks.
+    /// The limit of open files, if it is too low for the checks.
     pub open_file_limit: Option<u64>,
-    /// What the AWS documents show about the connection, with `--aws` or `--aws-documents`.
+    /// The result of `--aws` or `--aws-documents`.
     pub(crate) aws: Option<Box<AwsAnswer>>,
 }
 
@@ -71,21 +70,20 @@ pub struct Followed {
     pub sentinel: String,
     /// The name of the primary in the URL.
     pub name: String,
-    /// The target of the other observations. It is the primary or, if the Sentinel did not report a primary,
-    /// the Sentinel itself.
+    /// The target of the other observations: the primary or, if the Sentinel did not report a primary, the
+    /// Sentinel itself.
     pub target: Target,
-    /// The Sentinel's reply.
     pub answer: SentinelAnswer,
 }
 
 /// A Sentinel's reply to the request for the primary.
 #[derive(Clone, Debug)]
 pub enum SentinelAnswer {
-    /// The primary's address.
+    /// The address of the primary.
     Primary(NamedPrimary),
-    /// An address that cannot be used.
+    /// An invalid address.
     NoAddress(String),
-    /// The Sentinel does not monitor a primary with this name. Contains the names of those that it monitors.
+    /// The Sentinel monitors no primary with this name. Contains the names that it does monitor.
     UnknownName(Vec<String>),
     /// Any other response.
     Other(Response),
@@ -93,20 +91,19 @@ pub enum SentinelAnswer {
     None,
 }
 
-/// A primary as reported by a Sentinel.
+/// A primary as a Sentinel reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedPrimary {
-    /// The name that Sentinels use for the primary.
+    /// The name in the Sentinels' configuration.
     pub name: String,
-    /// A host name or an address (IPv6 without brackets), which has been validated.
+    /// A validated host name or IP address. An IPv6 address has no brackets.
     pub host: String,
-    /// The port.
     pub port: u16,
 }
 
 impl NamedPrimary {
-    /// Returns `None` if the address cannot be used. It must be validated, because it comes from the network
-    /// and becomes part of commands that users paste.
+    /// Returns `None` if the address is invalid. An address from the network must be validated, because it
+    /// becomes part of commands that users paste.
     pub(in crate::ping) fn new(name: &str, host: &str, port: &str) -> Option<Self> {
         let port = port.parse().ok().filter(|port| *port > 0)?;
         is_host(host).then(|| Self {
@@ -124,7 +121,7 @@ impl std::fmt::Display for NamedPrimary {
 }
 
 impl Observations {
-    /// Returns the listener that accepted the connection, if it is on this host.
+    /// Returns the listening socket that accepted the connection, if it is on this host.
     pub(in crate::ping) fn listener_of_the_connection(&self) -> Option<&LocalListener> {
         let dial = self.tcp.connected()?;
         let Endpoint::Ip(to) = &dial.to else { return None };
@@ -147,23 +144,22 @@ impl Observations {
         }
     }
 
-    /// Returns the target of the observations: the primary that Sentinels have reported, or `given` if there
-    /// is none.
+    /// Returns the target of the observations: the primary that a Sentinel has reported, or else `given`.
     pub fn target<'a>(&'a self, given: &'a Target) -> &'a Target {
         self.followed.as_ref().map_or(given, |followed| &followed.target)
     }
 
-    /// Whether the reply to AUTH was OK.
+    /// Whether the reply to AUTH was `OK`.
     pub fn is_logged_in(&self) -> bool {
         self.auth.response.as_ref().is_some_and(Response::is_ok)
     }
 
-    /// Whether the reply to PING was PONG.
+    /// Whether the reply to PING was `PONG`.
     pub fn has_pong(&self) -> bool {
         self.ping.response.as_ref().is_some_and(Response::is_pong)
     }
 
-    /// Whether an ACL forbids one of the commands that the run needs.
+    /// Whether an ACL forbids a command that the run needs.
     pub fn is_refused_by_acl(&self) -> bool {
         let is_pinged = self.has_pong() || self.serves_without_ping();
         let write_test = self.write_test.iter().flat_map(|test| &test.queued);
@@ -178,28 +174,28 @@ impl Observations {
             .any(Response::is_forbidden)
     }
 
-    /// Whether the reply to PING is an error that explains why Redis cannot serve requests at the moment.
-    /// Redis still replies to INFO in this case.
+    /// Whether the error reply to PING explains why Redis cannot serve requests now. Redis still replies to
+    /// INFO.
     pub fn reports_its_state(&self) -> bool {
         let code = self.ping.response.as_ref().and_then(Response::error_code);
         matches!(code.as_deref(), Some("LOADING" | "MASTERDOWN" | "MISCONF"))
     }
 
-    /// Whether the server refuses PING because it requires a login.
+    /// Whether the server rejects PING because it requires a login.
     pub fn requires_login(&self) -> bool {
         let code = self.ping.response.as_ref().and_then(Response::error_code);
         code.as_deref() == Some("NOAUTH")
     }
 
-    /// Returns the error reply to the read request, if it shows that the server cannot read data. A Sentinel
-    /// has no data.
+    /// Returns the error reply to the read request, if it means that the server cannot read data. A Sentinel
+    /// stores no data, so its error does not count.
     pub fn refused_read(&self) -> Option<String> {
         let refusal = self.requests.read.as_ref().and_then(Response::refusal);
         refusal.filter(|_| !self.server.is_sentinel())
     }
 
-    /// Whether the server rejects PING, but runs the read request or, if the user has no permission for that
-    /// key, the ECHO.
+    /// Whether the server rejects PING, but runs the read request. If the user lacks the permission for that
+    /// key, the ECHO counts instead.
     pub fn serves_without_ping(&self) -> bool {
         if self.ping.response.as_ref().and_then(Response::error).is_none() {
             return false;
@@ -218,9 +214,8 @@ impl Observations {
             .or(self.tls.handshake.as_ref().and_then(|tls| tls.packets))
     }
 
-    /// Returns the first command after PING that got no reply. On the first connection, commands are sent
-    /// together, and a proxy may discard the replies to the earlier ones, so the second connection takes
-    /// precedence.
+    /// Returns the first command after PING without a reply. The second connection takes precedence: on the
+    /// first one, commands are sent together, and a proxy may discard replies to earlier ones.
     pub fn unanswered(&self) -> Option<&'static str> {
         let second = self.experiments.stopped_again_at();
         let last = second.filter(|exchange| exchange.command != "PING");
@@ -230,26 +225,26 @@ impl Observations {
             .map(|first| last.map_or(first.command, |last| last.command))
     }
 
-    /// Whether a second connection got every reply, although the first connection did not.
+    /// Whether a second connection got every reply, although the first one did not.
     pub fn second_connection_works(&self) -> bool {
         let repeat = self.experiments.repeat.as_ref();
         repeat.is_some_and(|repeat| repeat.has_answered("PING") && repeat.stopped_at().is_none())
     }
 
-    /// Whether the write test got no reply, but all requests on a second connection got replies.
+    /// Whether the write test got no reply, although all requests on a second connection did.
     pub fn holds_back_writes(&self) -> bool {
         let is_silent = |test: &WriteTest| matches!(test.executed, Response::Timeout(_));
         self.write_test.as_ref().is_some_and(is_silent) && self.second_connection_works()
     }
 
-    /// Whether a second connection got the replies that were missing on the first.
+    /// Whether a second connection got the replies that were missing on the first one.
     pub fn fails_only_on_first_connection(&self) -> bool {
         let second_handshake = self.tls.second_handshake.as_ref();
         second_handshake.is_some_and(TlsResult::is_tls)
             || self.second_connection_works() && self.write_test.is_none()
     }
 
-    /// Whether none of the nodes that the cluster announces can be reached.
+    /// Whether no connection to any announced cluster node succeeded.
     pub fn reaches_no_announced_node(&self) -> bool {
         let announced = &self.server.announced;
         !announced.is_empty() && !announced.iter().any(Dial::is_connected)
@@ -258,7 +253,7 @@ impl Observations {
 
 #[cfg(test)]
 impl Observations {
-    /// Returns these observations with a change applied.
+    /// Returns the observations with a change applied.
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self

@@ -1,4 +1,4 @@
-//! Observations of the requests on the connection, and of the experiments that explain why they fail.
+//! Observations about requests on the connection, and about experiments that explain their failures.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,24 +11,23 @@ use crate::ping::response::Response;
 /// The login, if the URL contains a password.
 #[derive(Clone, Debug, Default)]
 pub struct Login {
-    /// The response to AUTH.
     pub response: Option<Response>,
     /// The time until the response to AUTH.
     pub took: Duration,
-    /// Whether the password was not sent, because the certificate was accepted only through `--insecure`.
+    /// Whether the password was withheld, because only `--insecure` accepted the certificate.
     pub is_password_withheld: bool,
 }
 
-/// The first PING, and the PINGs that measure the round trips.
+/// The first PING, and the PINGs that measure round trips.
 #[derive(Clone, Debug, Default)]
 pub struct Pings {
     /// The response to the first PING.
     pub response: Option<Response>,
-    /// The time until this response.
+    /// The time until the response to the first PING.
     pub took: Duration,
-    /// A reply that arrived without a request, after an unexpected reply to AUTH or PING.
+    /// An additional reply that belongs to no request, after an unexpected reply to AUTH or PING.
     pub surplus_reply: Option<Response>,
-    /// The round trip times, in the order in which they were measured.
+    /// The round trip times, in the order of measurement.
     pub round_trips: Vec<Duration>,
 }
 
@@ -37,51 +36,50 @@ pub struct Pings {
 pub struct Requests {
     /// The response to SELECT, if the URL contains a database number other than 0.
     pub select: Option<Response>,
-    /// The response to a harmless read request: HGETALL of a key that `ping` reserves for itself.
+    /// The response to HGETALL of a key that `ping` reserves for itself.
     pub read: Option<Response>,
     /// The response to an ECHO of 4 kB.
     pub echo: Option<Echo>,
-    /// The request that got no reply, because the connection ended or for an unknown reason.
+    /// The request at which the connection ended or the replies stopped.
     pub stopped_at: Option<Exchange>,
     /// The time until the last response.
     pub took: Duration,
 }
 
-/// What other connections show about a request that got no reply.
+/// The results on other connections that explain a missing reply.
 #[derive(Clone, Debug, Default)]
 pub struct Experiments {
-    /// Whether the server speaks the other protocol: TLS instead of plain text, or plain text instead of TLS.
+    /// The result with the other protocol: TLS if the URL does not require it, and plain text if it does.
     pub other_protocol: Option<Experiment>,
-    /// The results of the same requests on a second connection.
+    /// The same requests on a second connection.
     pub repeat: Option<Repeat>,
-    /// Whether the server replies if a PROXY protocol header is sent first.
+    /// Whether the server replies only after a PROXY protocol header.
     pub expects_proxy_header: bool,
-    /// What another connection shows about an error reply or a rejected certificate.
+    /// The result on another connection, after an error reply or a rejected certificate.
     pub second_look: Option<SecondLook>,
-    /// Which packet sizes get through, if large packets are lost.
+    /// The packet size limit, if large packets are lost.
     pub packet_sizes: Option<PacketSizes>,
 }
 
-/// What another connection showed after the server had replied with an error, or after this host had rejected
-/// its certificate.
+/// The result on another connection, after the server replied with an error or this host rejected the
+/// certificate.
 #[derive(Clone, Debug)]
 pub struct SecondLook {
-    /// The address of this connection. It may be another address of the name.
+    /// The address of the other connection, which may be another address of the name.
     pub address: SocketAddr,
     pub result: SecondResult,
 }
 
-/// The part of the run that was repeated on the other connection, with the result.
+/// The part of the run that was repeated, with the result.
 #[derive(Clone, Debug)]
 pub enum SecondResult {
-    /// The TLS handshake. `None` if no connection could be made.
+    /// The TLS handshake, or `None` if the connection could not be opened.
     Handshake(Option<TlsResult>),
-    /// The requests. After a failed write test, the connection works only if the server is a primary.
+    /// The requests. If `needs_primary` is true, the connection works only if the server is a primary.
     Requests { repeat: Repeat, needs_primary: bool },
 }
 
 impl SecondLook {
-    /// Whether the other connection works.
     pub fn works(&self) -> bool {
         match &self.result {
             SecondResult::Handshake(result) => *result == Some(TlsResult::Established),
@@ -109,15 +107,13 @@ impl SecondLook {
 pub enum Echo {
     /// The same value, which shows that 4 kB get through in both directions.
     Same,
-    /// An error reply. It does not show whether large packets get through.
+    /// An error reply, which does not show whether large packets get through.
     Refused(String),
-    /// The same value, but as the reply to this other command.
+    /// The same value, but in reply to this other command.
     InReplyTo(&'static str),
-    /// Any other reply.
     Other(Response),
 }
 
-/// A request and its response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exchange {
     pub command: &'static str,
@@ -125,13 +121,13 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Whether the response is a complete reply, which may be an error reply.
+    /// Whether the response is a complete reply, possibly an error reply.
     pub fn is_answered(&self) -> bool {
         matches!(self.response, Response::Reply(_))
     }
 }
 
-/// The requests of a run, repeated on a second connection one at a time, until one gets no reply.
+/// The requests of a run, repeated one at a time on a second connection until one gets no reply.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Repeat {
     /// The repeated requests. Empty if the second connection could not be opened.
@@ -139,12 +135,12 @@ pub struct Repeat {
 }
 
 impl Experiments {
-    /// Returns the second look if its connection works, although the first connection did not.
+    /// Returns the second look, if its connection works.
     pub fn other_server(&self) -> Option<&SecondLook> {
         self.second_look.as_ref().filter(|look| look.works())
     }
 
-    /// Returns the last request on the second connection, if the connection could be opened.
+    /// Returns the last request on the second connection, if there was one.
     pub fn last_repeated(&self) -> Option<&Exchange> {
         self.repeat.as_ref()?.exchanges.last()
     }
@@ -162,18 +158,18 @@ impl Repeat {
         exchange.map(|exchange| &exchange.response)
     }
 
-    /// Returns the request that got no reply on the second connection.
+    /// Returns the request that got no reply.
     pub fn stopped_at(&self) -> Option<&Exchange> {
         self.exchanges.last().filter(|exchange| !exchange.is_answered())
     }
 
-    /// Whether the second connection worked up to this command, and the command got a reply on it.
+    /// Whether this command got a reply on the second connection.
     pub fn has_answered(&self, command: &str) -> bool {
         matches!(self.response(command), Some(Response::Reply(_)))
     }
 }
 
-/// The limit between the sizes of IP packets that get through and those that do not, in bytes.
+/// The packet size limit: sizes of IP packets in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketSizes {
     /// The largest size that got through.
@@ -185,25 +181,24 @@ pub struct PacketSizes {
 /// The result of an experiment on a second connection.
 #[derive(Clone, Debug)]
 pub enum Experiment {
-    /// The response to an unencrypted PING, which is sent if the URL requires TLS.
+    /// The response to an unencrypted PING, if the URL requires TLS.
     PlainPing(Response),
-    /// A TLS handshake, which is tried if the URL does not require TLS.
+    /// A TLS handshake, if the URL does not require TLS.
     ClientHello {
-        /// The result of the handshake, in which any certificate is accepted.
+        /// The result of the handshake, which accepts any certificate.
         result: TlsResult,
-        /// The response to a PING inside TLS.
+        /// The response to PING over TLS.
         inside: Option<Response>,
     },
-    /// The second connection could not be opened, for this reason.
+    /// The reason why the second connection could not be opened.
     NotConnected(DialResult),
 }
 
 /// The responses to the tutorial's commands in a MULTI transaction.
 #[derive(Clone, Debug)]
 pub struct WriteTest {
-    /// Each command with its response, which is normally QUEUED.
+    /// Each command with its response, which is normally `QUEUED`.
     pub queued: Vec<(&'static str, Response)>,
-    /// The response to EXEC.
     pub executed: Response,
 }
 

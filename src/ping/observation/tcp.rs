@@ -1,4 +1,4 @@
-//! Observations of the connection attempts.
+//! Observations about the connection attempts.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use crate::os::Icmp;
 /// The connection attempts to the target.
 #[derive(Clone, Debug, Default)]
 pub struct Connecting {
-    /// The attempts, one for each address.
+    /// One attempt for each address.
     pub dials: Vec<Dial>,
     /// How long all attempts took together.
     pub took: Duration,
-    /// The attempt to connect to the provider's TLS port. It is made if the URL has another port and no other
-    /// attempt succeeded.
+    /// The attempt to connect to the provider's TLS port, if the URL has another port and all other attempts
+    /// failed.
     pub other_port: Option<Dial>,
-    /// The number of retransmissions that this host's kernel could not send during the attempts.
+    /// How many retransmissions this host's kernel could not send during the attempts.
     pub blocked_retransmissions: u64,
 }
 
@@ -30,7 +30,7 @@ impl Connecting {
         self.connected().map(|dial| dial.took)
     }
 
-    /// Returns the address that the connection uses, or `None` for a unix socket.
+    /// Returns the address of the connection, or `None` for a unix socket.
     pub fn connected_address(&self) -> Option<SocketAddr> {
         self.connected()?.to.ip()
     }
@@ -41,15 +41,14 @@ impl Connecting {
         self.connected().is_some_and(is_here)
     }
 
-    /// Returns how long it took to connect, without the wait for other addresses. This is about one round
-    /// trip.
+    /// Returns the time to connect, which is about one round trip. The wait for other addresses is not
+    /// included.
     pub fn round_trip(&self) -> Duration {
         self.connected()
             .map_or(self.took, |dial| dial.took.min(self.took))
     }
 }
 
-/// One connection attempt.
 #[derive(Clone, Debug)]
 pub struct Dial {
     pub to: Endpoint,
@@ -62,7 +61,6 @@ impl Dial {
         self.result == DialResult::Connected
     }
 
-    /// Whether this is an IPv6 address.
     pub fn is_ipv6(&self) -> bool {
         self.to.ip().is_some_and(|address| address.is_ipv6())
     }
@@ -78,14 +76,12 @@ impl Dial {
 /// The destination of a connection attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// An IP address and a port.
     Ip(SocketAddr),
-    /// The path of a unix socket, or a host name that could not be resolved.
+    /// The path of a unix socket, or a host name without an address.
     Named(String),
 }
 
 impl Endpoint {
-    /// Returns the IP address and port, or `None` for a path or a name.
     pub fn ip(&self) -> Option<SocketAddr> {
         match self {
             Self::Ip(address) => Some(*address),
@@ -103,14 +99,13 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
-/// How a connection attempt ended.
+/// The result of a connection attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DialResult {
-    /// The connection was opened.
     Connected,
-    /// The attempt was answered by an RST or, for a unix socket, there is no listener.
+    /// An RST was received or, for a unix socket, no process listens.
     Refused,
-    /// The path in the URL does not belong to a unix socket. Contains a sentence about what is there.
+    /// The path is not a unix socket. Contains a sentence about the file that is there.
     NoSocket(&'static str),
     /// A firewall or a rule rejected the attempt.
     Prohibited(ErrorSource),
@@ -118,25 +113,23 @@ pub enum DialResult {
     Unreachable(ErrorSource),
     /// This host has no route for the address family.
     NoRoute,
-    /// There was no ARP reply for an address in this host's network, so no SYN was sent.
+    /// An address in this host's own network did not reply to ARP, so no SYN was sent.
     NoNeighbour,
     Timeout {
-        /// How many SYNs were sent, if the kernel reports it.
+        /// The number of SYNs that were sent, if the kernel reports it.
         syns: Option<u32>,
     },
     /// This process or this host has too many open files (EMFILE, ENFILE).
     TooManyFiles,
     /// This host has no free local port for the address (EADDRNOTAVAIL).
     NoLocalPort,
-    /// This host discards packets to the address (EINVAL): because of a blackhole route, or because a
-    /// link-local address has no zone.
+    /// This host discards packets to the address (EINVAL), because of a blackhole route or a missing zone.
     Discarded,
-    /// Any other error. Contains the system's message.
+    /// Any other error, with the system's message.
     Other(String),
 }
 
 impl DialResult {
-    /// Returns the value in JSON.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Connected => "connected",
@@ -153,7 +146,7 @@ impl DialResult {
     }
 }
 
-/// Where an error came from.
+/// The sender of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorSource {
     Icmp(Icmp),

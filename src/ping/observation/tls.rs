@@ -1,4 +1,4 @@
-//! Observations of the TLS handshakes, and of the certificates in them.
+//! Observations about the TLS handshakes and their certificates.
 
 use std::time::Duration;
 
@@ -10,55 +10,54 @@ use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 use crate::os::PacketCounts;
 use crate::redis_url::Trust;
 
-/// The TLS handshake, if the URL requires TLS, and what other handshakes show about its failure.
+/// The TLS handshake, if the URL requires TLS, and further handshakes that explain its failure.
 #[derive(Clone, Debug, Default)]
 pub struct Handshakes {
     /// The handshake on the connection.
     pub handshake: Option<Handshake>,
-    /// The result of a second handshake, which accepts any certificate. It is tried if the server closed the
-    /// first connection, or did not reply on it.
+    /// A second handshake, which accepts any certificate. It follows if the server closed the first
+    /// connection or did not reply.
     pub second_handshake: Option<TlsResult>,
-    /// The result of a handshake in small packets, which ran while the first one got no reply.
+    /// A handshake in small packets, which runs while the first handshake gets no reply.
     pub small_packet_handshake: Option<TlsResult>,
-    /// What the server chooses from a wider offer. This offer is sent after a handshake that failed because
-    /// the two sides had no TLS version or algorithm in common.
+    /// The server's choice from a wider offer. This offer follows if the two sides have no TLS version or
+    /// algorithm in common.
     pub wider_offer: Option<WiderOffer>,
-    /// How many seconds the server's clock is ahead of this host's clock. It is measured only if the
-    /// certificate seems to be expired or not yet valid.
+    /// How many seconds the server's clock is ahead of this host's clock. Measured only if the certificate
+    /// seems to be expired or not yet valid.
     pub server_clock_ahead: Option<i64>,
     /// The TLS options of this run.
     pub trust: Trust,
 }
 
-/// A TLS handshake.
 #[derive(Clone, Debug)]
 pub struct Handshake {
     pub result: TlsResult,
-    /// Why the server's certificate is rejected. With `--insecure`, the handshake continues nevertheless.
+    /// Why the server's certificate was rejected. With `--insecure`, the handshake continues nevertheless.
     pub certificate_problem: Option<CertificateProblem>,
     /// The certificates that the server sent, starting with its own.
     pub chain: Vec<PeerCertificate>,
-    /// Whether the names in the chain lead to a trusted CA.
+    /// Whether the issuer names in the chain lead to a trusted CA.
     pub leads_to_trusted_ca: bool,
-    /// The name that must be in the certificate.
+    /// The name that the certificate must contain.
     pub expected_name: String,
-    /// The protocol version, such as `TLSv1_3`.
+    /// The TLS version, such as `TLSv1_3`.
     pub version: Option<String>,
     pub took: Duration,
     /// The packet counts after a timeout.
     pub packets: Option<PacketCounts>,
-    /// The time on this host's clock, in seconds since 1970.
+    /// This host's clock, in seconds since 1970.
     pub clock: i64,
     pub trusted: TrustedCas,
-    /// The client certificate in `--cert`.
+    /// The certificate in `--cert`.
     pub client_certificate: Option<PeerCertificate>,
-    /// If the server requested a client certificate, the issuers that it accepts. The list is empty if the
-    /// server accepts any.
+    /// The issuers that the server accepts, if it requested a client certificate. An empty list means any
+    /// issuer.
     pub client_certificate_request: Option<Vec<String>>,
 }
 
 impl Handshake {
-    /// Returns the server's certificate.
+    /// Returns the server's own certificate.
     pub fn certificate(&self) -> Option<&PeerCertificate> {
         self.chain.first()
     }
@@ -76,7 +75,7 @@ impl PeerCertificate {
     }
 }
 
-/// How a handshake ended.
+/// The result of a handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsResult {
     Established,
@@ -86,9 +85,9 @@ pub enum TlsResult {
     Alert(AlertDescription),
     /// The server chose something that was not offered.
     NothingInCommon,
-    /// The server violated the protocol. Contains the library's message.
+    /// The server violated the protocol. Contains the TLS library's message.
     Misbehaved(String),
-    /// The server sent something other than TLS.
+    /// The server sent data that is not TLS.
     NotTls,
     /// The server closed or reset the connection.
     Closed,
@@ -99,36 +98,33 @@ pub enum TlsResult {
     Unusable(String),
 }
 
-/// Why a certificate was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateProblem {
-    /// No trusted CA has signed it.
+    /// No trusted CA has signed the certificate.
     UnknownIssuer,
-    /// A trusted CA has the issuer's name, but its key does not verify the signature.
+    /// A trusted CA has the issuer's name, but its key does not match the signature.
     WrongSignature,
     /// This host trusts no CA at all.
     NoTrustedCa,
     /// The server sent no certificate.
     Missing,
-    /// A CA in the chain is not permitted to sign certificates for this name (RFC 5280, 4.2.1.10).
+    /// A CA in the chain is not permitted to sign certificates for this host name (RFC 5280, 4.2.1.10).
     NotPermitted,
     /// The certificate is for a different host name.
     OtherName,
     Expired,
     NotValidYet,
-    /// The chain contains something that this program does not support, although other clients may. Contains
-    /// a description.
+    /// This program does not support a part of the chain, although other clients may. Contains a description.
     Unsupported(String),
-    /// The certificate is not valid for servers, and other clients reject it, too. Contains a description.
+    /// The certificate is not valid for servers, so other clients also reject it. Contains a description.
     Invalid(String),
 }
 
 /// The CAs that this host trusts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedCas {
-    /// The number of trusted CAs.
     pub count: usize,
-    /// The variable `SSL_CERT_FILE` or `SSL_CERT_DIR` with its value, which replaces the system's CAs.
+    /// `SSL_CERT_FILE` or `SSL_CERT_DIR`, with the value. Such a variable replaces the system's CAs.
     pub variable: Option<(&'static str, String)>,
     /// Why the file or folder in the variable cannot be read.
     pub fault: Option<String>,
@@ -137,7 +133,7 @@ pub struct TrustedCas {
 /// The contents of a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerCertificate {
-    /// The names for which the certificate is valid, from its subjectAltName.
+    /// The names in subjectAltName, for which the certificate is valid.
     pub names: Vec<String>,
     /// The common names in the subject, which old clients also accept as host names.
     pub common_names: Vec<String>,
@@ -145,18 +141,17 @@ pub struct PeerCertificate {
     pub issuer: String,
     /// Whether issuer and subject are the same.
     pub is_self_signed: bool,
-    /// In how many seconds the certificate becomes valid. Negative if it is already valid.
+    /// The seconds until the certificate becomes valid. Negative if it is already valid.
     pub begins_in: i64,
-    /// In how many seconds the certificate expires. Negative if it has expired.
+    /// The seconds until the certificate expires. Negative if it has expired.
     pub ends_in: i64,
-    /// The part of the certificate that this program does not support, such as `a key on the curve P-521`.
+    /// The part that this program does not support, such as `a key on the curve P-521`.
     pub unsupported: Option<String>,
-    /// The certificate in DER form.
     pub der: Vec<u8>,
 }
 
 impl PeerCertificate {
-    /// Returns the certificate as PEM (RFC 7468), preceded by its subject, issuer and fingerprint.
+    /// Returns the certificate as PEM (RFC 7468), after lines with its subject, issuer and fingerprint.
     pub fn pem(&self) -> String {
         let text = BASE64_STANDARD.encode(&self.der);
         let mut pem = format!(
@@ -174,7 +169,7 @@ impl PeerCertificate {
         pem + "\n-----END CERTIFICATE-----\n"
     }
 
-    /// Returns the SHA-256 fingerprint in the form that OpenSSL prints: `AB:CD:…`.
+    /// Returns the SHA-256 fingerprint in OpenSSL's format, `AB:CD:…`.
     pub fn fingerprint(&self) -> String {
         let digest = digest(&SHA256, &self.der);
         let bytes: Vec<_> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
@@ -185,13 +180,13 @@ impl PeerCertificate {
 /// The number of characters in a line of PEM.
 const PEM_LINE: usize = 64;
 
-/// What a server chooses if a ClientHello offers more than this program supports.
+/// The server's choice from a ClientHello that offers more than this program supports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WiderOffer {
     pub version: ProtocolVersion,
     /// The name of the cipher suite, such as `TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256`.
     pub cipher_suite: String,
-    /// The group used for the key exchange.
+    /// The key exchange group.
     pub group: Option<NamedGroup>,
     /// The server's certificate, if it could be read.
     pub certificate: Option<PeerCertificate>,

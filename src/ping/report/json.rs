@@ -41,7 +41,7 @@ pub fn render(target: &Target, seen: &Observations, verdict: &Verdict, elapsed: 
     report
 }
 
-/// Returns the report on a URL that cannot be used.
+/// Returns the report on an invalid URL.
 #[must_use]
 pub fn render_url(fault: &UrlError, verdict: &Verdict, elapsed: Duration) -> Value {
     let mut report = frame(verdict, elapsed);
@@ -60,14 +60,14 @@ pub(crate) fn render_documents(answer: &AwsAnswer, verdict: &Verdict, elapsed: D
     report
 }
 
-/// Marks the report on a run that Ctrl-C interrupted. No fault was found, but not everything was checked.
+/// Marks the report on a run that Ctrl-C ended early. No fault was found, but some checks are missing.
 pub(crate) fn mark_interrupted(report: &mut Value) {
     report["ok"] = false.into();
     report["interrupted"] = true.into();
     report["summary"] = "interrupted before the checks were complete".into();
 }
 
-/// Adds the time of a probe of `--watch`, and what has changed since the previous probe.
+/// Adds the time of a `--watch` probe, and the difference from the previous probe.
 pub(crate) fn add_probe(report: &mut Value, probe: &ProbeResult) {
     report["timestamp"] = clock::timestamp(probe.at).into();
     report["change"] = probe.change.name().into();
@@ -86,7 +86,7 @@ pub(crate) fn add_probe(report: &mut Value, probe: &ProbeResult) {
     report["events"] = events.collect();
 }
 
-/// Returns the totals of `--watch`, for its last line and for `--report`. `report` is the report on the last
+/// Returns the totals of `--watch`, for the last line and for `--report`. `report` is the report on the last
 /// probe.
 pub(crate) fn totals(history: &ProbeHistory, report: &Value, elapsed: Duration) -> Value {
     let outages = history.recent_outages().map(|outage| {
@@ -116,7 +116,7 @@ pub(crate) fn totals(history: &ProbeHistory, report: &Value, elapsed: Duration) 
     })
 }
 
-/// Returns the report on one attempt of `--wait`, or on the only attempt of a run without `--wait`.
+/// Returns the report on one climb of `--wait`, or on the only climb of other modes.
 pub(crate) fn attempt(seen: &Observations, verdict: &Verdict, took: Duration) -> Value {
     let finding = verdict.finding.as_ref();
     let began = SystemTime::now().checked_sub(took);
@@ -177,7 +177,7 @@ fn frame(verdict: &Verdict, elapsed: Duration) -> Value {
     })
 }
 
-/// Returns the members that describe the target. If the URL contains Sentinels, `reached` is the primary.
+/// Describes the target. If the URL contains Sentinels, `reached` is the primary.
 fn target_of(target: &Target, reached: &Target) -> Value {
     let kind = match (&reached.address, target.origin) {
         (_, Origin::Practice) => Some("practice"),
@@ -220,7 +220,7 @@ fn server_of(seen: &Observations) -> Value {
     json!({"version": version, "flavor": flavor(seen), "mode": mode, "role": role})
 }
 
-/// Returns which server this is, judging by the fields in INFO.
+/// Returns the kind of server, according to the fields in INFO.
 #[must_use]
 pub fn flavor(seen: &Observations) -> Option<&'static str> {
     let server = &seen.server;
@@ -238,7 +238,7 @@ pub fn flavor(seen: &Observations) -> Option<&'static str> {
     }
 }
 
-/// Returns the trials without TCP keepalive, and those with it.
+/// Returns the `--idle` trials in two groups: without TCP keepalive, and with it.
 fn idle_of(test: &IdleTest) -> Value {
     let results = |keepalive| {
         let lost = test.shortest_lost(keepalive);
@@ -259,7 +259,7 @@ fn idle_of(test: &IdleTest) -> Value {
     report
 }
 
-/// Converts a time to seconds, rounded to a millisecond.
+/// Converts a duration to seconds, rounded to milliseconds.
 fn rounded_seconds(span: Duration) -> f64 {
     (span.as_secs_f64() * 1000.0).round() / 1000.0
 }
@@ -275,7 +275,7 @@ fn round_trips_of(round_trips: &[Duration]) -> Value {
     })
 }
 
-/// Converts a time to milliseconds, rounded to a microsecond.
+/// Converts a duration to milliseconds, rounded to microseconds.
 fn milliseconds(span: Duration) -> f64 {
     (span.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }

@@ -1,5 +1,5 @@
-//! Renders a verdict as text for people and as JSON for scripts. Both show the same checks with the same
-//! statuses.
+//! Renders a verdict as text for people and as JSON for scripts. Both formats contain the same checks with
+//! the same statuses.
 
 pub mod json;
 pub mod text;
@@ -17,9 +17,7 @@ use crate::sanitize;
 /// A check in the report.
 #[derive(Clone, Debug)]
 pub struct ReportStep {
-    /// The rung that the check belongs to.
     pub rung: Rung,
-    /// The result of the check.
     pub status: Status,
     /// How long the check took, or `None` if it was skipped.
     pub took: Option<Duration>,
@@ -30,18 +28,16 @@ pub struct ReportStep {
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// The check passed.
     Ok,
     /// The check passed, but there is a warning about it.
     Warn,
-    /// The check failed.
     Fail,
-    /// The check was not needed, or was not reached.
+    /// The check was not needed or not reached.
     Skipped,
 }
 
 impl Status {
-    /// Returns the word in JSON.
+    /// Returns the word for `--json`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -53,7 +49,7 @@ impl Status {
     }
 }
 
-/// Returns all checks. The verdict determines which check failed, if any, and which checks have warnings.
+/// Returns all checks. The verdict determines which check failed and which checks have warnings.
 #[must_use]
 pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<ReportStep> {
     let mut steps: Vec<ReportStep> = Rung::ALL
@@ -70,7 +66,7 @@ pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Rep
         }
     }
     if let Some(finding) = &verdict.finding {
-        // If no check shows a failure by itself, the cause belongs to the last check that was tried.
+        // If no check shows a failure by itself, the last attempted check has failed.
         if !steps.iter().any(|step| step.status == Status::Fail) {
             let last = steps.iter_mut().rev().find(|step| step.took.is_some());
             if let Some(step) = last {
@@ -97,7 +93,7 @@ fn rung_of(code: &str) -> Rung {
     }
 }
 
-/// Returns the result of one check, which follows from the observations alone, without a verdict.
+/// Returns the result of one check, based on the observations alone.
 #[must_use]
 pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> ReportStep {
     let given = target;
@@ -131,7 +127,7 @@ pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> Repo
     }
 }
 
-/// Returns a hint that the host name gives, as a warning of the URL check.
+/// Returns a hint from the host name, as a warning of the URL check.
 #[must_use]
 pub(crate) fn hint(text: &str) -> ReportStep {
     ReportStep {
@@ -191,7 +187,7 @@ fn tcp(seen: &Observations) -> Outcome {
                 .iter()
                 .map(|other| format!(", but {other}"))
                 .collect::<String>();
-            // The total of all attempts may include waiting for another address.
+            // The total time of all attempts may include a wait for another address.
             let took = seen.tcp.round_trip();
             (
                 status,
@@ -221,7 +217,7 @@ fn tls(target: &Target, seen: &Observations) -> Outcome {
     }
     let Some(tls) = &seen.tls.handshake else {
         return if seen.experiments.other_protocol.is_some() {
-            // A plain-text reply to an experiment arrived before the handshake ended.
+            // An experiment got a plain-text reply before the handshake ended.
             failed(
                 Duration::ZERO,
                 "no TLS handshake: the server speaks plain text only",
@@ -292,7 +288,7 @@ fn ping(target: &Target, seen: &Observations) -> Outcome {
     } else if seen.serves_without_ping() {
         passed(seen.ping.took, "PING is refused, but HGETALL is allowed")
     } else if seen.requires_login() {
-        // The check of the login already shows the failure.
+        // The login check already shows the failure.
         skipped("login required")
     } else {
         failed(seen.ping.took, "no PONG")

@@ -1,6 +1,6 @@
 //! The report for people: one line per check, then the verdict with its evidence and numbered fixes.
 //!
-//! The report is readable without colour. The caller wraps the lines to fit the window.
+//! The report is readable without colour. The caller wraps the lines to the width of the window.
 
 use super::json::flavor;
 use super::{ReportStep, Status};
@@ -18,19 +18,18 @@ use crate::sanitize;
 pub enum ReportLine {
     /// Text that may be wrapped.
     Words {
-        /// The text at the start of the first line, such as a number.
+        /// The start of the first line, such as a number.
         lead: String,
-        /// The indentation of the second and later lines, in columns.
+        /// The indentation of the following lines, in columns.
         further: usize,
-        /// The text.
         text: String,
     },
-    /// An empty line, or a command, which must not be wrapped.
+    /// An empty line or a command, which must not be wrapped.
     Whole(String),
 }
 
 impl ReportLine {
-    /// Returns text whose second and later lines are aligned with the first.
+    /// Returns text whose following lines are aligned with the text after `lead`.
     fn aligned(lead: impl Into<String>, text: impl Into<String>) -> Self {
         let lead = lead.into();
         Self::Words {
@@ -40,7 +39,7 @@ impl ReportLine {
         }
     }
 
-    /// Returns text that has no lead; its second and later lines are indented.
+    /// Returns text without a lead, whose following lines are indented.
     fn hanging(further: usize, text: String) -> Self {
         Self::Words {
             lead: String::new(),
@@ -111,7 +110,7 @@ pub(crate) fn aws_headline(answer: &AwsAnswer, verdict: &Verdict) -> ReportLine 
     ReportLine::hanging(4, text)
 }
 
-/// Returns the first line of the verdict, which must be understandable by itself.
+/// Returns the first line of the verdict, which must be understandable without the rest.
 #[must_use]
 pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> ReportLine {
     let practice = match target.origin {
@@ -135,7 +134,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             let idle = survived.map_or_else(String::new, |idle| {
                 format!("; connections survive {} without traffic", seconds(idle))
             });
-            // An ACL may forbid writing for a user other than the default user.
+            // An ACL may forbid writing, unless the user is the default user.
             let is_acl_user =
                 target.password.is_some() && target.user.as_deref().is_some_and(|user| user != "default");
             let writes = if is_acl_user && seen.write_test.is_none() {
@@ -173,7 +172,7 @@ fn version(seen: &Observations) -> String {
     }
 }
 
-/// Returns the first line of the verdict on a URL that cannot be used.
+/// Returns the first line of the verdict on an invalid URL.
 #[must_use]
 pub fn url_headline(finding: &Finding) -> ReportLine {
     ReportLine::hanging(4, format!("{}: {}", finding.cause.code(), finding.summary))

@@ -1,5 +1,4 @@
-//! Information that a support ticket needs in addition to the result: when and where the checks ran, and
-//! which version ran them.
+//! Additional information for a support ticket: when and where the checks ran, and which version ran them.
 
 use std::fs;
 use std::net::IpAddr;
@@ -13,12 +12,12 @@ use crate::ping::observation::{Endpoint, Observations};
 use crate::ping::this_host;
 use crate::sanitize;
 
-/// The maximum number of lines of a file or of a command's output that are quoted.
+/// How many lines are quoted from a file or from a command's output.
 const MOST_LINES: usize = 20;
 /// The maximum number of addresses for which the route is looked up.
 const MOST_ROUTES: usize = 8;
 
-/// Describes this host, the program and the time. Uses the program `ip`, if it is installed.
+/// Describes this host, the program and the time. Runs the program `ip`, if installed.
 #[must_use]
 pub(crate) fn describe(started: SystemTime, seen: &Observations) -> Value {
     json!({
@@ -49,7 +48,7 @@ fn operating_system() -> String {
     name.unwrap_or_else(|| std::env::consts::OS.to_owned())
 }
 
-/// Returns the lines of /etc/resolv.conf that have an effect.
+/// Returns the lines of `/etc/resolv.conf` without comments and empty lines.
 fn resolver() -> Vec<String> {
     let text = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let lines = text.lines().map(str::trim);
@@ -60,7 +59,7 @@ fn resolver() -> Vec<String> {
         .collect()
 }
 
-/// Returns the target's addresses, both those that were tried and those that were only looked up.
+/// Returns the target's addresses: those that were tried, and those that were only looked up.
 fn addresses(seen: &Observations) -> Vec<IpAddr> {
     let tried = seen.tcp.dials.iter().filter_map(|dial| match &dial.to {
         Endpoint::Ip(address) => Some(address.ip()),
@@ -82,7 +81,7 @@ fn route(to: IpAddr) -> Value {
     json!({"to": to.to_string(), "source": source, "route": route})
 }
 
-/// Returns the lines that the program `ip` prints, or none if `ip` is not installed.
+/// Returns the output lines of the program `ip`, or none if `ip` is not installed.
 fn ip(arguments: &[&str]) -> Vec<String> {
     let output = Command::new("ip").args(arguments).output();
     let output = output.ok().filter(|output| output.status.success());

@@ -1,5 +1,5 @@
-//! Checks a cluster: which addresses its nodes announce, whether these accept connections, and which slots
-//! this node serves.
+//! Checks a cluster: the addresses that its nodes announce, whether these accept connections, and the slots
+//! of this node.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,25 +14,25 @@ use crate::ping::observation::{Dial, DialResult, Endpoint, SLOTS};
 use crate::ping::response::{items, text};
 use crate::redis_client::{Limits, ProbeConnection, Stream};
 
-/// Time limit for dialling the announced nodes. If a third of the timeout is shorter, that is the limit.
+/// The time limit for connecting to the announced nodes. The limit is a third of the timeout if that is
+/// shorter.
 const NODE_BUDGET: Duration = Duration::from_secs(1);
-/// The maximum number of nodes that are dialled. In a larger cluster, only a sample is dialled.
+/// The maximum number of nodes to connect to. Of a larger cluster, only a sample is tried.
 const MOST_NODES: usize = 64;
-/// The maximum number of random keys that are tried. This is enough even if the node serves only two slots in
-/// a thousand.
+/// The maximum number of random keys to try. This is enough for a node that serves two slots in a thousand.
 const MOST_ATTEMPTS: u32 = 20_000;
 
 /// What a node reports about its cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Topology {
-    /// The different addresses of the nodes. An empty host means the host of this node.
+    /// The distinct addresses of the nodes. An empty host stands for the host of this node.
     nodes: Vec<(String, u16)>,
     /// The ranges of slots for which this node is the primary.
     own_slots: Vec<(i64, i64)>,
 }
 
 impl Topology {
-    /// Asks the node for the topology. The result is empty if the node does not report it.
+    /// Asks the node for the topology, which is empty if the node does not report it.
     pub(crate) async fn ask(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Self {
         let commands = [
             cmd("CLUSTER").arg("MYID").clone(),
@@ -63,14 +63,14 @@ impl Topology {
         topology
     }
 
-    /// Dials each node.
+    /// Tries to connect to each node.
     pub(crate) async fn dial(&self, this_node: Option<SocketAddr>, deadline: Deadline) -> Vec<Dial> {
         let until = deadline.within(NODE_BUDGET.min(deadline.span() / 3));
         let sample = self.nodes.iter().take(MOST_NODES);
         join_all(sample.map(|(host, port)| dial_node(host, *port, this_node, until))).await
     }
 
-    /// Returns a random key in a slot that this node serves. The node would reject the keys of other nodes.
+    /// Returns a random key in a slot of this node. The node would redirect requests for other keys.
     pub(crate) fn key_of_this_node(&self) -> Option<String> {
         let is_own = |key: &String| {
             let slot = i64::from(crc16::State::<crc16::XMODEM>::calculate(key.as_bytes()) % SLOTS);
@@ -85,7 +85,7 @@ impl Topology {
 async fn dial_node(host: &str, port: u16, this_node: Option<SocketAddr>, deadline: Deadline) -> Dial {
     let addresses = match this_node {
         Some(this_node) if host.is_empty() => vec![SocketAddr::new(this_node.ip(), port)],
-        // "?" stands for a node whose address is not known yet. Its lookup fails.
+        // "?" stands for a node with an unknown address. Its lookup fails.
         _ => dns::addresses(host, port, deadline).await,
     };
     if addresses.is_empty() {

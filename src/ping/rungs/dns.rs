@@ -1,4 +1,4 @@
-//! Looks up the host name as an application would. If the lookup fails or is slow, also queries the name
+//! Looks up the host name as an application would. After a failed or slow lookup, also queries the name
 //! servers to find out why.
 
 mod query;
@@ -25,15 +25,14 @@ use system_config::SystemConfig;
 
 /// A lookup that takes longer than this slows applications down.
 pub(crate) const SLOW_LOOKUP: Duration = Duration::from_secs(1);
-/// How long to wait for the system's lookup before the name servers are also queried. If a quarter of the
-/// remaining time is shorter, waits only that long.
+/// How long to wait for the system's lookup before querying the name servers. The wait is a quarter of the
+/// remaining time if that is shorter.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// If less time than this is left, name servers are not queried, because they would probably not reply in
-/// time.
+/// The minimum time for querying name servers. With less time left, they would probably not reply in time.
 const SHORTEST_QUERY: Duration = Duration::from_millis(100);
 
-/// The resolver of a static binary, if it differs from the resolver of most applications.
+/// The name of this binary's resolver, if most applications use another one.
 ///
 /// For musl, see <https://wiki.musl-libc.org/functional-differences-from-glibc.html>.
 pub(crate) const OTHER_RESOLVER: Option<&str> = if cfg!(target_env = "musl") {
@@ -46,7 +45,7 @@ pub(crate) const OTHER_RESOLVER: Option<&str> = if cfg!(target_env = "musl") {
 
 /// Looks up a name with the system's resolver.
 ///
-/// If this fails or is slow, also queries each name server.
+/// After a failed or slow lookup, also queries each name server.
 pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     let started = Instant::now();
     let mut system = system_lookup(host);
@@ -78,7 +77,7 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     lookup
 }
 
-/// Returns the name's entry in `/etc/hosts`. If there is one, also returns the answers of the name servers.
+/// Returns the name's entry in `/etc/hosts`, with the name servers' answers for comparison.
 pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsEntry, Vec<NameServer>)> {
     let entry = system_config::in_hosts_file(host)?;
     let mut lookup = Lookup::default();
@@ -88,7 +87,7 @@ pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsE
     Some((entry, lookup.servers))
 }
 
-/// Parses a host that is an IP address and needs no lookup.
+/// Parses a host that is an IP address, so needs no lookup.
 pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Some(SocketAddr::new(address, port));
@@ -99,7 +98,7 @@ pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
         .flatten()
 }
 
-/// Returns the addresses of a host, which may itself be an IP address. Returns none if the lookup fails.
+/// Returns the addresses of a host, or none if the lookup fails. An IP address needs no lookup.
 pub(crate) async fn addresses(host: &str, port: u16, deadline: Deadline) -> Vec<SocketAddr> {
     if let Some(address) = literal_address(host, port) {
         return vec![address];
@@ -111,11 +110,11 @@ pub(crate) async fn addresses(host: &str, port: u16, deadline: Deadline) -> Vec<
 /// The result of getaddrinfo, or its error message.
 type SystemResult = Result<os::FoundHost, String>;
 
-/// Queries all name servers at once. If the system's lookup is still running, it continues at the same time.
+/// Queries all name servers at the same time. The system's lookup continues if it is still running.
 ///
-/// The wait ends when the system's lookup returns addresses or, if this lookup has failed, when a name server
-/// returns addresses. If a name server is the first to return addresses, the system's lookup still has until
-/// [`SLOW_LOOKUP`] to return them as well.
+/// The wait ends when the system's lookup returns addresses. If that lookup has failed, the wait ends when a
+/// name server returns addresses. If a name server is first, the system's lookup has until [`SLOW_LOOKUP`] to
+/// return addresses too.
 async fn query_beside_system(
     host: &str,
     lookup: &mut Lookup,
@@ -162,8 +161,8 @@ async fn query_beside_system(
                 let server = &mut lookup.servers[index];
                 (server.answer, server.silent_about, server.took) = (answer, silent_about, asked.elapsed());
                 answered[index] = true;
-                // If all name servers have failed, there is no need to wait for the system's resolver, which
-                // only sends the same queries.
+                // If all name servers have failed, stop waiting for the system's resolver, which only sends
+                // the same queries.
                 let have_all_failed = queries.is_empty() && addresses.is_empty();
                 if have_all_failed || (system.is_none() && !addresses.is_empty()) {
                     break;
@@ -184,7 +183,7 @@ async fn query_beside_system(
     if lookup.system_timed_out {
         lookup.addresses = addresses;
     } else if lookup.fault.as_deref() == Some(NO_THREAD) {
-        // An application may be able to start threads although this process cannot, so continue without the
+        // An application may be able to start threads even if this process cannot, so continue without the
         // system's resolver.
         let entry = system_config::in_hosts_file(host);
         lookup.addresses = entry.map_or(addresses, |entry| vec![entry.address]);
@@ -207,7 +206,7 @@ fn system_lookup(host: &str) -> oneshot::Receiver<SystemResult> {
     let host = host.to_owned();
     // If the thread cannot be started, the channel is closed.
     let _ = thread::Builder::new().name("getaddrinfo".into()).spawn(move || {
-        // If the wait has ended, the receiver no longer exists.
+        // After the wait, the receiver no longer exists.
         let _ = report.send(os::look_up(&host));
     });
     found
@@ -216,7 +215,6 @@ fn system_lookup(host: &str) -> oneshot::Receiver<SystemResult> {
 /// The error message if the system's lookup could not be started.
 const NO_THREAD: &str = "this process cannot start another thread: too little memory, or too many processes";
 
-/// Records the result of the system's lookup.
 fn record(lookup: &mut Lookup, host: &str, found: Result<SystemResult, oneshot::error::RecvError>) {
     match found {
         Ok(Ok(found)) => {
@@ -235,8 +233,7 @@ fn record(lookup: &mut Lookup, host: &str, found: Result<SystemResult, oneshot::
     }
 }
 
-/// Records `name` as the name that has the addresses, found either through a search domain or through an
-/// alias.
+/// Records the name that the addresses belong to. Its origin is a search domain or an alias.
 fn record_other_name(lookup: &mut Lookup, host: &str, name: &str) {
     if system_config::in_hosts_file(host).is_some() {
         return;
@@ -257,8 +254,8 @@ fn is_same_name(one: &str, other: &str) -> bool {
         .eq_ignore_ascii_case(other.trim_end_matches('.'))
 }
 
-/// Queries the names one after the other, and returns the answer for the first name that exists. If none
-/// exists, returns the first failure among the first `plausible` names.
+/// Queries one name after the other, and returns the answer for the first name that exists. If none exists,
+/// returns the first failure among the first `plausible` names.
 async fn query_candidates(
     server: SocketAddr,
     names: &[String],
@@ -274,7 +271,7 @@ async fn query_candidates(
             found @ NameAnswer::Addresses(_) => return (found, silent_about),
             empty @ (NameAnswer::NoAddress | NameAnswer::EmptyAlias(_)) => result = empty,
             other => {
-                // If a server refuses the name with a search domain, it may still know the full name.
+                // A server that refuses the name with a search domain may still know the full name.
                 if index < plausible && matches!(result, NameAnswer::NotFound | NameAnswer::DanglingAlias(_))
                 {
                     result = other;
@@ -296,7 +293,7 @@ mod tests {
 
     use super::*;
 
-    /// Starts a name server with one empty zone, `lab`. It refuses queries for other zones.
+    /// Starts a name server for the empty zone `lab`. It refuses queries about other zones.
     fn name_server() -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();

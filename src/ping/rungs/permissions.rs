@@ -1,4 +1,4 @@
-//! Finds out which of the tutorial's commands and keys an ACL user is allowed to use.
+//! Tests which of the tutorial's commands and keys an ACL user may use.
 
 use redis::cmd;
 
@@ -10,8 +10,8 @@ use crate::redis_client::{ProbeConnection, Stream};
 
 /// Sends each of the tutorial's commands in a form that changes nothing, and returns the responses.
 ///
-/// Redis checks the permissions before the arguments, so invalid arguments are sufficient. MULTI and EXEC
-/// come last, because a transaction stays open if MULTI is allowed but EXEC is not.
+/// Redis checks permissions before arguments, so invalid arguments are sufficient. MULTI and EXEC come last:
+/// if MULTI is allowed but EXEC is not, the transaction stays open.
 pub(crate) async fn observe(
     connection: &mut ProbeConnection<Stream>,
     deadline: Deadline,

@@ -1,6 +1,5 @@
 //! The auth and ping rungs. They send AUTH, PING, and the requests to which a working connection must reply,
-//! and measure round trip times. This program sends AUTH itself, because client libraries do not show the
-//! server's reply to it.
+//! and measure round trips. AUTH is sent without a client library, because libraries hide the server's reply.
 
 use std::time::{Duration, Instant};
 
@@ -17,21 +16,21 @@ use crate::redis_url::Target;
 use crate::secret::Secret;
 use crate::session::KEY_PREFIX;
 
-/// The number of round trips that are always measured.
+/// How many round trips are always measured.
 const ROUND_TRIPS: usize = 5;
-/// The number of additional round trips if the first ones are uneven. A single slow round trip may be due to
-/// chance.
+/// How many more round trips are measured if the first ones are uneven. A single slow round trip may be due
+/// to chance.
 const MORE_ROUND_TRIPS: usize = 10;
-/// The number of round trips for which time is reserved. The role rung needs them to read the state of the
-/// cluster and to run the write check.
+/// The number of round trips for which time is reserved. The role rung needs them for the cluster state and
+/// the write test.
 const RESERVED_ROUND_TRIPS: u32 = 8;
-/// The share of the remaining time that the requests about the server may take.
+/// The share of the remaining time that is available for requests about the server.
 const DESCRIPTION_SHARE: f64 = 0.75;
 /// The number of bytes that a working connection must carry in each direction. This is several packets, but
 /// less than a server's buffers.
 const LARGE: usize = 4096;
 
-/// Logs in. If there is no user, uses AUTH with only one argument.
+/// Sends AUTH, without a user name if there is no user.
 pub(crate) async fn log_in(
     connection: &mut ProbeConnection<Stream>,
     user: Option<&str>,
@@ -51,12 +50,12 @@ pub(crate) async fn log_in_to(
     Some(log_in(connection, target.user.as_deref(), password, deadline).await)
 }
 
-/// Sends PING, and returns the response.
 pub(crate) async fn observe(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
     ask(connection, &cmd("PING"), deadline).await
 }
 
-/// Whether an error reply means that an ACL forbids the command, or that the server does not support it.
+/// Whether an error reply means that an ACL forbids the command, or that the server does not support the
+/// command.
 ///
 /// Any other error is the server's actual reply to the command.
 pub(crate) fn is_unavailable(error: &str) -> bool {
@@ -65,8 +64,8 @@ pub(crate) fn is_unavailable(error: &str) -> bool {
         || (ErrorReply::of(error).is_none() && error.to_lowercase().contains("command"))
 }
 
-/// The requests after PING. The replies to them have different shapes, and the value of ECHO is unique, so
-/// that replies cannot be confused.
+/// The requests after PING. Their replies cannot be confused, because the replies have different shapes, and
+/// the value of ECHO is unique.
 pub(crate) struct Requests {
     commands: Vec<(&'static str, Cmd)>,
     value: String,
@@ -83,7 +82,7 @@ impl Requests {
             ("HELLO", cmd("HELLO")),
             ("ROLE", cmd("ROLE")),
             ("INFO", cmd("INFO")),
-            // An ACL or a provider may forbid this command. Before Redis 5, the second setting was called
+            // An ACL or a provider may forbid CONFIG. Before Redis 5, the second setting was called
             // min-slaves-to-write.
             (CONFIG, config("timeout")),
             (CONFIG, config("min-*-to-write")),
@@ -92,7 +91,7 @@ impl Requests {
         Self { commands, value }
     }
 
-    /// Returns only the requests about the server.
+    /// Returns only the requests for information about the server.
     pub(crate) fn about_the_server() -> Self {
         Self {
             commands: vec![("ROLE", cmd("ROLE")), ("INFO", cmd("INFO"))],
@@ -100,12 +99,11 @@ impl Requests {
         }
     }
 
-    /// Sends all requests without waiting in between. Reads the replies, and stops at the first request
-    /// without a reply.
+    /// Sends all requests, then reads the replies up to the first missing one.
     ///
-    /// The large request is sent in a separate write, so that the requests before it get through even if its
-    /// packets are lost. The requests after it only ask about the server. The time limit for their replies is
-    /// shorter, to leave time for a second connection and the write test.
+    /// The large request is sent in a separate write, so that the earlier requests get through even if its
+    /// packets are lost. The later requests only ask about the server. Their time limit is shorter, to leave
+    /// time for a second connection and the write test.
     pub(crate) async fn pipeline(
         &self,
         connection: &mut ProbeConnection<Stream>,
@@ -117,8 +115,8 @@ impl Requests {
             .chunk_by(|one, next| is_large(one) == is_large(next))
         {
             let part: Vec<_> = part.iter().map(|(_, command)| command.clone()).collect();
-            // If the server has rejected a request and closed the connection, the data that it sent before
-            // can still be read.
+            // A server may reject a request and close the connection. The data that it sent before can still
+            // be read.
             if connection.send(&part, deadline).await.is_err() {
                 break;
             }
@@ -138,7 +136,7 @@ impl Requests {
         exchanges
     }
 
-    /// Sends one request at a time, and stops at the first request that gets no reply within `patience`.
+    /// Sends one request at a time, and stops at the first one without a reply within `patience`.
     pub(crate) async fn one_at_a_time(
         &self,
         connection: &mut ProbeConnection<Stream>,
@@ -156,7 +154,7 @@ impl Requests {
         exchanges
     }
 
-    /// Returns the response to the ECHO, or `None` if the connection ended before it.
+    /// Returns the response to ECHO, or `None` if the connection ended before.
     pub(crate) fn echo(&self, exchanges: &[Exchange]) -> Option<Echo> {
         let is_value = |response: &Response| matches!(response, Response::Reply(Value::BulkString(bytes)) if bytes == self.value.as_bytes());
         if let Some(exchange) = exchanges.iter().find(|exchange| is_value(&exchange.response)) {
@@ -193,18 +191,18 @@ fn config(pattern: &str) -> Cmd {
     cmd("CONFIG").arg("GET").arg(pattern).clone()
 }
 
-/// Returns a read request, which changes nothing. It uses HGETALL, which the tutorial needs, so even a user
-/// with few permissions can run it.
+/// Returns a read request that changes nothing. The tutorial needs HGETALL, so even a user with few
+/// permissions can run it.
 pub(crate) fn read() -> Cmd {
     read_key(&format!("{KEY_PREFIX}ping"))
 }
 
-/// Like [`read`], with another key.
+/// Like [`read`], but for another key.
 pub(crate) fn read_key(key: &str) -> Cmd {
     cmd("HGETALL").arg(key).clone()
 }
 
-/// Measures the round trips of `command`, and adds them to `round_trips`.
+/// Measures round trips of `command`, and appends them to `round_trips`.
 ///
 /// `hint` is a round trip that was measured in another way. If the round trips differ much from each other or
 /// from `hint`, measures some more.
@@ -225,7 +223,7 @@ pub(crate) async fn measure(
             }
             wanted += MORE_ROUND_TRIPS;
         }
-        // On a slow connection, the time is better spent on the role rung than on another measurement.
+        // On a slow connection, the role rung needs the time more than another measurement.
         let last = round_trips.last().copied().unwrap_or_default();
         if deadline.left() <= last.saturating_mul(RESERVED_ROUND_TRIPS) {
             return;

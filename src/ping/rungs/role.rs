@@ -12,8 +12,8 @@ use crate::random;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::session::KEY_PREFIX;
 
-/// Reads the responses to HELLO, ROLE and INFO. An ACL may forbid each of these commands, so an error reply
-/// does not count as a failure.
+/// Reads the replies to HELLO, ROLE and INFO. An error reply is not a failure, because an ACL may forbid each
+/// of these commands.
 pub(crate) fn server_info(exchanges: &[Exchange]) -> ServerInfo {
     let response = |command| exchanges.iter().find(|exchange| exchange.command == command);
     let reply = |command| match response(command).map(|exchange| &exchange.response) {
@@ -75,7 +75,7 @@ pub(crate) async fn observe(
     if matches!(code.as_deref(), Some("MOVED" | "ASK" | "CLUSTERDOWN")) {
         server.cluster_read = read.cloned();
     }
-    // If there is no reply to INFO, only CLUSTER INFO can show whether this is a cluster.
+    // Without a reply to INFO, only CLUSTER INFO can show whether this is a cluster.
     let is_enabled = server.field("cluster_enabled");
     if is_enabled.is_none_or(|enabled| enabled == "1") {
         let state = ask(connection, cmd("CLUSTER").arg("INFO"), deadline).await;
@@ -85,8 +85,8 @@ pub(crate) async fn observe(
     }
 }
 
-/// Sends MULTI, which many proxies do not support, and ends the transaction at once. Returns the response to
-/// MULTI.
+/// Sends MULTI, then discards the empty transaction. Returns the response to MULTI, which many proxies do not
+/// support.
 async fn empty_transaction(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
     let opened = ask(connection, &cmd("MULTI"), deadline).await;
     if opened.is_granted() && !ask(connection, &cmd("EXEC"), deadline).await.is_granted() {
@@ -95,7 +95,8 @@ async fn empty_transaction(connection: &mut ProbeConnection<Stream>, deadline: D
     opened
 }
 
-/// Runs the tutorial's commands on a temporary key, in one MULTI transaction, so that nothing is left behind.
+/// Runs the tutorial's commands on a temporary key. All commands are in one MULTI transaction, so that
+/// nothing is left behind.
 pub(crate) async fn write_test(
     connection: &mut ProbeConnection<Stream>,
     key: &str,
@@ -108,8 +109,8 @@ pub(crate) async fn write_test(
         ("HGETALL", cmd("HGETALL").arg(key).clone()),
         ("DEL", cmd("DEL").arg(key).clone()),
     ];
-    // MULTI is sent separately. If it is rejected, the following commands would run at once, and might leave
-    // a key behind.
+    // MULTI is sent first and alone. If it were rejected, the following commands would run at once, and might
+    // leave a key behind.
     let opened = ask(connection, &cmd("MULTI"), deadline).await;
     if !opened.is_granted() {
         return WriteTest {
@@ -157,7 +158,7 @@ fn info_fields(reply: Option<&Value>) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Returns the fields in the reply to HELLO, under the names that they have in INFO.
+/// Returns the fields in the reply to HELLO, under their names in INFO.
 fn hello_fields(reply: Option<&Value>) -> BTreeMap<String, String> {
     let pairs = items(reply).chunks_exact(2);
     let field = |pair: &[Value]| {
@@ -176,7 +177,7 @@ fn hello_fields(reply: Option<&Value>) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Returns the primary in an entry of the reply to SENTINEL MASTERS.
+/// Returns the primary in one entry of the reply to SENTINEL MASTERS.
 fn primary_in(entry: &Value) -> Option<NamedPrimary> {
     NamedPrimary::new(
         &field(entry, "name")?,
@@ -185,7 +186,7 @@ fn primary_in(entry: &Value) -> Option<NamedPrimary> {
     )
 }
 
-/// Returns a field of an entry in the reply to SENTINEL MASTERS, in which names and values alternate.
+/// Returns a value from one entry of the reply to SENTINEL MASTERS. An entry alternates names and values.
 pub(in crate::ping) fn field(entry: &Value, name: &str) -> Option<String> {
     let words: Vec<String> = items(Some(entry)).iter().filter_map(text).collect();
     let mut pairs = words.chunks_exact(2);

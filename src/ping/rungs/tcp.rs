@@ -1,5 +1,5 @@
-//! The TCP rung, which connects to all addresses and records the result of each attempt. The attempts start
-//! 100 ms apart.
+//! The TCP rung, which tries to connect to all addresses and records each result. The attempts start 100 ms
+//! apart.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,21 +18,21 @@ use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource};
 use crate::ping::this_host;
 use crate::redis_client::Stream;
 
-/// Time between the starts of two attempts. RFC 8305 ("Connection Attempt Delay") allows 100 ms to 2 s.
+/// The time between the starts of two attempts. RFC 8305 ("Connection Attempt Delay") allows 100 ms to 2 s.
 const STAGGER: Duration = Duration::from_millis(100);
-/// Time limit for the other attempts after one has succeeded. If a third of the timeout is shorter, that is
-/// the limit.
+/// The time limit for the other attempts after one has succeeded. The limit is a third of the timeout if that
+/// is shorter.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Dials every address, and uses the first that connects. For the report, the other attempts continue for
-/// [`GRACE`].
+/// Tries to connect to every address, and uses the first that succeeds. The other attempts continue for
+/// [`GRACE`], for the report.
 ///
 /// Returns the stream with its address, and all attempts in the order of `addresses`.
 pub(crate) async fn observe(
     addresses: &[SocketAddr],
     deadline: Deadline,
 ) -> (Option<(Stream, SocketAddr)>, Vec<Dial>) {
-    // An attempt that gets no reply must end before the deadline, so that it can be recorded.
+    // An attempt without a reply must end before the deadline, so that it can be recorded.
     let each_until = deadline.within(deadline.left().mul_f64(0.98));
     let others_until = deadline.within(GRACE.min(deadline.span() / 3));
     let started = Instant::now();
@@ -71,12 +71,12 @@ pub(crate) async fn observe(
     (connected, dials)
 }
 
-/// The maximum size of the TCP segments that both ends of a connection send.
+/// The maximum size of the TCP segments from either end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SegmentSize {
     /// The system's default.
     Default,
-    /// A size that is small enough for every path.
+    /// A size that every path supports.
     Small,
     /// At most this many bytes.
     AtMost(u16),
@@ -126,7 +126,7 @@ async fn attempt(
     os::queue_icmp_errors(&socket);
     #[cfg(unix)]
     if let Some(bytes) = segments.limit() {
-        // If the system refuses the size, the experiment runs with the default size, and shows nothing new.
+        // If the system rejects the size, the experiment uses the default size and shows nothing new.
         let _ = socket.set_tcp_mss(bytes);
     }
     socket
@@ -135,7 +135,7 @@ async fn attempt(
     match socket.connect(&address.into()) {
         Ok(()) => {}
         Err(error) if is_in_progress(&error) => {}
-        // The same error occurs if there is no source address, for example because IPv6 is disabled.
+        // The error is the same without a source address, for example if IPv6 is disabled.
         Err(error) if is_port_missing(&error) && this_host::source_for(address.ip()).is_some() => {
             return Err(DialResult::NoLocalPort);
         }
@@ -150,21 +150,20 @@ async fn attempt(
             syns: os::syns_sent(&SockRef::from(&stream)),
         });
     }
-    // Reading SO_ERROR clears it, so it is read only here.
+    // Reading SO_ERROR clears the error, so it is read only here.
     match stream.take_error() {
         Ok(None) => {
-            // Without this option, Nagle's algorithm would delay small commands.
+            // Nagle's algorithm would delay small commands.
             let _ = stream.set_nodelay(true);
             Ok(stream)
         }
-        // This error means that the peer accepted the connection, and then closed or reset it, so the stream
-        // can still be read. An RST in reply to the SYN would be reported as "refused".
+        // This error means that the peer accepted the connection, and then closed or reset it. The stream can
+        // still be read. An RST in reply to the SYN would be reported as "refused".
         Ok(Some(error)) if was_accepted(&error) => Ok(stream),
         Ok(Some(error)) | Err(error) => Err(failure(&SockRef::from(&stream), &error)),
     }
 }
 
-/// Connects to a unix socket.
 #[cfg(unix)]
 pub(crate) async fn observe_unix(path: &Path, deadline: Deadline) -> (Option<Stream>, Dial) {
     let started = Instant::now();
@@ -204,7 +203,8 @@ fn unix_result(path: &Path, error: &io::Error) -> DialResult {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             DialResult::NoSocket("no file has this path")
         }
-        // If the file is not a socket, the kernel reports the same error as for a socket without a listener.
+        // For a file that is not a socket, the kernel reports the same error as for a socket without a
+        // listener.
         io::ErrorKind::ConnectionRefused => match std::fs::metadata(path).map(|file| file.file_type()) {
             Ok(found) if found.is_dir() => DialResult::NoSocket("this is the path of a directory"),
             Ok(found) if !found.is_socket() => {
@@ -253,7 +253,7 @@ fn failure(socket: &SockRef<'_>, error: &io::Error) -> DialResult {
     local_failure(error)
 }
 
-/// Interprets an error without a queued ICMP error. Such an error comes from this host, or from an RST.
+/// Interprets an error without a queued ICMP error. Its origin is this host, or an RST.
 fn local_failure(error: &io::Error) -> DialResult {
     use io::ErrorKind as Kind;
     match error.kind() {

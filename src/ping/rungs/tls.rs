@@ -43,7 +43,7 @@ pub(crate) async fn observe(
     let expected = expected_name(host, trust);
     let seen = Arc::new(SeenTls::default());
     let started = Instant::now();
-    // After a timeout, the handshake drops its stream, so a second handle is kept for the packet counts.
+    // A timeout drops the stream, so a second handle is kept for the packet counts.
     let socket = SockRef::from(&stream).try_clone().ok();
     let (stream, result) = match recording_config(trust, &seen) {
         Ok(config) => handshake(stream, expected, config, deadline).await,
@@ -73,13 +73,13 @@ pub(crate) async fn observe(
     (stream, handshake)
 }
 
-/// Returns the name that must be in the certificate.
+/// Returns the name that the certificate must contain.
 pub(crate) fn expected_name<'a>(host: &'a str, trust: &'a Trust) -> &'a str {
     trust.tls_name.as_deref().unwrap_or(host).trim_end_matches('.')
 }
 
-/// Performs a handshake that accepts any certificate, to find out whether the peer speaks TLS. Secrets must
-/// not be sent over the returned stream.
+/// Performs a handshake that accepts any certificate, to find out whether the peer speaks TLS. Never send
+/// secrets on the returned stream.
 pub(crate) async fn handshake_unverified(
     stream: TcpStream,
     host: &str,
@@ -91,8 +91,7 @@ pub(crate) async fn handshake_unverified(
     }
 }
 
-/// Performs a handshake like [`handshake_unverified`], but returns the certificates that the server sent,
-/// starting with its own.
+/// Like [`handshake_unverified`], but returns the certificates that the server sent, starting with its own.
 pub(in crate::ping) async fn unverified_chain(
     stream: TcpStream,
     name: &str,

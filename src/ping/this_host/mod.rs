@@ -1,5 +1,5 @@
-//! Observes this host's networks, container and EC2 instance. After a timeout, they determine the order of
-//! the fixes.
+//! Observes this host's networks, container and EC2 instance. After a timeout, these facts determine the
+//! order of the fixes.
 
 mod sockets;
 
@@ -16,21 +16,19 @@ pub(crate) use sockets::local_port_range;
 pub(super) use sockets::local_ports;
 pub(crate) use sockets::{LocalListener, LocalPorts, users_connected_to};
 
-/// The facts about this host that affect whether it can reach the target.
+/// Facts about this host that affect whether it can reach the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ThisHost {
-    /// Whether the target is on this host, on its network, or elsewhere.
     pub nearness: Nearness,
-    /// The source address that this host would use to connect to the target.
+    /// The source address for connections to the target.
     pub source: Option<IpAddr>,
     /// Whether this process runs in a container, where `localhost` is the container itself.
     pub in_container: bool,
     /// The EC2 instance that this host runs on, if any.
     pub instance: Option<Instance>,
-    /// How the local ports are used for connections to the target, if no port is free. Known only on Linux.
+    /// The use of local ports for connections to the target, if no port is free. Known only on Linux.
     pub local_ports: Option<LocalPorts>,
-    /// The processes that are listening on the port. Known only on Linux, and only if the target is this
-    /// host.
+    /// The processes that listen on the port, if the target is this host. Known only on Linux.
     pub listeners: Option<Vec<LocalListener>>,
 }
 
@@ -39,13 +37,12 @@ pub struct ThisHost {
 pub enum Nearness {
     /// The address belongs to this host.
     Loopback,
-    /// The address is private, and in a network that this host belongs to or has a specific route to.
+    /// The address is private, and this host has a specific route to its network.
     SameNetwork,
-    /// The address is private, and only the default route leads to it.
+    /// The address is private, but only the default route leads to it.
     ForeignPrivate,
-    /// The address is public.
     Public,
-    /// It is unknown, because the routing table of this system cannot be read.
+    /// The routing table of this system cannot be read.
     #[default]
     Unknown,
 }
@@ -79,7 +76,7 @@ pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Thi
     }
 }
 
-/// Returns the processes that are listening on the port, if the address belongs to this host.
+/// Returns the processes that listen on the port, if the address belongs to this host.
 pub(super) fn observe_listeners(address: SocketAddr) -> Option<ThisHost> {
     let nearness = nearness(address.ip(), source_for(address.ip()));
     (nearness == Nearness::Loopback).then(|| ThisHost {
@@ -90,7 +87,7 @@ pub(super) fn observe_listeners(address: SocketAddr) -> Option<ThisHost> {
     })
 }
 
-/// Returns the source address that the kernel would use for this destination. This sends no packets.
+/// Returns the source address that the kernel would use for this destination. Sends no packets.
 pub(crate) fn source_for(address: IpAddr) -> Option<IpAddr> {
     let any: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -101,11 +98,11 @@ pub(crate) fn source_for(address: IpAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
-/// No packet is sent to this port, but it must not be 0.
+/// No packet is sent to this port, but the port must not be 0.
 const DISCARD_PORT: u16 = 9;
 
 fn nearness(address: IpAddr, source: Option<IpAddr>) -> Nearness {
-    // If the destination is one of this host's addresses, the source address is the same.
+    // For one of this host's own addresses, source and destination are the same.
     if address.is_loopback() || address.is_unspecified() || source == Some(address) {
         return Nearness::Loopback;
     }
@@ -129,7 +126,7 @@ fn nearness(address: IpAddr, source: Option<IpAddr>) -> Nearness {
     }
 }
 
-/// Whether the address is in 100.64.0.0/10, which is used for carrier-grade NAT and in some VPCs (RFC 6598).
+/// Whether the address is in 100.64.0.0/10, for carrier-grade NAT and some VPCs (RFC 6598).
 fn is_shared(address: Ipv4Addr) -> bool {
     matches!(address.octets(), [100, 64..128, ..])
 }
@@ -151,8 +148,8 @@ fn networks_v4(table: &str) -> Vec<IpNet> {
     table.lines().skip(1).filter_map(network).collect()
 }
 
-/// Like [`networks_v4`], but for `/proc/net/ipv6_route`. The first two fields are the destination and its
-/// prefix length, and the ninth field contains the flags.
+/// Like [`networks_v4`], but for `/proc/net/ipv6_route`. Fields 1 and 2 are the destination and its prefix
+/// length, and field 9 contains the flags.
 fn networks_v6(table: &str) -> Vec<IpNet> {
     let network = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -165,7 +162,7 @@ fn networks_v6(table: &str) -> Vec<IpNet> {
     table.lines().filter_map(network).collect()
 }
 
-/// Whether this host has sent ARP requests for the address but got no reply. If so, it cannot send a SYN.
+/// Whether this host's ARP requests for the address got no reply, so that it cannot send a SYN.
 pub(super) fn is_arp_unanswered(address: IpAddr) -> bool {
     let table = fs::read_to_string("/proc/net/arp").unwrap_or_default();
     lists_as_unanswered(&table, address)
@@ -181,8 +178,8 @@ fn lists_as_unanswered(table: &str, address: IpAddr) -> bool {
     })
 }
 
-/// Returns how many retransmissions this host's kernel has been unable to send so far, because a local
-/// firewall or policy drops them.
+/// Returns how many retransmissions this host's kernel could not send so far, because a local firewall or
+/// policy drops them.
 pub(super) fn blocked_retransmissions() -> Option<u64> {
     let table = fs::read_to_string("/proc/net/netstat").ok()?;
     let mut rows = table.lines().filter(|row| row.starts_with("TcpExt:"));

@@ -8,32 +8,31 @@ use std::path::{Path, PathBuf};
 
 use crate::sanitize;
 
-/// The range of ports that the kernel uses for connections, and how many are in use for one destination.
+/// The kernel's range of local ports, and how many are in use for one destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalPorts {
     pub first: u16,
     pub last: u16,
     /// The number of open connections to the destination.
     pub open: usize,
-    /// The number of connections to the destination that are closed, but occupy their ports for another
-    /// minute (TIME_WAIT).
+    /// The number of closed connections to the destination that still occupy their ports for a minute
+    /// (TIME_WAIT).
     pub time_wait: usize,
 }
 
-/// A process on this host that is listening on the target's port.
+/// A process on this host that listens on the target's port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalListener {
-    /// The address on which the process accepts connections. The unspecified address stands for all
-    /// addresses.
+    /// The address on which the process listens. The unspecified address stands for all addresses.
     pub address: IpAddr,
-    /// How many connections are waiting until the process accepts them.
+    /// How many connections wait for the process to accept them.
     pub waiting: u32,
-    /// The name of the process, if this program is allowed to read it.
+    /// The name of the process, if this program may read it.
     pub process: Option<String>,
 }
 
 impl LocalListener {
-    /// Whether the listener accepts connections to this address.
+    /// Whether the process accepts connections to this address.
     pub(crate) fn covers(&self, address: IpAddr) -> bool {
         let is_dual_stack = self.address.is_ipv6() && self.address.is_unspecified();
         self.address == address
@@ -41,10 +40,11 @@ impl LocalListener {
             || (self.address.is_unspecified() && self.address.is_ipv4() == address.is_ipv4())
     }
 
-    /// Returns the kind of forwarder, if the process is known to forward connections to a server elsewhere.
+    /// Returns the kind of forwarder, such as `an SSH tunnel`, if the process forwards connections to a
+    /// server elsewhere.
     pub(crate) fn forwarder(&self) -> Option<&'static str> {
         match self.process.as_deref()? {
-            // The server side of `ssh -R` is also a listener.
+            // The server side of `ssh -R` also listens.
             "ssh" | "autossh" | "sshd" => Some("an SSH tunnel"),
             "docker-proxy" | "rootlessport" | "slirp4netns" | "pasta" => Some("a container's published port"),
             "kubectl" => Some("kubectl port-forward"),
@@ -54,17 +54,16 @@ impl LocalListener {
     }
 }
 
-/// The files with the tables of TCP sockets.
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-/// Returns the first and the last port that the kernel uses for connections.
+/// Returns the first and last local port that the kernel uses for outgoing connections.
 pub(crate) fn local_port_range() -> Option<(u16, u16)> {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut bounds = range.split_whitespace().map(str::parse);
     Some((bounds.next()?.ok()?, bounds.next()?.ok()?))
 }
 
-/// Counts the local ports that are used by connections to this address.
+/// Counts the local ports that connections to this address use.
 pub(in crate::ping) fn local_ports(to: SocketAddr) -> Option<LocalPorts> {
     let (first, last) = local_port_range()?;
     let table = fs::File::open(TABLES[usize::from(to.is_ipv6())]).ok()?;
@@ -85,11 +84,10 @@ pub(in crate::ping) fn local_ports(to: SocketAddr) -> Option<LocalPorts> {
     })
 }
 
-/// Returns the processes that are listening on the port.
+/// Returns the processes that listen on the port.
 pub(super) fn listeners(port: u16) -> Option<Vec<LocalListener>> {
-    // Rows of listening sockets come first. For each further row, the kernel searches its table of
-    // connections. This takes a long time if the table is large, so this function reads about one row at a
-    // time.
+    // Listening sockets come first in the table. Each further row makes the kernel search its connections,
+    // which takes long if there are many. To stop early, read about one row at a time.
     const ROW: usize = 150;
     let tables: Vec<_> = TABLES
         .iter()
@@ -115,11 +113,10 @@ pub(super) fn listeners(port: u16) -> Option<Vec<LocalListener>> {
     )
 }
 
-/// Returns the users who have opened connections from this host to `own`, an address on which this process
-/// listens. The key is the address of the other end. Returns `None` if the tables cannot be read, or do not
-/// list the sockets of this process.
+/// Returns the users who have opened connections from this host to `own`, an address of this process. The key
+/// is the address of the other end. Returns `None` if the tables are unreadable or do not list this process.
 pub(crate) fn users_connected_to(own: SocketAddr) -> Option<HashMap<SocketAddr, u32>> {
-    // Only a few rows are parsed, because the tables may be long.
+    // The tables may be long, so parse only a few rows.
     let port = format!(":{:04X} ", own.port());
     let rows = TABLES.iter().flat_map(|path| {
         let table = fs::read_to_string(path).unwrap_or_default();
@@ -142,15 +139,14 @@ fn users_in(rows: impl Iterator<Item = Row>, own: SocketAddr) -> Option<HashMap<
     has_own.then_some(users)
 }
 
-/// A row of the table.
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
     local: SocketAddr,
     remote: SocketAddr,
     state: u8,
-    /// The length of the receive queue. For a listener, this is the number of connections that are waiting.
+    /// The length of the receive queue. For a listening socket, this is the number of waiting connections.
     received: u32,
-    /// The user who has opened the socket.
+    /// The user who opened the socket.
     user: u32,
     inode: u64,
 }
@@ -159,7 +155,6 @@ const ESTABLISHED: u8 = 0x01;
 const TIME_WAIT: u8 = 0x06;
 const LISTEN: u8 = 0x0A;
 
-/// Returns the rows after the header.
 fn rows(table: impl BufRead) -> impl Iterator<Item = Row> {
     let lines = table.lines().skip(1).map_while(io::Result::ok);
     lines.filter_map(|line| Row::parse(&line))

@@ -1,5 +1,5 @@
-//! Sends a DNS query to one name server. This is needed because the system's resolver does not report which
-//! server failed, or how.
+//! Sends a DNS query to one name server, because the system's resolver does not report which server failed,
+//! or how.
 
 use std::future::Future;
 use std::io;
@@ -16,16 +16,16 @@ use crate::ping::observation::NameAnswer;
 use crate::ping::rungs::tcp::errno_text;
 use crate::sanitize;
 
-/// How long to wait before the same query is sent again.
+/// The time until an unanswered query is sent again.
 const RETRY: Duration = Duration::from_millis(800);
-/// How long to wait for the second address family after addresses of the first have arrived. RFC 8305
+/// How long to wait for the second address family after the first one has returned addresses. RFC 8305
 /// suggests 50 ms for browsers.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(300);
 /// The maximum length of a UDP response. RFC 6891 suggests 4096.
 const LONGEST_DATAGRAM: usize = 4096;
 
-/// Queries one server for the A and AAAA records of a fully qualified name. If only one of the two queries
-/// gets an answer, also returns the record type of the other.
+/// Queries one server for the A and AAAA records of a fully qualified name. If only one record type gets an
+/// answer, also returns the other type.
 pub(super) async fn query(
     server: SocketAddr,
     name: &str,
@@ -49,8 +49,8 @@ pub(super) async fn query(
     (merge(v4, v6), silent_about)
 }
 
-/// Waits for the answer for the second address family. If addresses of the first have arrived, the wait is
-/// short, because some servers never respond for one of the families.
+/// Waits for the answer about the second address family. If the first one has addresses, the wait is short,
+/// because some servers never answer for one of the families.
 async fn second(
     first: &NameAnswer,
     rest: impl Future<Output = NameAnswer>,
@@ -64,8 +64,7 @@ async fn second(
     until.bound(rest).await.unwrap_or(NameAnswer::Timeout)
 }
 
-/// Combines the answers for both families. Only two "no address" answers prove that there is no address.
-/// After a failed query, there may still be one.
+/// Combines the answers for both families. Both must be "no address" to prove that there is no address.
 fn merge(v4: NameAnswer, v6: NameAnswer) -> NameAnswer {
     use NameAnswer as Answer;
     match (v4, v6) {
@@ -113,7 +112,7 @@ async fn query_records(server: SocketAddr, name: &str, kind: RecordType, deadlin
 fn question(name: &str, kind: RecordType) -> Option<Message> {
     let mut message = Message::query();
     message.metadata.recursion_desired = true;
-    // from_utf8 would reject names such as my_cache.example, which are not valid host names but are in use.
+    // from_utf8 rejects names such as my_cache.example, which are invalid as host names but in use.
     let name = if name.is_ascii() {
         Name::from_ascii(name)
     } else {
@@ -136,7 +135,7 @@ async fn over_udp(
         ([0_u16; 8], 0).into()
     };
     let socket = UdpSocket::bind(any).await?;
-    // A connected socket receives data only from this server, and reports ICMP errors such as "port
+    // A connected socket receives data only from this server. It also reports ICMP errors such as "port
     // unreachable".
     socket.connect(server).await?;
     let mut buffer = vec![0; LONGEST_DATAGRAM];
@@ -172,7 +171,7 @@ async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8], deadline
     }
 }
 
-/// Reads arbitrary bytes as the response to a query. Used by [`crate::untrusted`].
+/// Parses arbitrary bytes as a DNS response. Used by [`crate::untrusted`].
 pub(crate) fn read_any_response(bytes: &[u8]) {
     if let Some(mut question) = question("h.example", RecordType::A) {
         question.metadata.id = 0;
@@ -212,7 +211,7 @@ fn read(answer: &Message) -> NameAnswer {
     }
 }
 
-/// Returns the name at the end of a chain of CNAMEs, made safe to print.
+/// Returns the name at the end of a CNAME chain, made safe to print.
 fn alias(answer: &Message) -> Option<String> {
     answer.answers.iter().rev().find_map(|record| match &record.data {
         RData::CNAME(name) => Some(sanitize::line(name.to_utf8().trim_end_matches('.')).into_owned()),
@@ -287,8 +286,7 @@ mod tests {
         use proptest::prelude::*;
         use proptest::sample::Index;
 
-        /// Returns a server's response after changing some bytes, cutting it off at `end`, and appending the
-        /// bytes in `more`.
+        /// Returns a server's response with some bytes changed, cut off at `end`, and followed by `more`.
         fn mangled(asked: &Message, changes: &[(Index, u8)], end: Index, more: &[u8]) -> Vec<u8> {
             let mut answer = asked.clone();
             answer.metadata.message_type = MessageType::Response;

@@ -13,10 +13,10 @@ use crate::sanitize;
 pub(super) struct SystemConfig {
     /// The name servers, in the order of the file. glibc uses the first three.
     pub servers: Vec<SocketAddr>,
-    /// Whether the file is missing or contains no name server. Like glibc, this program then queries a server
-    /// on this host.
+    /// Whether `/etc/resolv.conf` is missing or names no server. Like glibc, this program then queries a
+    /// server on this host.
     pub is_unconfigured: bool,
-    /// The line that contains the search domains.
+    /// The line with the search domains.
     pub search_line: Option<FileLine>,
     search: Vec<String>,
     ndots: usize,
@@ -27,13 +27,12 @@ const MOST_SERVERS: usize = 3;
 const DNS_PORT: u16 = 53;
 
 impl SystemConfig {
-    /// Reads `/etc/resolv.conf`.
     pub(super) fn read() -> Self {
         Self::parse(&fs::read_to_string("/etc/resolv.conf").unwrap_or_default())
     }
 
     fn parse(text: &str) -> Self {
-        // Like glibc, ignore lines that cannot be parsed.
+        // Like glibc, ignore invalid lines.
         let (config, _) = Config::parse_with_errors(text.as_bytes());
         let addresses = config.nameservers.iter().filter_map(socket_address);
         let mut servers: Vec<_> = addresses.take(MOST_SERVERS).collect();
@@ -41,7 +40,7 @@ impl SystemConfig {
         if is_unconfigured {
             servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
         }
-        // If several lines set search domains, the last one is used.
+        // If several lines set search domains, the last one applies.
         let search_line = lines(text)
             .filter(|(_, line)| has_keyword(line, &["search", "domain"]))
             .last();
@@ -57,8 +56,7 @@ impl SystemConfig {
         }
     }
 
-    /// Returns the fully qualified names that the system's resolver would query for `host`, in the same
-    /// order.
+    /// Returns the fully qualified names that the system's resolver would try for `host`, in this order.
     pub(super) fn candidates(&self, host: &str) -> Vec<String> {
         if host.ends_with('.') {
             return vec![host.to_owned()];
@@ -77,10 +75,10 @@ impl SystemConfig {
         names
     }
 
-    /// Returns how many of the [`Self::candidates`], counted from the first, the user may have meant.
+    /// Returns how many of the [`Self::candidates`] the user may have meant, counted from the first.
     ///
-    /// If the host name has at least `ndots` dots, this is only the name itself. If it is a single word, this
-    /// includes only the names with a search domain.
+    /// For a host name with at least `ndots` dots, only the name itself is plausible. For a single word, only
+    /// the names with a search domain are plausible.
     pub(super) fn plausible_candidates(&self, host: &str) -> usize {
         match host.matches('.').count() {
             dots if dots >= self.ndots => 1,
@@ -101,7 +99,7 @@ fn socket_address(server: &ScopedIp) -> Option<SocketAddr> {
     }
 }
 
-/// Returns the lines of a file with their numbers.
+/// Returns each line of a file with its number.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(text.lines())
 }
@@ -119,7 +117,7 @@ fn file_line((number, line): (usize, &str)) -> FileLine {
     }
 }
 
-/// Returns the entry for the name in `/etc/hosts` (`hosts(5)`).
+/// Returns the name's entry in `/etc/hosts` (`hosts(5)`).
 pub(super) fn in_hosts_file(host: &str) -> Option<HostsEntry> {
     listed(&fs::read_to_string("/etc/hosts").ok()?, host)
 }
@@ -139,7 +137,8 @@ fn listed(table: &str, host: &str) -> Option<HostsEntry> {
     })
 }
 
-/// Returns the line of `/etc/nsswitch.conf` (`nsswitch.conf(5)`) that lists where host names are looked up.
+/// Returns the `hosts:` line of `/etc/nsswitch.conf` (`nsswitch.conf(5)`), which lists the sources for host
+/// names.
 pub(super) fn hosts_sources() -> Option<FileLine> {
     let text = fs::read_to_string("/etc/nsswitch.conf").ok()?;
     lines(&text)

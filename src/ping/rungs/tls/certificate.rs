@@ -1,4 +1,4 @@
-//! Parses certificates, and finds the features in them that this program's TLS library does not support.
+//! Parses certificates, and finds features that this program's TLS library does not support.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -10,9 +10,9 @@ use x509_parser::public_key::PublicKey;
 use crate::ping::observation::PeerCertificate;
 use crate::sanitize;
 
-/// The maximum number of names that are kept. Some certificates have thousands.
+/// How many names are kept. Some certificates have thousands.
 const MOST_NAMES: usize = 12;
-/// The maximum number of certificates of a chain that are parsed. Real chains have two to four.
+/// How many certificates of a chain are parsed. Real chains have two to four.
 const MOST_CERTIFICATES: usize = 10;
 /// The lengths of RSA keys that ring supports, in bits.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -26,8 +26,7 @@ pub(super) fn read_chain<'a>(
     chain.map(|der| read(der, clock).unwrap_or_default()).collect()
 }
 
-/// Parses a certificate for its names and dates, which rustls does not expose, and makes its text safe to
-/// print.
+/// Parses the names and dates of a certificate, which rustls does not expose. All text is made safe to print.
 pub(super) fn read(der: &CertificateDer<'_>, clock: i64) -> Option<PeerCertificate> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let alternatives = certificate.subject_alternative_name().ok().flatten();
@@ -55,14 +54,14 @@ pub(super) fn read(der: &CertificateDer<'_>, clock: i64) -> Option<PeerCertifica
             .timestamp()
             .saturating_sub(clock),
         ends_in: certificate.validity().not_after.timestamp().saturating_sub(clock),
-        // The signature of a root certificate is not verified, so its algorithm does not matter.
+        // A root certificate's own signature is not verified, so its algorithm does not matter.
         unsupported: unsupported(&certificate)
             .or_else(|| unsupported_signature(&certificate).filter(|_| !is_self_signed)),
         der: der.to_vec(),
     })
 }
 
-/// Parses arbitrary bytes as a certificate and as the name of a CA. Used by [`crate::untrusted`].
+/// Parses arbitrary bytes as a certificate and as a CA name. Used by [`crate::untrusted`].
 pub(crate) fn read_any_certificate(bytes: &[u8]) {
     let _ = read(&CertificateDer::from(bytes), 0);
     let _ = read_names(&[bytes]);
@@ -78,18 +77,18 @@ pub(super) fn read_names(names: &[&[u8]]) -> Vec<String> {
         .collect()
 }
 
-/// Where the issuer names in a chain lead, starting at the server's certificate.
+/// The path of issuer names in a chain, starting at the server's certificate.
 pub(super) struct NamePath {
-    /// Whether the names lead to a trusted CA.
+    /// Whether the path ends at a trusted CA.
     pub(super) is_trusted: bool,
-    /// The trusted CA, if the server did not send its certificate.
+    /// The trusted CA's certificate, if the server did not send it.
     pub(super) root: Option<CertificateDer<'static>>,
-    /// The first unsupported feature in the certificates on the path.
+    /// The first unsupported feature of a certificate on the path.
     pub(super) unsupported: Option<String>,
 }
 
 impl NamePath {
-    /// Follows the issuer names. Does not verify signatures, because their algorithms may be unsupported.
+    /// Follows the issuer names without verifying signatures, because their algorithms may be unsupported.
     pub(super) fn of(
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -125,7 +124,7 @@ impl NamePath {
             }
             whose = "an issuer's certificate";
             let is_issuer = |other: &X509Certificate<'_>| is_issuer(other, &current);
-            // Only a few of the many trusted certificates have to be parsed.
+            // Parse only a few of the many trusted certificates.
             let is_candidate = |der: &&CertificateDer<'_>| memmem(der, issuer);
             let roots = trusted
                 .iter()
@@ -155,8 +154,8 @@ fn memmem(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len().max(1)).any(|part| part == needle)
 }
 
-/// Whether `issuer` may have signed the certificate. This compares the names and, because names are not
-/// unique, the key identifiers (RFC 5280, 4.2.1.1).
+/// Whether `issuer` may have signed the certificate. Compares the names and the key identifiers (RFC 5280,
+/// 4.2.1.1), because names are not unique.
 fn is_issuer(issuer: &X509Certificate<'_>, certificate: &X509Certificate<'_>) -> bool {
     let is_self_signed = certificate.issuer() == certificate.subject();
     let is_key = match (authority_key(certificate), subject_key(issuer)) {
@@ -194,8 +193,8 @@ fn unsupported(certificate: &X509Certificate<'_>) -> Option<String> {
     }
 }
 
-/// Returns the name of the key type if ring cannot verify its signatures. The identifiers are from RFC 3279,
-/// 5480, 5639, 8410 and SEC 2.
+/// Returns the type of a key that ring does not support. The identifiers are from RFC 3279, 5480, 5639, 8410
+/// and SEC 2.
 fn unsupported_key(certificate: &X509Certificate<'_>) -> Option<String> {
     let key = certificate.public_key();
     let curve = || {
@@ -227,7 +226,7 @@ fn unsupported_key(certificate: &X509Certificate<'_>) -> Option<String> {
     }
 }
 
-/// Returns the name of the signature algorithm if webpki cannot verify it with ring.
+/// Returns the name of a signature algorithm that webpki does not support with ring.
 fn unsupported_signature(certificate: &X509Certificate<'_>) -> Option<String> {
     let name = match certificate.signature_algorithm.algorithm.to_id_string().as_str() {
         "1.2.840.113549.1.1.4" => "MD5 with RSA",

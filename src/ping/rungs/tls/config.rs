@@ -1,4 +1,4 @@
-//! The configuration of TLS connections: the trusted CAs, and the client certificate.
+//! The configuration of TLS connections: the trusted CAs and the client certificate.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::verify::{SeenTls, Verifier};
 use crate::clock::unix_now;
 use crate::redis_url::Trust;
 
-/// Returns the TLS configuration of all connections. It trusts the system's CAs (or those in `SSL_CERT_FILE`)
+/// Returns the TLS configuration of all connections. Trusts the system's CAs (or those in `SSL_CERT_FILE`)
 /// and those in `--ca`.
 ///
 /// # Errors
@@ -26,7 +26,7 @@ pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, String> {
     recording_config(trust, &Arc::default())
 }
 
-/// Returns a client configuration that also records what the server sends.
+/// Returns a client configuration that also records the server's messages.
 pub(super) fn recording_config(trust: &Trust, seen: &Arc<SeenTls>) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let client = match (&trust.cert, &trust.key) {
@@ -63,7 +63,7 @@ pub(super) fn recording_config(trust: &Trust, seen: &Arc<SeenTls>) -> Result<Cli
     with_verifier(verifier, client)
 }
 
-/// Returns a configuration that accepts any certificate. It is used to find out whether a server speaks TLS.
+/// Returns a configuration that accepts any certificate, to find out whether a server speaks TLS.
 pub(super) fn unverified_config(seen: &Arc<SeenTls>) -> Result<ClientConfig, String> {
     let verifier = Verifier {
         trusted: None,

@@ -1,4 +1,4 @@
-//! Reads the PEM files that the TLS options name.
+//! Reads the PEM files in the TLS options.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
@@ -27,7 +27,7 @@ pub(super) fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateD
     }
 }
 
-/// Maximum size of a PEM file in bytes. It prevents a device such as /dev/zero from filling the memory.
+/// The maximum size of a PEM file, in bytes. A device such as /dev/zero must not fill the memory.
 const MAX_PEM_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(super) fn open(path: &Path) -> Result<impl BufRead + use<>, pem::Error> {
@@ -35,7 +35,7 @@ pub(super) fn open(path: &Path) -> Result<impl BufRead + use<>, pem::Error> {
     Ok(BufReader::new(file.take(MAX_PEM_BYTES)))
 }
 
-/// Describes why the file cannot be used: it cannot be read, or it does not contain what is needed.
+/// Describes why a PEM file cannot be used. `wanted` names the contents that it should have.
 pub(super) fn pem_error(wanted: &str, error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => format!(

@@ -1,4 +1,4 @@
-//! The CAs that are trusted: those of the system, and those in `--ca`.
+//! The trusted CAs: those of the system, and those in `--ca`.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -15,12 +15,12 @@ use crate::ping::observation::TrustedCas;
 use crate::ping::rungs::tcp::errno_text;
 use crate::redis_url::Trust;
 
-/// The trusted certificates: those of the system, and those in `--ca`.
+/// The trusted CA certificates, and a verifier for them.
 #[derive(Debug)]
 pub(super) struct Trusted {
     pub(super) certificates: Vec<CertificateDer<'static>>,
     pub(super) summary: TrustedCas,
-    /// `None` if there is no CA at all, as in minimal containers. webpki needs at least one.
+    /// `None` without any CA, as in minimal containers. webpki needs at least one CA.
     pub(super) verifier: Option<Arc<WebPkiServerVerifier>>,
 }
 
@@ -28,8 +28,8 @@ impl Trusted {
     pub(super) fn load(trust: &Trust) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
         let mut all = rustls_native_certs::load_native_certs().certs;
-        // Certificates that cannot be parsed are skipped. If one of them was needed, the server's certificate
-        // is reported as untrusted.
+        // Skip certificates that cannot be parsed. If one of them was needed, the server's certificate is
+        // reported as untrusted.
         roots.add_parsable_certificates(all.iter().cloned());
         if let Some(path) = &trust.ca {
             for certificate in certificates("--ca", path)? {
@@ -61,7 +61,7 @@ fn summary(count: usize) -> TrustedCas {
         let fault = fault.or_else(|| (count == 0).then(|| "contains no PEM certificate".into()));
         Some(((name, shown(Path::new(&value))), fault))
     });
-    // The sort is stable, and puts a variable with a fault first.
+    // The stable sort puts a variable with a fault first.
     let mut variables: Vec<_> = variables.collect();
     variables.sort_by_key(|(_, fault)| fault.is_none());
     let (variable, fault) = variables.into_iter().next().unzip();
@@ -72,7 +72,7 @@ fn summary(count: usize) -> TrustedCas {
     }
 }
 
-/// Returns why the file or folder in the variable cannot be read.
+/// Returns the reason if the file or folder in the variable cannot be read.
 fn unreadable(variable: &str, value: &OsStr) -> Option<String> {
     let found = if variable == "SSL_CERT_FILE" {
         File::open(value)

@@ -1,4 +1,4 @@
-//! Verifies certificates, and records what the server sends.
+//! Verifies certificates, and records the server's messages.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ use super::problem::problem;
 use super::trusted_cas::Trusted;
 use crate::ping::observation::{CertificateProblem, PeerCertificate, TrustedCas};
 
-/// What the server sent during the handshake, whether or not it is accepted.
+/// What the server sent during the handshake, even if it was rejected.
 #[derive(Debug, Default)]
 pub(super) struct SeenTls(Mutex<Seen>);
 
@@ -42,16 +42,17 @@ impl SeenTls {
 /// Records the certificates, then verifies them with webpki.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    /// The trusted CAs, or `None` if certificates are not verified.
+    /// The trusted CAs, or `None` to accept any certificate without verification.
     pub(super) trusted: Option<Trusted>,
-    /// Whether to continue if the certificate is invalid. The problem is recorded in any case.
+    /// Whether to continue with an invalid certificate. Its problem is recorded in any case.
     pub(super) accepts_all: bool,
     pub(super) seen: Arc<SeenTls>,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
 /// Signature algorithms that ring does not support (RFC 8446, 4.2.3): ECDSA with P-521, and RSA-PSS keys.
-/// They are offered because a server with such a key sends its certificate only to clients that offer them.
+/// They are offered nevertheless, because a server with such a key sends its certificate only to clients that
+/// offer them.
 const UNSUPPORTED: [SignatureScheme; 4] = [
     SignatureScheme::ECDSA_NISTP521_SHA512,
     SignatureScheme::Unknown(0x0809),
@@ -160,8 +161,7 @@ impl Verifier {
         Ok(ServerCertVerified::assertion())
     }
 
-    /// Checks whether the trusted CA has expired. webpki does not check this, but OpenSSL and most other
-    /// clients do.
+    /// Checks whether the trusted CA has expired, as OpenSSL and most other clients do. webpki does not.
     fn check_root(&self, path: &NamePath, now: UnixTime) -> Result<(), Error> {
         let root = path.root.as_ref();
         let root = root.and_then(|der| certificate::read(der, now.as_secs().cast_signed()));
@@ -174,7 +174,7 @@ impl Verifier {
         }
     }
 
-    /// Checks that the server has the private key of the certificate.
+    /// Checks the handshake signature, which proves that the server has the certificate's private key.
     fn check_signature(
         &self,
         verified: Result<HandshakeSignatureValid, Error>,
@@ -192,7 +192,7 @@ impl Verifier {
         })
     }
 
-    /// Records the problem. Ends the handshake unless all certificates are accepted.
+    /// Records the problem, and ends the handshake unless all certificates are accepted.
     fn reject(&self, problem: CertificateProblem, error: Error) -> Result<(), Error> {
         self.seen.update(|seen| {
             seen.problem.get_or_insert(problem);

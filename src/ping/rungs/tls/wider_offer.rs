@@ -1,5 +1,5 @@
-//! Sends a ClientHello that offers features which other clients support but rustls does not. The server's
-//! choice shows what it requires.
+//! Sends a ClientHello with features that other clients support but rustls does not. The server's choice
+//! shows what it requires.
 //!
 //! The offers are the defaults of OpenSSL 3. The handshake is never completed. Only the server's first,
 //! unencrypted messages are read (RFC 5246, 7.4; RFC 8446, 4.1).
@@ -17,12 +17,12 @@ use crate::ping::observation::WiderOffer;
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::random;
 
-/// The maximum number of bytes that are read of the server's first messages.
+/// The server's messages are read up to this size, in bytes.
 const MOST_BYTES: usize = 64 * 1024;
 
 const HANDSHAKE: u8 = 22;
 
-/// Pairs cipher suites with their names, because rustls names only the suites that it supports.
+/// Pairs cipher suites with their names, because rustls names only suites that it supports.
 macro_rules! suites {
     ($($name:ident)+) => { &[$((CipherSuite::$name, stringify!($name)),)+] };
 }
@@ -61,7 +61,6 @@ const OLD_SUITES: &[(CipherSuite, &str)] = suites! {
     TLS_EMPTY_RENEGOTIATION_INFO_SCSV
 };
 
-/// The cipher suites of TLS 1.3.
 const NEW_SUITES: &[(CipherSuite, &str)] = suites! {
     TLS13_AES_256_GCM_SHA384
     TLS13_CHACHA20_POLY1305_SHA256
@@ -69,7 +68,7 @@ const NEW_SUITES: &[(CipherSuite, &str)] = suites! {
     TLS13_AES_128_CCM_SHA256
 };
 
-/// Returns the standard name of a cipher suite. rustls uses the prefix `TLS13_` for the suites of TLS 1.3.
+/// Returns the standard name of a cipher suite. rustls adds the prefix `TLS13_` to the suites of TLS 1.3.
 fn suite_name(suite: CipherSuite) -> String {
     let found = NEW_SUITES
         .iter()
@@ -98,7 +97,7 @@ const SIGNATURES: [u16; 18] = [
     0x0601, 0x0303, 0x0301, 0x0203, 0x0201,
 ];
 
-/// Offers TLS 1.0 to 1.2. If the server rejects these, offers TLS 1.3.
+/// Offers TLS 1.0 to 1.2. If the server rejects these versions, offers TLS 1.3.
 pub(in crate::ping) async fn observe(
     address: SocketAddr,
     name: &str,
@@ -115,8 +114,8 @@ pub(in crate::ping) async fn observe(
     None
 }
 
-/// Sends the ClientHello. Returns the server's handshake messages up to ServerHelloDone, an alert, or the end
-/// of the connection.
+/// Sends the ClientHello. Returns the handshake messages up to ServerHelloDone, an alert, or the end of the
+/// connection.
 async fn exchange(mut stream: TcpStream, hello: &[u8], deadline: Deadline) -> Vec<u8> {
     let mut received = Vec::new();
     if !matches!(deadline.bound(stream.write_all(hello)).await, Ok(Ok(()))) {
@@ -135,8 +134,7 @@ async fn exchange(mut stream: TcpStream, hello: &[u8], deadline: Deadline) -> Ve
     handshake_messages(&received).0
 }
 
-/// Extracts the handshake messages from the records. Also returns whether the rest of the data can be
-/// ignored.
+/// Extracts the handshake messages from the records. Also returns whether all needed data has arrived.
 fn handshake_messages(mut records: &[u8]) -> (Vec<u8>, bool) {
     let mut messages = Vec::new();
     let mut is_over = false;
@@ -163,7 +161,7 @@ const CERTIFICATE: u8 = 11;
 const SERVER_KEY_EXCHANGE: u8 = 12;
 const SERVER_HELLO_DONE: u8 = 14;
 
-/// Iterates over the complete handshake messages, and returns the type and body of each.
+/// Iterates over complete handshake messages, as pairs of type and body.
 struct Messages<'a>(&'a [u8]);
 
 impl<'a> Iterator for Messages<'a> {
@@ -226,7 +224,7 @@ struct ServerHello {
 }
 
 impl ServerHello {
-    /// Parses a ServerHello, or a HelloRetryRequest, which has the same form (RFC 8446, 4.1.3).
+    /// Parses a ServerHello or a HelloRetryRequest, which have the same form (RFC 8446, 4.1.3).
     fn read(body: &[u8]) -> Option<Self> {
         let ([major, minor], rest) = body.split_first_chunk::<2>()?;
         let (_random, rest) = rest.split_at_checked(32)?;
@@ -270,7 +268,7 @@ const PSK_KEY_EXCHANGE_MODES: u16 = 45;
 const KEY_SHARE: u16 = 51;
 
 /// Returns a ClientHello in a single record (RFC 5246, 7.4.1.2). For TLS 1.3, it contains no key, so the
-/// server replies with a HelloRetryRequest that contains the group it requires.
+/// server's HelloRetryRequest names the group it requires.
 fn client_hello(name: &str, version: ProtocolVersion) -> Vec<u8> {
     let is_tls13 = version == ProtocolVersion::TLSv1_3;
     let suites = if is_tls13 { NEW_SUITES } else { OLD_SUITES };
@@ -321,8 +319,7 @@ fn extension(out: &mut Vec<u8>, kind: u16, content: &[u8]) {
     out.extend(prefixed16(content));
 }
 
-/// Returns the content preceded by its length, in two bytes. The content is always short enough: a host name
-/// or a few lists.
+/// Returns the content after its length in two bytes. A host name or a few lists always fit.
 fn prefixed16(content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap_or(u16::MAX);
     [&length.to_be_bytes()[..], content].concat()
