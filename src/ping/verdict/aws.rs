@@ -1,4 +1,5 @@
-//! Adds what the AWS documents show to a verdict. The cause, its certainty and the exit status do not change.
+//! Adds the results from AWS documents to a verdict. The cause, its certainty and the exit status do not
+//! change.
 
 use std::collections::BTreeSet;
 
@@ -10,12 +11,11 @@ use crate::ping::observation::Observations;
 use crate::redis_url::{Target, provider};
 use crate::sanitize;
 
-/// The kinds of fix that change AWS objects. Documents can prove that such a fix is right, or that it is not
-/// needed.
+/// Kinds of fix that change AWS objects. Documents can prove such a fix right or unnecessary.
 const KINDS: [&str; 4] = ["security-group", "network-acl", "route", "outside-vpc"];
 
-/// Returns the question that AWS documents can answer about a verdict. Returns `None` if they cannot explain
-/// the cause, for example if the port belongs to an HTTP server.
+/// Returns the question about this verdict that AWS documents can answer. Returns `None` if they cannot
+/// explain the cause, for example if the port belongs to an HTTP server.
 pub(crate) fn question(target: &Target, verdict: &Verdict) -> Option<Question> {
     let Some(finding) = &verdict.finding else {
         return Some(Question::Path);
@@ -42,7 +42,8 @@ pub(crate) fn question(target: &Target, verdict: &Verdict) -> Option<Question> {
     }
 }
 
-/// Adds the results from the documents to a verdict for which [`question`] has returned a question.
+/// Adds the results from the documents to a verdict. [`question`] must have returned a question about this
+/// verdict.
 pub(crate) fn add(answer: &AwsAnswer, verdict: &mut Verdict) {
     let assessment = &answer.assessment;
     match &mut verdict.finding {
@@ -89,8 +90,7 @@ pub(crate) fn add(answer: &AwsAnswer, verdict: &mut Verdict) {
     }
 }
 
-/// Returns the region in the host name, if it differs from the region of this instance. This needs no request
-/// to AWS.
+/// Returns the region in the host name, if this instance is in another region. Sends no request to AWS.
 pub(super) fn other_region(target: &Target, seen: &Observations) -> Option<String> {
     let named = provider::endpoint_hint(target.host()?)?.region?;
     let own = &seen.this_host.as_ref()?.instance.as_ref()?.region;
@@ -101,7 +101,7 @@ pub(super) fn other_region(target: &Target, seen: &Observations) -> Option<Strin
     })
 }
 
-/// Returns the verdict on AWS documents if there was no connection attempt.
+/// Returns the verdict on AWS documents without a connection attempt.
 pub(crate) fn of_documents(answer: &AwsAnswer) -> Verdict {
     let assessment = &answer.assessment;
     let mut verdict = Verdict::default();
@@ -114,7 +114,7 @@ pub(crate) fn of_documents(answer: &AwsAnswer) -> Verdict {
     verdict
 }
 
-/// Adds the checks and the proven fixes to the finding about a connection that gets no reply.
+/// Adds the checks and the proven fixes to a finding about a connection without a reply.
 fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     let assessment = &answer.assessment;
     if matches!(assessment.outcome, Outcome::Denied | Outcome::Partly) {
@@ -202,8 +202,8 @@ fn of_aws(fix: &AwsFix) -> Fix {
     }
 }
 
-/// Returns one line for a check that does not allow the connection, and one line for each rule that looks
-/// right but does not apply.
+/// Describes a check that does not allow the connection, and rules that almost allow it. Each fact is one
+/// line.
 fn facts_of(check: &Check) -> Vec<String> {
     let term = check
         .aws_code
@@ -225,12 +225,12 @@ fn problems(answer: &AwsAnswer) -> Vec<String> {
     answer.problems.iter().map(|problem| safe(problem)).collect()
 }
 
-/// Makes text safe to print. It may quote documents, which come from outside.
+/// Makes text safe to print. The text may quote documents, which come from outside.
 fn safe(text: &str) -> String {
     sanitize::line(text).into_owned()
 }
 
-/// Returns what ElastiCache's description of the cache shows about other causes.
+/// Returns the facts in ElastiCache's description of the cache that concern another cause.
 fn facts_about(cause: Cause, assessment: &Assessment) -> Vec<String> {
     let of_check = |code: Code| {
         // An unknown check that needs no further permission has found that there is no such cache.

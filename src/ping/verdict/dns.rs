@@ -11,7 +11,7 @@ use crate::ping::rungs::dns::SLOW_LOOKUP;
 use crate::redis_url::Target;
 use crate::sanitize;
 
-/// How long a recursive resolver may take if it has to query other servers and one packet is lost.
+/// How long a recursive resolver may take if it queries other servers and one packet is lost.
 const SLOW_RESOLVER: Duration = Duration::from_millis(1900);
 
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
@@ -33,7 +33,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Returns the finding about a name for which no address was found.
+/// Returns the finding about a name without any address.
 fn without_address(host: &str, lookup: &Lookup) -> Finding {
     let any = |wanted: fn(&NameAnswer) -> bool| lookup.servers.iter().any(|server| wanted(&server.answer));
     let alias = lookup.servers.iter().find_map(|server| match &server.answer {
@@ -109,8 +109,8 @@ fn without_address(host: &str, lookup: &Lookup) -> Finding {
     }
 }
 
-/// Returns the error message if this host itself blocked all queries, because of a firewall rule, seccomp, or
-/// a missing capability.
+/// Returns the error message if this host itself blocked all queries, through a firewall rule, seccomp or a
+/// missing capability.
 fn blocked_here(lookup: &Lookup) -> Option<&str> {
     let mut errors = lookup.servers.iter().map(|server| match &server.answer {
         NameAnswer::Blocked(error) => Some(error.as_str()),
@@ -120,7 +120,7 @@ fn blocked_here(lookup: &Lookup) -> Option<&str> {
     errors.all(|error| error.is_some()).then_some(first)
 }
 
-/// Returns the finding about a URL whose IP address is excluded by `-4` or `-6`.
+/// Returns the finding about an IP address in the URL that `-4` or `-6` excludes.
 fn judge_address(host: &str, seen: &Observations) -> Option<Finding> {
     let address: IpAddr = host.parse().ok().filter(|_| seen.tcp.dials.is_empty())?;
     Some(
@@ -177,13 +177,14 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
     facts
 }
 
-/// Whether the name is in `/etc/hosts`, but `/etc/nsswitch.conf` does not list that file as a source of names.
+/// Whether the name is in `/etc/hosts`, but `/etc/nsswitch.conf` does not list that file as a source of
+/// names.
 fn skips_hosts_file(lookup: &Lookup) -> bool {
     let sources = lookup.nsswitch.as_ref();
     lookup.hosts_file.is_some() && sources.is_some_and(|line| !line.sets_source("files"))
 }
 
-/// Describes the name's entry in `/etc/hosts`, and what the name servers return instead.
+/// Describes the name's entry in `/etc/hosts`, and the different answers of name servers.
 pub(super) fn hosts_file(target: &Target, seen: &Observations) -> Vec<String> {
     let (Some(host), Some(lookup)) = (target.host(), &seen.dns) else {
         return Vec::new();
@@ -235,7 +236,7 @@ fn describe_servers(servers: &[NameServer]) -> impl Iterator<Item = String> {
     })
 }
 
-/// Returns a warning if the lookup was slow, with the name servers that caused this.
+/// Returns a warning about a slow lookup, with the name servers that caused the delay.
 pub(super) fn slow(target: &Target, seen: &Observations) -> Option<(Cause, String)> {
     let lookup = seen.dns.as_ref()?;
     let host = target.host()?;

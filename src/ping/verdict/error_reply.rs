@@ -10,7 +10,6 @@ use crate::sanitize;
 
 const ALL_SLOTS: u64 = SLOTS as u64;
 
-/// Returns the finding about an error reply.
 pub(super) fn error_reply(error: &str, command: &str, seen: &Observations) -> Finding {
     match ErrorReply::of(error) {
         Some(reply) if reply.cause == Cause::AuthNoPermission => no_permission(command, error, seen),
@@ -27,7 +26,7 @@ pub(super) fn error_reply(error: &str, command: &str, seen: &Observations) -> Fi
     }
 }
 
-/// Returns the facts in INFO that are related to the cause.
+/// Returns the facts in INFO that concern the cause.
 pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
     let shown = |name: &str| Some(sanitize::excerpt(server.field(name)?.as_bytes(), QUOTED));
     let percent = |part: u64, whole: u64| (whole > 0).then(|| part.saturating_mul(100) / whole);
@@ -79,7 +78,7 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
     fact.into_iter().collect()
 }
 
-/// Returns the finding about a command that the user is not allowed to run.
+/// Returns the finding about a command that the user may not run.
 pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> Finding {
     let missing = Missing::of(seen);
     let finding = Finding::proved(Cause::AuthNoPermission).replied(command, error);

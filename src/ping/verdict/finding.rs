@@ -7,36 +7,34 @@ use crate::ping::causes::{Cause, Fix, FixContext, hosts_file_fixes, other_server
 use crate::ping::observation::PacketSizes;
 use crate::sanitize;
 
-/// The result of a run: one cause, or none if Redis works.
+/// The result of a run: a cause or, if Redis works, none.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
     /// What is wrong, or `None` if Redis works.
     pub finding: Option<Finding>,
-    /// Problems that do not prevent the use of Redis. There can be warnings in addition to a cause.
+    /// Problems that do not prevent the use of Redis. A verdict can have both a cause and warnings.
     pub warnings: Vec<Warning>,
 }
 
 /// One cause, its evidence and its fixes.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// The cause.
     pub cause: Cause,
     /// Whether another cause is also possible.
     pub certainty: Certainty,
     /// What is wrong, in one sentence.
     pub summary: String,
-    /// The facts that were observed, one per line.
+    /// Observed facts, one per line.
     pub evidence: Vec<String>,
-    /// What the user can do, with the most promising fix first.
+    /// What the user can do, most promising fix first.
     pub fixes: Vec<Fix>,
     /// The error reply that shows the cause.
     pub reply: Option<String>,
 }
 
-/// How certain a cause is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certainty {
-    /// Only this cause explains the observations.
+    /// No other cause explains the observations.
     Proved,
     /// This cause is the best explanation of the observations.
     Likely,
@@ -45,11 +43,11 @@ pub enum Certainty {
 /// A problem that does not prevent the use of Redis.
 #[derive(Clone, Debug)]
 pub struct Warning {
-    /// The problem. Like the cause of a failure, it has a code.
+    /// The problem, which has a code like the cause of a failure.
     pub cause: Cause,
     /// What was observed, in one sentence.
     pub summary: String,
-    /// What the user can do, with the most promising fix first.
+    /// What the user can do, most promising fix first.
     pub fixes: Vec<Fix>,
 }
 
@@ -73,7 +71,7 @@ impl Verdict {
     }
 }
 
-/// A finding is created from a cause. The fixes are added last, because they depend on all observations.
+/// A finding starts with a cause. The fixes come last, because they depend on all observations.
 impl Finding {
     fn new(cause: Cause, certainty: Certainty) -> Self {
         Self {
@@ -107,13 +105,13 @@ impl Finding {
         self
     }
 
-    /// Adds to the evidence the error reply that shows the cause. The fixes also depend on this reply.
+    /// Adds the error reply that shows the cause. Both the evidence and the fixes use the reply.
     pub(super) fn replied(mut self, command: &str, reply: &str) -> Self {
         self.reply = Some(reply.to_owned());
         self.fact(replied(command, reply))
     }
 
-    /// Adds a fact to the evidence.
+    /// Adds one line of evidence.
     pub(super) fn fact(mut self, fact: impl Into<String>) -> Self {
         self.evidence.push(fact.into());
         self
@@ -128,7 +126,7 @@ impl Finding {
         }
     }
 
-    /// Adds several facts to the evidence.
+    /// Adds several lines of evidence.
     pub(super) fn facts(mut self, facts: impl IntoIterator<Item = String>) -> Self {
         self.evidence.extend(facts);
         self
@@ -140,7 +138,6 @@ pub(super) fn replied(command: &str, reply: &str) -> String {
     format!("reply to {command}: {}", sanitize::excerpt(reply.as_bytes(), 160))
 }
 
-/// Describes which packet sizes get through.
 pub(super) fn packet_sizes(sizes: PacketSizes) -> String {
     format!(
         "on other connections, packets of up to {} bytes got through, but packets of {} bytes did not",
@@ -148,7 +145,7 @@ pub(super) fn packet_sizes(sizes: PacketSizes) -> String {
     )
 }
 
-/// A warning, as the cause and a summary.
+/// The cause and the summary of a warning.
 pub(super) type Found = (Cause, String);
 
 /// Returns the name of an alert as in RFC 8446, 6.

@@ -1,4 +1,4 @@
-//! Hints from the URL about a connection that fails.
+//! Hints from the URL about a failed connection.
 
 use crate::ping::causes::Cause;
 use crate::ping::causes::tcp::cluster_client_port;
@@ -6,12 +6,11 @@ use crate::ping::conclusions;
 use crate::redis_url::provider;
 use crate::redis_url::{Target, UrlWarning};
 
-/// Returns what the URL suggests about a failure. This is only additional evidence, never a cause.
+/// Returns the hints from the URL about a failure. Hints are only additional evidence, never a cause.
 pub(super) fn all(target: &Target, cause: Cause) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(endpoint) = target.host().and_then(provider::endpoint_hint) {
-        // If the cause is tls.required, the server certainly speaks TLS, even if its name does not suggest
-        // it.
+        // If the cause is tls.required, the server speaks TLS even if its name does not suggest it.
         let is_tls = target.tls || cause == Cause::TlsRequired;
         hints.extend(endpoint.hints(is_tls, target.port()));
     }

@@ -65,14 +65,14 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Returns the test and the connection that was lost first, if one was lost.
+/// Returns the test, and the connection that was lost after the shortest idle time.
 fn lost(seen: &Observations) -> Option<(&IdleTest, &IdleTrial)> {
     let test = seen.idle.as_ref()?;
     let lost = test.shortest_lost(None).or_else(|| test.any_lost())?;
     Some((test, lost))
 }
 
-/// Adds to a finding about a new connection the fact that an earlier connection worked until it was idle.
+/// Adds to a finding about a new connection that an earlier connection worked until it was idle.
 pub(super) fn with_lost_connection(finding: Finding, seen: &Observations) -> Finding {
     match lost(seen) {
         Some((_, lost)) if finding.cause != Cause::PathIdle => {
@@ -99,11 +99,10 @@ fn what_happened(lost: &IdleTrial) -> String {
     )
 }
 
-/// Whether the observations prove that the idle time ended the connection, rather than some event at that
-/// moment.
+/// Whether the idle time certainly ended the connection, rather than some event at that moment.
 ///
-/// This is the case if the server has this idle limit, if keepalive made a difference, or if connections that
-/// became idle at different times were lost after equal idle times.
+/// Any of three observations proves this: the server has this idle limit, keepalive made a difference, or
+/// connections that started at different times were lost after equal idle times.
 fn is_proved(test: &IdleTest, lost: &IdleTrial, seen: &Observations) -> bool {
     let has_limit = seen
         .server
@@ -123,7 +122,7 @@ fn is_proved(test: &IdleTest, lost: &IdleTrial, seen: &Observations) -> bool {
     has_limit && lost.end == IdleEnd::Closed || is_equally_long || keeps_alive
 }
 
-/// Describes the difference that TCP keepalive made.
+/// Describes the effect of TCP keepalive.
 fn keepalive(test: &IdleTest) -> Option<String> {
     let period = test.trials.iter().find_map(|trial| trial.keepalive)?;
     let every = format!("TCP keepalive every {}", seconds(period));
@@ -142,7 +141,7 @@ fn keepalive(test: &IdleTest) -> Option<String> {
     )
 }
 
-/// Describes what drops idle connections, and after what time.
+/// Describes which device or program drops idle connections, and after what time.
 fn enforcer(lost: &IdleTrial, limit: &str, seen: &Observations) -> String {
     let what = match (lost.end, seen.server.idle_limit()) {
         (IdleEnd::Closed, Some(setting)) if is_server(lost.idle, setting) => {

@@ -1,4 +1,4 @@
-//! Warnings about slow round trips, and where the time is lost.
+//! Warnings about slow round trips, with the slow part of the connection.
 
 use super::finding::Found;
 use crate::clock::seconds;

@@ -31,7 +31,7 @@ use crate::sanitize;
 pub use finding::Verdict;
 pub(crate) use finding::{Certainty, Finding};
 
-/// Returns the cause that explains the observations, or none if Redis works, and the warnings.
+/// Returns the verdict: the cause that explains the observations, if any, and the warnings.
 #[must_use]
 pub fn judge(given: &Target, seen: &Observations) -> Verdict {
     let target = seen.target(given);
@@ -89,13 +89,13 @@ pub fn judge(given: &Target, seen: &Observations) -> Verdict {
     verdict
 }
 
-/// Whether a warning only repeats a part of what the cause already says.
+/// Whether a warning only repeats a part of the cause.
 fn repeats(warning: Cause, cause: Cause) -> bool {
     warning == cause
         || matches!(
             (warning, cause),
             (Cause::ServerEviction, Cause::ServerOutOfMemory)
-                // Either the retransmitted data is the request that got no reply, or the finding is about the
+                // Either the retransmitted data is the request without a reply, or the finding is about the
                 // packet loss itself.
                 | (Cause::PathLoss, Cause::TlsRequired | Cause::ServerSilent | Cause::PathMtu | Cause::TlsStalled)
                 // The finding already contains the server's limit.
@@ -105,8 +105,8 @@ fn repeats(warning: Cause, cause: Cause) -> bool {
         )
 }
 
-/// Adds the problem of a certificate that `--insecure` accepted. It becomes the finding or, if a later check
-/// failed, a warning.
+/// Handles a certificate problem that `--insecure` allows. The problem becomes the finding or, if a later
+/// check failed, a warning.
 fn with_accepted_certificate(
     finding: Option<Finding>,
     seen: &Observations,
@@ -134,8 +134,8 @@ fn with_accepted_certificate(
     (Some(accepted.fact(fact).fact(answer)), None)
 }
 
-/// Like [`judge`], but a certificate problem that `--insecure` allows is only a warning. This is for
-/// the modes that only test whether Redis responds.
+/// Like [`judge`], but for modes that only test whether Redis responds. A certificate problem that
+/// `--insecure` allows is only a warning.
 #[must_use]
 pub(crate) fn judge_answer(target: &Target, seen: &Observations) -> Verdict {
     let mut verdict = judge(target, seen);
@@ -148,7 +148,8 @@ pub(crate) fn judge_answer(target: &Target, seen: &Observations) -> Verdict {
     verdict
 }
 
-/// Returns the verdict if the node in the URL works, but a client cannot connect to its cluster.
+/// Returns the verdict on a working node whose cluster a client cannot connect to. `why` is the client's
+/// error.
 #[must_use]
 pub fn judge_cluster(target: &Target, seen: &Observations, verdict: &Verdict, why: &str) -> Verdict {
     let cause = Cause::ClusterUnreachableNodes;
@@ -168,7 +169,7 @@ pub fn judge_cluster(target: &Target, seen: &Observations, verdict: &Verdict, wh
     }
 }
 
-/// Returns the verdict on a URL that cannot be used.
+/// Returns the verdict on an invalid URL.
 #[must_use]
 pub fn judge_url(error: &UrlError) -> Verdict {
     let cause = match error.kind {

@@ -13,8 +13,8 @@ use crate::sanitize;
 
 pub(super) fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Finding {
     let second = seen.experiments.last_repeated();
-    // The RST on the first connection may have discarded data from the server. The second connection can show
-    // this data.
+    // The RST on the first connection may have discarded data from the server, which the second connection
+    // can show.
     if let Some(Exchange { command, response }) = second {
         let when = format!("{command} on a second connection");
         match response {
@@ -81,8 +81,8 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
     if let Some(sizes) = seen.experiments.packet_sizes {
         return large_packets_lost(sizes, format!("{command}, which is large, got no reply"), seen);
     }
-    // If the second connection got an error reply, it may have reached another server, or the same server at
-    // a better moment.
+    // An error reply on the second connection may come from another server, or from the same server in a
+    // better state.
     let second = seen.experiments.last_repeated();
     if let Some(second) = second
         && let Some(error) = second.response.error().filter(|error| !is_unavailable(error))
@@ -188,15 +188,16 @@ pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
     }
 }
 
-/// Says that the fault affects only the first connection, because a second one works.
+/// Says that a second connection works, so the fault affects only the first one.
 pub(super) const ONLY_THIS_CONNECTION: &str =
     "a second connection works; perhaps one of several servers is faulty, or the fault was brief";
 
-/// Says what is wrong if a server accepts a login and then requires one.
+/// Says what is wrong if a server accepts a login, but then requires one.
 pub(super) const BEHIND_PROXY: &str =
     "a proxy accepts the password, but the Redis server behind it requires a login";
 
-/// Returns the finding about packets that are lost because of their size. `fact` says what got no reply.
+/// Returns the finding about packets that are lost because of their size. `fact` names the request without a
+/// reply.
 pub(super) fn large_packets_lost(sizes: PacketSizes, fact: String, seen: &Observations) -> Finding {
     let PacketSizes { passed, lost } = sizes;
     let requests = seen.packets.is_some_and(|packets| packets.unacknowledged > 0);

@@ -27,7 +27,7 @@ pub(super) fn unexpected_reply(response: &Response, command: &str) -> Finding {
     another_server(format!("+{shown}").as_bytes()).fact(format!("reply to {command}: {shown}"))
 }
 
-/// Returns the finding about bytes that are not RESP.
+/// Returns the finding about bytes that are not RESP. `when` says when they arrived.
 pub(super) fn not_redis(received: &[u8], when: &str) -> Finding {
     another_server(received).fact(format!("received {when}: {}", quote(received)))
 }
@@ -40,7 +40,7 @@ fn another_server(received: &[u8]) -> Finding {
     }
 }
 
-/// Returns the protocol that the first bytes from the server belong to.
+/// Identifies the server's protocol by the first bytes.
 fn protocol(received: &[u8]) -> Option<&'static str> {
     let starts = |prefix: &[u8]| received.starts_with(prefix);
     let text = String::from_utf8_lossy(&received[..received.len().min(512)]).to_lowercase();

@@ -54,7 +54,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
                 .unwrap_or_else(|| unusable(&read.without(target.password.as_ref()), "HGETALL", seen)),
         );
     }
-    // PING is forbidden or renamed, but the requests after it got no reply, so the connection is at fault.
+    // PING is forbidden or renamed, but the later requests got no reply, so the connection is at fault.
     if seen.requests.read.is_none() && seen.requests.stopped_at.is_some() {
         return None;
     }
@@ -66,7 +66,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     ))
 }
 
-/// Returns the finding about a login error in the reply to another command, although the reply to AUTH was OK.
+/// Returns the finding about a login error in reply to another command, although AUTH got `OK`.
 fn login_error_after_ok(
     command: &str,
     response: &Response,
@@ -91,8 +91,7 @@ fn login_error_after_ok(
 
 /// Returns the finding about a proxy that accepts the password but does not log in to Redis.
 ///
-/// Only the expected reply to PING proves that the OK is the reply to AUTH, rather than a late reply to
-/// another request.
+/// Only the expected reply to PING proves this. Otherwise, the `OK` may be a late reply to another request.
 pub(super) fn no_login_behind_proxy(command: &str, error: &str, seen: &Observations) -> Finding {
     Finding::proved_if(seen.has_pong() || command == "PING", Cause::ProxyNoBackend)
         .summary(BEHIND_PROXY)
@@ -108,8 +107,8 @@ pub(super) fn judge_missing(seen: &Observations) -> Option<Finding> {
         .then(|| Finding::likely(Cause::ServerSilent).fact("the run ended before PING"))
 }
 
-/// Returns the finding about a server that replied to a ClientHello on the second connection, but never to
-/// plain text.
+/// Returns the finding about a server that never replied to plain text, but replied to a ClientHello on a
+/// second connection.
 fn tls_required(seen: &Observations) -> Option<Finding> {
     let (result, inside) = match &seen.experiments.other_protocol {
         Some(Experiment::ClientHello { result, inside }) => (result, inside),
@@ -141,7 +140,7 @@ fn tls_required(seen: &Observations) -> Option<Finding> {
 }
 
 /// Returns the finding about a server that closes a plain-text connection at once, as Redis does on a TLS
-/// port. It is only likely that TLS is required, because no second connection could be opened to test this.
+/// port. TLS is only the likely cause, because no second connection could be opened for a test.
 fn tls_untested(seen: &Observations) -> Option<Finding> {
     let first = seen.auth.response.as_ref().or(seen.ping.response.as_ref())?;
     let is_rejected = match first {
@@ -159,11 +158,10 @@ fn tls_untested(seen: &Observations) -> Option<Finding> {
     })
 }
 
-/// Returns the finding about a response to AUTH other than OK.
+/// Returns the finding about a response to AUTH other than `OK`.
 fn judge_login(target: &Target, response: &Response, seen: &Observations) -> Finding {
     let masked = response.without(target.password.as_ref());
-    // The cause is determined from the original text, because masking would change the text if the password
-    // is a word in it.
+    // The cause depends on the original text. Masking would change the text if the password is a word in it.
     let (Some(error), Some(shown)) = (response.error(), masked.error()) else {
         return unusable(&masked, "AUTH", seen);
     };
@@ -214,8 +212,8 @@ fn is_about_something_else(error: &str) -> bool {
         .any(|word| lower.contains(word))
 }
 
-/// Returns the finding about a response to SELECT. Sentinel does not support this command; [`super::role`]
-/// reports the Sentinel.
+/// Returns the finding about a response to SELECT. Sentinels do not support SELECT, so [`super::role`]
+/// reports a Sentinel.
 fn judge_select(target: &Target, response: &Response, seen: &Observations) -> Option<Finding> {
     if response.is_granted() || seen.server.is_sentinel() {
         return None;

@@ -1,4 +1,4 @@
-//! The verdict on unexpected responses to any command.
+//! The verdict on an unexpected response to any command.
 
 use super::error_reply::error_reply;
 use super::finding::{Finding, alert_name};
@@ -9,7 +9,6 @@ use crate::ping::causes::Cause;
 use crate::ping::observation::Observations;
 use crate::ping::response::Response;
 
-/// Returns the finding about an unexpected response.
 pub(super) fn unusable(response: &Response, command: &str, seen: &Observations) -> Finding {
     match response {
         Response::Reply(_) => match response.error() {

@@ -18,7 +18,7 @@ use crate::ping::observation::{Exchange, Observations, WriteTest};
 use crate::ping::response::{ABORTED, Response};
 use crate::sanitize;
 
-/// If the round trips are slower than this, the write test may have failed only because the timeout was too
+/// If round trips are slower than this, the write test may have failed only because the timeout was too
 /// short.
 const SLOW_ROUND_TRIP: Duration = Duration::from_millis(100);
 
@@ -37,8 +37,8 @@ fn untested(seen: &Observations) -> Option<Finding> {
         .then(|| fell_silent(last, seen).fact("writing was not tested, because the connection had ended"))
 }
 
-/// Returns the finding about a reply to ROLE that is neither a list nor an error. Such a reply comes from a
-/// server that imitates only PING.
+/// Returns the finding about a reply to ROLE that is neither a list nor an error. The server only imitates
+/// PING.
 fn not_a_role(seen: &Observations) -> Option<Finding> {
     match seen.server.role.as_ref()? {
         Value::Array(_) | Value::ServerError(_) | Value::Nil => None,
@@ -70,8 +70,8 @@ fn cluster(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Returns the finding about the first command that was rejected. The error reply to EXEC only says that a
-/// command was rejected, but not which one.
+/// Returns the finding about the first rejected command. EXEC's error reply does not say which command was
+/// rejected.
 fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
     let errors: Vec<(&str, String)> = test
         .queued
@@ -97,7 +97,7 @@ fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
     }
 }
 
-/// Returns the finding about a connection that was closed during the write test, after a read got a reply.
+/// Returns the finding about a connection that was closed during the write test, although a read got a reply.
 fn closed(last: &Exchange, seen: &Observations) -> Finding {
     Finding::proved(Cause::ProtoClosed)
         .summary(format!(
@@ -124,7 +124,7 @@ fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Find
     Some(finding.replied(command, error))
 }
 
-/// Returns the finding about a write test that got no reply, although PING did.
+/// Returns the finding about a write test without a reply, although PING got one.
 fn no_reply(seen: &Observations) -> Finding {
     let round_trip = median(&seen.ping.round_trips);
     Finding::likely(Cause::ServerSilent)

@@ -1,4 +1,4 @@
-//! The verdict on Sentinels: those in a Sentinel URL, and one that is reached by the URL of a Redis server.
+//! The verdict on Sentinels, both for Sentinel URLs and for URLs of a Redis server that lead to a Sentinel.
 
 use super::finding::Finding;
 use super::reply::unusable;
@@ -12,7 +12,7 @@ fn shown(text: &str) -> String {
     sanitize::excerpt(text.as_bytes(), 60)
 }
 
-/// Returns the finding about the reply of a Sentinel that did not report the primary.
+/// Returns the finding about a Sentinel that did not report the primary.
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     let followed = seen.followed.as_ref()?;
     let (sentinel, name) = (&followed.sentinel, shown(&followed.name));
@@ -59,7 +59,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     }
 }
 
-/// Describes where the address that was checked comes from.
+/// Describes the origin of the address that was checked.
 pub(super) fn facts(seen: &Observations) -> Option<String> {
     let followed = seen.followed.as_ref()?;
     let (sentinel, name) = (&followed.sentinel, shown(&followed.name));
@@ -74,7 +74,7 @@ pub(super) fn facts(seen: &Observations) -> Option<String> {
     }
 }
 
-/// Returns the finding about a Sentinel that is reached by a URL with the scheme of a Redis server.
+/// Returns the finding about a URL of a Redis server that leads to a Sentinel.
 pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
     if !seen.server.is_sentinel() {
         return None;

@@ -1,5 +1,5 @@
-//! The verdict on a server that replies to PING. It must also reply to other requests, in the right order,
-//! and to large packets.
+//! The verdict on a server that replies to PING. Such a server must also reply to other requests, in the
+//! right order, and to large packets.
 
 use super::error_reply::error_reply;
 use super::finding::{Finding, Found, replied};
@@ -26,8 +26,8 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
         .or_else(|| stopped(seen.requests.stopped_at.as_ref()?, seen))
 }
 
-/// Returns the finding about problems with a PROXY protocol header: Redis receives one and rejects it, or the
-/// port requires one.
+/// Returns the finding about a PROXY protocol header: either the port requires one, or Redis receives and
+/// rejects one.
 pub(super) fn proxy_header(target: &Target, seen: &Observations) -> Option<Finding> {
     if seen.experiments.expects_proxy_header {
         return Some(
@@ -79,7 +79,7 @@ pub(super) fn out_of_step(target: &Target, seen: &Observations) -> Option<Findin
     )
 }
 
-/// Describes an error reply that contains a command which was sent earlier on the same connection.
+/// Describes an error reply that names a command which was sent earlier on the same connection.
 fn reply_about_earlier_command(target: &Target, seen: &Observations) -> Option<String> {
     let first = [
         ("AUTH", &seen.auth.response),
@@ -117,7 +117,7 @@ fn reply_about_earlier_command(target: &Target, seen: &Observations) -> Option<S
         })
 }
 
-/// Masks the password in a reply. It may be a late reply to AUTH, which may contain the password.
+/// Masks the password in a reply, which may be a late reply to AUTH.
 fn masked(target: &Target, error: &str) -> String {
     match &target.password {
         Some(password) => error_without(error, password),
@@ -125,8 +125,7 @@ fn masked(target: &Target, error: &str) -> String {
     }
 }
 
-/// Whether an error reply contains the name of a command, as in Redis's `wrong number of arguments for 'auth'
-/// command`.
+/// Whether an error reply names the command, as in `wrong number of arguments for 'auth' command`.
 fn names(error: &str, command: &str) -> bool {
     let (error, command) = (error.to_lowercase(), command.to_lowercase());
     [format!("'{command}'"), format!("`{command}`")]
@@ -149,7 +148,7 @@ fn refused_read(error: &str, seen: &Observations) -> Finding {
     if error.starts_with("NOAUTH") && seen.is_logged_in() {
         return no_login_behind_proxy("HGETALL", error, seen);
     }
-    // If Redis required a login, it would refuse PING, too.
+    // A Redis that requires a login would also reject PING.
     if error.starts_with("NOAUTH") && seen.has_pong() {
         return Finding::likely(Cause::ProxyNoBackend)
             .summary("a proxy answers PING itself, but the Redis server behind it requires a login")
@@ -159,8 +158,8 @@ fn refused_read(error: &str, seen: &Observations) -> Finding {
     error_reply(error, "HGETALL", seen).fact(reply_to_ping(seen))
 }
 
-/// Returns the finding about a connection that ended, or got no more replies, after PONG. Returns `None` if
-/// only a request for information about the server failed.
+/// Returns the finding about a connection that ended or got no more replies after `PONG`. Returns `None` if
+/// only a request about the server itself failed.
 fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     let repeat = seen.experiments.repeat.as_ref();
     if let Some(sizes) = seen.experiments.packet_sizes {
@@ -170,7 +169,7 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     let Some(repeat) = repeat.filter(|repeat| repeat.has_answered("PING")) else {
         return Some(fell_silent(first, seen));
     };
-    // If a proxy closes the connection at a request, it may discard the replies to earlier requests.
+    // A proxy that closes the connection at a request may discard the replies to earlier requests.
     if let Some(error) = repeat.response("HGETALL").and_then(Response::refusal) {
         return Some(refused_read(&error, seen));
     }
@@ -232,7 +231,7 @@ fn momentary(first: &Exchange, seen: &Observations) -> Finding {
         .facts(seen.packets.map(describe_packets))
 }
 
-/// Returns the finding about a request that got no reply, although the PING before it got one.
+/// Returns the finding about a request without a reply, although the PING before got one.
 pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
     let reason = NoReply::of(seen);
     let finding = match &first.response {
@@ -256,10 +255,10 @@ pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
         .facts(reason.fact(seen))
 }
 
-/// Returns a warning about a service that closes the connection at a command that every Redis supports, or
-/// that does not support several such commands.
+/// Returns a warning about a service with a limited set of commands. Such a service closes the connection at
+/// a basic Redis command, or rejects several of them.
 pub(super) fn limited(seen: &Observations) -> Option<Found> {
-    // If the read request is refused on either connection, even single commands do not work, so this is not a
+    // If either connection refuses the read request, even single commands do not work, so this is not a
     // limited service.
     let repeat = seen.experiments.repeat.as_ref();
     let again = repeat.and_then(|repeat| repeat.response("HGETALL"));
@@ -290,7 +289,7 @@ pub(super) fn limited(seen: &Observations) -> Option<Found> {
     Some((Cause::ProxyLimited, summary))
 }
 
-/// Describes the commands that the server does not support. Returns `None` if there are only a few, because
+/// Describes the commands that the server does not support. A few missing commands do not count, because
 /// commands can be renamed, and old versions of Redis have no HELLO.
 fn not_supported(server: &ServerInfo) -> Option<String> {
     let missing = server.unsupported();

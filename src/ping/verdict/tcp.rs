@@ -26,8 +26,8 @@ pub(super) use listener::describe_listener;
 /// 6298, 2).
 const SECOND_SYN_SENT: Duration = Duration::from_millis(1900);
 
-/// Returns the finding about a run in which no connection attempt succeeded. The attempt with the lowest
-/// [`rank`] determines the cause.
+/// Returns the finding if no connection attempt succeeded. The attempt with the lowest [`rank`] determines
+/// the cause.
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     if seen.tcp.connected().is_some() {
         return None;
@@ -57,7 +57,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Returns a note if a name has only IPv6 addresses, and this host has no route to them.
+/// Returns a note if the name has only IPv6 addresses, but this host has no IPv6 route.
 fn only_ipv6(target: &Target, seen: &Observations) -> Option<String> {
     let is_one = |dial: &Dial| dial.is_ipv6() && dial.result == DialResult::NoRoute;
     let host = target.host().filter(|_| seen.dns.is_some())?;
@@ -68,8 +68,8 @@ fn only_ipv6(target: &Target, seen: &Observations) -> Option<String> {
         .then(|| format!("{host} has only IPv6 addresses, and this host has no IPv6 route to them"))
 }
 
-/// Returns the rank of an attempt, for addresses that fail in different ways: refused comes first, then
-/// prohibited, unreachable and timeout.
+/// Ranks the result of an attempt. If attempts fail in different ways, the lowest rank is reported: refused,
+/// then prohibited, unreachable and timeout.
 fn rank(dial: &Dial) -> u8 {
     match &dial.result {
         DialResult::Timeout { .. } if never_left(dial) => 3,
@@ -81,7 +81,7 @@ fn rank(dial: &Dial) -> u8 {
         | DialResult::Discarded
         | DialResult::Other(_) => 3,
         DialResult::Timeout { .. } => 4,
-        // If one address family has no route, connections with the other family may still work.
+        // Without a route for one address family, connections with the other family may still work.
         DialResult::NoRoute => 5,
     }
 }
@@ -216,7 +216,7 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
     }
 }
 
-/// Returns notes if the host name may have an unintended address: because of a search domain, an alias, or a
+/// Returns notes about a host name with an unintended address, because of a search domain, an alias, or a
 /// resolver that blocks the name.
 fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<String> {
     let (Some(host), Some(lookup)) = (target.host(), &seen.dns) else {
@@ -255,7 +255,7 @@ fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     ))
 }
 
-/// Returns a warning if packets were lost and retransmitted, although the connection works.
+/// Returns a warning if the connection works, but packets were lost and retransmitted.
 pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
     let count = lost_packets(seen);
     let syns = "the first SYN got no reply and had to be sent again, so connecting took over 1 s";
@@ -270,8 +270,8 @@ pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
     })
 }
 
-/// Whether this host blocked all retransmitted SYNs. The kernel's counter also includes packets of other
-/// programs, so it may be higher than the number of SYNs.
+/// Whether this host blocked all retransmitted SYNs. The kernel also counts packets of other programs, so the
+/// count may be higher than the number of SYNs.
 fn is_blocked_here(seen: &Observations) -> bool {
     let retransmitted = seen.tcp.dials.iter().map(|dial| match dial.result {
         DialResult::Timeout { syns } => u64::from(syns.unwrap_or(2)).saturating_sub(1),
@@ -281,7 +281,7 @@ fn is_blocked_here(seen: &Observations) -> bool {
     retransmitted > 0 && seen.tcp.blocked_retransmissions >= retransmitted
 }
 
-/// Whether the SYN is still in a queue on this host. In this case, the kernel does not retransmit it.
+/// Whether the SYN is still in a queue on this host. The kernel does not retransmit such a SYN.
 fn never_left(dial: &Dial) -> bool {
     matches!(dial.result, DialResult::Timeout { syns: Some(1) }) && dial.took > SECOND_SYN_SENT
 }

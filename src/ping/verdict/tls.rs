@@ -117,7 +117,7 @@ fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observ
     }
 }
 
-/// Returns the finding about the certificate problem that `--insecure` accepted, if there is one.
+/// Returns the finding about a certificate problem that `--insecure` allowed.
 pub(super) fn judge_accepted(seen: &Observations) -> Option<Finding> {
     let tls = seen.tls.handshake.as_ref()?;
     let problem = tls.certificate_problem.as_ref()?;
@@ -149,8 +149,8 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
         .is_some_and(TlsResult::is_tls)
     {
         let out_of_order = tls.packets.filter(|packets| packets.out_of_order > 0);
-        // Unless the packet size is proved to be the reason, another server behind the same address may have
-        // replied by chance.
+        // Another server behind the same address may have replied by chance, unless the packet size is proved
+        // to be the reason.
         return Finding::proved_if(seen.experiments.packet_sizes.is_some(), Cause::TlsStalled)
             .summary("the TLS handshake starts, but its large packets are lost on the way")
             .fact(waited)
@@ -195,10 +195,9 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
     finding.facts(reason.fact(seen))
 }
 
-/// Returns the finding about a reply that is not TLS, if a plain-text PING got no reply that determines the
-/// cause.
+/// Returns the finding about a reply that is not TLS. The response to a plain-text PING does not show the cause.
 fn not_tls(plain_ping: Option<&Response>) -> Finding {
-    // A Redis server without TLS would reply to PING. But it may be unable to accept a second connection.
+    // A Redis server without TLS would reply to PING, unless it cannot accept a second connection.
     let is_silent = matches!(plain_ping, Some(Response::Timeout(_) | Response::NotResp(_)));
     let finding = if is_silent {
         Finding::likely(Cause::ProtoNotRedis).summary("the server speaks neither TLS nor the Redis protocol")

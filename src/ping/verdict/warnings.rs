@@ -10,11 +10,11 @@ use crate::ping::response::Response;
 use crate::redis_url::{Target, UrlWarning};
 use crate::sanitize;
 
-/// A certificate that has fewer seconds left than this (14 days) expires soon.
+/// A certificate with fewer seconds left than this (14 days) expires soon.
 const EXPIRES_SOON: i64 = 14 * 86_400;
 
-/// There is a warning if more than this percentage of maxmemory or maxclients is in use. For maxmemory, the
-/// eviction policy does not matter.
+/// The percentage of maxmemory or maxclients from which there is a warning. For maxmemory, the eviction
+/// policy does not matter.
 const NEARLY_FULL: u64 = 90;
 
 /// Returns all warnings that follow from the URL and the observations.
@@ -107,7 +107,7 @@ fn certificate(seen: &Observations) -> Option<Found> {
 }
 
 fn plaintext(target: &Target, seen: &Observations) -> Option<Found> {
-    // If there is no connection, nothing has been sent.
+    // Without a connection, nothing has been sent.
     let connected = seen.tcp.connected();
     let is_remote =
         connected.is_some_and(|dial| matches!(dial.to, Endpoint::Ip(address) if !address.ip().is_loopback()));
@@ -185,8 +185,8 @@ fn idle_timeout(server: &ServerInfo) -> Option<Found> {
     })
 }
 
-/// Returns a warning if every write will be rejected. INFO counts the replicas only if
-/// `min-replicas-to-write` is set.
+/// Returns a warning if Redis will reject every write because of missing replicas. INFO counts the replicas
+/// only if `min-replicas-to-write` is set.
 fn no_replicas(seen: &Observations) -> Option<Found> {
     if seen.write_test.as_ref().is_some_and(WriteTest::has_passed) {
         return None;
@@ -233,7 +233,7 @@ fn eviction(seen: &Observations) -> Option<Found> {
     Some((Cause::ServerEviction, summary))
 }
 
-/// Returns a warning if no node serves some of the slots, but the cluster continues to work without them.
+/// Returns a warning about a cluster that works although no node serves some of the slots.
 fn partial(server: &ServerInfo) -> Option<Found> {
     let failing = server.failing_slots().filter(|slots| *slots > 0)?;
     (server.cluster_state() == Some("ok")).then(|| {

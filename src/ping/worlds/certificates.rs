@@ -18,7 +18,7 @@ use super::parts::Port;
 pub(super) const NAME: &str = "cache.example";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A CA that `ping` trusts, and the TLS configurations of the servers.
+/// A CA that `ping` trusts, and the servers' TLS configurations.
 pub(super) struct Certificates {
     ca: NamedTempFile,
     usual: Arc<ServerConfig>,
@@ -55,7 +55,7 @@ impl Certificates {
         }
     }
 
-    /// Returns the file with the trusted CA.
+    /// Returns the path of the file with the trusted CA.
     pub(super) fn ca(&self) -> &Path {
         self.ca.path()
     }

@@ -1,4 +1,4 @@
-//! Determines which verdicts are right in a world. For each broken part, one or more causes are right. The
+//! Determines which verdicts are right in a world. Each broken part has one or more right causes. The broken
 //! part in the lowest layer determines the verdict.
 
 use super::parts::{
@@ -9,22 +9,21 @@ use super::world::World;
 use crate::ping::WriteCheck;
 use crate::ping::causes::Cause;
 
-/// A broken part, and the causes that `ping` may report for it.
+/// A broken part of a world, and the causes that `ping` may report for it.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
     pub(super) layer: Layer,
-    /// The causes that are right, starting with the usual one.
+    /// The right causes, starting with the usual one.
     pub(super) causes: Vec<Cause>,
-    /// Whether the observations of `ping` can prove the cause.
+    /// Whether observations can prove the cause.
     pub(super) is_provable: bool,
-    /// Whether Redis may be usable in spite of the fault. If so, it is also right to report no cause.
+    /// Whether Redis may be usable in spite of the fault. A verdict without a cause is then also right.
     pub(super) may_be_ok: bool,
-    /// Whether the fault affects only the first connection. If it does, `ping` may also report the next
-    /// fault.
+    /// Whether only the first connection has the fault. `ping` may then report the next fault instead.
     pub(super) is_momentary: bool,
 }
 
-/// The order in which faults take effect.
+/// The layers, in the order in which faults take effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Layer {
     Name,
@@ -87,7 +86,7 @@ impl Fault {
 }
 
 impl World {
-    /// Returns all faults, the lowest first.
+    /// Returns all faults, lowest layer first.
     pub(super) fn faults(&self) -> Vec<Fault> {
         let mut faults: Vec<Fault> = [
             self.name_fault(),
@@ -159,7 +158,7 @@ impl World {
             Door::ClosesAtOnce | Door::ResetsAtOnce | Door::HalfCloses | Door::ClosesLate => {
                 &[Cause::ProtoClosed]
             }
-            // The server closes the further connections that experiments need, so these show nothing.
+            // Experiments show nothing, because the server closes every connection but the first.
             Door::OneConnectionOnly if self.is_tls_mismatch() => &[
                 Cause::ProtoClosed,
                 Cause::TlsStalled,
@@ -176,7 +175,7 @@ impl World {
         Some(Fault::new(Layer::Door, causes))
     }
 
-    /// Whether there is no reply even after a PROXY header.
+    /// Whether the port sends no reply even after a PROXY header.
     fn is_silent_after_header(&self) -> bool {
         let is_cut = match self.cut_at {
             CutAt::AtAuth => self.has_password(),
@@ -224,8 +223,8 @@ impl World {
         Some(Fault::new(Layer::Tls, causes))
     }
 
-    /// Returns the fault of a port that does not speak TLS. A plain-text PING on a second connection
-    /// determines the cause.
+    /// Returns the fault of a port that does not speak TLS. The reply to a plain-text PING on a second
+    /// connection determines the cause.
     fn tls_not_offered(&self) -> Fault {
         let fault = |causes| Fault::new(Layer::Tls, causes);
         if self.is_other_program() {
@@ -237,7 +236,8 @@ impl World {
         if self.cut_at == CutAt::AtPing
             && !matches!(self.door, Door::MaxClients | Door::Protected | Door::Allowlist)
         {
-            // If a ClientHello happens to contain a newline, Redis takes it for a command, and rejects it.
+            // A ClientHello that happens to contain a newline looks like a command to Redis, which rejects
+            // it.
             let causes = match self.cut_by {
                 CutBy::Silence | CutBy::HalfReply => {
                     &[Cause::ServerSilent, Cause::TlsStalled, Cause::ProtoNotRedis]
@@ -404,7 +404,7 @@ impl World {
                 Fault::new(Layer::Read, &[Cause::ProxyNoBackend, self.cut_cause()]).likely()
             }
             Proxy::NoBackendError => Fault::new(Layer::Select, &[Cause::ProxyNoBackend]),
-            // If there is no login, the proxy looks like the server.
+            // Without a login, the proxy looks like the server.
             Proxy::NoBackendLogin if !self.has_password() => {
                 Fault::new(Layer::Select, &[Cause::ProxyNoBackend, Cause::AuthRequired])
             }
@@ -467,7 +467,6 @@ impl World {
         Some(Fault::new(layer, &[cause]))
     }
 
-    /// Whether a warning is right in this world.
     pub(super) fn deserves(&self, warning: Cause) -> bool {
         let is_cut = self.cut_at != CutAt::Nowhere || self.proxy != Proxy::Direct;
         let fails = |path: Path| !path.is_open() && path != Path::NoRoute;

@@ -1,9 +1,9 @@
 //! Random worlds: servers and networks with any combination of faults. In each world, `ping` must report the
-//! cause in the lowest broken layer. It must never report that a cause is proved if the cause does not exist.
+//! cause in the lowest broken layer. A cause that does not exist must never be reported as proved.
 //!
-//! The parameters of a world determine which verdicts are right ([`expected`]). If a world fails, it is first
-//! made as simple as possible. The test then prints it as code for [`found_before`]. To check more worlds, or
-//! others:
+//! The parameters of a world determine which verdicts are right ([`expected`]). The test simplifies a failing
+//! world as far as possible, and then prints the world as code for [`found_before`]. To check other worlds, or
+//! more of them:
 //!
 //! ```sh
 //! WORLDS=20000 WORLDS_SEED=7 cargo test --lib ping::worlds -- --nocapture
@@ -38,24 +38,24 @@ use self::world::World;
 use crate::ping::verdict::tests::consistency::contradictions;
 use crate::ping::verdict::{Certainty, Verdict, judge};
 
-/// A user and a password that the server may accept.
+/// The user and the password that a scripted server may accept.
 const USER: &str = "ada";
 const PASSWORD: &str = "Plover-4417";
 
-/// The number of worlds that are checked, unless the variable `WORLDS` sets another number.
+/// The number of worlds per run, unless the variable `WORLDS` sets another number.
 const WORLDS: usize = 2000;
-/// The number of worlds that are checked at the same time. Each of them needs up to 20 files.
+/// The number of worlds that are checked at the same time. Each needs up to 20 open files.
 const AT_ONCE: usize = 60;
 const THREADS: usize = 2;
-/// The value of `ping --timeout` in a world. A world that fails is checked again with a longer timeout,
-/// because this host may be busy.
+/// The value of `ping --timeout`. A failing world is checked again with a longer timeout, because this host
+/// may be busy.
 const TIMEOUT: Duration = Duration::from_secs(1);
 const MORE_TIME: Duration = Duration::from_secs(4);
 
-/// What is wrong with the verdict in a world.
+/// The errors in the verdict on a world.
 #[derive(Debug, Default)]
 struct Faults {
-    /// The cause that was reported, if it is not one of the right ones.
+    /// The reported cause, if it is not one of the right causes.
     wrong_cause: Option<String>,
     /// The cause that was reported as proved, if it does not exist or the observations do not prove it.
     false_proof: Option<String>,
@@ -68,7 +68,7 @@ impl Faults {
     }
 }
 
-/// Compares the verdict with the right causes in the world.
+/// Compares the verdict with the right causes.
 fn compare(world: World, verdict: &Verdict) -> Faults {
     let faults = world.faults();
     let mut found = Faults::default();
@@ -109,8 +109,8 @@ fn compare(world: World, verdict: &Verdict) -> Faults {
     found
 }
 
-/// Returns the faults that may be reported: those in the lowest layer and, if these are not always visible,
-/// also those in higher layers.
+/// Returns the faults that may be reported. These are the faults in the lowest layer and, if they are not
+/// always visible, the faults in higher layers.
 fn right(faults: &[Fault]) -> Vec<&Fault> {
     let mut right: Vec<&Fault> = Vec::new();
     for fault in faults {
@@ -133,7 +133,7 @@ async fn check(world: World, certificates: &Arc<Certificates>, timeout: Duration
     (verdict, faults)
 }
 
-/// Checks a world. If something is wrong, checks it again with a longer timeout.
+/// Checks a world. After an error, checks it again with a longer timeout.
 async fn check_patiently(world: World, certificates: &Arc<Certificates>) -> Faults {
     let (_, faults) = check(world, certificates, TIMEOUT).await;
     if faults.is_empty() {
@@ -142,10 +142,10 @@ async fn check_patiently(world: World, certificates: &Arc<Certificates>) -> Faul
     check(world, certificates, MORE_TIME).await.1
 }
 
-/// A world with its number, and what is wrong with the verdict in it.
+/// A world with its number, and the errors in its verdict.
 type Checked = (usize, World, Faults);
 
-/// Checks all these worlds, `at_once` at the same time.
+/// Checks all worlds, `at_once` of them at the same time.
 async fn check_all(
     worlds: &[(usize, World)],
     at_once: usize,
@@ -162,14 +162,14 @@ fn number(variable: &str) -> Option<usize> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Returns a generator whose worlds depend only on the number.
+/// Returns a random generator whose worlds depend only on `number`.
 fn generator(number: usize) -> TestRunner {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&(number as u64).to_le_bytes());
     TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
 }
 
-/// Makes a failing world as simple as possible, so that only the necessary parts are broken.
+/// Simplifies a failing world, so that only the parts that cause the error are broken.
 async fn simplify(number: usize, certificates: &Arc<Certificates>) -> World {
     let mut tree = World::any().new_tree(&mut generator(number)).unwrap();
     let mut simplest = tree.current();
@@ -192,7 +192,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
         .block_on(work)
 }
 
-/// The number of right verdicts in all worlds whose lowest fault is in the same layer.
+/// The number of right verdicts among the worlds with the lowest fault in one layer.
 #[derive(Default)]
 struct Score {
     worlds: usize,
@@ -223,7 +223,7 @@ fn ping_names_the_lowest_fault_of_every_world() {
             .flat_map(|thread| thread.join().unwrap())
             .collect()
     });
-    // The other worlds are complete, so this host has more time for the remaining ones.
+    // Most worlds are complete, so this host has more time for the remaining ones.
     for at_once in [AT_ONCE / 6, 1] {
         let doubtful = checked.extract_if(.., |(.., faults)| !faults.is_empty());
         let doubtful: Vec<_> = doubtful.map(|(number, world, _)| (number, world)).collect();
@@ -293,7 +293,7 @@ fn summary(scores: &BTreeMap<Option<Layer>, Score>, failed: &[(usize, Faults)]) 
     text
 }
 
-/// Returns the world as code for [`found_before`], with only those parts that are not healthy.
+/// Returns the world as code for [`found_before`], without the healthy parts.
 fn code(world: World) -> String {
     let parts = |world: World| {
         let text = format!("{world:?}");

@@ -1,5 +1,5 @@
-//! Runs the checks in a world. The scripted server cannot imitate lookups and connection attempts to other
-//! hosts, so these are simulated.
+//! Runs the checks in a world. Lookups and connection attempts to other hosts are simulated, because the
+//! scripted server cannot imitate them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) async fn observe(
 ) -> (Target, Observations) {
     let peer = Peer::start(world, certificates.clone()).await;
     let here = match world.path {
-        // No process is listening on this port, which only root may use.
+        // No process listens on this port, which only root may use.
         Path::Closed if world.host == Host::Here => SocketAddr::new(peer.address.ip(), 1),
         _ => peer.address,
     };
@@ -101,7 +101,7 @@ fn target(world: World, here: SocketAddr) -> Target {
     Target::parse(&format!("{scheme}://{login}{host}/{db}")).unwrap()
 }
 
-/// Replaces the lookup and the connection attempts, which used loopback, with simulated ones.
+/// Replaces the lookup and the connection attempts on loopback by simulated ones.
 fn make_up(world: World, seen: &mut Observations) {
     let addresses: Vec<SocketAddr> = ["10.0.3.17:6379", "10.0.4.17:6379", "10.0.5.17:6379"]
         .iter()

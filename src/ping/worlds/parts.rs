@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Declares an enum whose first variant is healthy, and a strategy that generates mostly the first variant.
+/// Declares an enum with a healthy first variant, and a strategy that mostly generates this variant.
 macro_rules! parts {
     ($($(#[$about:meta])+ $part:ident { $healthy:ident, $($(#[$note:meta])* $broken:ident,)+ })+) => {
         $(
@@ -18,8 +18,7 @@ macro_rules! parts {
             impl $part {
                 pub(super) const HEALTHY: Self = Self::$healthy;
 
-                /// Returns the strategy. For each faulty value, it generates `weight` healthy ones on
-                /// average.
+                /// Returns the strategy. On average, it generates `weight` healthy values per faulty one.
                 #[allow(dead_code, reason = "the scheme is chosen together with the port")]
                 pub(super) fn any(weight: u32) -> impl Strategy<Value = Self> {
                     prop_oneof![
@@ -33,7 +32,7 @@ macro_rules! parts {
 }
 
 parts! {
-    /// The host in the URL. Lookups and connection attempts are simulated for all hosts except `Here`.
+    /// The host in the URL. Lookups and connection attempts are simulated, except for `Here`.
     Host {
         Here,
         Elsewhere,
@@ -43,7 +42,7 @@ parts! {
         Container,
     }
 
-    /// How the name servers respond to the host name.
+    /// The name servers' answer about the host name.
     Name {
         Resolves,
         NxDomain,
@@ -60,7 +59,7 @@ parts! {
         ResolvesCompleted,
     }
 
-    /// What happens to attempts to connect to the host's address.
+    /// The result of attempts to connect to the host's address.
     Path {
         Open,
         Closed,
@@ -79,20 +78,18 @@ parts! {
         OpenFarAway,
     }
 
-    /// Where `ping` runs.
+    /// The place where `ping` runs.
     From {
         Anywhere,
         InItsNetwork,
         OnEc2,
     }
 
-    /// The scheme of the URL.
     Scheme {
         PlainUrl,
         TlsUrl,
     }
 
-    /// The protocol that the port speaks.
     Port {
         PlainPort,
         TlsPort,
@@ -116,7 +113,7 @@ parts! {
         TlsClosesMidway,
     }
 
-    /// How connections are accepted.
+    /// How the server accepts connections.
     Door {
         Redis,
         ClosesAtOnce,
@@ -124,7 +121,7 @@ parts! {
         NeverReplies,
         /// The server sends FIN at once, but still reads.
         HalfCloses,
-        /// The server closes the connection without a reply, but only after a while.
+        /// The server closes the connection without a reply, after some time.
         ClosesLate,
         /// The server closes all connections except the first.
         OneConnectionOnly,
@@ -159,7 +156,7 @@ parts! {
         UserNotNeeded,
     }
 
-    /// What the user is not allowed to do.
+    /// The permissions that the user lacks.
     Acl {
         AllAllowed,
         PingForbidden,
@@ -179,7 +176,6 @@ parts! {
         AllForbidden,
     }
 
-    /// The state of the server.
     State {
         Serving,
         Loading,
@@ -188,16 +184,16 @@ parts! {
         MasterDown,
         NoReplicas,
         OutOfMemory,
-        /// Writes are paused by CLIENT PAUSE WRITE.
+        /// CLIENT PAUSE WRITE is in effect.
         WritesPaused,
         QuotaUsedUp,
         ReadsRefused,
     }
 
-    /// Another program between `ping` and Redis.
+    /// A program between `ping` and Redis.
     Proxy {
         Direct,
-        /// The proxy replies to PING, but rejects everything else with an error.
+        /// The proxy replies to PING, but rejects all other commands with an error.
         NoBackendError,
         NoBackendCloses,
         NoBackendSilent,
@@ -212,7 +208,7 @@ parts! {
         OtherReply,
     }
 
-    /// The command at which the connection ends or no longer gets replies.
+    /// The command at which the connection fails.
     CutAt {
         Nowhere,
         AtAuth,
@@ -233,13 +229,13 @@ parts! {
         HalfReply,
     }
 
-    /// The connections on which the failure happens.
+    /// The connections that fail.
     CutOn {
         EveryConnection,
         FirstConnection,
     }
 
-    /// What the server does not support.
+    /// The commands and features that the server does not support.
     Lacks {
         Nothing,
         LacksPing,
@@ -254,7 +250,6 @@ parts! {
         IsRedis5,
     }
 
-    /// The role of the server.
     Role {
         Primary,
         Replica,
@@ -271,14 +266,13 @@ parts! {
         ClusterUnreachable,
     }
 
-    /// The database in the URL.
     Db {
         DbZero,
         DbThree,
         DbTooHigh,
     }
 
-    /// Facts for which there should be a warning.
+    /// Facts that require a warning.
     Extra {
         NothingElse,
         IdleLimit,
@@ -287,7 +281,6 @@ parts! {
         NearlyFull,
     }
 
-    /// How fast the replies arrive.
     Speed {
         Fast,
         Slow,

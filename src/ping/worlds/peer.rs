@@ -1,4 +1,4 @@
-//! A scripted server on loopback that behaves as required by a [`World`].
+//! The scripted server of a [`World`], which listens on loopback.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,7 +18,7 @@ use super::scripted_redis::{Next, Session};
 use super::world::World;
 use crate::practice::{RequestLimits, RequestReader};
 
-/// The scripted server. It stops when dropped.
+/// The scripted server, which stops when dropped.
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
     /// The tasks that accept connections.
@@ -210,8 +210,8 @@ impl Connection {
     }
 }
 
-/// Closes the connection, and reads the data that still arrives. If data remained unread, the kernel would
-/// send an RST.
+/// Closes the connection, and reads the data that still arrives. With unread data, the kernel would send an
+/// RST.
 async fn close(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Ending> {
     stream.shutdown().await?;
     drain(stream).await?;
@@ -223,8 +223,8 @@ enum Ending {
     Reset,
 }
 
-/// A delay after which `ping` no longer listens for a banner and has started its experiments, but has not
-/// timed out.
+/// A delay after which `ping` has stopped waiting for a banner and started its experiments, but has not timed
+/// out.
 const LATE: Duration = Duration::from_millis(350);
 
 /// The beginning of a handshake record of 122 bytes. The rest is never sent.
@@ -247,7 +247,7 @@ async fn drain(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a PROXY header, if the data begins with one. Returns whether it did.
+/// Reads a PROXY header at the start of the data. Returns whether there was one.
 async fn has_proxy_header(stream: &mut TcpStream) -> io::Result<bool> {
     let mut first = [0];
     stream.peek(&mut first).await?;

@@ -1,5 +1,4 @@
-//! A Redis server with the faults of a world. Before a command runs, it is checked in the same order as in
-//! `processCommand` in Redis 7.
+//! A Redis server with the faults of a world. The order of its checks is that of `processCommand` in Redis 7.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -13,20 +12,19 @@ use super::{PASSWORD, USER};
 /// The delay of a slow reply.
 const DELAY: Duration = Duration::from_millis(30);
 const LONG_DELAY: Duration = Duration::from_millis(90);
-/// A delay after which `ping` has already started its experiments.
+/// A delay after which `ping` has started its experiments.
 const LATE: Duration = Duration::from_millis(350);
 
-/// What happens after a request.
+/// What the server does after a request.
 pub(super) enum Next {
     Reply(String),
-    /// Only the first part of the reply is sent.
+    /// Sends only the first part of the reply.
     HalfReply,
     Silence,
     Close,
     Reset,
 }
 
-/// A client connection.
 pub(super) struct Session {
     pub(super) world: World,
     pub(super) address: SocketAddr,
@@ -111,7 +109,7 @@ impl Session {
         })
     }
 
-    /// Returns what a proxy does with the command instead of Redis.
+    /// Returns how a proxy handles the command in place of Redis.
     fn proxy(&self, name: &str, arguments: &[&str]) -> Option<Next> {
         let is_answered_here = matches!(name, "PING" | "AUTH");
         match self.world.proxy {
@@ -168,12 +166,12 @@ impl Session {
         self.run(name, arguments)
     }
 
-    /// Returns the error reply to a command that the server refuses because of its state or role.
+    /// Returns the error reply to a command that the server's state or role does not allow.
     fn refusal(&self, name: &str) -> Option<&'static str> {
         let world = self.world;
         let is_write = is_write(name);
         let is_served = match name {
-            // These commands may be sent at any time.
+            // These commands are always allowed.
             "HELLO" | "MULTI" | "EXEC" | "DISCARD" => true,
             "ECHO" | "SELECT" | "ROLE" | "INFO" | "CONFIG" => world.state != State::Busy,
             _ => false,
@@ -268,7 +266,7 @@ fn is_write(name: &str) -> bool {
     matches!(name, "HSET" | "HINCRBY" | "EXPIRE" | "DEL")
 }
 
-/// Returns the error reply to a command that the user is not allowed to run.
+/// Returns the error reply to a command that the user may not run.
 fn forbidden(acl: Acl, name: &str) -> Option<String> {
     let is_write = is_write(name);
     let is_forbidden = match acl {

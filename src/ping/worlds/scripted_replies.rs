@@ -191,8 +191,8 @@ impl Session {
         )
     }
 
-    /// Returns the port of the other node. If a node must be unreachable, nothing listens on this port.
-    /// Otherwise, it is this node's own port.
+    /// Returns the port that the node announces for the other node. If that node must be unreachable, nothing
+    /// listens on the port. Otherwise, the port is this node's own.
     pub(super) fn other_port(&self) -> u16 {
         match self.world.role {
             Role::ClusterNodeMissing | Role::ClusterUnreachable => 1,
@@ -200,7 +200,7 @@ impl Session {
         }
     }
 
-    /// Returns the reply to CLUSTER SLOTS. This node serves half of the slots.
+    /// Returns the reply to CLUSTER SLOTS, in which this node serves half of the slots.
     fn cluster_slots(&self) -> String {
         let node = |port: u16, id: &str| array(&[bulk("127.0.0.1"), format!(":{port}"), bulk(id)]);
         let own = match self.world.role {
@@ -230,7 +230,7 @@ fn sentinel_masters() -> String {
     ])])
 }
 
-/// The first slot of the other node of a cluster. The key of the read request is in a higher slot.
+/// The first slot of the other node in a cluster. The key of the read request is in a higher slot.
 pub(super) const OTHER_NODE: u16 = 8192;
 
 pub(super) fn slot(key: &str) -> u16 {
@@ -241,7 +241,7 @@ pub(super) fn bulk(text: &str) -> String {
     format!("${}\r\n{text}", text.len())
 }
 
-/// Returns an array reply. The items are passed without their last line end.
+/// Returns an array reply. The items are passed without their final line ending.
 fn array(items: &[String]) -> String {
     let mut reply = format!("*{}", items.len());
     for item in items {

@@ -9,13 +9,13 @@ use super::parts::{
 };
 use crate::ping::WriteCheck;
 
-/// A combination of servers, the network between them and this host, and the URL.
+/// A combination of servers, a URL, and the network between the servers and this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct World {
     pub(super) host: Host,
     pub(super) name: Name,
     pub(super) path: Path,
-    /// The path to a second address of the same name, if there is one.
+    /// The path to a second address of the name, if there is one.
     pub(super) second: Option<Path>,
     pub(super) third: Option<Path>,
     pub(super) from: From,
@@ -38,7 +38,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// A world in which nothing is wrong.
+    /// A world without faults.
     pub(super) const HEALTHY: Self = Self {
         host: Host::HEALTHY,
         name: Name::HEALTHY,
@@ -120,7 +120,7 @@ impl World {
         })
     }
 
-    /// Removes combinations of parts that cannot exist.
+    /// Removes impossible combinations of parts.
     fn consistent(self) -> Self {
         let is_tls = self.port != Port::PlainPort;
         let has_name = !matches!(self.host, Host::Here | Host::ByAddress);
@@ -134,7 +134,7 @@ impl World {
                 _ if self.host == Host::Here => Path::Open,
                 path => path,
             },
-            // A TLS server that has reached its limit of clients closes new connections without an error.
+            // A TLS server at its client limit closes new connections without an error.
             door: match self.door {
                 Door::MaxClients if is_tls => Door::ClosesAtOnce,
                 door => door,
@@ -160,7 +160,6 @@ impl World {
         }
     }
 
-    /// Whether the host name has addresses.
     pub(super) fn resolves(&self) -> bool {
         matches!(
             self.name,
@@ -178,7 +177,6 @@ impl World {
         self.paths().find(|path| path.is_open()) == Some(Path::OpenLosesPackets)
     }
 
-    /// Whether the URL contains a password.
     pub(super) fn has_password(&self) -> bool {
         !matches!(
             self.login,
@@ -186,7 +184,6 @@ impl World {
         )
     }
 
-    /// Whether the server requires a login.
     pub(super) fn requires_login(&self) -> bool {
         !matches!(
             self.login,

@@ -5,7 +5,6 @@ use crate::os::Icmp;
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource};
 use crate::sanitize;
 
-/// Describes one connection attempt.
 pub(in crate::ping::verdict) fn describe(dial: &Dial) -> String {
     let to = &dial.to;
     let is_socket = matches!(to, Endpoint::Named(_));

@@ -6,7 +6,7 @@ use crate::ping::observation::{Dial, DialResult, Observations};
 use crate::ping::this_host::LocalPorts;
 use crate::ping::verdict::finding::Finding;
 
-/// Returns the finding about a run that could not open enough files to look up the name, or even to start.
+/// Returns the finding about a run that could not open enough files to start or to look up the name.
 pub(in crate::ping::verdict) fn judge_open_files(seen: &Observations) -> Option<Finding> {
     let limit = open_files(seen).filter(|_| seen.tcp.dials.is_empty())?;
     let finding = Finding::proved(Cause::LocalOpenFiles).fact(limit);
@@ -29,7 +29,7 @@ pub(super) fn open_files(seen: &Observations) -> Option<String> {
     ))
 }
 
-/// Describes how this host's local ports are used, if none is free.
+/// Describes the use of local ports, if none is free.
 pub(super) fn local_ports(seen: &Observations, dial: &Dial) -> Option<String> {
     let ports = seen.this_host.as_ref()?.local_ports?;
     let LocalPorts {
@@ -48,7 +48,7 @@ pub(super) fn local_ports(seen: &Observations, dial: &Dial) -> Option<String> {
     })
 }
 
-/// Returns a note if the range of local ports is much smaller than usual, because this is then the problem.
+/// Returns a note if the range of local ports is so small that its size is the problem.
 pub(super) fn few_ports(seen: &Observations) -> Option<String> {
     const FEW: u16 = 1000;
     let LocalPorts { first, last, .. } = seen.this_host.as_ref()?.local_ports?;

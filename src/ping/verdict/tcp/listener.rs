@@ -1,12 +1,11 @@
-//! What is known about the process that listens on the port, if the server is on this host.
+//! Describes the process that listens on the port, if the server is on this host.
 
 use std::net::SocketAddr;
 
 use crate::ping::observation::{Dial, DialResult, Endpoint, Observations};
 use crate::ping::this_host::LocalListener;
 
-/// Describes the process on this host that accepted the connection. It may be a tunnel or a proxy, rather
-/// than the server.
+/// Describes the process on this host that accepted the connection. The process may be a tunnel or a proxy.
 pub(in crate::ping::verdict) fn describe_listener(seen: &Observations) -> Option<String> {
     let listener = seen.listener_of_the_connection()?;
     let port = seen.tcp.connected()?.to.ip()?.port();
@@ -24,7 +23,7 @@ pub(in crate::ping::verdict) fn describe_listener(seen: &Observations) -> Option
     })
 }
 
-/// Describes what a listener on this host shows about a failed attempt to connect to it.
+/// Describes the process on this host that listens on the port, after an attempt to connect to it failed.
 pub(super) fn local_listener(seen: &Observations, dial: &Dial) -> Option<String> {
     let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
     let Endpoint::Ip(to) = &dial.to else { return None };
@@ -53,7 +52,7 @@ pub(super) fn local_listener(seen: &Observations, dial: &Dial) -> Option<String>
     })
 }
 
-/// Describes why a connection was refused. The reason is known only if the server is on this host.
+/// Explains a refused connection. The reason is known only if the server is on this host.
 pub(super) fn refusal(seen: &Observations, to: &Endpoint) -> String {
     let Endpoint::Ip(address) = to else {
         return format!("no process is listening on the socket {to}");

@@ -1,6 +1,6 @@
-//! Tests of what ElastiCache's description of a cache adds to causes in other layers.
+//! Tests of the facts that ElastiCache's description of a cache adds to causes in other layers.
 
-// The documents come from `json!`, which returns owned values.
+// The `json!` macro returns owned values.
 #![allow(clippy::needless_pass_by_value)]
 
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ const GROUP: &str = "master.shop.x1y2z3.euc1.cache.amazonaws.com";
 const SERVERLESS: &str = "shop-x1y2z3.serverless.euc1.cache.amazonaws.com";
 const PUBLIC: &str = "shop-x1y2z3.public.serverless.euc1.cache.amazonaws.com";
 
-/// The replication group `shop` with these members.
+/// Returns the documents about the replication group `shop` with these members.
 fn group(members: Value) -> Vec<Value> {
     let mut group = json!({"ReplicationGroupId": "shop", "Status": "available", "Engine": "valkey", "MemberClusters": ["shop-001"],
         "NodeGroups": [{"PrimaryEndpoint": {"Address": GROUP, "Port": 6390}, "NodeGroupMembers": []}]});
@@ -41,7 +41,7 @@ fn answer(host: &str, port: u16, documents: &[Value]) -> AwsAnswer {
     }
 }
 
-/// Returns the evidence that is added to a cause.
+/// Returns the evidence that the answer adds to a cause.
 fn added(cause: Cause, answer: &AwsAnswer) -> String {
     let mut verdict = Verdict {
         finding: Some(Finding::proved(cause)),
@@ -221,7 +221,7 @@ fn aws_is_asked_only_about_causes_that_it_can_explain() {
             _ => None,
         };
         assert_eq!(question(cause, GROUP), expected, "{}", cause.code());
-        // Without the name of a cache, ElastiCache cannot be asked about it.
+        // Without the name of a cache, no question to ElastiCache is possible.
         assert_eq!(
             question(cause, "10.0.3.17"),
             expected.filter(|question| *question == Question::Path),
@@ -233,7 +233,7 @@ fn aws_is_asked_only_about_causes_that_it_can_explain() {
     assert_eq!(works, Some(Question::Path));
 }
 
-/// A serverless cache whose second port is closed looks like a cluster with an unreachable node.
+/// A serverless cache whose second port is blocked looks like a cluster with an unreachable node.
 #[test]
 fn the_rule_that_an_unreachable_node_needs_comes_first() {
     let mut found = Documents::default();

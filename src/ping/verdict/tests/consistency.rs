@@ -1,6 +1,6 @@
-//! Rules that every verdict must obey: it must not contradict what the same run has observed.
+//! Rules for every verdict: no statement may contradict an observation of the same run.
 //!
-//! The tests apply the rules to all situations and to all random worlds.
+//! The tests apply the rules to all situations and all random worlds.
 
 use crate::ping::causes::{Cause, Fix};
 use crate::ping::conclusions::{is_iam_token, median};
@@ -10,8 +10,7 @@ use crate::ping::verdict::{Certainty, Finding, Verdict};
 use crate::redis_url::Target;
 use crate::secret::Secret;
 
-/// Returns every statement in the verdict that contradicts an observation of the same run. The list is empty
-/// if the verdict is consistent.
+/// Returns every statement in the verdict that contradicts an observation of the same run.
 pub(in crate::ping) fn contradictions(
     target: &Target,
     seen: &Observations,
@@ -42,8 +41,8 @@ pub(in crate::ping) fn contradictions(
     finding.chain(warnings).chain(claims).chain(fixes).collect()
 }
 
-/// Phrases that claim something about the run, each with a function that returns whether the claim is true. A
-/// text may contain a phrase only if its claim is true.
+/// Phrases that claim something about the run, each with a function that checks the claim. A text may contain
+/// a phrase only if its claim is true.
 const CLAIMS: &[(&str, Holds)] = &[
     ("nothing was received before", |run| {
         run.first_replies().next().is_none()
@@ -280,7 +279,7 @@ impl Run<'_> {
         self.lost_in_url(cause, fix, &url)
     }
 
-    /// Returns the command in a fix, if the server has refused this command.
+    /// Returns the command in a fix, if the server refused this command during the run.
     fn refused_command(&self, cause: Cause, fix: &Fix) -> Option<String> {
         let command = fix.command.as_deref()?;
         let (_, arguments) = command.split_once("redis-cli")?;
@@ -325,7 +324,7 @@ impl Run<'_> {
             fix.kind,
             "endpoint" | "primary" | "port" | "bind" | "name" | "address"
         );
-        // With a dot at the end, a name is the same host, but no search domain is appended.
+        // A final dot does not change the host, but prevents search domains.
         let without_dot = |host: Option<&str>| host.map(|host| host.trim_end_matches('.').to_owned());
         let lost = [
             (target.tls && !url.tls && !changes_tls, "TLS"),
@@ -488,7 +487,7 @@ fn has_pong(run: &Run<'_>) -> bool {
     run.has_pong()
 }
 
-/// Whether there was a reply to INFO or CLUSTER INFO.
+/// Whether INFO or CLUSTER INFO got a reply.
 fn has_info(run: &Run<'_>) -> bool {
     let server = &run.seen.server;
     !server.fields.is_empty() || server.cluster_state().is_some()

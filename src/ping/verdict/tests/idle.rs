@@ -34,12 +34,12 @@ fn a_limit_is_proved_only_if_nothing_else_can_have_ended_the_connection() {
         verdict(&[(4000, false, Survived), (4000, true, Survived)], None),
         None
     );
-    // If only one connection ends, this proves nothing, unless the server has this idle limit.
+    // The loss of a single connection proves nothing, unless the server has this idle limit.
     assert_eq!(verdict(&[(2100, false, Closed)], None), idle(Likely));
     assert_eq!(verdict(&[(2100, false, Closed)], Some("2")), idle(Proved));
     assert_eq!(verdict(&[(5000, false, Closed)], Some("2")), idle(Likely));
-    // The trials with keepalive start later, so equal idle times mean that the connections did not end at the
-    // same moment.
+    // The trials with keepalive start later, so connections with equal idle times did not end at the same
+    // moment.
     assert_eq!(
         verdict(&[(5000, false, Closed), (5010, true, Closed)], None),
         idle(Proved)

@@ -1,5 +1,5 @@
-//! Tests of the cause that the verdict reports for given observations. There is one file per rung. The
-//! wording is tested in [`situations`].
+//! Tests of the reported cause for given observations, in one file per rung. The wording is tested in
+//! [`situations`].
 
 mod aws;
 pub(in crate::ping) mod consistency;
@@ -76,7 +76,7 @@ fn tls_handshake(
     }
 }
 
-/// Returns observations of a handshake in which the certificate was rejected because of this problem.
+/// Returns observations of a handshake that failed because of this certificate problem.
 fn rejected(problem: CertificateProblem, certificate: PeerCertificate) -> Observations {
     connected().with(|seen| {
         seen.tls.handshake = Some(tls_handshake(

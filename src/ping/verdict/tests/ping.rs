@@ -314,7 +314,6 @@ fn a_user_whose_password_is_given_separately_is_not_suspect() {
     assert_eq!(warned, [Cause::AuthPlaintext]);
 }
 
-/// Returns the kinds of the fixes.
 fn kinds(url: &str, seen: &Observations) -> Vec<&'static str> {
     let finding = judge(&target(url), seen).finding.unwrap();
     finding.fixes.iter().map(|fix| fix.kind).collect()
@@ -439,7 +438,7 @@ fn tls_is_only_likely_if_no_second_connection_could_be_made() {
             (code, Certainty::Likely)
         );
     }
-    // Nothing is listening any more, so the server may have failed.
+    // Nothing listens any more, so the server may have failed.
     let mut refused = plain;
     refused.experiments.other_protocol = Some(Experiment::NotConnected(DialResult::Refused));
     assert_eq!(cause("redis://10.0.3.17", &refused), Some("proto.closed"));

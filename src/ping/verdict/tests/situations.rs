@@ -1,7 +1,7 @@
 //! Situations for each cause and warning, and the reports on them.
 //!
-//! If a cause has no situation, the tests do not compile. The situations are in one
-//! file per layer. The wording is in `tests/golden/causes/`.
+//! A cause without a situation is a compile error. There is one file of situations per layer, and the wording
+//! is in `tests/golden/causes/`.
 
 mod aws;
 mod dns;
@@ -38,7 +38,7 @@ use crate::ping::verdict::tests::consistency::contradictions;
 use crate::ping::verdict::{Verdict, judge, judge_url};
 use crate::redis_url::Target;
 
-/// A URL and the observations that belong to it, or `None` if the URL itself is invalid.
+/// A URL with the observations of a run. An invalid URL has no observations.
 struct Situation {
     title: &'static str,
     url: &'static str,
@@ -53,7 +53,7 @@ impl Situation {
         }
     }
 
-    /// Returns the text of the report before its lines are wrapped.
+    /// Returns the text of the report without wrapping.
     fn report(&self) -> String {
         let verdict = self.judge();
         let headline = match &self.seen {
@@ -98,7 +98,7 @@ fn seen(title: &'static str, url: &'static str, mut seen: Observations) -> Situa
     Situation { title, url, seen }
 }
 
-/// Returns a name server that replied at once or, if it did not reply, was queried for 2 seconds.
+/// Returns a name server that replied at once or, for a timeout, was queried for 2 seconds.
 pub(super) fn name_server(address: SocketAddr, answer: NameAnswer) -> NameServer {
     let took = if answer == NameAnswer::Timeout { 2000 } else { 2 };
     NameServer {
@@ -109,8 +109,7 @@ pub(super) fn name_server(address: SocketAddr, answer: NameAnswer) -> NameServer
     }
 }
 
-/// Returns the lookup of a name that has one address in `/etc/hosts`, and another according to its name
-/// server.
+/// Returns a lookup with one address from `/etc/hosts` and another one from a name server.
 fn by_hosts_file(address: &str, elsewhere: &str) -> Lookup {
     let address = address.parse().unwrap();
     let found = NameAnswer::Addresses(vec![elsewhere.parse().unwrap()]);
@@ -126,7 +125,7 @@ fn by_hosts_file(address: &str, elsewhere: &str) -> Lookup {
     }
 }
 
-/// Returns the observations after the Sentinel in [`SENTINEL`] was asked.
+/// Adds the answer of the Sentinel in [`SENTINEL`] to the observations.
 fn asked(answer: SentinelAnswer, seen: Observations) -> Observations {
     let url = target(SENTINEL);
     let followed = Followed {
@@ -138,7 +137,7 @@ fn asked(answer: SentinelAnswer, seen: Observations) -> Observations {
     seen.with(|seen| seen.followed = Some(followed))
 }
 
-/// Returns a second look at this address, on which these requests got these replies.
+/// Returns a second look with these replies from this address.
 pub(super) fn second_look(address: &str, replies: &[(&'static str, &str)]) -> SecondLook {
     let exchanges = replies.iter().map(|(command, text)| Exchange {
         command,
@@ -175,7 +174,7 @@ fn listened_here(listeners: Vec<LocalListener>, seen: Observations) -> Observati
     seen
 }
 
-/// Returns a listener on the target's port, on this host.
+/// Returns a process on this host that listens on the target's port.
 pub(super) fn listener(process: &str, address: &str, waiting: u32) -> LocalListener {
     LocalListener {
         address: address.parse().unwrap(),
@@ -371,7 +370,7 @@ fn the_wording_of_the_examples_in_the_documentation() {
     }
 }
 
-/// The third line of a page contains the meaning and the exit status. Everything below it is written by hand.
+/// The third line of a page contains the meaning and the exit status. Everything below is written by hand.
 #[test]
 fn the_wording_of_the_pages_in_the_documentation() {
     for cause in Cause::ALL.iter().copied() {
@@ -393,7 +392,7 @@ fn the_wording_of_the_pages_in_the_documentation() {
     }
 }
 
-/// A fix must work with the address in the URL. A unix socket has neither a host nor a port.
+/// A fix must work with the address in the URL. A unix socket has no host and no port.
 #[test]
 fn the_fixes_for_a_unix_socket_contain_no_host_or_port() {
     let socket = target(SOCKET);

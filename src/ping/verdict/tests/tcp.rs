@@ -1,4 +1,4 @@
-//! Tests of failed connection attempts and their fixes, which depend on the networks of this host.
+//! Tests of failed connection attempts. Their fixes depend on the networks of this host.
 
 use std::time::Duration;
 
@@ -277,10 +277,10 @@ fn the_host_name_decides_whose_advice_comes_first() {
         "provider"
     );
     assert_eq!(first_fix("redis://redis.railway.internal", silence()), "provider");
-    // The name of a container was resolved, so the name is not the problem.
+    // The container's name was resolved, so the name is not the problem.
     assert_eq!(first_fix("redis://redis", silence()), "host");
     assert_eq!(first_fix("redis://cache.example", silence()), "host");
-    // The refusal shows that the server's network can be reached.
+    // The refusal shows that packets reach the server's network.
     assert_eq!(
         first_fix("redis://redis.railway.internal", DialResult::Refused),
         "server"

@@ -131,7 +131,7 @@ fn what_the_server_chooses_from_a_wider_offer_decides() {
     assert_eq!(chosen(new, aes, p256, Some("an RSA-PSS key")), "tls.unsupported");
     // This program supports all of these features, so something else is wrong.
     assert_eq!(chosen(new, aes, p256, None), "tls.version");
-    // OpenSSL rejects TLS 1.1 by default, too.
+    // OpenSSL also rejects TLS 1.1 by default.
     assert_eq!(chosen(ProtocolVersion::TLSv1_1, cbc, p256, None), "tls.version");
 }
 

@@ -73,7 +73,7 @@ fn only_an_old_redis_or_a_server_without_hello_is_old() {
     assert_eq!(warned(&without_hello), [Cause::ServerOld]);
     without_hello.server.hello = Some(reply("-NOPERM no"));
     assert_eq!(warned(&without_hello), []);
-    // If both HELLO and INFO are missing, this is not an old Redis but another service.
+    // A server without HELLO and INFO is not an old Redis but another service.
     let mut service = with_info(&[]);
     service.server.hello = unknown();
     assert!(!warned(&service).contains(&Cause::ServerOld));
@@ -132,7 +132,7 @@ fn a_slow_round_trip_is_the_networks_fault_if_connecting_was_slow_too() {
     };
     assert_eq!(fix(40, "10.0.3.17:6379"), ["distance"]);
     assert_eq!(fix(1, "10.0.3.17:6379"), ["slow-command"]);
-    // A tunnel accepts the connection on this host, so the time to connect shows nothing.
+    // A tunnel on this host accepts the connection, so the connect time does not show the network's delay.
     assert_eq!(fix(1, "127.0.0.1:6379"), ["distance", "slow-command"]);
 }
 

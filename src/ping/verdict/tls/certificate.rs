@@ -113,7 +113,7 @@ fn trusted_cas(tls: &Handshake) -> String {
     }
 }
 
-/// Returns a note about the variable that replaces the system's CAs, if it is set.
+/// Returns a note if a variable replaces the system's CAs.
 fn replaced_cas(tls: &Handshake) -> Option<String> {
     let (name, path) = tls.trusted.variable.as_ref()?;
     let fault = tls.trusted.fault.as_ref();
@@ -123,7 +123,7 @@ fn replaced_cas(tls: &Handshake) -> Option<String> {
     ))
 }
 
-/// Returns the finding about a certificate in the chain that has expired or is not yet valid.
+/// Returns the finding about a certificate in the chain that is expired or not yet valid.
 fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
     let faulty = faulty(tls).and_then(|at| Some((at, tls.chain.get(at)?)));
     let state = |one: &PeerCertificate| {

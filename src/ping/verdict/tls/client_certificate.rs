@@ -1,4 +1,4 @@
-//! The verdict on a server that requires a client certificate, or rejects the one that was sent.
+//! The verdict on a server that requires a client certificate, or rejects the one it received.
 
 use rustls::AlertDescription;
 
@@ -8,8 +8,8 @@ use crate::ping::observation::{Handshake, PeerCertificate};
 use crate::ping::verdict::finding::Finding;
 use crate::ping::verdict::finding::alert_name;
 
-/// Returns the finding about a TLS alert that concerns the client's certificate, during or after the
-/// handshake. Returns `None` for other alerts.
+/// Returns the finding about a TLS alert that concerns the client certificate, during or after the handshake.
+/// Returns `None` for other alerts.
 pub(in crate::ping::verdict) fn client_certificate(
     alert: AlertDescription,
     tls: Option<&Handshake>,
@@ -56,8 +56,7 @@ pub(in crate::ping::verdict) fn client_certificate(
     )
 }
 
-/// Returns why the server rejected the client certificate that was sent, or `None` if the alert is not about
-/// it.
+/// Returns why the server rejected the client certificate, or `None` if the alert is not about it.
 fn why_rejected(alert: AlertDescription, sent: &PeerCertificate) -> Option<String> {
     use AlertDescription as Alert;
     Some(match alert {

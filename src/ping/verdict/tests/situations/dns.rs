@@ -1,4 +1,4 @@
-//! Names that cannot be found, or only slowly.
+//! Situations with names that cannot be found, or only slowly.
 
 use super::*;
 
