@@ -22,6 +22,7 @@ pub enum ReportLine {
         lead: String,
         /// The indentation of the following lines, in columns.
         further: usize,
+        /// The text after `lead`.
         text: String,
     },
     /// An empty line or a command, which must not be wrapped.

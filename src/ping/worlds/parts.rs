@@ -85,11 +85,13 @@ parts! {
         OnEc2,
     }
 
+    /// The scheme of the URL.
     Scheme {
         PlainUrl,
         TlsUrl,
     }
 
+    /// The protocol that the port speaks.
     Port {
         PlainPort,
         TlsPort,
@@ -176,6 +178,7 @@ parts! {
         AllForbidden,
     }
 
+    /// The state of the server, such as loading its data.
     State {
         Serving,
         Loading,
@@ -250,6 +253,7 @@ parts! {
         IsRedis5,
     }
 
+    /// The role of the server.
     Role {
         Primary,
         Replica,
@@ -266,6 +270,7 @@ parts! {
         ClusterUnreachable,
     }
 
+    /// The database in the URL.
     Db {
         DbZero,
         DbThree,
@@ -281,6 +286,7 @@ parts! {
         NearlyFull,
     }
 
+    /// How fast the replies arrive.
     Speed {
         Fast,
         Slow,
