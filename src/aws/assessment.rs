@@ -21,7 +21,7 @@ pub(crate) struct Assessment {
     pub(crate) cache: Option<Cache>,
     /// Whether the host name resolved to a public address. Public endpoints have no VPC.
     pub(crate) is_public: bool,
-    /// Findings that belong to no check, one sentence each.
+    /// Findings outside the checks, one sentence each.
     pub(crate) notes: Vec<String>,
     /// The AWS account of the instance. Set only if the credentials belong to a different account.
     pub(crate) other_account: Option<Account>,
@@ -56,7 +56,7 @@ impl Assessment {
         self.checks.iter().find(|check| Some(check.code) == self.first)
     }
 
-    /// Whether checks exist for this kind of fix, and all of these checks allow the connection.
+    /// Whether every check with this kind of fix allows the connection. False if there is no such check.
     pub(crate) fn rules_out(&self, kind: &str) -> bool {
         let mut about = self
             .checks

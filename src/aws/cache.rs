@@ -82,7 +82,8 @@ pub(crate) struct Cache {
     pub(crate) kind: &'static str,
     pub(crate) status: Option<String>,
     pub(crate) engine: Option<String>,
-    /// The ports of the endpoint in the URL or, if the documents do not list that endpoint, of all endpoints.
+    /// The ports of the endpoint in the URL. If the documents do not list that endpoint, the ports of all
+    /// endpoints.
     pub(crate) ports: Option<Vec<u16>>,
     pub(crate) has_tls: Option<bool>,
     /// How TLS is enforced: `preferred` or `required`.
@@ -92,7 +93,7 @@ pub(crate) struct Cache {
     pub(crate) is_cluster: Option<bool>,
     /// The role of the node in the URL: `primary` or `replica`.
     pub(crate) role: Option<String>,
-    /// The endpoint whose address is always that of the primary.
+    /// The endpoint that always resolves to the primary.
     pub(crate) primary_endpoint: Option<String>,
     pub(crate) groups: Option<Vec<Id>>,
     pub(crate) vpc: Option<Id>,

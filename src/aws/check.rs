@@ -21,7 +21,7 @@ impl Outcome {
     }
 }
 
-/// If several checks fail, the report names the one that comes first in this list.
+/// The codes of the checks, most important first. If several checks fail, the report names the first of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Code {
     RegionDifferent,
@@ -113,7 +113,7 @@ pub(crate) struct Check {
     pub(crate) aws_code: Option<&'static str>,
     /// The IAM permissions for fetching the missing documents. Empty unless the outcome is unknown.
     pub(crate) needs: Vec<&'static str>,
-    /// Rules that almost allow the connection, each with the reason why they do not apply.
+    /// Rules that almost allow the connection. Each text says why the rule does not apply.
     pub(crate) near_misses: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The contents of all documents, in one table per kind of AWS object.
+//! Tables of the AWS objects in the documents, one table per kind of object.
 
 mod add;
 mod referenced;

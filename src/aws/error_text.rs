@@ -1,4 +1,4 @@
-//! Parses the error messages of `aws`, because its exit status does not distinguish between these errors.
+//! Parses the error messages of `aws`, because many errors have the same exit status.
 
 use std::sync::LazyLock;
 
@@ -68,7 +68,7 @@ impl AwsError {
         })
     }
 
-    /// Returns the reason why AWS rejected a change, as one sentence.
+    /// Explains in one sentence why AWS rejected a change.
     pub(crate) fn explanation(&self) -> Option<&'static str> {
         Some(match self.code.as_str() {
             "RulesPerSecurityGroupLimitExceeded" => {

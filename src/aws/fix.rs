@@ -1,4 +1,4 @@
-//! Creates a fix for each denial, with a command that applies it and a command that undoes it.
+//! Creates a fix for each denial: a command that changes an AWS object, and a command that undoes the change.
 
 mod acl;
 mod group;
@@ -14,7 +14,7 @@ use super::security_group::Direction;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AwsFix {
-    /// The check that denies the connection now, and allows it after this fix.
+    /// The check that denies the connection without this fix.
     pub(crate) code: Code,
     /// The value for `fixes[].kind`.
     pub(crate) kind: &'static str,

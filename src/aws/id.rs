@@ -1,5 +1,5 @@
-//! Identifiers from documents. Only these types, addresses and ports can become part of a command, so a
-//! malicious document cannot inject shell code.
+//! Identifiers from documents. No other text from a document can become part of a command, except addresses
+//! and ports. A malicious document therefore cannot inject shell code.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::read::FromJson;
 
-/// For `expect`: the pattern is a constant, so compiling it cannot fail.
+/// The message for `expect`. All patterns are constants, so compiling them cannot fail.
 const VALID: &str = "the pattern is valid";
 
 macro_rules! word {

@@ -28,7 +28,7 @@ pub(crate) struct Network<'a> {
 }
 
 impl Network<'_> {
-    /// Returns, for each of the four ACL checks, the end whose ACL is checked and the packets that the ACL
+    /// Returns one element per ACL check: the check, the end whose ACL applies, and the packets that the ACL
     /// must allow.
     pub(crate) fn acl_passages(&self) -> [(Code, &Place, Option<Packets>); 4] {
         let port = self.facts.port.map(|port| (port, port));

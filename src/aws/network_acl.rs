@@ -49,8 +49,8 @@ impl Walk {
     }
 }
 
-/// Splits the range of ports at the borders of all entries. Each entry then matches either all ports of a
-/// part or none.
+/// Splits the range of ports at the borders of the entries. Within each part, an entry applies to all ports
+/// or to none.
 fn parts(entries: &[(i64, &AclEntry)], (first, last): (u16, u16)) -> Vec<(i64, i64)> {
     let (first, last) = (i64::from(first), i64::from(last));
     let ends = entries.iter().filter_map(|(_, entry)| entry.ports());
@@ -133,7 +133,8 @@ impl NetworkAcl {
     }
 
     /// Returns an unused number for an entry that is evaluated before the denying entry. `reserved` contains
-    /// the numbers in other fixes. IPv4 and IPv6 entries share one sequence of numbers per direction.
+    /// the numbers that other fixes use. A number is used if any IPv4 or IPv6 entry for the same direction
+    /// has it.
     pub(crate) fn free_number(&self, packets: Packets, reserved: &[i64]) -> Option<i64> {
         let mut used: Vec<i64> = self
             .entries_of(packets.direction)?

@@ -149,8 +149,8 @@ object! {
     }
     TransitAssociation { table: Id = "TransitGatewayRouteTableId", state: String = "State", }
     TransitGateway { id: Id = "TransitGatewayId", options: TransitOptions = "Options", }
-    /// The routes that a search in a transit gateway's route table has found. Includes the table's ID and the
-    /// range in the search.
+    /// The routes that a search in a transit gateway's route table found, with the table's ID and the range
+    /// that was searched for.
     TransitRoutes {
         table: Id = "TransitGatewayRouteTableId",
         searched: IpNet = "Searched",

@@ -76,7 +76,7 @@ pub(crate) fn links(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     links
 }
 
-/// Whether an incompletely described peering connection could be between these two VPCs.
+/// Whether the peering connection could be between these two VPCs. Its description may be incomplete.
 pub(crate) fn may_connect(peering: &Peering, one: &Id, other: &Id) -> bool {
     let is_usable = state_of(peering).is_some();
     match connects(peering, one, other) {

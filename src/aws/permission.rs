@@ -1,4 +1,4 @@
-//! The IAM permissions that the checks need, and an IAM policy that grants them.
+//! The IAM permissions for the checks, and an IAM policy that grants these permissions.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! Locates the two ends of the connection: the network interface of the instance, and the one with the remote
-//! address.
+//! Locates the two ends of the connection: the instance's network interface, and the network interface with
+//! the remote address.
 
 use std::net::IpAddr;
 
@@ -26,8 +26,8 @@ pub(crate) struct Place {
     pub(crate) zone: Option<String>,
     pub(crate) groups: Option<Vec<Id>>,
     pub(crate) owner: Option<Account>,
-    /// Whether the security groups come from ElastiCache's description of the cache. Otherwise, they come
-    /// from a network interface.
+    /// Whether the security groups come from ElastiCache's description of the cache, and not from a network
+    /// interface.
     pub(crate) is_by_name: bool,
 }
 
@@ -38,9 +38,10 @@ pub(crate) enum Found {
     Here,
     /// The cache was found, but no interface in its VPC has the address any more.
     Gone,
-    /// The address is in the range of the instance's own VPC, but only an interface in this other VPC has it.
+    /// Packets stay in the instance's own VPC, whose range contains the address. However, only an interface
+    /// in this other VPC has the address.
     Overlap(Id),
-    /// Interfaces in these VPCs have the address, and nothing shows which of them is meant.
+    /// Interfaces in several VPCs have the address, so the right VPC is unknown.
     Several(Vec<Id>),
     Unknown,
 }
@@ -77,8 +78,8 @@ pub(crate) fn source(facts: &Facts, documents: &Documents) -> Place {
     place
 }
 
-/// Returns the source address of the packets. In a container, the local address of the socket is a different
-/// one.
+/// Returns the source address of the packets. In a container, this differs from the local address of the
+/// socket.
 fn source_address(facts: &Facts) -> Option<IpAddr> {
     let source = facts.source.as_ref();
     let own = source
@@ -164,8 +165,8 @@ impl Search<'_> {
         Some(of_interface(found, self.address, self.documents))
     }
 
-    /// Returns the remote end if the address is in the range of the instance's own VPC, but the documents
-    /// show no interface with it. Packets to such an address never leave the VPC.
+    /// Returns the remote end if the range of the instance's own VPC contains the address, but no known
+    /// interface has it. Packets to such an address never leave the VPC.
     fn in_own_vpc(&self) -> Result<(Place, Found), Found> {
         let Search { documents, cache, .. } = *self;
         let sees_all = is_complete(&documents.interfaces)

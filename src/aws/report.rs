@@ -33,15 +33,15 @@ pub(crate) struct AwsAnswer {
     pub(crate) from: Origin,
     /// IAM permissions whose absence AWS reported.
     pub(crate) missing_permissions: Vec<String>,
-    /// Problems while the documents were collected, one sentence each.
+    /// Problems that occurred while the documents were collected, one sentence each.
     pub(crate) problems: Vec<String>,
     /// The commands with their documents or errors, for `ping --report`.
     pub(crate) raw: Vec<Value>,
 }
 
 impl AwsAnswer {
-    /// Returns the IAM permissions that would make unknown checks known, and those whose absence AWS
-    /// reported.
+    /// Returns the IAM permissions that are missing: those for unknown checks, and those that AWS reported as
+    /// missing.
     pub(crate) fn needs(&self) -> Vec<String> {
         let checks = self.assessment.needs().into_iter().map(str::to_owned);
         let mut needs: Vec<_> = checks.chain(self.missing_permissions.iter().cloned()).collect();

@@ -52,7 +52,8 @@ pub(crate) enum LookUp<'a> {
     Unknown(Option<Id>),
 }
 
-/// Returns the route table of a subnet: the explicitly associated one, or else the main table of the VPC.
+/// Returns the route table of a subnet. A subnet without its own route table uses the main route table of the
+/// VPC.
 pub(crate) fn table_of<'a>(
     documents: &'a Documents,
     vpc: &Id,

@@ -6,7 +6,7 @@ use serde_json::{Deserializer, Value};
 pub(super) enum Part<'a> {
     /// A complete JSON object.
     Document(Value),
-    /// A line that starts with `### `, followed by the command whose output comes next.
+    /// A line such as `### aws ec2 describe-vpcs`. The output of this command follows.
     Command(&'a str),
     /// A line outside any document.
     Noise(&'a str),
@@ -14,7 +14,8 @@ pub(super) enum Part<'a> {
     Damaged,
 }
 
-/// Starts a line that names the command whose output follows. The line `### end` ends the text.
+/// The start of a line that contains a command. The output of the command follows. The line `### end` ends
+/// the text.
 pub(super) const MARKER: &str = "### ";
 
 /// The limit for damaged documents. Text with more of them is probably not output of `aws`, so reading stops.

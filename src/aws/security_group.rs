@@ -53,8 +53,8 @@ struct Rule {
 /// The rules of one security group in one direction.
 struct Rules {
     list: Option<Vec<Rule>>,
-    /// Whether the rules come from `describe-security-group-rules`. Its output does not distinguish a group
-    /// without rules from an invisible group.
+    /// Whether the rules come from `describe-security-group-rules`. Its output is the same for a group
+    /// without rules and an invisible group.
     is_from_rules: bool,
 }
 

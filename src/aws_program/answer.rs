@@ -16,7 +16,7 @@ pub(super) enum Answer {
         error: Option<AwsError>,
         /// One sentence for the user.
         text: String,
-        /// Whether further commands would fail for the same reason.
+        /// Whether all further commands will fail for the same reason.
         is_useless: bool,
     },
 }

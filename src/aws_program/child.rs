@@ -1,5 +1,5 @@
-//! Runs one `aws` command. Only read commands are allowed, they get no terminal and no secrets, and they are
-//! stopped at the deadline.
+//! Runs one `aws` command. The command can only read, has no terminal and no secrets, and is stopped at the
+//! deadline.
 
 use std::ffi::OsStr;
 use std::io;
@@ -55,7 +55,7 @@ pub(super) fn line(words: &[String]) -> String {
     format!("aws {}", quoted.collect::<Vec<_>>().join(" "))
 }
 
-/// Runs `aws` with these words, until the deadline at the latest.
+/// Runs `aws` with these arguments, until the deadline at the latest.
 pub(super) async fn run(
     program: &OsStr,
     words: &[String],

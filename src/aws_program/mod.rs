@@ -74,7 +74,7 @@ struct Gathering<'a> {
     problems: BTreeSet<String>,
     deadline: Deadline,
     show: Show<'a>,
-    /// Whether further commands would fail for the same reason as an earlier one.
+    /// Whether all further commands will fail for the same reason.
     is_useless: bool,
 }
 

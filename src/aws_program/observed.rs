@@ -48,7 +48,7 @@ pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
 }
 
 impl Observed {
-    /// Completes the facts with those in the documents, which may have been collected on another host.
+    /// Adds the facts in the documents, which may come from another host.
     pub(crate) fn completed_from(self, others: Option<&Facts>) -> Facts {
         let Some(others) = others.cloned() else {
             return self.facts;

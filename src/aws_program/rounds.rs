@@ -141,8 +141,8 @@ impl Gathering<'_> {
             .collect()
     }
 
-    /// Returns the commands for all subnets and route tables of both VPCs. A query by subnet would miss the
-    /// main route table, which does not list its subnets.
+    /// Returns the commands for all subnets and route tables of both VPCs. A query for one subnet's route
+    /// table would not find the main table.
     fn networks(&self) -> Vec<Vec<String>> {
         let assessment = aws::judge(&self.facts, &self.documents);
         let vpcs = [assessment.source.vpc, assessment.destination.vpc];

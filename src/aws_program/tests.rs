@@ -15,7 +15,7 @@ use super::{Question, ask_program};
 use crate::aws::{AwsAnswer, Documents, Facts, Outcome};
 use crate::deadline::Deadline;
 
-/// A script that prints one file per operation, or nothing if the file does not exist.
+/// A script that prints a file for each operation. If the file does not exist, it prints nothing.
 struct Script {
     folder: TempDir,
 }

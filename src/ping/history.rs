@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How many round trips are kept for percentiles: one per second for a day.
+/// The number of round trips that are kept for percentiles: one per second for a day.
 const MOST_ROUND_TRIPS: usize = 86_400;
-/// How many outages are kept.
+/// The number of outages that are kept.
 const MOST_OUTAGES: usize = 10;
-/// How many probes are kept for the graph.
+/// The number of probes that are kept for the graph.
 const MOST_RECENT: usize = 60;
 
 /// The bars of the graph, from the lowest to the highest.
@@ -98,7 +98,7 @@ impl ProbeHistory {
         self.answered
     }
 
-    /// Returns the number of outages, including a current one.
+    /// Returns the number of outages so far, including the current one.
     pub(crate) fn outages(&self) -> u64 {
         self.outages
     }
@@ -108,7 +108,7 @@ impl ProbeHistory {
         self.recent_outages.iter()
     }
 
-    /// Returns how often the connection was lost, even if a new one was opened at once.
+    /// Returns how often the connection was lost, even if a new connection was opened at once.
     pub(crate) fn lost_connections(&self) -> u64 {
         self.lost_connections
     }
@@ -128,7 +128,7 @@ impl ProbeHistory {
         })
     }
 
-    /// Draws the last `width` probes as a one-line graph, in which the slowest probe has the full height.
+    /// Draws the last `width` probes as a graph in one line. The slowest probe has the full height.
     pub(crate) fn graph(&self, width: usize) -> String {
         let shown: Vec<_> = self
             .recent

@@ -13,7 +13,7 @@ use super::rungs::tcp::SegmentSize;
 use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
 
-/// The maximum number of different idle times in one search. Each needs two connections.
+/// The maximum number of idle times to test. Each needs two connections.
 const MOST_IDLE_TIMES: u32 = 16;
 /// How many connections are opened at the same time. A burst of logins could look like an attack.
 const AT_A_TIME: usize = 8;
@@ -117,7 +117,7 @@ pub(super) async fn trial(
 }
 
 impl<'a> Reconnect<'a> {
-    /// Describes how to open further connections to the address of the first one.
+    /// Describes how to open further connections to the same address.
     pub(super) fn after(
         target: &'a crate::redis_url::Target,
         trust: &'a crate::redis_url::Trust,

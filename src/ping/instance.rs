@@ -1,4 +1,4 @@
-//! The metadata of the EC2 instance that this host runs on, if any. Some fixes use it to name security
+//! The metadata of the EC2 instance that this host runs on. Some fixes use the metadata to name security
 //! groups.
 
 mod metadata;

@@ -26,7 +26,8 @@ use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, Trust};
 
-/// When the counter of blocked retransmissions is first read: before the kernel retransmits a SYN, after 1 s.
+/// The time of the first reading of the counter of blocked retransmissions. The kernel first retransmits a
+/// SYN after 1 s.
 const BEFORE_RETRANSMISSION: Duration = Duration::from_millis(50);
 
 /// The time limit for connecting to the primary that a Sentinel reports.
@@ -37,7 +38,7 @@ const LONGEST_LOOKUP: Duration = Duration::from_secs(1);
 
 /// Checks one layer after the other, and stops at the first failure.
 ///
-/// All rungs, lookups and experiments end by the deadline.
+/// All checks and experiments end by the deadline.
 pub async fn climb(
     target: &Target,
     trust: &Trust,
@@ -317,8 +318,8 @@ impl<'a> Ladder<'a> {
         }
     }
 
-    /// Returns the deadline for experiments. It is slightly before the rung's deadline, so that a timeout can
-    /// still be recorded.
+    /// Returns the deadline for experiments. This is slightly before the deadline of the check, so that a
+    /// timeout can still be recorded.
     fn before_the_deadline(&self) -> Deadline {
         self.deadline.within(self.deadline.left().mul_f64(0.95))
     }

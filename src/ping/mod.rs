@@ -35,8 +35,8 @@ pub(crate) mod permissions;
 pub(crate) mod report;
 pub(crate) mod response;
 mod sentinel;
-/// The checks (rungs), one module per layer. Each module has a function `observe`, which records facts
-/// without interpreting them.
+/// The checks, one module per layer. Each module has a function `observe`, which records facts without
+/// interpreting them.
 pub(crate) mod rungs {
     pub(crate) mod cluster;
     pub(crate) mod dns;
@@ -86,7 +86,7 @@ pub enum Rung {
 }
 
 impl Rung {
-    /// All rungs, in the order of the checks.
+    /// All layers, in the order of the checks.
     pub const ALL: [Self; 7] = [
         Self::Url,
         Self::Dns,
@@ -97,7 +97,7 @@ impl Rung {
         Self::Role,
     ];
 
-    /// Returns the name of the rung in reports.
+    /// Returns the name of the check in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Url => "url",
@@ -111,18 +111,18 @@ impl Rung {
     }
 }
 
-/// An event during a climb.
+/// An event while the checks are running.
 #[derive(Debug)]
 pub enum ClimbEvent<'a> {
     /// The host name suggests a different URL. Reported before any packet is sent.
     Hint(&'a str),
-    /// A rung has started, and ends by the deadline at the latest.
+    /// A check has started, and ends by the deadline at the latest.
     Started(Rung, Deadline),
-    /// A rung has ended.
+    /// A check has ended.
     Finished(Rung, &'a Observations),
 }
 
-/// Options for a climb.
+/// Options for one run of the checks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClimbOptions {
     /// The address families to use.
@@ -163,10 +163,10 @@ pub enum WriteCheck {
     Run,
 }
 
-/// The result of a climb: the observations and, if Redis replied, the connection.
+/// The result of one run of the checks: the observations and, if Redis replied, the connection.
 #[derive(Debug)]
 pub struct Climb {
-    /// The observations of all rungs.
+    /// The observations of all checks.
     pub observations: Observations,
     /// The open connection, after the login and SELECT.
     pub connection: Option<ProbeConnection<Stream>>,

@@ -1,5 +1,5 @@
-//! The modes of `ping` that end with one diagnosis: a single climb, `--wait`, `--hold`, `--idle` and
-//! `--count`.
+//! The modes of `ping` that end with one diagnosis: a single run of the checks, `--wait`, `--hold`, `--idle`
+//! and `--count`.
 
 use std::time::{Duration, Instant};
 
@@ -21,18 +21,19 @@ pub(crate) struct Check<'a> {
     pub target: &'a Target,
     pub trust: &'a Trust,
     pub options: ClimbOptions,
-    /// The time limit for one climb, and for each later PING.
+    /// The time limit for one run of the checks, and for each later PING.
     pub timeout: Duration,
-    /// The time between two climbs of `--wait`, and between two PINGs of `--count` and `--watch`.
+    /// The pause between two runs of the checks with `--wait`, and between two PINGs with `--count` and
+    /// `--watch`.
     pub interval: Duration,
 }
 
 /// The mode, which determines when `ping` ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
-    /// After one climb.
+    /// After one run of the checks.
     Once,
-    /// When Redis responds, or when this time is over.
+    /// When Redis responds, or after this time.
     Wait(Duration),
     /// After one connection has been idle for this time, and one more PING has tested it.
     Hold(Duration),
@@ -46,10 +47,10 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 pub(crate) enum ModeEvent<'a> {
     Climb(ClimbEvent<'a>),
-    /// `--wait`: a climb failed for another reason than the previous one. Further climbs follow until the
+    /// `--wait`: a run of the checks failed, and the cause is a new one. The checks are repeated until the
     /// deadline.
     Failed(Cause, Deadline),
-    /// `--wait`: the pause between two climbs begins. Further climbs follow until the deadline.
+    /// `--wait`: the pause before the next run of the checks. The checks are repeated until the deadline.
     Paused(Deadline),
     /// `--hold`, `--idle`: the connections are idle until the deadline.
     Idle(Deadline),
@@ -59,7 +60,7 @@ pub(crate) enum ModeEvent<'a> {
     Pong(u32, Duration),
     /// `--count`: a PING got no reply, so the run ends.
     Missed,
-    /// A climb has ended. Contains how long it took.
+    /// A run of the checks has ended, after this duration.
     Attempt(&'a Observations, &'a Verdict, Duration),
 }
 
@@ -73,13 +74,13 @@ pub(crate) struct Diagnosis {
     pub is_interrupted: bool,
 }
 
-/// The pause between the loss of an idle connection and the next climb.
+/// The pause between the loss of an idle connection and the next run of the checks.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
 
 type Tell<'t> = &'t mut (dyn FnMut(ModeEvent<'_>) + Send);
 
 impl Check<'_> {
-    /// Runs the mode. `deadline` applies to the first climb.
+    /// Runs the mode. `deadline` applies to the first run of the checks.
     pub(crate) async fn run(&self, mode: Mode, deadline: Deadline, tell: Tell<'_>) -> Diagnosis {
         if let Mode::Wait(patience) = mode {
             return self.wait(Deadline::after(patience), tell).await;
@@ -109,7 +110,7 @@ impl Check<'_> {
         climb(self.target, self.trust, &self.options, deadline, &mut tell).await
     }
 
-    /// Climbs repeatedly until Redis responds, or until the time is over.
+    /// Repeats the checks until Redis responds or the time is over.
     async fn wait(&self, until: Deadline, tell: Tell<'_>) -> Diagnosis {
         let mut last_cause = None;
         loop {
@@ -127,7 +128,7 @@ impl Check<'_> {
             }
             tell(ModeEvent::Paused(until));
             until.sleep(self.interval).await;
-            // Without any time left, a climb would report a timeout instead of the real cause.
+            // Without any time left, the checks would report a timeout instead of the real cause.
             if until.is_over() {
                 return diagnosis;
             }
@@ -135,7 +136,7 @@ impl Check<'_> {
     }
 
     /// Leaves connections idle and then tests them, because a NAT gateway or load balancer may drop idle
-    /// connections. After a loss, climbs again to show whether a new connection works.
+    /// connections. After a loss, runs the checks again to show whether a new connection works.
     async fn idle(
         &self,
         seen: &mut Observations,
@@ -168,8 +169,8 @@ impl Check<'_> {
         seen.idle = Some(test);
     }
 
-    /// Climbs again. If the server may be restarting, repeats this until Redis responds or the deadline
-    /// passes. Without a response, returns the observations of the first climb.
+    /// Runs the checks again. If the server may be restarting, repeats them until Redis responds or the
+    /// deadline passes. Without a response, returns the observations of the first run.
     async fn climb_to_restarting_server(&self, deadline: Deadline) -> Observations {
         let mut first = None;
         loop {

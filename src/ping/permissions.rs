@@ -20,8 +20,8 @@ pub(crate) struct Missing {
 pub(crate) enum Access {
     Granted,
     Forbidden,
-    /// Redis checks the permission for a command before the permission for its keys, so the first refusal
-    /// hides the second.
+    /// Redis checks permission for the command first. If the command is forbidden, the permission for keys
+    /// remains unknown.
     #[default]
     Unknown,
 }
@@ -98,7 +98,8 @@ impl Missing {
     }
 }
 
-/// Whether a NOPERM reply is about keys, such as `No permissions to access a key`, and not about the command.
+/// Whether a NOPERM reply is about keys, such as `No permissions to access a key`. Other replies are about
+/// the command.
 fn is_about_keys(error: &str) -> bool {
     !error.contains("command") && error.contains(" key")
 }

@@ -74,8 +74,8 @@ impl Response {
         error.split(' ').next().map(str::to_owned)
     }
 
-    /// Returns the error reply to a read request, if the error means that the server cannot read data. Errors
-    /// about a key are ignored: no permission for it, another type, or another cluster node.
+    /// Returns the error reply to a read request, if it means that the server cannot read data. Errors about
+    /// a single key do not count: no permission for the key, another type, or another cluster node.
     pub fn refusal(&self) -> Option<String> {
         const RUNS_READS: [&str; 5] = ["NOPERM", "WRONGTYPE", "MOVED", "ASK", "TRYAGAIN"];
         let code = self.error_code()?;

@@ -1,5 +1,5 @@
 //! Collects facts that may explain a failed connection: about this host, `/etc/hosts`, and another port of
-//! the server. This happens while the connection attempts wait.
+//! the server. The facts are collected while the connection attempts wait.
 
 use std::net::SocketAddr;
 

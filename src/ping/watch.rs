@@ -1,5 +1,4 @@
-//! `--watch`: sends one PING per interval on an open connection. Without a connection, performs a climb
-//! instead.
+//! `--watch`: sends one PING per interval on an open connection. If there is no connection, runs all checks.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -50,8 +49,8 @@ pub(crate) async fn watch(
     }
 }
 
-/// How often the host name is looked up again. After a failover, it may have another address while the old
-/// connection is still open.
+/// The time between two lookups of the host name. After a failover, the name may have a new address while the
+/// old connection is still open.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
 /// The time limit for such a lookup.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -68,8 +67,8 @@ struct Watch<'a> {
     next_lookup: Instant,
 }
 
-/// Properties that change if another server takes over. A property is `None` if the server does not report
-/// it.
+/// Properties of a server that change if another server replaces it. A property is `None` if the server does
+/// not report it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Identity {
     role: Option<String>,
@@ -80,13 +79,13 @@ struct Identity {
 /// A change that was noticed while Redis was responding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WatchEvent {
-    /// The server has another role. The values are those in the reply to ROLE.
+    /// The server's role has changed. The texts come from the reply to ROLE.
     Role { from: String, to: String },
     /// The new connection uses a different address.
     Address { from: SocketAddr, to: SocketAddr },
     /// The server's run ID has changed, because of a restart or another server.
     RunId,
-    /// The host name has other addresses now, but the connection still uses the old one.
+    /// The host name has new addresses, but the connection still uses an old address.
     Name { to: Vec<IpAddr> },
 }
 
@@ -138,7 +137,7 @@ enum WatchState {
 /// The result of one probe.
 #[derive(Debug)]
 pub(crate) struct ProbeResult {
-    /// The observations of the last climb, with the PING of this probe.
+    /// The observations of the last run of the checks, with the PING of this probe.
     pub seen: Observations,
     pub verdict: Verdict,
     /// When the probe started.
@@ -165,7 +164,7 @@ pub(crate) enum Change {
     Up,
     /// Redis still does not respond, but for another reason.
     OtherCause,
-    /// The connection was lost, and Redis responds on a new one.
+    /// The connection was lost, but Redis responds on a new connection.
     Reconnected,
 }
 
@@ -184,8 +183,7 @@ impl Change {
 }
 
 impl Watch<'_> {
-    /// Probes once. If the connection is lost, the same probe opens a new one, or finds the cause of the
-    /// failure.
+    /// Probes once. If the connection is lost, opens a new connection or finds the cause of the failure.
     async fn probe(&mut self) -> ProbeResult {
         let at = SystemTime::now();
         let deadline = Deadline::after(self.check.timeout);
@@ -243,9 +241,9 @@ impl Watch<'_> {
         (is_new && !addresses.contains(&in_use)).then_some(WatchEvent::Name { to: addresses })
     }
 
-    /// Sends PING on the open connection. If the reply is late, also starts a climb to find the cause.
+    /// Sends PING on the open connection. If the reply is late, also runs the checks to find the cause.
     ///
-    /// Returns the round trip, and whether the connection is a new one.
+    /// Returns the round trip, and whether the connection is new.
     async fn ping(
         &mut self,
         mut connection: ProbeConnection<Stream>,

@@ -107,8 +107,8 @@ impl Adding<'_> {
         }
     }
 
-    /// Adds a document that does not name the object it describes. `members` adds the object's ID, taken from
-    /// the command.
+    /// Adds a document that lacks the ID of the object it describes. `members` contains the ID, which comes
+    /// from the command.
     fn unnamed<'a, T: FromJson>(
         &mut self,
         member: &str,

@@ -1,4 +1,4 @@
-//! Lists the objects that documents mention, but that other documents describe.
+//! Finds references to objects in the documents. Other documents describe these objects.
 
 use std::collections::BTreeSet;
 

@@ -63,8 +63,8 @@ impl Network<'_> {
         Some(AwsFix::text(check.code, text).with(command, change.undo))
     }
 
-    /// Returns a change that makes the route table send packets to the other end. Replaces an existing route
-    /// that would take precedence over a new one.
+    /// Returns a change to the route table after which packets reach the other end. If an existing route
+    /// would take precedence over a new route, the change replaces the existing one.
     pub(super) fn change_route(&self, table: &RouteTable, to: &Place) -> Option<RouteChange> {
         let id = table.id.as_ref()?;
         let range = to.range_for_rules()?;
@@ -101,7 +101,8 @@ impl Network<'_> {
         })
     }
 
-    /// Suggests removing a broken route between two subnets of one VPC. The local route then applies.
+    /// Suggests removing a broken route between two subnets of one VPC. Without this route, the local route
+    /// applies.
     fn remove_specific_route(&self, code: Code, table: &RouteTable, id: &Id, to: &Place) -> Option<AwsFix> {
         let LookUp::Route(chosen) = table.look_up(self.documents, to.address?)? else {
             return None;

@@ -92,7 +92,7 @@ fn every_captured_network_has_the_expected_result() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// Removes one member, and returns its name. `left` counts down the members of all objects.
+/// Removes the member at position `left`, counted across all objects. Returns the name of the member.
 fn remove(value: &mut Value, left: &mut usize) -> Option<String> {
     match value {
         Value::Array(items) => items.iter_mut().find_map(|item| remove(item, left)),
@@ -121,7 +121,8 @@ const REPLACED: [&str; 3] = [
     "cache-being-created",
 ];
 
-/// Older versions of `aws` omit members. A missing member may make a result unknown, but must not reverse it.
+/// Older versions of `aws` omit members. A missing member may make a result unknown, but must not turn
+/// "allowed" into "denied" or the reverse.
 #[test]
 fn a_missing_member_never_turns_the_verdict_around() {
     let mut wrong = Vec::new();

@@ -1,5 +1,5 @@
-//! An example network for tests: an instance, a cache, and a working connection between them. Each test
-//! changes a part.
+//! An example network for tests: an instance, a cache, and a working connection between them. Tests change
+//! parts of this network.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(super) fn one_vpc() -> Example {
     example("vpc-a", "10.0.3.0/24", "10.0.3.17")
 }
 
-/// Returns two VPCs without a connection. The cache (10.1.3.17) is in the second one, and its group allows
+/// Returns two VPCs that are not connected. The cache (10.1.3.17) is in the second VPC, and its group allows
 /// the instance.
 pub(super) fn two_vpcs() -> Example {
     let mut example = example("vpc-b", "10.1.3.0/24", "10.1.3.17");

@@ -18,7 +18,7 @@ const HOSTILE: [&str; 9] = [
     "0.0.0.0/0 && reboot",
 ];
 
-/// Replaces one string in a document. `left` counts down the strings.
+/// Replaces the string at position `left`, counted across the whole document.
 fn replace(value: &mut Value, left: &mut usize, text: &str) {
     match value {
         Value::String(own) => {

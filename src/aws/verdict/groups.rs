@@ -8,8 +8,9 @@ use crate::aws::security_group::{Direction, Traffic};
 use crate::aws::truth::Truth;
 
 impl Network<'_> {
-    /// Whether a rule can name a security group of the other end: for incoming traffic, and for outgoing
-    /// traffic. If there is no route, assumes the path that the fixes would create.
+    /// Whether a rule can name a security group of the other end. The first value is for incoming traffic,
+    /// the second for outgoing traffic. Without a route, the values are for the path that the fixes would
+    /// create.
     pub(super) fn references(&self, routes: &[RouteCheck]) -> [Truth; 2] {
         if routes.iter().any(|route| route.path == Path::Appliance) {
             return [Truth::No; 2];

@@ -17,7 +17,7 @@ pub(super) struct RouteCheck {
     pub path: Path,
 }
 
-/// The path of the packets. It determines whether security group rules can name groups of the other end.
+/// The path of the packets, which determines whether security group rules can name groups of the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Path {
     /// No route exists, or the route stays within the VPC.
@@ -258,7 +258,7 @@ impl Network<'_> {
     }
 }
 
-/// Checks a route within the VPC. Such a route can only fail if it is more specific than the local route.
+/// Checks a route within the VPC. Only a route that is more specific than the local route can fail.
 fn local_route(route: &CheckedRoute<'_>) -> RouteCheck {
     let CheckedRoute { table, chosen, .. } = route;
     let prefix = chosen.prefix;

@@ -132,8 +132,8 @@ impl Network<'_> {
         needs
     }
 
-    /// Returns the target of a route that may lead to the address through a network that the documents do not
-    /// show. Returns `Some(None)` if the routes or the target are unknown.
+    /// Returns the target of a route to the address whose further path is unknown. Returns `Some(None)` if
+    /// the routes or the target are unknown.
     fn other_way(&self, own: &Id) -> Option<Option<String>> {
         let Some(address) = self.destination.address else {
             return Some(None);

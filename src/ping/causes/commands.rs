@@ -22,8 +22,8 @@ const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_');
 
-/// Quotes a word for a POSIX shell. Every text from the URL, DNS, the server, a Sentinel or the instance
-/// metadata must be quoted by this function.
+/// Quotes a word for a POSIX shell. Use this function for every text from the URL, DNS, the server, a
+/// Sentinel or the instance metadata.
 pub(super) fn shell_quoted(word: &str) -> String {
     let word = sanitize::line(word);
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%".contains(&byte);
@@ -74,7 +74,7 @@ pub(super) const ADMIN_LOGIN: &str = "The following command logs in as the defau
                                       (press Enter if it has none). To log in as an administrator with another name, \
                                       add --user NAME";
 
-/// Returns a command line for an administrator, who logs in as another user than the target's. It prompts
+/// Returns a command line for an administrator, who logs in as a different user. The command line prompts
 /// once for a password, then runs the commands.
 pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> String {
     let address = address_options(target, trust);
@@ -94,8 +94,8 @@ pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> 
     }
 }
 
-/// Returns a command line for an administrator that changes an existing user. It first checks that the user
-/// exists, because ACL SETUSER would create the user.
+/// Returns a command line for an administrator that changes an existing user. The first command checks that
+/// the user exists, because ACL SETUSER would create a missing user.
 pub(super) fn change_user(target: &Target, trust: &Trust, user: &str, rules: &str) -> String {
     let cli = format!("redis-cli{}", address_options(target, trust));
     format!(
@@ -116,7 +116,7 @@ fn address_options(target: &Target, trust: &Trust) -> String {
     }
 }
 
-/// Returns the TLS options of this run for `sessiontut ping`, except those that `options` already contains.
+/// Returns the TLS options of this run for `sessiontut ping`, without those in `options`.
 fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
     let name = trust
         .tls_name

@@ -97,7 +97,7 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         .after(blocked)
 }
 
-/// Returns the name that the host's CNAME points to, if that name does not exist.
+/// Returns the target of the host's CNAME, if the target does not exist.
 fn alias_end<'a>(at: &FixContext<'a>) -> Option<&'a str> {
     at.name_servers().iter().find_map(|server| match &server.answer {
         NameAnswer::DanglingAlias(end) => Some(end.as_str()),
@@ -182,7 +182,7 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
     }
 }
 
-/// Suggests a fix if the resolver appended a search domain to a full host name, which led to another host.
+/// Suggests a fix if the resolver appended a search domain to a full host name, and so found another host.
 pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
     let completed = at.seen.dns.as_ref()?.completed.as_ref()?;
     let (host, port) = (at.host(), at.port());
@@ -209,7 +209,7 @@ pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Fixes for a name with several addresses, at least one of which did not accept a connection. A single lost
+/// Fixes for a name with several addresses, if a connection to at least one of them failed. A single lost
 /// packet can have the same effect.
 pub(super) fn partial(at: &FixContext) -> Fixes {
     let mut dials = at.seen.tcp.dials.iter();
@@ -316,8 +316,8 @@ fn unused_hosts_file(lookup: &Lookup) -> Option<Fixes> {
     )
 }
 
-/// Returns a command that edits a system file with a sed script. `sed -i` would replace the file, which fails
-/// in a container because the file is a mount point.
+/// Returns a command that edits a system file with a sed script. `sed -i` would replace the file, which is
+/// not possible for a mount point in a container.
 fn edited(path: &str, script: &str) -> String {
     format!("sudo sh -c 'new=$(sed \"{script}\" {path}) && printf \"%s\\n\" \"$new\" > {path}'")
 }

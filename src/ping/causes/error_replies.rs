@@ -1,11 +1,13 @@
-//! The table of Redis's error replies and their causes. ping, serve, learn and the step commands use it.
+//! The table of Redis's error replies and their causes. `ping`, `serve`, `learn` and the step commands use
+//! the table.
 //!
-//! Most error replies begin with a code in capital letters. A few older ones can be recognised only by their
-//! text: <https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors>.
+//! Most error replies begin with a code in capital letters. A few older replies can be recognised only by
+//! their text: <https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors>.
 
 use super::Cause;
 
-/// An error reply about Redis or the login. Error replies about a command's arguments are not in the table.
+/// An error reply about the state of Redis or the login. The table does not contain errors about a command's
+/// arguments.
 #[derive(Debug)]
 pub(crate) struct ErrorReply {
     /// The text that identifies the reply: its first word, the whole reply, or a part in lower case.
@@ -13,18 +15,18 @@ pub(crate) struct ErrorReply {
     /// The cause that `ping` reports for this error reply.
     pub cause: Cause,
     pub scope: Scope,
-    /// Whether a new connection may succeed. The host name may now resolve to another server.
+    /// Whether a new connection may succeed, because the host name may now resolve to another server.
     pub reconnect: bool,
 }
 
-/// What the server rejects after this error reply.
+/// The requests that the server rejects after this error reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// Only this command, for this user or this key.
+    /// The same command, for this user or this key.
     Command,
-    /// Any command with this login.
+    /// All commands on connections with this login.
     Login,
-    /// All commands, or all writes.
+    /// All commands or all writes, on every connection.
     Server,
 }
 

@@ -105,13 +105,13 @@ impl<'a> FixContext<'a> {
         commands::ping(self.url(), self.trust(), options)
     }
 
-    /// Like [`Self::ping`], but for the URL as the user gave it, even with Sentinels.
+    /// Like [`Self::ping`], but for the original URL, which may contain Sentinels.
     pub(super) fn ping_given(&self, options: &str) -> String {
         commands::ping(self.given, self.trust(), options)
     }
 
-    /// Returns the target for commands of this program. If no Sentinel has reported the primary, this is the
-    /// Sentinel URL, because a Sentinel itself stores no data.
+    /// Returns the target for commands of this program: the primary, or the Sentinel URL if no Sentinel has
+    /// reported the primary. A Sentinel itself stores no data.
     fn url(&self) -> &'a Target {
         match &self.seen.followed {
             Some(_) if self.seen.primary().is_none() => self.given,
@@ -285,7 +285,7 @@ impl<'a> FixContext<'a> {
             .map_or(Nearness::Unknown, |this_host| this_host.nearness)
     }
 
-    /// Returns the listening socket that accepted the connection, if it is on this host.
+    /// Returns the listening socket that accepted the connection, if the socket is on this host.
     pub(super) fn listener(&self) -> Option<&'a LocalListener> {
         self.seen.listener_of_the_connection()
     }

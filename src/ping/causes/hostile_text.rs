@@ -15,7 +15,7 @@ use crate::ping::this_host::{Nearness, ThisHost};
 use crate::redis_url::{Address, Target, UrlError, UrlErrorKind};
 use crate::secret::Secret;
 
-/// Texts that create the file `executed` if a shell executes a part of them.
+/// Texts that create the file `executed` if a shell executes any part of the text.
 const HOSTILE: [&str; 9] = [
     "a; : > executed",
     "a\n: > executed\n",
@@ -28,7 +28,7 @@ const HOSTILE: [&str; 9] = [
     "a' \"$(: > executed)\" '",
 ];
 
-/// Returns targets and observations that contain this text in every place that the outside controls.
+/// Returns targets and observations with this text in every value that comes from outside.
 fn hostile(text: &str) -> [(Target, Observations); 4] {
     let word = || text.to_owned();
     let remote = Target {

@@ -217,8 +217,8 @@ pub(super) fn not_redis(at: &FixContext) -> Fixes {
     correct.after(find).after(tcp::forwarder(at))
 }
 
-/// Adjusts the fixes if another connection works, so that only one of several servers has the fault. Fixes
-/// that would adapt the application to this fault are removed.
+/// Adds a fix if another connection works, which means that only one of several servers has the fault.
+/// Removes fixes that would adapt the application to the fault.
 pub(in crate::ping) fn other_server_fixes(at: &FixContext, fixes: Vec<Fix>) -> Vec<Fix> {
     let Some(look) = at.seen.experiments.other_server() else {
         return fixes;
@@ -307,7 +307,7 @@ fn is_listener_known(at: &FixContext) -> bool {
     at.listener().is_some_and(|listener| listener.process.is_some())
 }
 
-/// Returns a command that shows the process that listens on the port or unix socket.
+/// Returns a command that shows which process listens on the port or unix socket.
 fn listener_command(at: &FixContext) -> String {
     match at.socket() {
         Some(path) => format!("sudo ss -lxp src {path}"),

@@ -62,8 +62,8 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
     )
 }
 
-/// Returns a command that checks the primary that a replica reports. This host may be unable to reach the
-/// primary at the reported address.
+/// Returns a command that checks the primary in a replica's reply. This host may be unable to reach the
+/// primary at that address.
 fn primary(at: &FixContext) -> Option<String> {
     let (host, port) = at.seen.server.primary()?;
     // In the replica's reply, a loopback address means the replica's own host.

@@ -1,5 +1,5 @@
-//! Fixes for connections that cannot be opened, or that the network interrupts. Their order depends on where
-//! this host is.
+//! Fixes for connections that cannot be opened, or that the network interrupts. The order of the fixes
+//! depends on whether this host is near the server.
 
 mod refused;
 mod timeout;
@@ -169,8 +169,8 @@ fn port_typo(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Fixes that make packets to and from the server smaller. They change only one route, because a smaller MTU
-/// for the interface would affect all connections. An MTU below 1280 would disable IPv6.
+/// Fixes that make packets to and from the server smaller. The fixes change a single route, because a smaller
+/// MTU for the whole interface would affect all connections. An MTU below 1280 would disable IPv6.
 pub(super) fn mtu(at: &FixContext) -> Fixes {
     let passed = at.seen.experiments.packet_sizes.map(|sizes| sizes.passed);
     let size = passed.unwrap_or(USUALLY_SMALL_ENOUGH);

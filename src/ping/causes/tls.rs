@@ -8,8 +8,8 @@ use super::fix_context::FixContext;
 use crate::ping::observation::{CertificateProblem, Handshake, PeerCertificate, TlsResult};
 use crate::sanitize;
 
-/// Clocks that differ by less than this, in seconds, are considered equal. This allows for the round trip and
-/// for busy hosts.
+/// The tolerance for clocks, in seconds: two clocks with a smaller difference count as equal. The tolerance
+/// covers the round trip and delays on busy hosts.
 const AGREE: i64 = 300;
 
 pub(super) fn required(at: &FixContext) -> Fixes {
@@ -286,7 +286,7 @@ pub(in crate::ping) fn faulty(tls: &Handshake) -> Option<usize> {
     tls.chain.iter().position(is_faulty)
 }
 
-/// Whether all certificates in the chain would be valid if this host's clock were ahead by this many seconds.
+/// Whether the whole chain would be valid if this host's clock were ahead by this many seconds.
 pub(in crate::ping) fn is_valid_after(tls: &Handshake, ahead: i64) -> bool {
     let is_valid = |one: &PeerCertificate| one.begins_in <= ahead && ahead <= one.ends_in;
     ahead.abs() >= AGREE && tls.chain.iter().all(is_valid)

@@ -6,7 +6,7 @@ use super::fix_context::FixContext;
 use crate::redis_url::{UrlError, UrlErrorKind, UrlWarning};
 use crate::secret::MASK;
 
-/// Returns the fixes for an invalid URL. If the intended URL is clear, suggests it.
+/// Returns the fixes for an invalid URL, including the intended URL if it is clear.
 pub(crate) fn url_fixes(error: &UrlError) -> Vec<Fix> {
     let fixes = match error.kind {
         UrlErrorKind::Encoding => encoding().after(suggestion(error)),
@@ -23,7 +23,7 @@ fn advice(error: &UrlError) -> Option<Fixes> {
     })
 }
 
-/// Suggests the intended URL. A password in the URL is masked, and the command prompts for it.
+/// Suggests the intended URL. If the URL contains a password, the command prompts for the password instead.
 fn suggestion(error: &UrlError) -> Option<Fixes> {
     let url = error.suggestion.as_ref()?;
     Some(if url.contains(MASK) {

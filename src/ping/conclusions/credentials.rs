@@ -41,7 +41,7 @@ pub(in crate::ping) fn facts(target: &Target) -> Vec<String> {
         .collect()
 }
 
-/// A form of text that is probably not the password itself.
+/// A form of text that a password rarely has, such as quotes around the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ping) enum SuspiciousForm {
     /// A text between quotes.
@@ -140,8 +140,8 @@ impl IamToken {
         Some(token)
     }
 
-    /// Describes the token, and each reason why ElastiCache or MemoryDB would reject it. The error reply does
-    /// not say which reason applies.
+    /// Describes the token, and all reasons why ElastiCache or MemoryDB would reject it. The server's error
+    /// reply does not contain the reason.
     fn facts(&self, target: &Target, now: SystemTime) -> Vec<String> {
         let mut facts = vec![self.describe(target, now)];
         facts.extend(self.wrong_host(target.host().unwrap_or_default()));

@@ -1,4 +1,4 @@
-//! What round trip times show about the connection.
+//! Conclusions from round trip times.
 
 use std::time::Duration;
 
@@ -67,8 +67,8 @@ pub(crate) fn median(round_trips: &[Duration]) -> Duration {
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }
 
-/// Returns how many packets were lost and retransmitted. Returns 0 if round trips are longer than the
-/// kernel's first retransmission timeout, because the kernel then retransmits packets that are not lost.
+/// Returns how many packets were lost and retransmitted. Returns 0 for very long round trips, because the
+/// kernel then retransmits packets that are not lost.
 pub(in crate::ping) fn lost_packets(seen: &Observations) -> u32 {
     match median(&seen.ping.round_trips) > FIRST_RETRANSMISSION {
         true => 0,

@@ -8,13 +8,13 @@ use crate::os::PacketCounts;
 use crate::ping::observation::{Observations, TlsResult};
 use crate::ping::response::Response;
 
-/// If the wait for a reply is shorter than this number of round trips, the timeout may be too short.
+/// The timeout may be too short if the wait for a reply was shorter than this number of round trips.
 const FEW_ROUND_TRIPS: u32 = 3;
 
 /// The reason for a missing reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ping) enum NoReply {
-    /// The round trip time, which is so long that the timeout is too short.
+    /// The timeout is shorter than a few round trips. Contains the round trip time.
     ShortTimeout(Duration),
     /// The request does not reach the server.
     LostPackets,

@@ -1,7 +1,7 @@
 //! Experiments on additional connections, which distinguish causes that look alike on the first connection.
 //!
-//! An experiment runs alongside the rung that it explains. It never replaces the rung, and never takes
-//! longer.
+//! An experiment runs at the same time as the check whose result it explains. The experiment never takes
+//! longer than the check.
 
 mod client_hello;
 mod packet_sizes;
@@ -27,8 +27,8 @@ pub(super) use reconnect::Reconnect;
 pub(super) use server_clock::server_clock_ahead;
 pub(super) use wider_offer::wider_offer;
 
-/// How long to wait for the reply to PING over TLS. At that point, the handshake has already shown that the
-/// port speaks TLS.
+/// The time limit for the reply to a PING over TLS. Before this PING, the handshake has shown that the port
+/// speaks TLS.
 const INSIDE_TLS: Duration = Duration::from_millis(700);
 
 /// Returns how long a check waits for a reply before it starts experiments: a quarter of the remaining time.
@@ -36,7 +36,7 @@ pub(super) fn patience(deadline: Deadline) -> Duration {
     deadline.span() / 4
 }
 
-/// Runs both futures until `work` completes, then cancels `side` if it has not completed.
+/// Runs both futures until `work` completes, then cancels `side`.
 pub(super) async fn with_side_task<T, S>(
     work: impl Future<Output = T>,
     side: impl Future<Output = S>,
@@ -49,10 +49,10 @@ pub(super) async fn with_side_task<T, S>(
     }
 }
 
-/// Runs `rung`. If it takes longer than [`patience`], runs `experiment` alongside.
+/// Runs `rung`. After [`patience`], also runs `experiment`.
 ///
-/// A rung that completes cancels the experiment. A decisive experiment cancels the rung, so the rung's result
-/// is `None`.
+/// If the rung completes first, the experiment is cancelled. If the experiment completes first with a
+/// decisive result, the rung is cancelled and returns `None`.
 pub(super) async fn with_experiment<T, E: Decisive>(
     rung: impl Future<Output = T>,
     experiment: impl Future<Output = E>,

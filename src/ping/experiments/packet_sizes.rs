@@ -10,14 +10,13 @@ use crate::ping::observation::{PacketSizes, TlsResult};
 use crate::ping::rungs::ping::Requests;
 use crate::ping::rungs::tcp::SegmentSize;
 
-/// How long to wait for the reply to one packet size, even on a fast connection.
+/// The minimum wait for the reply to one packet size, even on a fast connection.
 const SHORTEST_WAIT: Duration = Duration::from_millis(150);
 
 /// The smallest packet size to try. Every host must accept packets of this size (RFC 9293, 3.7.1).
 pub(in crate::ping) const SMALLEST_PACKET: u16 = 576;
 
-/// The search ends when the largest size that gets through and the smallest lost size differ by at most this
-/// much.
+/// The precision of the search, in bytes. The search ends when the limit is known up to this difference.
 const PRECISION: u16 = 8;
 
 /// How many sizes are tried at the same time, each on its own connection.
@@ -36,8 +35,7 @@ pub(in crate::ping) struct MoreHandshakes {
 pub(super) enum Sizes {
     /// All sizes up to a limit.
     Limited(PacketSizes),
-    /// No limit exists: a large packet got through, but a smaller one was lost. The packet size is not the
-    /// reason.
+    /// A large packet got through although a smaller packet was lost, so the packet size is not the reason.
     Unlimited,
     /// No packet gets through, or the time was too short to find the limit.
     Unknown,
@@ -55,9 +53,9 @@ pub(super) enum Large<'a> {
 }
 
 impl Reconnect<'_> {
-    /// Waits for `delay`, then tries two handshakes: one in packets of the default size, one in small
-    /// packets. If only the handshake in small packets gets a reply, also searches for the packet size limit.
-    /// `path_mtu` is this host's packet size.
+    /// Waits for `delay`, then tries two handshakes at the same time: in packets of the default size, and in
+    /// small packets. If only small packets get a reply, also searches for the packet size limit. `path_mtu`
+    /// is this host's packet size.
     pub(in crate::ping) async fn small_packets(
         &self,
         path_mtu: Option<u16>,
@@ -105,8 +103,7 @@ impl Reconnect<'_> {
         }
     }
 
-    /// Searches for the packet size limit. First tries several sizes at once, then sizes between the largest
-    /// that got through and the smallest lost one.
+    /// Searches for the packet size limit. First tries several sizes at once, then narrows the range.
     ///
     /// `largest` is the size of the packets that were lost on the first connection.
     pub(super) async fn packet_sizes(&self, large: Large<'_>, largest: u16, deadline: Deadline) -> Sizes {

@@ -15,7 +15,7 @@ use crate::redis_client::{ProbeConnection, Stream};
 pub(super) const BANNER: Duration = Duration::from_millis(120);
 
 /// Whether to wait for a banner before sending anything. Some servers send an error and then close the
-/// connection. A request at that moment would cause an RST, which discards the error.
+/// connection. A request at that moment would cause an RST, and the error would be lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::ping) enum Banner {
     Listen,

@@ -27,8 +27,8 @@ impl Reconnect<'_> {
         Some(stream)
     }
 
-    /// Whether the login or PING gets a reply after a PROXY header. A reply to the header itself does not
-    /// count, because Redis replies to it with an error.
+    /// Whether the login or PING gets a reply after a PROXY header. An error reply to the header itself does
+    /// not count.
     pub(super) async fn answers_after_proxy_header(&self, address: SocketAddr, deadline: Deadline) -> bool {
         let Some(stream) = self.with_proxy_header(address, deadline).await else {
             return false;
@@ -71,8 +71,7 @@ pub(in crate::ping) fn rejects_proxy_header(error: &str) -> bool {
     error.contains("unknown command") && ["'proxy'", "`proxy`"].iter().any(|name| error.contains(name))
 }
 
-/// Whether no further reply follows. A second reply would show that the first one belongs to the PROXY
-/// header.
+/// Whether no further reply follows. If a second reply follows, the first reply belongs to the PROXY header.
 async fn is_the_only_reply(
     response: &Response,
     connection: &mut ProbeConnection<Stream>,

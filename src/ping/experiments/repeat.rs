@@ -1,4 +1,4 @@
-//! Repeats the requests of the first connection on a second one.
+//! Repeats the requests of the first connection on a second connection.
 
 use super::Reconnect;
 use super::packet_sizes::{Large, Sizes};
@@ -10,7 +10,7 @@ use crate::ping::rungs::ping::{self, Requests};
 use crate::ping::rungs::tcp::SegmentSize;
 
 impl Reconnect<'_> {
-    /// Repeats PING and the requests after it on a second connection, one at a time. Stops at the first
+    /// Repeats PING and the following requests on a second connection, one at a time. Stops at the first
     /// request without a reply.
     pub(in crate::ping) async fn repeat(
         &self,

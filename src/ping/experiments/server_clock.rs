@@ -1,4 +1,5 @@
-//! Compares the server's clock with this host's clock. If they differ, a valid certificate may seem expired.
+//! Compares the server's clock with this host's clock. If the clocks differ, a valid certificate may seem
+//! expired.
 
 use std::net::SocketAddr;
 

@@ -12,11 +12,11 @@ use crate::deadline::Deadline;
 use crate::ping::observation::{Experiment, PacketSizes, Repeat};
 use crate::ping::response::Response;
 
-/// How long after the repeated PING the ClientHello is sent. A load balancer then sends the PING to the next
+/// The delay between the repeated PING and the ClientHello. A load balancer then sends the PING to the next
 /// server in its list.
 const LEAD: Duration = Duration::from_millis(50);
 
-/// What further connections showed about the missing reply or the end of the first connection.
+/// The results on further connections, after the first connection ended or got no reply.
 #[derive(Debug, Default)]
 pub(in crate::ping) struct Explanation {
     pub(in crate::ping) experiment: Option<Experiment>,

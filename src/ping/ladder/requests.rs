@@ -1,4 +1,4 @@
-//! The rungs on the open connection: the login, PING and the requests after it, and the role.
+//! The checks on the open connection: the login, PING and the following requests, and the role.
 
 use std::future::Future;
 use std::time::Instant;
@@ -96,8 +96,8 @@ impl Ladder<'_> {
     /// Sends the requests to which a working connection must reply. If a reply is missing, repeats the
     /// requests on a second connection.
     ///
-    /// Returns whether the next rung has a connection. If the server closed the first connection after an
-    /// optional request, this is a new one.
+    /// Returns whether the next check has a connection. This is a new connection if the server closed the
+    /// first one after an optional request.
     async fn requests(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
         let requests = ping::Requests::of(self.target);
         let reconnect = self.reconnect();
@@ -148,7 +148,7 @@ impl Ladder<'_> {
         self.seen.server = role::server_info(exchanges);
     }
 
-    /// Opens a new connection for the rest of the climb. Some proxies close the connection after an
+    /// Opens a new connection for the remaining checks. Some proxies close the connection after an
     /// unsupported request.
     async fn replace(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
         let serves = self
@@ -221,8 +221,8 @@ impl Ladder<'_> {
         self.seen.ping.response.as_ref().and_then(Response::error)
     }
 
-    /// For a URL such as `redis://ada@host`, tries an empty password, as many clients do. The user may have
-    /// no password (`nopass`).
+    /// For a URL such as `redis://ada@host`, logs in with an empty password, as many clients do. The user may
+    /// have no password (`nopass`).
     async fn log_in_without_password(&mut self, connection: &mut ProbeConnection<Stream>) {
         if let (Some(user), None) = (&self.target.user, &self.target.password) {
             let login =
@@ -259,7 +259,7 @@ impl Ladder<'_> {
         response
     }
 
-    /// Waits for an additional reply. If the last reply belongs to an earlier request, the right one may
+    /// Waits for an additional reply. If the last reply belongs to an earlier request, the right reply may
     /// still follow.
     async fn listen_for_surplus(&mut self, connection: &mut ProbeConnection<Stream>) {
         let response = self

@@ -1,5 +1,5 @@
 //! Repeats a failed request or handshake on another connection, after an error reply, unexpected data or a
-//! rejected certificate. This shows whether all servers behind the name have the fault, or only one.
+//! rejected certificate. The result shows whether all servers behind the name have the fault.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::ping::response::Response;
 use crate::ping::rungs::ping::Requests;
 use crate::ping::rungs::tcp::SegmentSize;
 
-/// The time limit for the second connection. It is short, because the report has to wait.
+/// The time limit for the second connection, which delays the report.
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// The part of the run that is repeated on another connection.
@@ -19,8 +19,8 @@ const LONGEST: Duration = Duration::from_secs(1);
 enum Repeated {
     Handshake,
     Requests,
-    /// The requests, after the write test failed on a replica. They show whether the other server is a
-    /// primary.
+    /// The requests, after the write test failed on a replica. Their replies show whether the other server is
+    /// a primary.
     Role,
 }
 
@@ -54,7 +54,7 @@ impl Ladder<'_> {
     }
 }
 
-/// Returns what to repeat. Returns `None` if a repetition would show nothing new or could do harm.
+/// Returns what to repeat. Returns `None` if a repetition would be useless or harmful.
 fn repeated(cause: Cause, seen: &Observations) -> Option<Repeated> {
     let is_rejected = |tls: &Handshake| tls.result == TlsResult::CertificateRejected;
     if seen.tls.handshake.as_ref().is_some_and(is_rejected) {

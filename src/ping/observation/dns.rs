@@ -26,7 +26,7 @@ pub struct Lookup {
     pub hosts_file: Option<HostsEntry>,
     /// The `hosts:` line of `/etc/nsswitch.conf`, if the lookup failed.
     pub nsswitch: Option<FileLine>,
-    /// The name of this program's resolver, if most applications use another one.
+    /// The name of the resolver in this program, if most applications use a different one.
     pub other_resolver: Option<&'static str>,
     pub took: Duration,
 }
@@ -70,7 +70,7 @@ pub struct HostsEntry {
 pub struct NameServer {
     pub address: SocketAddr,
     pub answer: NameAnswer,
-    /// The record type without an answer (A or AAAA), if the query for the other type got one.
+    /// The record type (A or AAAA) without an answer, if only the other type got an answer.
     pub silent_about: Option<&'static str>,
     /// The time until the answer arrived or the wait ended.
     pub took: Duration,
@@ -90,11 +90,11 @@ pub enum NameAnswer {
     /// Another response code, such as SERVFAIL or REFUSED.
     Refused(String),
     Timeout,
-    /// The error message for a query that could not be sent, or that reached no server.
+    /// The query could not be sent, or no server listens. Contains the error message.
     Unreachable(String),
     /// The response is too long for UDP, but the query over TCP failed for this reason (RFC 7766).
     NoTcp(String),
-    /// The error message for a query that this host itself blocked.
+    /// This host itself blocked the query. Contains the error message.
     Blocked(String),
     /// The server sent data that is not a DNS response to the query.
     Malformed,

@@ -6,11 +6,11 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdleTest {
     pub trials: Vec<IdleTrial>,
-    /// Whether the server's run ID changed during the test, which means that the server restarted.
+    /// Whether the server restarted during the test, according to its run ID.
     pub is_restarted: bool,
 }
 
-/// The delay of the trials with TCP keepalive, compared with those without.
+/// The time by which trials with TCP keepalive start later than the others.
 pub(in crate::ping) const STAGGER: Duration = Duration::from_millis(400);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,8 @@ impl IdleTest {
             .filter(move |trial| trial.keepalive == keepalive)
     }
 
-    /// Returns the lost connection with the shortest idle time, among those with this keepalive interval.
+    /// Returns the lost connection with the shortest idle time. Considers only trials with this keepalive
+    /// interval.
     pub fn shortest_lost(&self, keepalive: Option<Duration>) -> Option<&IdleTrial> {
         let lost = self
             .with(keepalive)
@@ -69,7 +70,8 @@ impl IdleTest {
         lost.min_by_key(|trial| trial.idle)
     }
 
-    /// Returns the longest idle time that a connection survived, among those with this keepalive interval.
+    /// Returns the longest idle time that a connection survived. Considers only trials with this keepalive
+    /// interval.
     pub fn longest_survived(&self, keepalive: Option<Duration>) -> Option<Duration> {
         let survived = self
             .with(keepalive)

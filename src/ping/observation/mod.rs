@@ -1,4 +1,4 @@
-//! The facts that the rungs observe, without interpretation.
+//! The facts that the checks observe, without interpretation.
 
 mod dns;
 mod idle;
@@ -20,7 +20,7 @@ use crate::aws::AwsAnswer;
 use crate::os::{Icmp, PacketCounts};
 use crate::redis_url::{Target, host_and_port, is_host};
 
-/// The observations of a climb. A check that was not reached has empty observations.
+/// The observations of one run of the checks. Checks that were not reached have empty observations.
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
     /// The reply of a Sentinel, if the URL contains Sentinels.
@@ -39,7 +39,7 @@ pub struct Observations {
     pub requests: Requests,
     /// The results on other connections that explain a missing reply.
     pub experiments: Experiments,
-    /// The server's information about itself.
+    /// What the server reports about itself.
     pub server: ServerInfo,
     /// The result of `--write-check`.
     pub write_test: Option<WriteTest>,
@@ -83,7 +83,7 @@ pub enum SentinelAnswer {
     Primary(NamedPrimary),
     /// An invalid address.
     NoAddress(String),
-    /// The Sentinel monitors no primary with this name. Contains the names that it does monitor.
+    /// The Sentinel does not monitor a primary with this name. Contains the names of the monitored primaries.
     UnknownName(Vec<String>),
     /// Any other response.
     Other(Response),
@@ -102,8 +102,8 @@ pub struct NamedPrimary {
 }
 
 impl NamedPrimary {
-    /// Returns `None` if the address is invalid. An address from the network must be validated, because it
-    /// becomes part of commands that users paste.
+    /// Returns `None` if the address is invalid. Validation is needed because the address comes from the
+    /// network, and becomes part of commands that users paste.
     pub(in crate::ping) fn new(name: &str, host: &str, port: &str) -> Option<Self> {
         let port = port.parse().ok().filter(|port| *port > 0)?;
         is_host(host).then(|| Self {
@@ -121,7 +121,7 @@ impl std::fmt::Display for NamedPrimary {
 }
 
 impl Observations {
-    /// Returns the listening socket that accepted the connection, if it is on this host.
+    /// Returns the listening socket that accepted the connection, if the socket is on this host.
     pub(in crate::ping) fn listener_of_the_connection(&self) -> Option<&LocalListener> {
         let dial = self.tcp.connected()?;
         let Endpoint::Ip(to) = &dial.to else { return None };
@@ -187,8 +187,8 @@ impl Observations {
         code.as_deref() == Some("NOAUTH")
     }
 
-    /// Returns the error reply to the read request, if it means that the server cannot read data. A Sentinel
-    /// stores no data, so its error does not count.
+    /// Returns the error reply to the read request, if the server cannot read data. A Sentinel's error does
+    /// not count, because a Sentinel stores no data.
     pub fn refused_read(&self) -> Option<String> {
         let refusal = self.requests.read.as_ref().and_then(Response::refusal);
         refusal.filter(|_| !self.server.is_sentinel())
@@ -214,8 +214,8 @@ impl Observations {
             .or(self.tls.handshake.as_ref().and_then(|tls| tls.packets))
     }
 
-    /// Returns the first command after PING without a reply. The second connection takes precedence: on the
-    /// first one, commands are sent together, and a proxy may discard replies to earlier ones.
+    /// Returns the first command after PING without a reply. Prefers the result on the second connection,
+    /// where commands are sent one at a time.
     pub fn unanswered(&self) -> Option<&'static str> {
         let second = self.experiments.stopped_again_at();
         let last = second.filter(|exchange| exchange.command != "PING");
@@ -225,13 +225,13 @@ impl Observations {
             .map(|first| last.map_or(first.command, |last| last.command))
     }
 
-    /// Whether a second connection got every reply, although the first one did not.
+    /// Whether a second connection got every reply.
     pub fn second_connection_works(&self) -> bool {
         let repeat = self.experiments.repeat.as_ref();
         repeat.is_some_and(|repeat| repeat.has_answered("PING") && repeat.stopped_at().is_none())
     }
 
-    /// Whether the write test got no reply, although all requests on a second connection did.
+    /// Whether the write test got no reply, although a second connection got every reply.
     pub fn holds_back_writes(&self) -> bool {
         let is_silent = |test: &WriteTest| matches!(test.executed, Response::Timeout(_));
         self.write_test.as_ref().is_some_and(is_silent) && self.second_connection_works()

@@ -36,7 +36,7 @@ pub struct Pings {
 pub struct Requests {
     /// The response to SELECT, if the URL contains a database number other than 0.
     pub select: Option<Response>,
-    /// The response to HGETALL of a key that `ping` reserves for itself.
+    /// The response to HGETALL of a key that only `ping` uses.
     pub read: Option<Response>,
     /// The response to an ECHO of 4 kB.
     pub echo: Option<Echo>,
@@ -49,7 +49,8 @@ pub struct Requests {
 /// The results on other connections that explain a missing reply.
 #[derive(Clone, Debug, Default)]
 pub struct Experiments {
-    /// The result with the other protocol: TLS if the URL does not require it, and plain text if it does.
+    /// The result of an experiment: with TLS if the URL does not require TLS, or with plain text if the URL
+    /// requires TLS.
     pub other_protocol: Option<Experiment>,
     /// The same requests on a second connection.
     pub repeat: Option<Repeat>,
@@ -105,7 +106,7 @@ impl SecondLook {
 /// The response to an ECHO of a large, unique value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Echo {
-    /// The same value, which shows that 4 kB get through in both directions.
+    /// The same value, so 4 kB get through in both directions.
     Same,
     /// An error reply, which does not show whether large packets get through.
     Refused(String),
@@ -127,7 +128,8 @@ impl Exchange {
     }
 }
 
-/// The requests of a run, repeated one at a time on a second connection until one gets no reply.
+/// The requests of a run, repeated one at a time on a second connection. The repetition stops at the first
+/// request without a reply.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Repeat {
     /// The repeated requests. Empty if the second connection could not be opened.
@@ -140,7 +142,7 @@ impl Experiments {
         self.second_look.as_ref().filter(|look| look.works())
     }
 
-    /// Returns the last request on the second connection, if there was one.
+    /// Returns the last request on the second connection.
     pub fn last_repeated(&self) -> Option<&Exchange> {
         self.repeat.as_ref()?.exchanges.last()
     }

@@ -1,4 +1,4 @@
-//! The server's information about itself.
+//! Observations of what the server reports about itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::sanitize;
 /// The number of hash slots in a cluster.
 pub(crate) const SLOTS: u16 = 16384;
 
-/// The server's information about itself. If an ACL forbids a command, the reply is missing.
+/// What the server reports about itself. If an ACL forbids a command, the reply is missing.
 #[derive(Clone, Debug, Default)]
 pub struct ServerInfo {
     pub role: Option<Value>,
@@ -21,7 +21,7 @@ pub struct ServerInfo {
     pub info_error: Option<String>,
     /// The commands that got an error reply.
     pub refused: Vec<&'static str>,
-    /// The fields in the reply to INFO. They are shared, because observations are cloned after each rung.
+    /// The fields in the reply to INFO. They are shared, because observations are cloned after each check.
     pub fields: Arc<BTreeMap<String, String>>,
     /// The response to MULTI, which is sent only if the server does not support another Redis command.
     pub multi: Option<Response>,
@@ -49,7 +49,7 @@ impl ServerInfo {
         self.field(name)?.parse().ok()
     }
 
-    /// Returns the commands of `ping` that this server does not support, although Redis does.
+    /// Returns the commands that Redis supports but this server does not.
     pub fn unsupported(&self) -> Vec<&'static str> {
         let role = self.role.clone().map(Response::Reply);
         let responses = [
@@ -69,7 +69,7 @@ impl ServerInfo {
     }
 
     /// Whether this may be a service with a limited set of commands. Such a service lacks some Redis
-    /// commands, but is not an old version of Redis. HELLO was added in Redis 6.
+    /// commands, although it is not an old version of Redis. HELLO was added in Redis 6.
     pub fn may_be_limited(&self) -> bool {
         !self.is_before(6) && !self.unsupported().is_empty()
     }
@@ -119,7 +119,7 @@ impl ServerInfo {
             .or_else(|| self.field("role").map(str::to_owned))
     }
 
-    /// Returns the role as messages name it, such as `primary`.
+    /// Returns the role in the words of messages, such as `primary`.
     pub fn role_text(&self) -> Option<String> {
         self.role_name().map(|name| role_text(&name))
     }
@@ -145,7 +145,7 @@ impl ServerInfo {
         self.role_name().as_deref() == Some("slave")
     }
 
-    /// Returns the host and port of the primary, as a replica reports them.
+    /// Returns the host and port of the primary, according to a replica.
     pub fn primary(&self) -> Option<(String, u16)> {
         if let [_, host, Value::Int(port), ..] = items(self.role.as_ref())
             && self.is_replica()

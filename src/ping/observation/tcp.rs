@@ -12,8 +12,8 @@ pub struct Connecting {
     pub dials: Vec<Dial>,
     /// How long all attempts took together.
     pub took: Duration,
-    /// The attempt to connect to the provider's TLS port, if the URL has another port and all other attempts
-    /// failed.
+    /// The attempt to connect to the provider's TLS port. Made if the URL has another port and all other
+    /// attempts failed.
     pub other_port: Option<Dial>,
     /// How many retransmissions this host's kernel could not send during the attempts.
     pub blocked_retransmissions: u64,
@@ -35,14 +35,13 @@ impl Connecting {
         self.connected()?.to.ip()
     }
 
-    /// Whether the connection leads to this host itself.
+    /// Whether the connection leads to this host.
     pub fn leads_to_this_host(&self) -> bool {
         let is_here = |dial: &Dial| dial.to.ip().is_none_or(|address| address.ip().is_loopback());
         self.connected().is_some_and(is_here)
     }
 
-    /// Returns the time to connect, which is about one round trip. The wait for other addresses is not
-    /// included.
+    /// Returns the time to connect without the wait for other addresses. This is about one round trip.
     pub fn round_trip(&self) -> Duration {
         self.connected()
             .map_or(self.took, |dial| dial.took.min(self.took))
@@ -105,7 +104,7 @@ pub enum DialResult {
     Connected,
     /// An RST was received or, for a unix socket, no process listens.
     Refused,
-    /// The path is not a unix socket. Contains a sentence about the file that is there.
+    /// The path does not belong to a unix socket. Contains a sentence about the file.
     NoSocket(&'static str),
     /// A firewall or a rule rejected the attempt.
     Prohibited(ErrorSource),
@@ -113,7 +112,7 @@ pub enum DialResult {
     Unreachable(ErrorSource),
     /// This host has no route for the address family.
     NoRoute,
-    /// An address in this host's own network did not reply to ARP, so no SYN was sent.
+    /// An address in this host's network did not reply to ARP, so no SYN was sent.
     NoNeighbour,
     Timeout {
         /// The number of SYNs that were sent, if the kernel reports it.

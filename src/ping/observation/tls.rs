@@ -15,13 +15,13 @@ use crate::redis_url::Trust;
 pub struct Handshakes {
     /// The handshake on the connection.
     pub handshake: Option<Handshake>,
-    /// A second handshake, which accepts any certificate. It follows if the server closed the first
-    /// connection or did not reply.
+    /// A second handshake, which accepts any certificate. Tried if the server closed the first connection or
+    /// did not reply.
     pub second_handshake: Option<TlsResult>,
     /// A handshake in small packets, which runs while the first handshake gets no reply.
     pub small_packet_handshake: Option<TlsResult>,
-    /// The server's choice from a wider offer. This offer follows if the two sides have no TLS version or
-    /// algorithm in common.
+    /// The server's choice from a wider offer. Tried if the two sides have no TLS version or algorithm in
+    /// common.
     pub wider_offer: Option<WiderOffer>,
     /// How many seconds the server's clock is ahead of this host's clock. Measured only if the certificate
     /// seems to be expired or not yet valid.
@@ -33,7 +33,7 @@ pub struct Handshakes {
 #[derive(Clone, Debug)]
 pub struct Handshake {
     pub result: TlsResult,
-    /// Why the server's certificate was rejected. With `--insecure`, the handshake continues nevertheless.
+    /// Why the server's certificate was rejected. With `--insecure`, the handshake continues anyway.
     pub certificate_problem: Option<CertificateProblem>,
     /// The certificates that the server sent, starting with its own.
     pub chain: Vec<PeerCertificate>,
@@ -51,8 +51,7 @@ pub struct Handshake {
     pub trusted: TrustedCas,
     /// The certificate in `--cert`.
     pub client_certificate: Option<PeerCertificate>,
-    /// The issuers that the server accepts, if it requested a client certificate. An empty list means any
-    /// issuer.
+    /// The accepted issuers, if the server requested a client certificate. An empty list means any issuer.
     pub client_certificate_request: Option<Vec<String>>,
 }
 
@@ -114,7 +113,8 @@ pub enum CertificateProblem {
     OtherName,
     Expired,
     NotValidYet,
-    /// This program does not support a part of the chain, although other clients may. Contains a description.
+    /// A part of the chain that this program does not support, but that other clients may support. Contains a
+    /// description.
     Unsupported(String),
     /// The certificate is not valid for servers, so other clients also reject it. Contains a description.
     Invalid(String),
@@ -124,7 +124,7 @@ pub enum CertificateProblem {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedCas {
     pub count: usize,
-    /// `SSL_CERT_FILE` or `SSL_CERT_DIR`, with the value. Such a variable replaces the system's CAs.
+    /// The variable `SSL_CERT_FILE` or `SSL_CERT_DIR` with its value. The variable replaces the system's CAs.
     pub variable: Option<(&'static str, String)>,
     /// Why the file or folder in the variable cannot be read.
     pub fault: Option<String>,

@@ -116,7 +116,7 @@ pub(crate) fn totals(history: &ProbeHistory, report: &Value, elapsed: Duration) 
     })
 }
 
-/// Returns the report on one climb of `--wait`, or on the only climb of other modes.
+/// Returns the report on one run of the checks.
 pub(crate) fn attempt(seen: &Observations, verdict: &Verdict, took: Duration) -> Value {
     let finding = verdict.finding.as_ref();
     let began = SystemTime::now().checked_sub(took);

@@ -78,7 +78,7 @@ pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Rep
     steps
 }
 
-/// Returns the rung that a warning belongs to.
+/// Returns the layer that a warning belongs to.
 fn rung_of(code: &str) -> Rung {
     match code.split('.').next().unwrap_or_default() {
         "url" => Rung::Url,

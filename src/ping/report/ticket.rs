@@ -1,4 +1,4 @@
-//! Additional information for a support ticket: when and where the checks ran, and which version ran them.
+//! Additional information for a support ticket: the time, this host, and the version of this program.
 
 use std::fs;
 use std::net::IpAddr;
@@ -59,7 +59,7 @@ fn resolver() -> Vec<String> {
         .collect()
 }
 
-/// Returns the target's addresses: those that were tried, and those that were only looked up.
+/// Returns all addresses of the target, including those without a connection attempt.
 fn addresses(seen: &Observations) -> Vec<IpAddr> {
     let tried = seen.tcp.dials.iter().filter_map(|dial| match &dial.to {
         Endpoint::Ip(address) => Some(address.ip()),

@@ -1,5 +1,5 @@
-//! Checks a cluster: the addresses that its nodes announce, whether these accept connections, and the slots
-//! of this node.
+//! Checks a cluster: the addresses that its nodes announce, connections to these addresses, and the slots of
+//! this node.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,7 +22,7 @@ const MOST_NODES: usize = 64;
 /// The maximum number of random keys to try. This is enough for a node that serves two slots in a thousand.
 const MOST_ATTEMPTS: u32 = 20_000;
 
-/// What a node reports about its cluster.
+/// The topology of a cluster, as one node reports it.
 #[derive(Debug, Default)]
 pub(crate) struct Topology {
     /// The distinct addresses of the nodes. An empty host stands for the host of this node.
@@ -32,7 +32,7 @@ pub(crate) struct Topology {
 }
 
 impl Topology {
-    /// Asks the node for the topology, which is empty if the node does not report it.
+    /// Asks the node for the topology. Returns an empty topology if the node does not report it.
     pub(crate) async fn ask(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Self {
         let commands = [
             cmd("CLUSTER").arg("MYID").clone(),

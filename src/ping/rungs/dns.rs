@@ -1,5 +1,5 @@
 //! Looks up the host name as an application would. After a failed or slow lookup, also queries the name
-//! servers to find out why.
+//! servers to find the reason.
 
 mod query;
 mod system_config;
@@ -29,10 +29,10 @@ pub(crate) const SLOW_LOOKUP: Duration = Duration::from_secs(1);
 /// remaining time if that is shorter.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The minimum time for querying name servers. With less time left, they would probably not reply in time.
+/// The minimum time for querying name servers. Queries with less time would probably get no reply.
 const SHORTEST_QUERY: Duration = Duration::from_millis(100);
 
-/// The name of this binary's resolver, if most applications use another one.
+/// The name of the resolver in this program, if most applications use a different one.
 ///
 /// For musl, see <https://wiki.musl-libc.org/functional-differences-from-glibc.html>.
 pub(crate) const OTHER_RESOLVER: Option<&str> = if cfg!(target_env = "musl") {
@@ -110,11 +110,11 @@ pub(crate) async fn addresses(host: &str, port: u16, deadline: Deadline) -> Vec<
 /// The result of getaddrinfo, or its error message.
 type SystemResult = Result<os::FoundHost, String>;
 
-/// Queries all name servers at the same time. The system's lookup continues if it is still running.
+/// Queries all name servers at the same time, while the system's lookup continues.
 ///
 /// The wait ends when the system's lookup returns addresses. If that lookup has failed, the wait ends when a
-/// name server returns addresses. If a name server is first, the system's lookup has until [`SLOW_LOOKUP`] to
-/// return addresses too.
+/// name server returns addresses. If a name server returns addresses first, the system's lookup still has
+/// until [`SLOW_LOOKUP`].
 async fn query_beside_system(
     host: &str,
     lookup: &mut Lookup,
@@ -254,7 +254,7 @@ fn is_same_name(one: &str, other: &str) -> bool {
         .eq_ignore_ascii_case(other.trim_end_matches('.'))
 }
 
-/// Queries one name after the other, and returns the answer for the first name that exists. If none exists,
+/// Queries the names in order, and returns the answer for the first name that exists. If no name exists,
 /// returns the first failure among the first `plausible` names.
 async fn query_candidates(
     server: SocketAddr,

@@ -1,5 +1,6 @@
-//! The auth and ping rungs. They send AUTH, PING, and the requests to which a working connection must reply,
-//! and measure round trips. AUTH is sent without a client library, because libraries hide the server's reply.
+//! The checks of the login and PING. They send AUTH, PING, and the requests to which a working connection
+//! must reply, and measure round trips. AUTH is sent without a client library, because libraries hide the
+//! server's reply.
 
 use std::time::{Duration, Instant};
 
@@ -18,16 +19,16 @@ use crate::session::KEY_PREFIX;
 
 /// How many round trips are always measured.
 const ROUND_TRIPS: usize = 5;
-/// How many more round trips are measured if the first ones are uneven. A single slow round trip may be due
-/// to chance.
+/// The number of additional round trips if the first round trips are uneven. A single slow round trip may be
+/// due to chance.
 const MORE_ROUND_TRIPS: usize = 10;
-/// The number of round trips for which time is reserved. The role rung needs them for the cluster state and
+/// The number of round trips for which time is reserved. The role check needs them for the cluster state and
 /// the write test.
 const RESERVED_ROUND_TRIPS: u32 = 8;
 /// The share of the remaining time that is available for requests about the server.
 const DESCRIPTION_SHARE: f64 = 0.75;
-/// The number of bytes that a working connection must carry in each direction. This is several packets, but
-/// less than a server's buffers.
+/// The number of bytes that must get through in each direction. They fill several packets, but not a server's
+/// buffers.
 const LARGE: usize = 4096;
 
 /// Sends AUTH, without a user name if there is no user.
@@ -54,8 +55,7 @@ pub(crate) async fn observe(connection: &mut ProbeConnection<Stream>, deadline: 
     ask(connection, &cmd("PING"), deadline).await
 }
 
-/// Whether an error reply means that an ACL forbids the command, or that the server does not support the
-/// command.
+/// Whether the error reply means that the command is forbidden or unsupported.
 ///
 /// Any other error is the server's actual reply to the command.
 pub(crate) fn is_unavailable(error: &str) -> bool {
@@ -99,10 +99,10 @@ impl Requests {
         }
     }
 
-    /// Sends all requests, then reads the replies up to the first missing one.
+    /// Sends all requests, then reads the replies until one is missing.
     ///
-    /// The large request is sent in a separate write, so that the earlier requests get through even if its
-    /// packets are lost. The later requests only ask about the server. Their time limit is shorter, to leave
+    /// The large request is sent in a separate write, so that earlier requests get through even if its
+    /// packets are lost. Later requests only ask about the server, and have a shorter time limit. This leaves
     /// time for a second connection and the write test.
     pub(crate) async fn pipeline(
         &self,
@@ -136,7 +136,7 @@ impl Requests {
         exchanges
     }
 
-    /// Sends one request at a time, and stops at the first one without a reply within `patience`.
+    /// Sends one request at a time. Stops at the first request without a reply within `patience`.
     pub(crate) async fn one_at_a_time(
         &self,
         connection: &mut ProbeConnection<Stream>,
@@ -191,8 +191,8 @@ fn config(pattern: &str) -> Cmd {
     cmd("CONFIG").arg("GET").arg(pattern).clone()
 }
 
-/// Returns a read request that changes nothing. The tutorial needs HGETALL, so even a user with few
-/// permissions can run it.
+/// Returns a read request, which changes nothing. Even users with few permissions can run HGETALL, because
+/// the tutorial needs it.
 pub(crate) fn read() -> Cmd {
     read_key(&format!("{KEY_PREFIX}ping"))
 }
@@ -204,8 +204,8 @@ pub(crate) fn read_key(key: &str) -> Cmd {
 
 /// Measures round trips of `command`, and appends them to `round_trips`.
 ///
-/// `hint` is a round trip that was measured in another way. If the round trips differ much from each other or
-/// from `hint`, measures some more.
+/// `hint` is a round trip that was measured in another way. If the results are uneven or differ much from
+/// `hint`, measures additional round trips.
 pub(crate) async fn measure(
     connection: &mut ProbeConnection<Stream>,
     command: &Cmd,
@@ -223,7 +223,7 @@ pub(crate) async fn measure(
             }
             wanted += MORE_ROUND_TRIPS;
         }
-        // On a slow connection, the role rung needs the time more than another measurement.
+        // On a slow connection, the role check needs the time more than another measurement.
         let last = round_trips.last().copied().unwrap_or_default();
         if deadline.left() <= last.saturating_mul(RESERVED_ROUND_TRIPS) {
             return;

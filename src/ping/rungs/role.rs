@@ -1,4 +1,5 @@
-//! The role rung, which reads what the server reports about itself, and tests the tutorial's commands.
+//! The check of the role, which reads what the server reports about itself, and tests the tutorial's
+//! commands.
 
 use std::collections::BTreeMap;
 
@@ -177,7 +178,7 @@ fn hello_fields(reply: Option<&Value>) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Returns the primary in one entry of the reply to SENTINEL MASTERS.
+/// Returns the primary in an entry of the reply to SENTINEL MASTERS.
 fn primary_in(entry: &Value) -> Option<NamedPrimary> {
     NamedPrimary::new(
         &field(entry, "name")?,
@@ -186,7 +187,7 @@ fn primary_in(entry: &Value) -> Option<NamedPrimary> {
     )
 }
 
-/// Returns a value from one entry of the reply to SENTINEL MASTERS. An entry alternates names and values.
+/// Returns a value from an entry of the reply to SENTINEL MASTERS. Names and values alternate in the entry.
 pub(in crate::ping) fn field(entry: &Value, name: &str) -> Option<String> {
     let words: Vec<String> = items(Some(entry)).iter().filter_map(text).collect();
     let mut pairs = words.chunks_exact(2);

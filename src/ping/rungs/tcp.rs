@@ -1,5 +1,5 @@
-//! The TCP rung, which tries to connect to all addresses and records each result. The attempts start 100 ms
-//! apart.
+//! The check of the TCP connection, which tries all addresses and records each result. The attempts start 100
+//! ms apart.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,8 +20,8 @@ use crate::redis_client::Stream;
 
 /// The time between the starts of two attempts. RFC 8305 ("Connection Attempt Delay") allows 100 ms to 2 s.
 const STAGGER: Duration = Duration::from_millis(100);
-/// The time limit for the other attempts after one has succeeded. The limit is a third of the timeout if that
-/// is shorter.
+/// The time limit for the other attempts after an attempt has succeeded. The limit is a third of the timeout
+/// if that is shorter.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Tries to connect to every address, and uses the first that succeeds. The other attempts continue for
@@ -71,7 +71,7 @@ pub(crate) async fn observe(
     (connected, dials)
 }
 
-/// The maximum size of the TCP segments from either end of a connection.
+/// The maximum size of the TCP segments in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SegmentSize {
     /// The system's default.

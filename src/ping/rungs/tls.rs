@@ -1,4 +1,4 @@
-//! The TLS rung, which performs one handshake, and records the server's certificate even if it is rejected.
+//! The check of the TLS handshake, which also records the server's certificate if it is rejected.
 
 mod certificate;
 mod config;

@@ -162,7 +162,7 @@ fn networks_v6(table: &str) -> Vec<IpNet> {
     table.lines().filter_map(network).collect()
 }
 
-/// Whether this host's ARP requests for the address got no reply, so that it cannot send a SYN.
+/// Whether this host's ARP requests for the address got no reply. A SYN to the address then cannot be sent.
 pub(super) fn is_arp_unanswered(address: IpAddr) -> bool {
     let table = fs::read_to_string("/proc/net/arp").unwrap_or_default();
     lists_as_unanswered(&table, address)
@@ -178,8 +178,8 @@ fn lists_as_unanswered(table: &str, address: IpAddr) -> bool {
     })
 }
 
-/// Returns how many retransmissions this host's kernel could not send so far, because a local firewall or
-/// policy drops them.
+/// Returns the number of retransmissions that this host's kernel could not send so far. A local firewall or
+/// policy drops such packets.
 pub(super) fn blocked_retransmissions() -> Option<u64> {
     let table = fs::read_to_string("/proc/net/netstat").ok()?;
     let mut rows = table.lines().filter(|row| row.starts_with("TcpExt:"));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::sanitize;
 
-/// The kernel's range of local ports, and how many are in use for one destination.
+/// The kernel's range of local ports, and the ports in use for one destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalPorts {
     pub first: u16,
@@ -25,9 +25,9 @@ pub struct LocalPorts {
 pub struct LocalListener {
     /// The address on which the process listens. The unspecified address stands for all addresses.
     pub address: IpAddr,
-    /// How many connections wait for the process to accept them.
+    /// The number of connections that the process has not accepted yet.
     pub waiting: u32,
-    /// The name of the process, if this program may read it.
+    /// The name of the process, if this program has permission to read it.
     pub process: Option<String>,
 }
 

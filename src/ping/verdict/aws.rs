@@ -14,8 +14,8 @@ use crate::sanitize;
 /// Kinds of fix that change AWS objects. Documents can prove such a fix right or unnecessary.
 const KINDS: [&str; 4] = ["security-group", "network-acl", "route", "outside-vpc"];
 
-/// Returns the question about this verdict that AWS documents can answer. Returns `None` if they cannot
-/// explain the cause, for example if the port belongs to an HTTP server.
+/// Returns the question that AWS documents can answer about this verdict. Returns `None` if AWS documents
+/// cannot explain the cause, for example if the port belongs to an HTTP server.
 pub(crate) fn question(target: &Target, verdict: &Verdict) -> Option<Question> {
     let Some(finding) = &verdict.finding else {
         return Some(Question::Path);
@@ -202,8 +202,7 @@ fn of_aws(fix: &AwsFix) -> Fix {
     }
 }
 
-/// Describes a check that does not allow the connection, and rules that almost allow it. Each fact is one
-/// line.
+/// Describes a failed check, and the rules that almost allow the connection. Each fact is one line.
 fn facts_of(check: &Check) -> Vec<String> {
     let term = check
         .aws_code

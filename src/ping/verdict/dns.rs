@@ -11,7 +11,8 @@ use crate::ping::rungs::dns::SLOW_LOOKUP;
 use crate::redis_url::Target;
 use crate::sanitize;
 
-/// How long a recursive resolver may take if it queries other servers and one packet is lost.
+/// The longest normal lookup time of a recursive resolver. It allows for queries to other servers and one
+/// lost packet.
 const SLOW_RESOLVER: Duration = Duration::from_millis(1900);
 
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
@@ -109,8 +110,8 @@ fn without_address(host: &str, lookup: &Lookup) -> Finding {
     }
 }
 
-/// Returns the error message if this host itself blocked all queries, through a firewall rule, seccomp or a
-/// missing capability.
+/// Returns the error message if this host itself blocked all queries. The reason can be a firewall rule,
+/// seccomp or a missing capability.
 fn blocked_here(lookup: &Lookup) -> Option<&str> {
     let mut errors = lookup.servers.iter().map(|server| match &server.answer {
         NameAnswer::Blocked(error) => Some(error.as_str()),

@@ -72,7 +72,7 @@ fn lost(seen: &Observations) -> Option<(&IdleTest, &IdleTrial)> {
     Some((test, lost))
 }
 
-/// Adds to a finding about a new connection that an earlier connection worked until it was idle.
+/// Adds a fact to a finding about a new connection: an earlier connection worked until it was idle.
 pub(super) fn with_lost_connection(finding: Finding, seen: &Observations) -> Finding {
     match lost(seen) {
         Some((_, lost)) if finding.cause != Cause::PathIdle => {
@@ -99,10 +99,10 @@ fn what_happened(lost: &IdleTrial) -> String {
     )
 }
 
-/// Whether the idle time certainly ended the connection, rather than some event at that moment.
+/// Whether the observations prove that the idle time ended the connection, and not some event at that moment.
 ///
-/// Any of three observations proves this: the server has this idle limit, keepalive made a difference, or
-/// connections that started at different times were lost after equal idle times.
+/// One of these observations is enough: the server has this idle limit, keepalive made a difference, or
+/// connections with different start times were lost after equal idle times.
 fn is_proved(test: &IdleTest, lost: &IdleTrial, seen: &Observations) -> bool {
     let has_limit = seen
         .server

@@ -188,11 +188,11 @@ pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
     }
 }
 
-/// Says that a second connection works, so the fault affects only the first one.
+/// The text for a fault of the first connection only.
 pub(super) const ONLY_THIS_CONNECTION: &str =
     "a second connection works; perhaps one of several servers is faulty, or the fault was brief";
 
-/// Says what is wrong if a server accepts a login, but then requires one.
+/// The text for a server that accepts a login but then requires a login.
 pub(super) const BEHIND_PROXY: &str =
     "a proxy accepts the password, but the Redis server behind it requires a login";
 

@@ -27,7 +27,7 @@ pub(super) fn unexpected_reply(response: &Response, command: &str) -> Finding {
     another_server(format!("+{shown}").as_bytes()).fact(format!("reply to {command}: {shown}"))
 }
 
-/// Returns the finding about bytes that are not RESP. `when` says when they arrived.
+/// Returns the finding about bytes that are not RESP. `when` is the time at which they arrived, as a text.
 pub(super) fn not_redis(received: &[u8], when: &str) -> Finding {
     another_server(received).fact(format!("received {when}: {}", quote(received)))
 }

@@ -66,7 +66,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     ))
 }
 
-/// Returns the finding about a login error in reply to another command, although AUTH got `OK`.
+/// Returns the finding about a login error in reply to a later command, although the reply to AUTH was `OK`.
 fn login_error_after_ok(
     command: &str,
     response: &Response,
@@ -107,8 +107,8 @@ pub(super) fn judge_missing(seen: &Observations) -> Option<Finding> {
         .then(|| Finding::likely(Cause::ServerSilent).fact("the run ended before PING"))
 }
 
-/// Returns the finding about a server that never replied to plain text, but replied to a ClientHello on a
-/// second connection.
+/// Returns the finding about a server that replied only to a ClientHello on a second connection, but not to
+/// plain text.
 fn tls_required(seen: &Observations) -> Option<Finding> {
     let (result, inside) = match &seen.experiments.other_protocol {
         Some(Experiment::ClientHello { result, inside }) => (result, inside),
@@ -140,7 +140,7 @@ fn tls_required(seen: &Observations) -> Option<Finding> {
 }
 
 /// Returns the finding about a server that closes a plain-text connection at once, as Redis does on a TLS
-/// port. TLS is only the likely cause, because no second connection could be opened for a test.
+/// port. The cause is only likely, because the second connection for a test could not be opened.
 fn tls_untested(seen: &Observations) -> Option<Finding> {
     let first = seen.auth.response.as_ref().or(seen.ping.response.as_ref())?;
     let is_rejected = match first {
@@ -204,7 +204,7 @@ fn wrong_password(target: &Target, error: &str) -> Finding {
         .fact("the reply is the same for a wrong user, a wrong password and a disabled user")
 }
 
-/// Whether an error reply to SELECT is about neither the database nor the command.
+/// Whether an error reply to SELECT has another reason than the database or the command.
 fn is_about_something_else(error: &str) -> bool {
     let lower = error.to_lowercase();
     !["db", "database", "select", "command", "index"]

@@ -18,8 +18,8 @@ use crate::ping::observation::{Exchange, Observations, WriteTest};
 use crate::ping::response::{ABORTED, Response};
 use crate::sanitize;
 
-/// If round trips are slower than this, the write test may have failed only because the timeout was too
-/// short.
+/// A round trip time that may be too long for the write test. If round trips are slower, the timeout may be
+/// too short.
 const SLOW_ROUND_TRIP: Duration = Duration::from_millis(100);
 
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
@@ -37,8 +37,8 @@ fn untested(seen: &Observations) -> Option<Finding> {
         .then(|| fell_silent(last, seen).fact("writing was not tested, because the connection had ended"))
 }
 
-/// Returns the finding about a reply to ROLE that is neither a list nor an error. The server only imitates
-/// PING.
+/// Returns the finding about a reply to ROLE that is not a list or an error. A server with such a reply only
+/// imitates PING.
 fn not_a_role(seen: &Observations) -> Option<Finding> {
     match seen.server.role.as_ref()? {
         Value::Array(_) | Value::ServerError(_) | Value::Nil => None,
@@ -97,7 +97,7 @@ fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
     }
 }
 
-/// Returns the finding about a connection that was closed during the write test, although a read got a reply.
+/// Returns the finding about a connection that the server closed during the write test, but not at a read.
 fn closed(last: &Exchange, seen: &Observations) -> Finding {
     Finding::proved(Cause::ProtoClosed)
         .summary(format!(
@@ -124,7 +124,7 @@ fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Find
     Some(finding.replied(command, error))
 }
 
-/// Returns the finding about a write test without a reply, although PING got one.
+/// Returns the finding about a write test without a reply, on a connection that replied to PING.
 fn no_reply(seen: &Observations) -> Finding {
     let round_trip = median(&seen.ping.round_trips);
     Finding::likely(Cause::ServerSilent)

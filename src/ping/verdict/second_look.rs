@@ -1,4 +1,4 @@
-//! Adds to a finding whether all servers behind the name have the fault, or only one of them.
+//! Adds to a finding whether all servers behind the name have the fault.
 
 use super::finding::Finding;
 use super::no_reply::ONLY_THIS_CONNECTION;

@@ -1,4 +1,4 @@
-//! The verdict on Sentinels, both for Sentinel URLs and for URLs of a Redis server that lead to a Sentinel.
+//! The verdict on Sentinels. They can be in a Sentinel URL, or at the address in the URL of a Redis server.
 
 use super::finding::Finding;
 use super::reply::unusable;

@@ -1,5 +1,5 @@
-//! The verdict on a server that replies to PING. Such a server must also reply to other requests, in the
-//! right order, and to large packets.
+//! The verdict on a server that replies to PING. The server must also reply to other requests in the right
+//! order, and receive and send large packets.
 
 use super::error_reply::error_reply;
 use super::finding::{Finding, Found, replied};
@@ -26,8 +26,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
         .or_else(|| stopped(seen.requests.stopped_at.as_ref()?, seen))
 }
 
-/// Returns the finding about a PROXY protocol header: either the port requires one, or Redis receives and
-/// rejects one.
+/// Returns the finding about a PROXY protocol header that the port requires, or that Redis rejects.
 pub(super) fn proxy_header(target: &Target, seen: &Observations) -> Option<Finding> {
     if seen.experiments.expects_proxy_header {
         return Some(
@@ -79,7 +78,7 @@ pub(super) fn out_of_step(target: &Target, seen: &Observations) -> Option<Findin
     )
 }
 
-/// Describes an error reply that names a command which was sent earlier on the same connection.
+/// Describes an error reply about a command that was sent earlier on the same connection.
 fn reply_about_earlier_command(target: &Target, seen: &Observations) -> Option<String> {
     let first = [
         ("AUTH", &seen.auth.response),
@@ -231,7 +230,7 @@ fn momentary(first: &Exchange, seen: &Observations) -> Finding {
         .facts(seen.packets.map(describe_packets))
 }
 
-/// Returns the finding about a request without a reply, although the PING before got one.
+/// Returns the finding about a request without a reply, on a connection that replied to PING.
 pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
     let reason = NoReply::of(seen);
     let finding = match &first.response {
@@ -255,8 +254,8 @@ pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
         .facts(reason.fact(seen))
 }
 
-/// Returns a warning about a service with a limited set of commands. Such a service closes the connection at
-/// a basic Redis command, or rejects several of them.
+/// Returns a warning about a service with a limited set of commands. Such a service rejects several basic
+/// Redis commands, or closes the connection at one of them.
 pub(super) fn limited(seen: &Observations) -> Option<Found> {
     // If either connection refuses the read request, even single commands do not work, so this is not a
     // limited service.
@@ -289,7 +288,7 @@ pub(super) fn limited(seen: &Observations) -> Option<Found> {
     Some((Cause::ProxyLimited, summary))
 }
 
-/// Describes the commands that the server does not support. A few missing commands do not count, because
+/// Describes the commands that the server does not support. Returns `None` for a few commands, because
 /// commands can be renamed, and old versions of Redis have no HELLO.
 fn not_supported(server: &ServerInfo) -> Option<String> {
     let missing = server.unsupported();

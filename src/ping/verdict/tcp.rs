@@ -22,7 +22,7 @@ pub(super) use attempt::describe;
 pub(super) use limits::judge_open_files;
 pub(super) use listener::describe_listener;
 
-/// After this time, the kernel has sent a second SYN. It retransmits the first SYN after one second (RFC
+/// After this time, the kernel has sent a second SYN. The first retransmission is due after one second (RFC
 /// 6298, 2).
 const SECOND_SYN_SENT: Duration = Duration::from_millis(1900);
 
@@ -216,8 +216,8 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
     }
 }
 
-/// Returns notes about a host name with an unintended address, because of a search domain, an alias, or a
-/// resolver that blocks the name.
+/// Returns notes about a host name that may have an unintended address. The reason can be a search domain, an
+/// alias, or a resolver that blocks the name.
 fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<String> {
     let (Some(host), Some(lookup)) = (target.host(), &seen.dns) else {
         return Vec::new();

@@ -233,7 +233,7 @@ fn eviction(seen: &Observations) -> Option<Found> {
     Some((Cause::ServerEviction, summary))
 }
 
-/// Returns a warning about a cluster that works although no node serves some of the slots.
+/// Returns a warning about a cluster that works without some of its slots.
 fn partial(server: &ServerInfo) -> Option<Found> {
     let failing = server.failing_slots().filter(|slots| *slots > 0)?;
     (server.cluster_state() == Some("ok")).then(|| {

@@ -13,11 +13,11 @@ use crate::ping::causes::Cause;
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
     pub(super) layer: Layer,
-    /// The right causes, starting with the usual one.
+    /// The causes that are right, the usual cause first.
     pub(super) causes: Vec<Cause>,
     /// Whether observations can prove the cause.
     pub(super) is_provable: bool,
-    /// Whether Redis may be usable in spite of the fault. A verdict without a cause is then also right.
+    /// Whether Redis may be usable despite the fault. If so, a verdict without a cause is also right.
     pub(super) may_be_ok: bool,
     /// Whether only the first connection has the fault. `ping` may then report the next fault instead.
     pub(super) is_momentary: bool,

@@ -109,8 +109,8 @@ fn compare(world: World, verdict: &Verdict) -> Faults {
     found
 }
 
-/// Returns the faults that may be reported. These are the faults in the lowest layer and, if they are not
-/// always visible, the faults in higher layers.
+/// Returns the faults that `ping` may report: the faults in the lowest layer and, if these are not always
+/// visible, those in higher layers.
 fn right(faults: &[Fault]) -> Vec<&Fault> {
     let mut right: Vec<&Fault> = Vec::new();
     for fault in faults {
@@ -133,7 +133,7 @@ async fn check(world: World, certificates: &Arc<Certificates>, timeout: Duration
     (verdict, faults)
 }
 
-/// Checks a world. After an error, checks it again with a longer timeout.
+/// Checks a world. If the verdict is wrong, checks the world again with a longer timeout.
 async fn check_patiently(world: World, certificates: &Arc<Certificates>) -> Faults {
     let (_, faults) = check(world, certificates, TIMEOUT).await;
     if faults.is_empty() {
@@ -169,7 +169,7 @@ fn generator(number: usize) -> TestRunner {
     TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
 }
 
-/// Simplifies a failing world, so that only the parts that cause the error are broken.
+/// Simplifies a failing world, so that only the necessary parts are broken.
 async fn simplify(number: usize, certificates: &Arc<Certificates>) -> World {
     let mut tree = World::any().new_tree(&mut generator(number)).unwrap();
     let mut simplest = tree.current();
@@ -192,7 +192,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
         .block_on(work)
 }
 
-/// The number of right verdicts among the worlds with the lowest fault in one layer.
+/// Counts the worlds with the lowest fault in one layer, and the right verdicts on them.
 #[derive(Default)]
 struct Score {
     worlds: usize,

@@ -18,7 +18,8 @@ macro_rules! parts {
             impl $part {
                 pub(super) const HEALTHY: Self = Self::$healthy;
 
-                /// Returns the strategy. On average, it generates `weight` healthy values per faulty one.
+                /// Returns a strategy that generates, on average, `weight` healthy values for each faulty
+                /// value.
                 #[allow(dead_code, reason = "the scheme is chosen together with the port")]
                 pub(super) fn any(weight: u32) -> impl Strategy<Value = Self> {
                     prop_oneof![

@@ -178,7 +178,7 @@ impl Connection {
         }
     }
 
-    /// Replies to the requests that have arrived. Returns how the connection ends, if it does.
+    /// Replies to the requests that have arrived. Returns `Some` if the connection then ends.
     async fn answer(
         &self,
         requests: &mut RequestReader,
@@ -210,7 +210,7 @@ impl Connection {
     }
 }
 
-/// Closes the connection, and reads the data that still arrives. With unread data, the kernel would send an
+/// Closes the connection, and reads the remaining data. If data remained unread, the kernel would send an
 /// RST.
 async fn close(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Ending> {
     stream.shutdown().await?;
@@ -223,8 +223,8 @@ enum Ending {
     Reset,
 }
 
-/// A delay after which `ping` has stopped waiting for a banner and started its experiments, but has not timed
-/// out.
+/// A delay that is longer than the wait for a banner and the start of experiments, but shorter than the
+/// timeout.
 const LATE: Duration = Duration::from_millis(350);
 
 /// The beginning of a handshake record of 122 bytes. The rest is never sent.

@@ -15,7 +15,7 @@ pub(super) struct World {
     pub(super) host: Host,
     pub(super) name: Name,
     pub(super) path: Path,
-    /// The path to a second address of the name, if there is one.
+    /// The path to the name's second address, if there is one.
     pub(super) second: Option<Path>,
     pub(super) third: Option<Path>,
     pub(super) from: From,

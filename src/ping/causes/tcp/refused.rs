@@ -32,8 +32,8 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
         .after(dns::search_domain(at))
 }
 
-/// Fixes for a server on this host. The commands only show which processes listen. They never start a server,
-/// because it could be a second, empty one.
+/// Fixes for a server on this host. The commands only show which processes listen. Starting a server is no
+/// fix, because the new server could be a second, empty server.
 fn refused_here(at: &FixContext) -> Fixes {
     let listeners = listeners(at).unwrap_or_default();
     let covers = |listener: &LocalListener| at.address().is_some_and(|address| listener.covers(address));

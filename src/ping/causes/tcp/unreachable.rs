@@ -130,8 +130,8 @@ fn is_blocked_here(at: &FixContext) -> bool {
         })
 }
 
-/// Fixes for missing file permissions. To connect to a unix socket, a process needs write permission for the
-/// socket, and search permission for every directory above (`unix(7)`).
+/// Fixes for missing file permissions. A connection to a unix socket needs write permission for the socket,
+/// and search permission for all directories in its path (`unix(7)`).
 fn socket_permissions(at: &FixContext) -> Fixes {
     let path = match &at.target.address {
         Address::Unix(path) => path.as_path(),

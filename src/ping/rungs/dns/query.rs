@@ -1,5 +1,4 @@
-//! Sends a DNS query to one name server, because the system's resolver does not report which server failed,
-//! or how.
+//! Sends a DNS query to one name server. The system's resolver does not report which server failed, or how.
 
 use std::future::Future;
 use std::io;
@@ -18,8 +17,8 @@ use crate::sanitize;
 
 /// The time until an unanswered query is sent again.
 const RETRY: Duration = Duration::from_millis(800);
-/// How long to wait for the second address family after the first one has returned addresses. RFC 8305
-/// suggests 50 ms for browsers.
+/// The wait for the second address family, after the first family has returned addresses. RFC 8305 suggests
+/// 50 ms for browsers.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(300);
 /// The maximum length of a UDP response. RFC 6891 suggests 4096.
 const LONGEST_DATAGRAM: usize = 4096;
@@ -49,8 +48,8 @@ pub(super) async fn query(
     (merge(v4, v6), silent_about)
 }
 
-/// Waits for the answer about the second address family. If the first one has addresses, the wait is short,
-/// because some servers never answer for one of the families.
+/// Waits for the answer about the second address family. The wait is short if the first family has addresses,
+/// because some servers answer for only one family.
 async fn second(
     first: &NameAnswer,
     rest: impl Future<Output = NameAnswer>,

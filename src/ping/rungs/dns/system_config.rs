@@ -56,7 +56,7 @@ impl SystemConfig {
         }
     }
 
-    /// Returns the fully qualified names that the system's resolver would try for `host`, in this order.
+    /// Returns the fully qualified names for `host`, in the order in which the system's resolver tries them.
     pub(super) fn candidates(&self, host: &str) -> Vec<String> {
         if host.ends_with('.') {
             return vec![host.to_owned()];
@@ -75,10 +75,10 @@ impl SystemConfig {
         names
     }
 
-    /// Returns how many of the [`Self::candidates`] the user may have meant, counted from the first.
+    /// Returns how many of the first [`Self::candidates`] the user may have meant.
     ///
-    /// For a host name with at least `ndots` dots, only the name itself is plausible. For a single word, only
-    /// the names with a search domain are plausible.
+    /// For a host name with at least `ndots` dots, this is only the name itself. For a single word, these are
+    /// the names with a search domain.
     pub(super) fn plausible_candidates(&self, host: &str) -> usize {
         match host.matches('.').count() {
             dots if dots >= self.ndots => 1,

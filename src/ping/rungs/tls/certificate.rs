@@ -155,7 +155,7 @@ fn memmem(haystack: &[u8], needle: &[u8]) -> bool {
 }
 
 /// Whether `issuer` may have signed the certificate. Compares the names and the key identifiers (RFC 5280,
-/// 4.2.1.1), because names are not unique.
+/// 4.2.1.1), because several CAs may have the same name.
 fn is_issuer(issuer: &X509Certificate<'_>, certificate: &X509Certificate<'_>) -> bool {
     let is_self_signed = certificate.issuer() == certificate.subject();
     let is_key = match (authority_key(certificate), subject_key(issuer)) {

@@ -35,7 +35,7 @@ pub(super) fn open(path: &Path) -> Result<impl BufRead + use<>, pem::Error> {
     Ok(BufReader::new(file.take(MAX_PEM_BYTES)))
 }
 
-/// Describes why a PEM file cannot be used. `wanted` names the contents that it should have.
+/// Describes why a PEM file cannot be used. `wanted` describes the expected contents.
 pub(super) fn pem_error(wanted: &str, error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => format!(

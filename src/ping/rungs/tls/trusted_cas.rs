@@ -20,7 +20,7 @@ use crate::redis_url::Trust;
 pub(super) struct Trusted {
     pub(super) certificates: Vec<CertificateDer<'static>>,
     pub(super) summary: TrustedCas,
-    /// `None` without any CA, as in minimal containers. webpki needs at least one CA.
+    /// `None` if there is no CA, as in minimal containers. webpki needs at least one CA.
     pub(super) verifier: Option<Arc<WebPkiServerVerifier>>,
 }
 

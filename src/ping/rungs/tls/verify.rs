@@ -14,7 +14,7 @@ use super::problem::problem;
 use super::trusted_cas::Trusted;
 use crate::ping::observation::{CertificateProblem, PeerCertificate, TrustedCas};
 
-/// What the server sent during the handshake, even if it was rejected.
+/// The data that the server sent during the handshake. Recorded even if the handshake fails.
 #[derive(Debug, Default)]
 pub(super) struct SeenTls(Mutex<Seen>);
 
@@ -51,8 +51,7 @@ pub(super) struct Verifier {
 }
 
 /// Signature algorithms that ring does not support (RFC 8446, 4.2.3): ECDSA with P-521, and RSA-PSS keys.
-/// They are offered nevertheless, because a server with such a key sends its certificate only to clients that
-/// offer them.
+/// This program offers them so that servers with such a key send their certificate.
 const UNSUPPORTED: [SignatureScheme; 4] = [
     SignatureScheme::ECDSA_NISTP521_SHA512,
     SignatureScheme::Unknown(0x0809),
@@ -174,7 +173,8 @@ impl Verifier {
         }
     }
 
-    /// Checks the handshake signature, which proves that the server has the certificate's private key.
+    /// Checks the signature in the handshake. This signature proves that the server has the certificate's
+    /// private key.
     fn check_signature(
         &self,
         verified: Result<HandshakeSignatureValid, Error>,

@@ -1,5 +1,5 @@
-//! Sends a ClientHello with features that other clients support but rustls does not. The server's choice
-//! shows what it requires.
+//! Sends a ClientHello with features that other clients support but rustls does not. The reply shows which
+//! features the server requires.
 //!
 //! The offers are the defaults of OpenSSL 3. The handshake is never completed. Only the server's first,
 //! unencrypted messages are read (RFC 5246, 7.4; RFC 8446, 4.1).
@@ -267,8 +267,8 @@ const SUPPORTED_VERSIONS: u16 = 43;
 const PSK_KEY_EXCHANGE_MODES: u16 = 45;
 const KEY_SHARE: u16 = 51;
 
-/// Returns a ClientHello in a single record (RFC 5246, 7.4.1.2). For TLS 1.3, it contains no key, so the
-/// server's HelloRetryRequest names the group it requires.
+/// Returns a ClientHello in a single record (RFC 5246, 7.4.1.2). For TLS 1.3, it contains no key. The
+/// server's HelloRetryRequest then contains the group that the server requires.
 fn client_hello(name: &str, version: ProtocolVersion) -> Vec<u8> {
     let is_tls13 = version == ProtocolVersion::TLSv1_3;
     let suites = if is_tls13 { NEW_SUITES } else { OLD_SUITES };

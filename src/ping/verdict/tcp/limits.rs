@@ -6,7 +6,7 @@ use crate::ping::observation::{Dial, DialResult, Observations};
 use crate::ping::this_host::LocalPorts;
 use crate::ping::verdict::finding::Finding;
 
-/// Returns the finding about a run that could not open enough files to start or to look up the name.
+/// Returns the finding about a limit of open files that is too low for the checks.
 pub(in crate::ping::verdict) fn judge_open_files(seen: &Observations) -> Option<Finding> {
     let limit = open_files(seen).filter(|_| seen.tcp.dials.is_empty())?;
     let finding = Finding::proved(Cause::LocalOpenFiles).fact(limit);

@@ -23,7 +23,7 @@ pub(in crate::ping::verdict) fn describe_listener(seen: &Observations) -> Option
     })
 }
 
-/// Describes the process on this host that listens on the port, after an attempt to connect to it failed.
+/// Describes the process that listens on the port, if a connection to a port of this host failed.
 pub(super) fn local_listener(seen: &Observations, dial: &Dial) -> Option<String> {
     let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
     let Endpoint::Ip(to) = &dial.to else { return None };

@@ -1,5 +1,5 @@
-//! Tests of the reported cause for given observations, in one file per rung. The wording is tested in
-//! [`situations`].
+//! Tests of the cause that the verdict reports for given observations. There is one file per layer. The
+//! wording is tested in [`situations`].
 
 mod aws;
 pub(in crate::ping) mod consistency;

@@ -109,7 +109,7 @@ pub(super) fn name_server(address: SocketAddr, answer: NameAnswer) -> NameServer
     }
 }
 
-/// Returns a lookup with one address from `/etc/hosts` and another one from a name server.
+/// Returns a lookup with different addresses in `/etc/hosts` and from a name server.
 fn by_hosts_file(address: &str, elsewhere: &str) -> Lookup {
     let address = address.parse().unwrap();
     let found = NameAnswer::Addresses(vec![elsewhere.parse().unwrap()]);
@@ -137,7 +137,7 @@ fn asked(answer: SentinelAnswer, seen: Observations) -> Observations {
     seen.with(|seen| seen.followed = Some(followed))
 }
 
-/// Returns a second look with these replies from this address.
+/// Returns a second look with this address and these replies.
 pub(super) fn second_look(address: &str, replies: &[(&'static str, &str)]) -> SecondLook {
     let exchanges = replies.iter().map(|(command, text)| Exchange {
         command,

@@ -1,4 +1,5 @@
-//! The verdict on a server that requires a client certificate, or rejects the one it received.
+//! The verdict on a server that requires a client certificate, or that rejects this host's client
+//! certificate.
 
 use rustls::AlertDescription;
 
@@ -56,7 +57,8 @@ pub(in crate::ping::verdict) fn client_certificate(
     )
 }
 
-/// Returns why the server rejected the client certificate, or `None` if the alert is not about it.
+/// Returns why the server rejected the client certificate. Returns `None` if the alert is about something
+/// else.
 fn why_rejected(alert: AlertDescription, sent: &PeerCertificate) -> Option<String> {
     use AlertDescription as Alert;
     Some(match alert {

@@ -7,7 +7,7 @@ use crate::ping::observation::{Handshake, WiderOffer};
 use crate::ping::verdict::finding::Finding;
 use crate::ping::verdict::finding::alert_name;
 
-/// Returns the finding about a handshake that either side ended before a certificate was sent.
+/// Returns the finding about a handshake that ended before the server sent a certificate.
 pub(super) fn nothing_in_common(
     alert: Option<AlertDescription>,
     tls: &Handshake,
@@ -74,7 +74,8 @@ fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
 
 const SUPPORTED_GROUPS: [NamedGroup; 3] = [NamedGroup::X25519, NamedGroup::secp256r1, NamedGroup::secp384r1];
 
-/// Whether rustls supports the cipher suite: any of TLS 1.3, or one with ECDHE and AES-GCM or ChaCha20.
+/// Whether rustls supports the cipher suite. It supports the suites of TLS 1.3, and those with ECDHE and
+/// AES-GCM or ChaCha20.
 fn is_supported_suite(name: &str) -> bool {
     (!name.contains("_WITH_") || name.starts_with("TLS_ECDHE_"))
         && (name.contains("_GCM_") || name.contains("CHACHA20"))
@@ -94,8 +95,8 @@ fn version_name(version: ProtocolVersion) -> String {
     format!("{version:?}").replace("TLSv", "TLS ").replace('_', ".")
 }
 
-/// Returns a note if no host name was sent, because the URL contains an IP address. A server with several
-/// certificates selects one by the name.
+/// Returns a note if the URL contains an IP address, so that no host name was sent. A server with several
+/// certificates needs the name to select a certificate.
 pub(super) fn without_name(tls: &Handshake) -> Option<String> {
     tls.expected_name.parse::<std::net::IpAddr>().is_ok().then(|| {
         "the URL contains an address instead of a name, so no server name (SNI) was sent; some servers \
