@@ -62,7 +62,7 @@ impl Progress {
     }
 }
 
-/// When dropped, lets another wait be shown. This works even if the wait is cancelled.
+/// Lets another wait be shown when this value is dropped, even if the wait was cancelled.
 struct Shown<'a>(&'a AtomicBool);
 
 impl Drop for Shown<'_> {

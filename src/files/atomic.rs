@@ -35,10 +35,10 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Checks whether [`write`] is likely to succeed, without changing anything.
+/// Checks whether [`write()`] is likely to succeed, without changing anything.
 ///
 /// # Errors
-/// Returns the error that [`write`] would probably return.
+/// Returns the error that [`write()`] would probably return.
 pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     match kind(path)? {
         // Do not open a pipe here: closing the pipe would signal the end of the input to its reader.
@@ -182,8 +182,8 @@ impl NewFile {
     }
 }
 
-/// The number of characters that a temporary file's name takes from the name of the file to be replaced. The
-/// system limits names to 255 bytes.
+/// How many characters of the replaced file's name are part of the temporary file's name. The system limits
+/// names to 255 bytes.
 const NAME_CHARACTERS: usize = 50;
 
 /// The suffix of temporary file names.

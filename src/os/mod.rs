@@ -85,7 +85,7 @@ pub struct Icmp {
     pub v6: bool,
     /// The ICMP type. "Destination unreachable" is 3 or, for ICMPv6, 1.
     pub kind: u8,
-    /// The ICMP code, which is the reason.
+    /// The ICMP code, which gives the reason for the error.
     pub code: u8,
     /// The sender, if the kernel reports the address.
     pub from: Option<IpAddr>,

@@ -23,7 +23,7 @@ pub(crate) const RETRY: Duration = Duration::from_millis(250);
 /// The pause between two checks of the process or its port.
 const LOOK: Duration = Duration::from_millis(25);
 
-/// The reason why the app must be started again before further checks, such as a crash.
+/// A crash or another reason why the app must be started again before further checks.
 #[derive(Clone, Debug)]
 pub(crate) struct Loss {
     /// What happened, as a sentence without a full stop.

@@ -16,8 +16,8 @@ fn columns() -> usize {
     terminal::size().map_or(80, |(columns, _)| usize::from(columns).max(10))
 }
 
-/// Clears a line of `width` columns, even if the terminal has wrapped the line in a window that has become
-/// narrower.
+/// Clears a line of `width` columns. If the window has become narrower, the terminal may have wrapped the
+/// line.
 pub(crate) fn clear_wrapped(width: usize) {
     let rows = width.div_ceil(columns()).max(1);
     let mut out = io::stdout();
