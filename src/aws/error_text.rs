@@ -72,10 +72,12 @@ impl AwsError {
     pub(crate) fn explanation(&self) -> Option<&'static str> {
         Some(match self.code.as_str() {
             "RulesPerSecurityGroupLimitExceeded" => {
-                "RulesPerSecurityGroupLimitExceeded: the security group has as many rules as the quota allows, and a prefix list counts as its maximum number of entries; remove rules, or raise the quota"
+                "RulesPerSecurityGroupLimitExceeded: the security group has reached its quota of rules (a prefix \
+                 list counts as its maximum number of entries); remove rules, or raise the quota"
             }
             "NetworkAclEntryLimitExceeded" => {
-                "NetworkAclEntryLimitExceeded: the network ACL has as many entries as the quota allows (20 in each direction, unless it has been raised); remove or combine entries"
+                "NetworkAclEntryLimitExceeded: the network ACL has reached its quota of entries (by default, 20 in \
+                 each direction); remove or combine entries"
             }
             "InvalidPermission.Duplicate" => {
                 "InvalidPermission.Duplicate: the security group already contains this rule, so this rule is not the problem"

@@ -90,8 +90,8 @@ impl Network<'_> {
     fn advice(&self, code: Code) -> Option<AwsFix> {
         let text = match code {
             Code::RegionDifferent => {
-                "use a cache in this instance's region, or run the app in the cache's region: only a peering or a transit gateway \
-                 between the regions can connect them"
+                "use a cache in the region of this instance, or run the app in the region of the cache. Or connect \
+                 the two VPCs with a peering or a transit gateway"
             }
             Code::CacheStatus => {
                 "wait until the cache is available, or look up the reason for its status in the ElastiCache console (Events)"
@@ -105,11 +105,12 @@ impl Network<'_> {
                 "use the endpoint of a Redis or Valkey cache: Memcached uses another protocol"
             }
             Code::AddressGone => {
-                "look the name up again, and restart the app if it keeps addresses: after a failover or a change, the cache has \
-                 another address"
+                "look up the name again, and restart the app if it keeps addresses: the address of a cache changes \
+                 after a failover"
             }
             Code::VpcOverlap => {
-                "use an instance in the VPC of the cache: two VPCs with overlapping ranges cannot be connected by a peering"
+                "use an instance in the VPC of the cache: a peering cannot connect two VPCs with overlapping \
+                 address ranges"
             }
             _ => return None,
         };
@@ -117,10 +118,10 @@ impl Network<'_> {
     }
 }
 
-fn range_text((first, last): (u16, u16)) -> String {
+fn ports_text((first, last): (u16, u16)) -> String {
     if first == last {
-        first.to_string()
+        format!("TCP port {first}")
     } else {
-        format!("{first}-{last}")
+        format!("TCP ports {first}-{last}")
     }
 }

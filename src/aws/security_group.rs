@@ -91,7 +91,7 @@ impl Traffic<'_> {
             return Check::new(
                 code,
                 Outcome::Unknown,
-                format!("the documents do not show the security groups of {end}"),
+                format!("the AWS replies do not show the security groups of {end}"),
             )
             .needs(&[permission::NETWORK_INTERFACES]);
         };
@@ -123,14 +123,19 @@ impl Traffic<'_> {
         let mut check = match allowed {
             Truth::Unknown => {
                 let text = format!(
-                    "the documents do not show whether a rule of {names} allows {} {}",
+                    "the AWS replies do not show whether {names} allows {} {}",
                     self.what(),
                     self.which_way()
                 );
                 Check::new(code, Outcome::Unknown, text).needs(&needs)
             }
             _ => {
-                let text = format!("no rule of {names} allows {} {}", self.what(), self.which_way());
+                let text = format!(
+                    "no {} rule of {names} allows {} {}",
+                    self.kind(),
+                    self.what(),
+                    self.which_way()
+                );
                 Check::new(code, Outcome::Denied, text).aws_code("ENI_SG_RULES_MISMATCH")
             }
         };
@@ -146,8 +151,15 @@ impl Traffic<'_> {
         }
     }
 
+    fn kind(&self) -> &'static str {
+        match self.direction {
+            Direction::Ingress => "inbound",
+            Direction::Egress => "outbound",
+        }
+    }
+
     fn what(&self) -> String {
-        format!("tcp {}", self.port)
+        format!("TCP port {}", self.port)
     }
 
     fn which_way(&self) -> String {
@@ -157,8 +169,8 @@ impl Traffic<'_> {
             _ => "the other end".to_owned(),
         };
         match self.direction {
-            Direction::Ingress => format!("in from {peer}"),
-            Direction::Egress => format!("out to {peer}"),
+            Direction::Ingress => format!("from {peer}"),
+            Direction::Egress => format!("to {peer}"),
         }
     }
 
@@ -223,15 +235,13 @@ impl Traffic<'_> {
                 near_miss: None,
             },
             (Truth::No, Truth::Yes) => no(Some(format!(
-                "{group} has a rule for the right peer, but for {}",
+                "{group} has a rule for the right source or destination, but for {}",
                 rule.ports()
             ))),
             (Truth::Yes, _) => {
-                let why = refused.unwrap_or_else(|| "allows another peer".to_owned());
-                no(
-                    (!rule.peers.is_empty())
-                        .then(|| format!("a rule of {group} for tcp {} {why}", self.port)),
-                )
+                let why = refused.unwrap_or_else(|| "allows another source or destination".to_owned());
+                no((!rule.peers.is_empty())
+                    .then(|| format!("a rule of {group} for TCP port {} {why}", self.port)))
             }
             _ => no(None),
         }

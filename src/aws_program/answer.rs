@@ -21,7 +21,7 @@ pub(super) enum Answer {
     },
 }
 
-const OTHER_WAY: &str = "--aws-commands prints a script for AWS CloudShell instead";
+const OTHER_WAY: &str = "`ping --aws-commands` prints a script that you can run in AWS CloudShell instead";
 
 /// Parts of the messages about missing credentials, from botocore and `aws` versions 1 and 2.
 const NO_CREDENTIALS: [&str; 8] = [
@@ -62,7 +62,7 @@ pub(super) fn read(finished: &Finished) -> Answer {
         End::ByItself => {}
         End::Deadline => return problem("aws did not end within --aws-timeout"),
         End::TooLong => return problem("aws printed more than 4 MB"),
-        End::Refused => return problem("the command may change something"),
+        End::Refused => return problem("the command could change something"),
         End::NotStarted(why) => return useless(format!("{why}: {OTHER_WAY}")),
     }
     let answer = finished.answer.trim();
@@ -88,7 +88,7 @@ fn of_aws(error: AwsError) -> Answer {
         ErrorKind::NotFound => return Answer::Empty,
         ErrorKind::NotAuthorized => (format!("the permission {} is missing", error.permission()), false),
         ErrorKind::Credentials => (
-            format!("AWS rejects the credentials ({code}), because they are expired or wrong: {OTHER_WAY}"),
+            format!("AWS rejects the credentials ({code}), because they are expired or wrong; {OTHER_WAY}"),
             true,
         ),
         ErrorKind::TooManyRequests => (
@@ -111,19 +111,17 @@ fn of_aws(error: AwsError) -> Answer {
 fn of_program(errors: &str) -> Answer {
     let has = |texts: &[&str]| texts.iter().any(|text| errors.contains(text));
     if has(&EXPIRED) {
-        useless(format!("the AWS credentials are expired: {OTHER_WAY}"))
+        useless(format!("the AWS credentials are expired; {OTHER_WAY}"))
     } else if has(&NO_CREDENTIALS) {
         useless(format!(
-            "the program aws finds no usable credentials: {OTHER_WAY}"
+            "the program aws finds no usable credentials; {OTHER_WAY}"
         ))
     } else if errors.contains("You must specify a region") {
-        useless(
-            "the program aws does not know the region: set AWS_DEFAULT_REGION to the region of the cache"
-                .into(),
-        )
+        useless("no AWS region is set: set AWS_DEFAULT_REGION to the region of the cache".into())
     } else if has(&UNREACHABLE) {
         problem(format!(
-            "this subnet cannot reach the AWS API, because it has no NAT gateway and no VPC endpoint for it: {OTHER_WAY}"
+            "this subnet cannot reach the AWS API, because it has neither a NAT gateway nor a VPC endpoint for the \
+             API; {OTHER_WAY}"
         ))
     } else if has(&TOO_OLD) {
         problem("this version of aws does not support a command or an option: install a newer one")

@@ -137,7 +137,7 @@ impl Gathering<'_> {
         let line = child::line(words);
         let Some(finished) = finished else {
             self.problems
-                .insert("not all questions were asked within --aws-timeout".to_owned());
+                .insert("`ping` could not send all queries to AWS within --aws-timeout".to_owned());
             return;
         };
         let problem = match answer::read(&finished) {

@@ -52,11 +52,11 @@ pub(crate) enum AppError {
         words: Vec<String>,
         error: io::Error,
     },
-    #[error("{ended} before it listened on port {port}; its output is in {output}")]
+    #[error("{ended} before it listened on port {port}; the output of the app is in {output}")]
     Ended { ended: Ended, port: u16, output: String },
     #[error(
-        "the app does not listen on port {port}: gave up after {seconds} s; make the app listen on the port in PORT, or \
-         name its port with --url (its output is in {output})"
+        "the app did not listen on port {port} within {seconds} s; make the app listen on the port in the variable \
+         PORT, or pass the address of the app with --url (the output of the app is in {output})"
     )]
     NotReady {
         port: u16,
@@ -317,7 +317,7 @@ impl App {
                     tokio::time::sleep(POLL).await;
                 }
             };
-            let what = "waiting until the app ends after SIGTERM; it is killed";
+            let what = "waiting until the app ends; killing it";
             progress.during(what, || deadline.left(), end).await;
         }
         // This also kills child processes that ignored SIGTERM.

@@ -87,7 +87,7 @@ impl Grader {
     /// # Errors
     /// Returns [`NotHeld::NotJudged`] with `--black-box`, which uses no proxy.
     pub(crate) fn proxy(&self) -> Result<&Proxy, NotHeld> {
-        let why = "--black-box: this check needs the Redis commands of the app";
+        let why = "with --black-box, `check` does not see the Redis commands that this check needs";
         self.site.proxy.as_ref().ok_or_else(|| not_judged(why))
     }
 
@@ -117,7 +117,7 @@ impl Grader {
         let mut visitor = self.visitor();
         let login = visitor.log_in(&name).await;
         if let Some(Err(why)) = login.hops.last().map(|hop| &hop.answer) {
-            return Err(not_judged(format!("the app did not answer the login: {why}")));
+            return Err(not_judged(format!("the app did not respond to the login: {why}")));
         }
         let is_accepted = login.answer_to_form().is_some_and(|page| page.status < 400);
         if !is_accepted || visitor.cookies().is_empty() {

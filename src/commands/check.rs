@@ -30,34 +30,33 @@ use crate::ui;
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Stage of the app: 1 signed cookie, 2 visits, 3 TTL, 4 session store (all stages up to this one are graded)
+    /// Grade the stages up to this one: 1 signed cookie, 2 visits, 3 TTL, 4 session store
     #[arg(long, alias = "step", value_name = "1..4", default_value = "4", allow_negative_numbers = true, value_parser = whole::<u8>(1, 4))]
     pub stage: u8,
-    /// Leave out the earlier stages (for example, if the app uses a session library, because such libraries do not use
-    /// HINCRBY)
+    /// Grade only the stage in --stage, for example if the app uses a session library that does not use HINCRBY
     #[arg(long)]
     pub only_stage: bool,
     /// Address of the app [default: http://127.0.0.1:$PORT, or port 5000 if PORT is not set]
     // The id `url` belongs to --redis.
     #[arg(id = "app_url", long = "url", value_name = "URL")]
     pub url: Option<String>,
-    /// Session TTL that the app uses, in seconds (stages 3 and 4)
+    /// TTL of the app's sessions, in seconds (for stages 3 and 4)
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, 3600))]
     pub ttl: u32,
-    /// Check that sessions end after this maximum lifetime (up to 5m; for the check, start the app with a short
-    /// maximum lifetime, for example 20s)
+    /// Also check that a session ends after this maximum lifetime (at most 5m). Start the app with the same
+    /// maximum lifetime, for example 20s
     #[arg(long, value_name = "DURATION", allow_negative_numbers = true, value_parser = span_to_wait_for)]
     pub max_age: Option<Duration>,
-    /// Use only HTTP, without watching Redis commands; checks that need these commands are then inconclusive
+    /// Do not watch the app's Redis commands; checks that need these commands are then inconclusive
     #[arg(long)]
     pub black_box: bool,
     /// Path of the home page
     #[arg(long, value_name = "PATH", default_value = "/")]
     pub home: String,
-    /// Path of the login page and form
+    /// Path of the login page, which contains the login form
     #[arg(long, value_name = "PATH", default_value = "/login")]
     pub login: String,
-    /// Name of the form field for the user name
+    /// Name of the field for the user name in the login form
     #[arg(long, value_name = "NAME", default_value = "username")]
     pub field: String,
     /// Path of the logout
@@ -66,7 +65,7 @@ pub struct CheckArgs {
     /// Regular expression that matches the text of the home page only if a user is logged in
     #[arg(long, value_name = "REGEX", default_value = LOGGED_IN)]
     pub logged_in: String,
-    /// Regular expression that matches the number of visits on the home page; its first group is the number
+    /// Regular expression that matches the number of visits on the home page; its first group must be the number
     #[arg(long, value_name = "REGEX", default_value = VISITS)]
     pub visits: String,
     /// Show every failure in full (default: only the first)
@@ -84,8 +83,8 @@ pub struct CheckArgs {
     /// Grade again whenever a file in this folder changes
     #[arg(long, value_name = "DIR")]
     pub watch: Option<PathBuf>,
-    /// Command that starts the app, with REDIS_URL, SECRET_KEY and PORT in its environment [if omitted: wait until the
-    /// app at --url answers]
+    /// Command that starts the app; `check` sets the variables REDIS_URL, SECRET_KEY and PORT for it. Without a
+    /// command, `check` waits until you have started the app
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
     /// The Redis to use
@@ -101,8 +100,8 @@ fn span_to_wait_for(text: &str) -> Result<Duration, String> {
     match span(text)? {
         span if span <= LONGEST_WAIT => Ok(span),
         _ => Err(
-            "expected at most 5m, because check waits this long; for the check, start the app with a short maximum \
-             lifetime, for example 20 s, and pass the same value"
+            "expected at most 5m, because check waits this long; start the app with a short maximum lifetime, for \
+             example 20 s, and pass the same value"
                 .into(),
         ),
     }
@@ -211,7 +210,7 @@ fn app_url(text: &str) -> Result<Url, Error> {
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
         .ok_or_else(|| {
             Error::usage(format!(
-                "--url {text}: expected the address of the app itself, such as http://127.0.0.1:{DEFAULT_PORT}"
+                "--url {text}: expected the address of the app, such as http://127.0.0.1:{DEFAULT_PORT}"
             ))
         })
 }
@@ -249,7 +248,8 @@ fn port_in_lesson() -> u16 {
     let port = port.unwrap_or(DEFAULT_PORT);
     if port != DEFAULT_PORT {
         ui::note(&format!(
-            "port {DEFAULT_PORT} is in use, so PORT is {port} for your app; if the app ignores PORT, stop the other program"
+            "port {DEFAULT_PORT} is in use, so PORT is {port} for your app; if your app always uses port \
+             {DEFAULT_PORT}, stop the other program"
         ));
     }
     port

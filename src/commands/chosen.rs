@@ -28,16 +28,16 @@ pub struct RedisArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "TLS")]
 pub struct TrustArgs {
-    /// Trust the CAs in this PEM file as well as the system's
+    /// Trust the CAs in this PEM file, in addition to those of the system
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// Send this client certificate (PEM)
+    /// Send the client certificate in this PEM file
     #[arg(long, value_name = "FILE", requires = "key")]
     pub cert: Option<PathBuf>,
-    /// Use this private key for the client certificate (PEM)
+    /// Use the private key in this PEM file for the client certificate
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
-    /// Expect this name in the server's certificate (if you connect through a tunnel or a CNAME)
+    /// Expect this name in the server's certificate, instead of the host in the URL
     #[arg(long, value_name = "NAME")]
     pub tls_name: Option<String>,
 }
@@ -100,10 +100,10 @@ fn note_unused_variables() {
             };
             format!("add --redis {}{password}", target.without_password())
         }
-        Err(_) => "give its URL with --redis".to_owned(),
+        Err(_) => "pass its URL with --redis".to_owned(),
     };
     ui::note(&format!(
-        "only `ping` uses REDIS_HOST; to use that Redis with this command, {advice}"
+        "this command does not use REDIS_HOST; to use that Redis with this command, {advice}"
     ));
 }
 

@@ -27,19 +27,19 @@ const AFTER_HELP: &str = "\
 Environment:
   REDIS_URL       Redis to use (default: the built-in practice Redis)
   REDISCLI_AUTH   Password to use if the URL has none
-  REDIS_HOST      For ping, if REDIS_URL is not set: host of the Redis to check; see also
-                  REDIS_PORT, REDIS_USERNAME, REDIS_PASSWORD and REDIS_TLS
-  NO_COLOR        Disable colours
+  REDIS_HOST      Host for `ping` if REDIS_URL is not set; `ping` then also reads REDIS_PORT,
+                  REDIS_USERNAME, REDIS_PASSWORD and REDIS_TLS
+  NO_COLOR        Set this variable to turn off colours
 
 `sessiontut --version --verbose` prints the details to include in a bug report.
 
-Exit status: 0 success · 1 failure · 2 usage or URL · 3 DNS · 4 TCP · 5 TLS · 6 AUTH · 7 server
-             130 interrupted";
+Exit status: 0 success · 1 failure · 2 wrong option or URL · 3 DNS failed · 4 TCP failed
+             5 TLS failed · 6 login failed · 7 server unusable · 130 interrupted";
 
 /// The subcommands, in the order of the help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Find out whether Redis is reachable, and if not, why
+    /// Test the connection to Redis, and if it fails, report the cause
     Ping(PingArgs),
     /// Take the lessons, starting where you left off
     Learn(LearnArgs),
@@ -47,23 +47,23 @@ pub enum Command {
     Login(LoginArgs),
     /// Count a visit: run HINCRBY on the current session
     Visits(VisitsArgs),
-    /// Set a short TTL on the current session and show the countdown
+    /// Set a short TTL on the current session, and show the countdown
     Expire(ExpireArgs),
-    /// Show the current cookie, hash and TTL without resetting the TTL
+    /// Show the cookie, hash and TTL of the current session (the TTL is not reset)
     Session(StepArgs),
     /// Log out: delete the current session
     Logout(StepArgs),
-    /// Serve the lessons' example app: open it in your browser, and see its data in Redis
+    /// Run the example app of the lessons, which you open in your browser
     Serve(ServeArgs),
-    /// Grade your own app, in any language, by visiting it as a browser would and watching its Redis commands
+    /// Grade your own app: visit its pages, and check its Redis commands
     Check(CheckArgs),
-    /// Run the built-in practice Redis on its own port
+    /// Run the built-in practice Redis as a server for other programs
     Practice(PracticeArgs),
-    /// Practise diagnosing a deliberately broken endpoint
+    /// Practise finding the fault in a server that is broken on purpose
     Drill(DrillArgs),
     /// Explain a cause or warning that `ping` reports
     Explain {
-        /// Code of the cause, for example tcp.timeout (see `sessiontut ping --codes`)
+        /// Code, for example tcp.timeout (`sessiontut ping --codes` lists all codes)
         #[arg(hide_possible_values = true, value_parser = suggesting(|| Cause::ALL.iter().map(|cause| cause.code()).collect()))]
         code: String,
     },

@@ -14,13 +14,13 @@ use crate::ui::menu::{KeyReader, Menu, Selected};
 /// Arguments of `drill`.
 #[derive(Debug, Args)]
 pub struct DrillArgs {
-    /// Fault to diagnose, as shown by --list [default: a random one that you have not identified yet]
+    /// Name of the fault, as shown by --list [default: a random fault that you have not identified yet]
     #[arg(hide_possible_values = true, value_parser = suggesting(|| FAULTS.iter().map(|fault| fault.name).collect()))]
     pub fault: Option<String>,
-    /// List the faults and show which ones you have identified
+    /// List the faults, and show which ones you have identified
     #[arg(long, conflicts_with_all = ["fault", "serve"])]
     pub list: bool,
-    /// Run the endpoint without the quiz; prints its URL and, for TLS, its CA file
+    /// Run the broken server without the quiz, and print its URL and, for TLS, its CA file
     #[arg(long)]
     pub serve: bool,
 }

@@ -37,19 +37,21 @@ pub struct LearnArgs {
     /// Lesson to take: its number, its name, or part of its title [default: where you left off]
     #[arg(hide_possible_values = true, value_parser = suggesting(built_in_names))]
     pub lesson: Option<String>,
-    /// List the lessons and show which ones you have completed
+    /// List the lessons, and show which ones you have completed
     #[arg(long, conflicts_with_all = ["yes", "reset", "check"])]
     pub list: bool,
-    /// Reset the progress of a lesson (default: the current one) or of all lessons, and delete their keys
+    /// Reset your progress in a lesson (default: the current one) or in all lessons, and delete the keys of these
+    /// lessons
     #[arg(long, value_name = "LESSON|all", num_args = 0..=1, conflicts_with_all = ["yes", "check"])]
     pub reset: Option<Option<String>>,
-    /// Run unattended: enter the solutions, and wait as long as a learner would; exit 0 only if every check passes
+    /// Run the lessons without a learner: enter the solutions, wait where a learner must wait, and exit with 0
+    /// only if every check passes
     #[arg(long)]
     pub yes: bool,
     /// Show code in this language: python, javascript, rust, ruby, php
     #[arg(long, value_name = "LANGUAGE")]
     pub lang: Option<String>,
-    /// Read the lessons (NN-id.md) from this folder
+    /// Read the lessons from this folder, from files that are named NN-id.md
     #[arg(long, value_name = "DIR")]
     pub lessons: Option<PathBuf>,
     /// Validate the lessons without running them

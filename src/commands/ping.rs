@@ -30,15 +30,15 @@ use aws::AwsArgs;
 /// Arguments of `ping`.
 #[derive(Debug, Args)]
 pub struct PingArgs {
-    /// Redis to check [default: $REDIS_URL; use the variable if the URL contains a password, because any user can see
-    /// the command line with `ps`]
+    /// Redis to check [default: $REDIS_URL]. If the URL contains a password, use the variable: other users can
+    /// see the command line with `ps`
     // The id `url` belongs to --redis.
     #[arg(id = "ping_url", value_name = "URL")]
     pub url: Option<String>,
     /// Print one JSON object to standard output
     #[arg(long)]
     pub json: bool,
-    /// Overall time limit in seconds (fractions allowed)
+    /// Time limit for all checks together, in seconds (fractions allowed)
     #[arg(long, value_name = "SECONDS", default_value = "5", allow_negative_numbers = true, value_parser = timeout)]
     pub timeout: Duration,
     /// Also test writing: run HSET, HINCRBY, EXPIRE, HGETALL and DEL on a temporary key, in one MULTI transaction
@@ -53,39 +53,40 @@ pub struct PingArgs {
     /// Print only the verdict
     #[arg(long, short, conflicts_with = "json")]
     pub quiet: bool,
-    /// Send N PINGs over one connection, and print each round trip time
+    /// Send N PINGs over one connection, and print the round trip time of each
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(1, 100_000))]
     pub count: Option<u32>,
-    /// Ping until Ctrl-C; print each round trip and each change of state, and finally a summary (with --json: one
-    /// object per line; the last contains the totals)
+    /// Send PING until you press Ctrl-C; print each round trip time and each change, and then a summary (with
+    /// --json, print one object per line, the last with the totals)
     #[arg(long, conflicts_with_all = ["count", "wait", "hold", "idle"])]
     pub watch: bool,
-    /// Seconds between PINGs (--count, --watch) or between attempts (--wait)
+    /// Seconds between two PINGs (--count, --watch) or two attempts (--wait)
     #[arg(long, value_name = "SECONDS", default_value = "1", allow_negative_numbers = true, value_parser = timeout)]
     pub interval: Duration,
     /// Retry until Redis answers, for at most this many seconds
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with_all = ["count", "hold"])]
     pub wait: Option<Duration>,
-    /// Stay idle for this many seconds, then ping again (finds firewalls that drop idle connections)
+    /// Leave the connection idle for this many seconds, then send PING again (to find firewalls that drop idle
+    /// connections)
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with = "count")]
     pub hold: Option<Duration>,
-    /// Measure how long idle connections survive, with and without TCP keepalive, up to this many seconds
+    /// Measure how long idle connections survive, with and without TCP keepalive; stop after this many seconds
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = timeout, conflicts_with_all = ["count", "hold", "wait"])]
     pub idle: Option<Duration>,
-    /// Write a full report, without secrets, to this file (for a support ticket)
+    /// Write a full report to this file, for example for a support ticket (it contains no secrets)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Continue if the certificate cannot be verified, but do not send the password; the command still fails because of the certificate (with --wait and --watch, it only warns)
+    /// Continue even if the certificate cannot be verified, but do not send the password. The certificate is
+    /// still reported as the cause of failure (with --wait and --watch, only as a warning)
     #[arg(long)]
     pub insecure: bool,
-    /// With --insecure, also send the password; a server that impersonates yours then receives it
+    /// With --insecure, also send the password (if the server is an impostor, it then knows the password)
     #[arg(long, requires = "insecure")]
     pub insecure_auth: bool,
-    /// Write the server's certificates to this file; once you have checked that they are genuine, you can pass the file
-    /// to --ca
+    /// Write the server's certificates to this file. Check that they are genuine before you pass the file to --ca
     #[arg(long, value_name = "FILE")]
     pub save_ca: Option<PathBuf>,
-    /// List all causes and warnings with their exit statuses
+    /// List the codes of all causes and warnings, with their exit statuses
     #[arg(long)]
     pub codes: bool,
     /// The Redis to use. The heading TLS applies to all options that follow it, so the options without a heading
@@ -174,7 +175,7 @@ fn check_tls_options(args: &PingArgs, target: &Target, trust: &Trust) -> Result<
     }
     if args.save_ca.is_some() && !target.tls {
         return Err(Error::usage(
-            "--save-ca needs a rediss:// URL: without TLS, there are no certificates",
+            "--save-ca needs a rediss:// URL, because the server sends certificates only with TLS",
         ));
     }
     Ok(())

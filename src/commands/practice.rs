@@ -22,13 +22,14 @@ pub struct PracticeArgs {
     /// Loopback address to listen on (port 0: any free port)
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     pub listen: String,
-    /// Password that clients must send; any user on this host can see it with `ps` [default: a random one]
+    /// Password that clients must send [default: a random password]. Other users of this host can see this option
+    /// with `ps`
     #[arg(long, value_name = "PASSWORD")]
     pub password: Option<String>,
-    /// Do not require a password; every program and user on this host can then connect
+    /// Do not require a password: every user and program on this host can then connect
     #[arg(long, conflicts_with = "password")]
     pub no_password: bool,
-    /// Start empty, and save nothing
+    /// Start without data, and save nothing
     #[arg(long)]
     pub no_save: bool,
 }
@@ -51,7 +52,7 @@ pub(super) fn run(args: &PracticeArgs) -> Result<Exit, Error> {
             .into(),
     })?;
     ui::answer_with_secrets(&url(&server, password.as_ref()));
-    ui::note("running the practice Redis on loopback, for learning only; press Ctrl-C to stop it");
+    ui::note("the practice Redis is running; use it only for learning; press Ctrl-C to stop it");
     notices.iter().for_each(|notice| ui::note(&notice.to_string()));
     signals::wait()?;
     server
@@ -80,7 +81,7 @@ fn loopback(listen: &str) -> Result<SocketAddr, String> {
         Ok(address)
     } else {
         Err(format!(
-            "--listen {listen}: the practice Redis listens on loopback only (127.0.0.1 or [::1])"
+            "--listen {listen}: the practice Redis listens only on loopback addresses (127.0.0.1 or [::1])"
         ))
     }
 }

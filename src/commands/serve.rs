@@ -34,24 +34,24 @@ pub struct ServeArgs {
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
     pub listen: String,
-    /// Session TTL in seconds, reset by each visit (stages 3 and 4)
+    /// TTL of a session in seconds; each visit resets the TTL (stages 3 and 4)
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, allow_negative_numbers = true, value_parser = whole::<u32>(1, LONGEST_TTL))]
     pub ttl: u32,
-    /// Maximum lifetime of a cookie or session, however often it is used, for example 90s, 30m, 8h, 7d
+    /// Maximum lifetime of a cookie or session, even if it is in use (for example 90s, 30m, 8h, 7d)
     #[arg(long, value_name = "DURATION", default_value = "8h", allow_negative_numbers = true, value_parser = span)]
     pub max_age: Duration,
-    /// Mark the cookie Secure and name it __Host-NAME: browsers then accept it only over https:// or from loopback
-    /// addresses
+    /// Mark the cookie Secure, and name it __Host-NAME: browsers then accept the cookie only over https:// or
+    /// from loopback addresses
     #[arg(long)]
     pub secure_cookies: bool,
     /// Name of the cookie (change it if another application on this host uses the same name)
     #[arg(long, value_name = "NAME", default_value = "session", value_parser = cookie_name)]
     pub cookie_name: String,
-    /// On a loopback address, also accept requests for this host name, for example behind a proxy on the same host (can
+    /// Also accept requests for this host name on a loopback address, for example from a proxy on this host (can
     /// be repeated)
     #[arg(long = "host", value_name = "NAME", value_parser = host_name)]
     pub hosts: Vec<String>,
-    /// Log requests and server messages to standard error as JSON, one object per line
+    /// Log requests and server messages to standard error in this format
     #[arg(long, value_name = "FORMAT")]
     pub log: Option<LogFormat>,
     /// The Redis to use

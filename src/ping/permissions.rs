@@ -89,7 +89,7 @@ impl Missing {
     /// Describes what the user must be allowed to do, such as `run the missing commands`.
     pub(super) fn what(&self) -> &'static str {
         match (self.rules().is_empty(), self.keys) {
-            (true, _) => "use the tutorial's keys, which start with `sessiontut:`",
+            (true, _) => "use keys that start with `sessiontut:`",
             (false, Access::Granted) => "run the missing commands",
             (false, Access::Forbidden | Access::Unknown) => {
                 "run the missing commands, and to use keys that start with `sessiontut:`"

@@ -64,19 +64,20 @@ pub(crate) fn invisible(character: char) -> Option<(&'static str, &'static str)>
 pub(super) fn invalid_host_character(character: char) -> UrlError {
     if character.is_alphanumeric() {
         invalid(format!(
-            "{character} is not allowed in a host name: write an international name as xn--…"
+            "the character {character} is not allowed in a host name: write an international name as xn--…"
         ))
     } else {
         let code = u32::from(character);
         invalid(format!(
-            "the host name contains U+{code:04X}, which only looks like a valid character: retype the name"
+            "the host name contains the character U+{code:04X}, which only looks like a valid character: type the \
+             name again"
         ))
     }
 }
 
 pub(super) fn unencoded(character: char) -> UrlError {
     let message = match character {
-        '%' => "a % in the user name or password does not start an escape: write it as %25".to_owned(),
+        '%' => "a % in the user name or password is not part of a percent escape: write it as %25".to_owned(),
         ' ' => "a space in the user name or password must be percent-encoded: write it as %20".to_owned(),
         other if other.is_control() => format!(
             "a control character in the user name or password must be percent-encoded: write it as %{:02X}, or remove it",

@@ -106,8 +106,8 @@ const CONTAINERS: Hosting = Hosting {
 /// Source: <https://render.com/docs/key-value#connecting-to-your-key-value-instance>
 const RENDER_INTERNAL: Hosting = Hosting {
     service: "Render's private network",
-    check: "use this name only in Render services of the same region and workspace: it is the internal name of a \
-            Render Key Value instance. From elsewhere, use the external URL (rediss://)",
+    check: "use this name only in Render services of the same region and workspace, because it is the internal \
+            name of a Render Key Value instance. From other places, use the external URL (rediss://)",
     ..PRIVATE
 };
 
@@ -115,9 +115,9 @@ const RENDER_INTERNAL: Hosting = Hosting {
 /// <https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>
 const SINGLE_WORD: Hosting = Hosting {
     service: "a container network",
-    check: "run the client in a container on the same network (docker network inspect) or in a pod in the same \
-            namespace: a name without a dot usually belongs to a container or service (Docker Compose, Kubernetes), \
-            and is known only there. From the host itself, use localhost and the published port",
+    check: "run the client in the same container network (docker network inspect), or in the same Kubernetes \
+            namespace: a name without a dot usually belongs to a container or service, and is known only in that \
+            network or namespace. On the host of the containers, use localhost and the published port",
     ..CONTAINERS
 };
 
@@ -131,9 +131,8 @@ const SINGLE_WORD: Hosting = Hosting {
 const MEMORYSTORE: Hosting = Hosting {
     service: "Google Cloud Memorystore",
     tls_port: Some(6378),
-    check: "if the server belongs to Google Cloud Memorystore, which uses port 6378 for TLS, run the client inside the \
-            network that is authorized for the instance (gcloud redis instances describe shows it): the address is \
-            known only there",
+    check: "port 6378 is the TLS port of Google Cloud Memorystore. If the server belongs to Memorystore, run the \
+            client in the authorized network of the instance (gcloud redis instances describe shows this network)",
     ..PRIVATE
 };
 
@@ -146,15 +145,16 @@ const ALL: &[Hosting] = &[
         names: &["*.public.serverless.*.cache.amazonaws.com"],
         service: "Amazon ElastiCache (public endpoint)",
         is_aws: true,
-        check: "check the name and the region: a public endpoint is reached over the internet, with TLS 1.3 and an IAM login",
+        check: "check the name and the region in the URL: clients reach a public endpoint over the internet, with \
+                TLS 1.3 and an IAM login",
         ..PUBLIC
     },
     Hosting {
         names: &["*.cache.amazonaws.com", "*.cache.amazonaws.com.cn"],
         service: "Amazon ElastiCache",
         is_aws: true,
-        check: "run the client inside the VPC of the cache: only serverless caches with a public endpoint are \
-                reachable from elsewhere",
+        check: "run the client inside the VPC of the cache: from outside the VPC, clients can reach only public \
+                endpoints of serverless caches",
         ..PRIVATE
     },
     // https://devcenter.heroku.com/articles/connecting-heroku-redis: TLS is required, certificates are self-signed
@@ -195,9 +195,9 @@ const ALL: &[Hosting] = &[
             "*.elb.amazonaws.com.cn",
         ],
         service: "Elastic Load Balancing on AWS",
-        check: "use the endpoint of the cache in the URL: the name belongs to a load balancer. If the load balancer is \
-                meant to lead to Redis, check its listener for this port, the health of its targets, and its security \
-                groups",
+        check: "use the endpoint of the cache in the URL: the name belongs to a load balancer. If the load \
+                balancer forwards connections to Redis, check its listener for this port, the health of its \
+                targets, and its security groups",
         ..OTHER_AWS_SERVICE
     },
     // https://docs.aws.amazon.com/memorydb/latest/devguide/endpoints.html
@@ -218,8 +218,8 @@ const ALL: &[Hosting] = &[
         names: &["*.redis.cache.windows.net"],
         service: "Azure Cache for Redis",
         tls_port: Some(6380),
-        check: "check the cache's firewall rules and private endpoints in the Azure portal; the port without TLS (6379) \
-                is disabled by default",
+        check: "check the firewall rules and private endpoints of the cache in the Azure portal. By default, the \
+                port without TLS (6379) is disabled",
         ..PUBLIC
     },
     // https://learn.microsoft.com/azure/redis/tls-configuration
@@ -227,24 +227,24 @@ const ALL: &[Hosting] = &[
         names: &["*.redis.azure.net", "*.redisenterprise.cache.azure.net"],
         service: "Azure Managed Redis",
         tls_port: Some(10_000),
-        check: "check the public network access and the private endpoints of the instance in the Azure portal; the \
-                instance listens on port 10000, with TLS unless TLS was disabled",
+        check: "check the public network access and the private endpoints of the instance in the Azure portal. The \
+                instance listens on port 10000, by default with TLS",
         ..PUBLIC
     },
     // https://redis.io/docs/latest/operate/rc/security/database-security/block-public-endpoints/
     Hosting {
         names: &["*.redis-cloud.com", "*.redislabs.com"],
         service: "Redis Cloud",
-        check: "copy the host and port from the Redis Cloud console again: each database has its own port; then \
-                check its CIDR allow list, and whether its public endpoint is blocked",
+        check: "copy the host and port from the Redis Cloud console again, because each database has its own port. \
+                Then check the CIDR allow list of the database, and whether its public endpoint is blocked",
         ..PUBLIC
     },
     // https://fly.io/docs/upstash/redis/
     Hosting {
         names: &["*.flycast", "fly-*.upstash.io"],
         service: "Fly.io's private network",
-        check: "run the client on a Fly Machine of the same organization, or connect through `fly redis connect` or \
-                WireGuard: the name works only in Fly.io's private network (IPv6)",
+        check: "run the client on a Fly Machine of the same organization, or connect through `fly redis connect` \
+                or WireGuard: the name is known only in the private network of Fly.io (IPv6)",
         ..PRIVATE
     },
     // https://upstash.com/docs/redis/howto/connectclient: TLS cannot be disabled
@@ -259,24 +259,23 @@ const ALL: &[Hosting] = &[
         names: &["*-keyvalue.render.com", "*-redis.render.com"],
         service: "Render Key Value",
         tls_port: Some(6379),
-        check: "add this host's public address to the instance's access control list in the Render dashboard: external \
-                connections are disabled by default, and need rediss://",
+        check: "add the public address of this host to the access control list of the instance in the Render \
+                dashboard: by default, external connections are disabled. External connections also need rediss://",
         ..PUBLIC
     },
     // https://docs.railway.com/private-networking
     Hosting {
         names: &["*.railway.internal"],
         service: "Railway's private network",
-        check: "run the client in a container of the same Railway project and environment: the name is known only in \
-                their private network. From elsewhere, use the public URL (REDIS_PUBLIC_URL, *.proxy.rlwy.net)",
+        check: "run the client in a container of the same Railway project and environment, because the name is \
+                known only there. From other places, use the public URL (REDIS_PUBLIC_URL, *.proxy.rlwy.net)",
         ..PRIVATE
     },
     // https://docs.railway.com/reference/tcp-proxy
     Hosting {
         names: &["*.proxy.rlwy.net"],
         service: "Railway's TCP proxy",
-        check: "copy the host and port from the service's settings in Railway again: the proxy gives each service \
-                its own port",
+        check: "copy the host and port from the settings of the service in Railway again: each service has its own port",
         ..PUBLIC
     },
     // https://docs.digitalocean.com/products/databases/valkey/how-to/connect/ and …/how-to/secure/
@@ -284,15 +283,15 @@ const ALL: &[Hosting] = &[
         names: &["*.db.ondigitalocean.com"],
         service: "DigitalOcean Managed Databases",
         tls_port: Some(25_061),
-        check: "add this host to the cluster's trusted sources in DigitalOcean; the port is 25061, with TLS",
+        check: "add this host to the trusted sources of the cluster in DigitalOcean. Use port 25061, with TLS",
         ..PUBLIC
     },
     // https://aiven.io/docs/platform/howto/restrict-access
     Hosting {
         names: &["*.aivencloud.com"],
         service: "Aiven",
-        check: "copy the service URI from the Aiven console again: each service has its own port, with TLS; then check \
-                its IP address allowlist",
+        check: "copy the service URI from the Aiven console again, because each service has its own port, with \
+                TLS. Then check the IP address allowlist of the service",
         ..PUBLIC
     },
     // https://docs.docker.com/desktop/features/networking/networking-how-tos/
@@ -304,9 +303,8 @@ const ALL: &[Hosting] = &[
             "host.minikube.internal",
         ],
         service: "the host, as its containers see it",
-        check: "use this name only inside a container, where it means the host that runs the container. On the host \
-                itself, \
-                use localhost; with Docker Engine on Linux, start the container with \
+        check: "use this name only inside a container, where it is the name of the host that runs the container. \
+                On this host itself, use localhost. With Docker Engine on Linux, start the container with \
                 --add-host=host.docker.internal:host-gateway",
         ..CONTAINERS
     },
@@ -314,18 +312,16 @@ const ALL: &[Hosting] = &[
     Hosting {
         names: &["*.cluster.local", "*.svc"],
         service: "Kubernetes",
-        check: "run the client in a pod of the Kubernetes cluster: the name is known only there. From elsewhere, use \
-                kubectl \
-                port-forward",
+        check: "run the client in a pod of the Kubernetes cluster, because the name is known only there. From \
+                other places, use kubectl port-forward",
         ..CONTAINERS
     },
     // https://fly.io/docs/networking/private-networking/, https://cloud.google.com/compute/docs/internal-dns
     Hosting {
         names: &["*.internal"],
         service: "a private network",
-        check: "run the client inside the private network that the name belongs to: names under .internal (Fly.io, \
-                Google \
-                Cloud) are known only there",
+        check: "run the client inside the private network of this name: names that end in .internal (Fly.io, \
+                Google Cloud) are known only in their network",
         ..PRIVATE
     },
 ];

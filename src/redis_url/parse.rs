@@ -48,7 +48,7 @@ fn split_scheme(text: &str) -> Result<(String, &str), UrlError> {
     let Some((scheme, rest)) = text.split_once("://") else {
         let is_known = SCHEMES.iter().any(|known| text.starts_with(&format!("{known}:")));
         return Err(if is_known {
-            invalid("the scheme must be followed by ://, as in redis://HOST:6379/0")
+            invalid("after the scheme, :// is missing, as in redis://HOST:6379/0")
         } else {
             no_scheme()
         });

@@ -179,7 +179,7 @@ fn around(text: &str, inner: &str) -> String {
         (before, after) => format!("{before} is before the URL, and {after} after it"),
     };
     if text.contains(['"', '\'']) {
-        format!("{what}: remove it (a shell removes quotes, but docker --env-file and Kubernetes keep them)")
+        format!("{what}: remove it (a shell removes quotes, but docker --env-file and Kubernetes do not)")
     } else {
         format!("{what}: remove it")
     }
@@ -203,7 +203,7 @@ fn in_code(text: &str) -> Option<Meaning> {
     (is_whole && schemes::is_known(&before[start..])).then(|| {
         Meaning::within(
             &url[..end],
-            invalid("the text contains more than a URL: enter only the URL"),
+            invalid("the text contains more than the URL: enter only the URL"),
         )
     })
 }
@@ -214,7 +214,7 @@ fn in_base64(text: &str) -> Option<Meaning> {
     let decoded = String::from_utf8(decoded).ok()?;
     let (scheme, _) = decoded.split_once("://")?;
     schemes::is_known(trim(scheme)).then(|| {
-        let wrong = "the URL is still encoded as base64, as in the data of a Kubernetes secret: decode it (base64 -d)";
+        let wrong = "the URL is still encoded as base64, as in a Kubernetes secret: decode it (base64 -d)";
         Meaning::within(&decoded, invalid(wrong))
     })
 }
@@ -231,8 +231,8 @@ fn file_path(text: &str) -> Option<Meaning> {
     is_file.then(|| Meaning {
         error: Some(UrlError {
             advice: Some(
-                "if the file contains the URL, set REDIS_URL to its contents: REDIS_URL=$(cat FILE). If the path is \
-                 that of a unix socket, write unix:// before it"
+                "if the file contains the URL, set REDIS_URL to the contents of the file: REDIS_URL=$(cat FILE). \
+                 If the file is a unix socket, write unix:// before the path"
                     .into(),
             ),
             ..invalid("this is a path, not a URL")
@@ -251,7 +251,9 @@ fn nested(text: &str) -> Option<Meaning> {
     {
         return Some(Meaning::within(
             inner,
-            invalid("the URL has a prefix that does not belong to it: start it with redis:// or rediss://"),
+            invalid(
+                "the URL has a prefix that does not belong to the URL: start the URL with redis:// or rediss://",
+            ),
         ));
     }
     let (outer_scheme, rest) = text.split_once("://")?;
@@ -282,7 +284,7 @@ fn nested(text: &str) -> Option<Meaning> {
     let message = if inner_scheme == "tcp" {
         schemes::SERVICE_LINK
     } else {
-        "there is a URL inside the URL: the variable for the host (such as REDIS_HOST) probably contains a whole URL"
+        "there is a URL inside the URL: perhaps the variable for the host (such as REDIS_HOST) contains a whole URL"
     };
     Some(Meaning {
         error: Some(invalid(message)),
@@ -325,7 +327,7 @@ fn several_colons(text: &str) -> Option<Meaning> {
     Some(Meaning {
         error: Some(error(
             UrlErrorKind::Invalid,
-            "there are too many colons: the password comes before the host, and an @ separates them, as in \
+            "there are too many colons: write the password before the host, with an @ between them, as in \
              redis://USER:PASSWORD@HOST:6379",
         )),
         meant: Some(meant),

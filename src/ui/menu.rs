@@ -13,7 +13,7 @@ pub(crate) use crate::ui::prompt::KeyReader;
 const MARK: usize = 2;
 
 /// The message about Enter while no item is selected.
-const NOTHING_CHOSEN: &str = "press the number of an item, or select one with the arrow keys first";
+const NOTHING_CHOSEN: &str = "press the number of an item, or select an item with the arrow keys first";
 
 /// A menu: a question, items, and additional keys, one of which is always `q`. Items and keys have
 /// descriptions.

@@ -63,15 +63,15 @@ pub(crate) fn saved_certificates(path: &std::path::Path, chain: &[PeerCertificat
     let (path, count) = (path.display(), chain.len());
     let noun = if count == 1 { "certificate" } else { "certificates" };
     super::note(&format!(
-        "saved {count} {noun} to {path}; the server's own is the first"
+        "saved {count} {noun} to {path}; the first is the certificate of the server itself"
     ));
     for one in chain {
         super::note(&format!("{}: SHA-256 {}", one.subject, one.fingerprint()));
     }
     if !is_verified {
         super::note(
-            "warning: this certificate chain is not verified; compare the fingerprints with the administrator's \
-             before you use the file with --ca",
+            "warning: these certificates are not verified; before you pass the file to --ca, compare the \
+             fingerprints with those that the administrator gives you",
         );
     }
 }

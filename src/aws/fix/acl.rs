@@ -1,6 +1,6 @@
 //! Fixes that add an entry to a network ACL.
 
-use super::{AwsFix, range_text};
+use super::{AwsFix, ports_text};
 use crate::aws::check::Code;
 use crate::aws::id::Id;
 use crate::aws::network::Network;
@@ -29,8 +29,8 @@ impl Network<'_> {
             .map(|(.., number)| *number)
             .collect();
         let what = format!(
-            "tcp {} {} {range}",
-            range_text(packets.ports),
+            "{} {} {range}",
+            ports_text(packets.ports),
             if direction == Direction::Egress {
                 "to"
             } else {
@@ -39,8 +39,8 @@ impl Network<'_> {
         );
         let Some(number) = acl.free_number(packets, &own) else {
             let text = format!(
-                "add an entry to {id} that allows {what}: no rule number before the entry that denies it is free, so replace an \
-                 existing entry"
+                "allow {what} in {id}: replace an existing entry, because no rule number is free before the entry \
+                 that denies this"
             );
             return Some(AwsFix::text(code, text));
         };

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::{AwsFix, range_text};
+use super::{AwsFix, ports_text};
 use crate::aws::check::Code;
 use crate::aws::network::Network;
 use crate::aws::security_group::{self, Direction};
@@ -49,15 +49,19 @@ impl Network<'_> {
                 (None, None) => return None,
             })
         };
+        let kind = match direction {
+            Direction::Ingress => "an inbound",
+            Direction::Egress => "an outbound",
+        };
         let from = match (direction, named, peer.address) {
-            (Direction::Ingress, Some(named), _) => format!("in from {named}"),
-            (Direction::Egress, Some(named), _) => format!("out to {named}"),
-            (Direction::Ingress, None, address) => format!("in from {}", address?),
-            (Direction::Egress, None, address) => format!("out to {}", address?),
+            (Direction::Ingress, Some(named), _) => format!("from {named}"),
+            (Direction::Egress, Some(named), _) => format!("to {named}"),
+            (Direction::Ingress, None, address) => format!("from {}", address?),
+            (Direction::Egress, None, address) => format!("to {}", address?),
         };
         let text = format!(
-            "add a rule to {group} that allows tcp {} {from}",
-            range_text(ports)
+            "add {kind} rule to {group} that allows {} {from}",
+            ports_text(ports)
         );
         Some(AwsFix::text(code, text).with(rule("authorize")?, rule("revoke")?.finish()))
     }

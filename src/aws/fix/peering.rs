@@ -23,10 +23,7 @@ impl Network<'_> {
             "{}   # an accepted peering cannot become pending again",
             delete.finish()
         );
-        let fix = AwsFix::text(
-            check.code,
-            "accept the peering, in the account of the VPC that it was requested for",
-        );
+        let fix = AwsFix::text(check.code, "accept the peering in the account of the other VPC");
         vec![fix.with(accept, undo)]
     }
 
@@ -44,7 +41,7 @@ impl Network<'_> {
         fixes.extend(self.new_peering().map(|command| AwsFix {
             code: check.code,
             kind: "peering",
-            text: "or connect the two VPCs with a peering, and add the routes".to_owned(),
+            text: "or connect the two VPCs with a peering, and add a route on both sides".to_owned(),
             command: Some(command),
             undo: Some("delete the two routes, then the peering".to_owned()),
         }));

@@ -44,7 +44,7 @@ impl Network<'_> {
             if chosen.state == State::Active && target_id(&chosen.target) == Some(link.id()));
         if leads_there {
             let text = format!(
-                "add a route to the other VPC to the route table that {} uses",
+                "in the route table that {} uses, add a route to the other VPC",
                 link.id()
             );
             return Some(AwsFix::text(check.code, text));

@@ -27,7 +27,7 @@ impl Network<'_> {
         {
             for check in &mut checks[2..] {
                 check.outcome = Outcome::Denied;
-                check.text += "; the two ACLs have no allowed port in common";
+                check.text += "; the two ACLs allow no common port";
             }
         }
         checks
@@ -39,7 +39,7 @@ impl Network<'_> {
 
     fn acl_check(&self, code: Code, place: &Place, packets: Option<Packets>) -> Check {
         let Some(subnet) = &place.subnet else {
-            let text = "the documents do not show which subnet, and so which network ACL, applies";
+            let text = "the AWS replies do not show the subnet, so the network ACL is unknown";
             let need = if place.vpc.is_some() {
                 permission::SUBNETS
             } else {
@@ -48,7 +48,7 @@ impl Network<'_> {
             return Check::new(code, Outcome::Unknown, text).needs(&[need]);
         };
         let Some(acl) = network_acl::of_subnet(self.documents, subnet) else {
-            let text = format!("the documents do not contain the network ACL of {subnet}");
+            let text = format!("the AWS replies do not contain the network ACL of {subnet}");
             return Check::new(code, Outcome::Unknown, text)
                 .about(Some(subnet))
                 .needs(&[permission::NETWORK_ACLS]);
@@ -57,7 +57,7 @@ impl Network<'_> {
         let name = id.map_or("the network ACL", Id::as_str);
         let walked = packets.and_then(|packets| Some((packets, acl.walk(packets)?)));
         let Some((packets, walk)) = walked else {
-            let text = format!("the documents do not contain all entries of {name}");
+            let text = format!("the AWS replies do not contain all entries of {name}");
             return Check::new(code, Outcome::Unknown, text)
                 .about(id)
                 .needs(&[permission::NETWORK_ACLS]);
@@ -73,11 +73,11 @@ impl Network<'_> {
             Outcome::Partly => {
                 let percent = walk.allowed * 100 / (walk.allowed + walk.denied).max(1);
                 format!(
-                    "{name} allows only some {what}: only {percent} % of this instance's local ports get replies, so connections \
-                     sometimes fail"
+                    "{name} allows only some of {what}: {percent} % of this instance's local ports get replies, so \
+                     some connections fail"
                 )
             }
-            Outcome::Unknown => format!("the documents do not show whether {name} allows {what}"),
+            Outcome::Unknown => format!("the AWS replies do not show whether {name} allows {what}"),
         };
         let mut check = Check::new(code, outcome, text).about(id);
         if matches!(outcome, Outcome::Denied | Outcome::Partly) {
@@ -114,13 +114,13 @@ impl Network<'_> {
 fn describe(packets: Packets, subnet: &Id) -> String {
     let (first, last) = packets.ports;
     let ports = if first == last {
-        format!("tcp {first}")
+        format!("TCP port {first}")
     } else {
-        format!("tcp {first}-{last}")
+        format!("TCP ports {first}-{last}")
     };
     let peer = packets.peer;
     match packets.direction {
-        Direction::Egress => format!("{ports} out of {subnet} to {peer}"),
-        Direction::Ingress => format!("{ports} into {subnet} from {peer}"),
+        Direction::Egress => format!("{ports} from {subnet} to {peer}"),
+        Direction::Ingress => format!("{ports} from {peer} into {subnet}"),
     }
 }

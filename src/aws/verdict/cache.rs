@@ -80,7 +80,7 @@ impl Network<'_> {
                 Check::new(Code::CacheStatus, Outcome::Unknown, text)
             }
             None => {
-                let text = "the documents do not contain ElastiCache's description of the cache";
+                let text = "the AWS replies do not contain ElastiCache's description of the cache";
                 Check::new(Code::CacheStatus, Outcome::Unknown, text).needs(&[needs])
             }
         };
@@ -95,7 +95,7 @@ fn status_check(cache: &Cache) -> Check {
         None => Check::new(
             Code::CacheStatus,
             Outcome::Unknown,
-            format!("ElastiCache's answer does not contain the status of {name}"),
+            format!("the reply of ElastiCache does not contain the status of {name}"),
         )
         .needs(&[permission::REPLICATION_GROUPS]),
         Some(status) if USABLE.iter().any(|usable| usable.eq_ignore_ascii_case(status)) => {

@@ -39,7 +39,7 @@ impl Network<'_> {
                     Check::new(
                         code,
                         Outcome::Unknown,
-                        "neither the URL nor a document contains the port",
+                        "neither the URL nor an AWS reply contains the port",
                     )
                 })
                 .into();

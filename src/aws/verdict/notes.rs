@@ -30,8 +30,8 @@ impl Network<'_> {
             sorted.iter_mut().for_each(|groups| groups.sort());
             if sorted[0] != sorted[1] {
                 notes.push(format!(
-                    "ElastiCache reports that {} has the security groups {}, but the interface with this address has {}: the name may \
-                     lead to an old address, or a change is in progress",
+                    "ElastiCache reports that {} has the security groups {}, but the interface with this address \
+                     has {}: perhaps the name leads to an old address, or a change is in progress",
                     cache.name,
                     list(named),
                     list(own),
@@ -41,12 +41,14 @@ impl Network<'_> {
         let account = self.documents.account.as_ref();
         if let (Some(account), Some(owner)) = (account, other_account(self.facts, self.documents)) {
             notes.push(format!(
-                "the credentials belong to account {account}, but this instance belongs to {owner}: the credentials may not have access to its network"
+                "the credentials belong to account {account}, but this instance belongs to account {owner}: \
+                 perhaps the credentials have no access to its network"
             ));
         }
         if place::is_translated(self.facts) {
             notes.push(
-                "this process seems to run in a container: the address of the instance is used instead of the container's"
+                "this process probably runs in a container, so `ping` uses the address of the instance instead of \
+                 the container's address"
                     .to_owned(),
             );
         }

@@ -93,17 +93,17 @@ impl Network<'_> {
                 .needs(&[need])
         };
         let (Some(vpc), Some(address)) = (&from.vpc, to.address) else {
-            let text = "the documents do not show where the route must lead".to_owned();
+            let text = "the AWS replies do not show to which address the route must lead".to_owned();
             return Err(unknown(text, None, permission::NETWORK_INTERFACES));
         };
         let Some(subnet) = &from.subnet else {
             let text = format!(
-                "the documents do not show which subnet of {vpc} has the address, and so which route table applies"
+                "the AWS replies do not show which subnet of {vpc} has the address, so the route table is unknown"
             );
             return Err(unknown(text, Some(vpc), permission::SUBNETS));
         };
         let Some(table) = route::table_of(self.documents, vpc, Some(subnet)) else {
-            let text = format!("the documents do not contain the route table of {subnet}");
+            let text = format!("the AWS replies do not contain the route table of {subnet}");
             return Err(unknown(text, Some(subnet), permission::ROUTE_TABLES));
         };
         let (id, name) = (table.id.as_ref(), name_of(table));
@@ -119,7 +119,7 @@ impl Network<'_> {
             }
             Some(LookUp::Unknown(list)) => {
                 let text = format!(
-                    "a route of {name} may lead to {address}, but the documents do not show its destination"
+                    "a route of {name} may lead to {address}, but the AWS replies do not show its destination"
                 );
                 let need = match list {
                     Some(_) => permission::MANAGED_PREFIX_LIST_ENTRIES,
@@ -128,7 +128,7 @@ impl Network<'_> {
                 Err(unknown(text, id, need))
             }
             None => {
-                let text = format!("the documents do not contain all routes of {name}");
+                let text = format!("the AWS replies do not contain all routes of {name}");
                 Err(unknown(text, id, permission::ROUTE_TABLES))
             }
         }
@@ -153,7 +153,7 @@ impl Network<'_> {
         }
         if !is_waiting && chosen.state == State::Unknown {
             let text =
-                format!("the documents do not show whether the route of {table} to {prefix} is active");
+                format!("the AWS replies do not show whether the route of {table} to {prefix} is active");
             return route.unknown(text, &[permission::ROUTE_TABLES], Path::Unknown);
         }
         match &chosen.target {
@@ -168,12 +168,12 @@ impl Network<'_> {
                 "CANNOT_ROUTE",
             ),
             Target::NotFollowed(target) => route.unknown(
-                format!("{table} leads to {prefix} through {target}, which cannot be followed"),
+                format!("{table} leads to {prefix} through {target}, which `ping` cannot check"),
                 &[],
                 Path::Appliance,
             ),
             Target::Unknown => route.unknown(
-                format!("the documents do not show the target of the route of {table} to {prefix}"),
+                format!("the AWS replies do not show the target of the route of {table} to {prefix}"),
                 &[permission::ROUTE_TABLES],
                 Path::Unknown,
             ),
@@ -188,12 +188,12 @@ impl Network<'_> {
                 route.allowed(leads, Path::Link(link.clone()))
             }
             Some(link) => route.unknown(
-                format!("{leads}, and the documents do not show that {id} is active"),
+                format!("{leads}, and the AWS replies do not show that {id} is active"),
                 &needs,
                 Path::Link(link.clone()),
             ),
             None if self.may_connect(id) => route.unknown(
-                format!("{leads}, and the documents do not show which VPCs {id} connects"),
+                format!("{leads}, and the AWS replies do not show which VPCs {id} connects"),
                 &needs,
                 Path::Unknown,
             ),
@@ -215,7 +215,7 @@ impl Network<'_> {
         let leads = route.leads_through(id);
         let Some(link) = link else {
             return route.unknown(
-                format!("{leads}, and the documents do not show its attachments"),
+                format!("{leads}, and the AWS replies do not show its attachments"),
                 &[permission::TRANSIT_GATEWAY_VPC_ATTACHMENTS],
                 Path::UnknownGateway,
             );
@@ -233,7 +233,7 @@ impl Network<'_> {
                 route.denied(text, "CANNOT_ROUTE")
             }
             Transit::Unknown(need) => {
-                let text = format!("{leads}, and the documents do not show where {id} sends the packets");
+                let text = format!("{leads}, and the AWS replies do not show where {id} sends the packets");
                 route.unknown(text, &[need], Path::None)
             }
         };
@@ -288,12 +288,12 @@ fn local_route(route: &CheckedRoute<'_>) -> RouteCheck {
         ),
         (Target::NotFollowed(target), _) => {
             let text =
-                format!("{table} leads to {prefix} through {target}, an appliance that cannot be followed");
+                format!("{table} leads to {prefix} through {target}, an appliance that `ping` cannot check");
             let RouteCheck { check, path } = route.unknown(text, &[], Path::Appliance);
             RouteCheck::new(check.aws_code("MORE_SPECIFIC_ROUTE"), path)
         }
         _ => route.unknown(
-            format!("the documents do not show where the route of {table} to {prefix} leads"),
+            format!("the AWS replies do not show where the route of {table} to {prefix} leads"),
             &[permission::ROUTE_TABLES],
             Path::Unknown,
         ),

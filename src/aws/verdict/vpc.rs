@@ -18,8 +18,9 @@ impl Network<'_> {
             .map_or_else(|| "the address".to_owned(), |address| address.to_string());
         match found {
             Found::Gone => {
-                let text =
-                    format!("no network interface in the VPC has {address}: the name led to an old address");
+                let text = format!(
+                    "no network interface in the VPC has {address}: the name has led to an old address"
+                );
                 Check::new(Code::AddressGone, Outcome::Denied, text)
                     .about(Some(&address))
                     .likely_if(true)
@@ -27,7 +28,8 @@ impl Network<'_> {
             Found::Overlap(other) => {
                 let own = self.source.vpc.as_ref().map_or("this VPC", Id::as_str);
                 let text = format!(
-                    "{address} belongs to {other}, but the ranges of {own} contain it, too: packets never leave {own}"
+                    "{address} belongs to {other}, but the address ranges of {own} contain it too, so packets \
+                     never leave {own}"
                 );
                 Check::new(Code::VpcOverlap, Outcome::Denied, text)
                     .about(Some(other))
@@ -46,8 +48,8 @@ impl Network<'_> {
 
     fn unknown_vpc(&self, address: &str) -> Check {
         let text = match (&self.source.vpc, self.documents.interfaces.is_some()) {
-            (None, _) => "the documents do not show the VPC of this instance".to_owned(),
-            (_, false) => format!("the documents do not show which VPC has {address}"),
+            (None, _) => "the AWS replies do not show the VPC of this instance".to_owned(),
+            (_, false) => format!("the AWS replies do not show which VPC has {address}"),
             (_, true) => format!("no network interface that these credentials can see has {address}"),
         };
         let mut needs = vec![permission::NETWORK_INTERFACES];
@@ -82,7 +84,7 @@ impl Network<'_> {
         };
         if let Some(Some(target)) = other_way {
             let text = format!(
-                "the cache is in {other}, and a route of {own} sends its packets to {target}, which cannot be followed"
+                "the cache is in {other}, and a route of {own} sends its packets to {target}, which `ping` cannot check"
             );
             return Check::new(code, Outcome::Unknown, text)
                 .about(Some(target))
@@ -90,7 +92,7 @@ impl Network<'_> {
         }
         if !needs.is_empty() || !self.links.iter().all(Link::is_pending) {
             let text = format!(
-                "the cache is in {other}, and the documents do not show whether anything connects it with {own}"
+                "the cache is in {other}, and the AWS replies do not show whether anything connects it with {own}"
             );
             return Check::new(code, Outcome::Unknown, text)
                 .about(Some(other))

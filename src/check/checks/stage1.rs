@@ -9,20 +9,20 @@ use crate::check::judged::{Judged, NotHeld, fails, not_judged};
 use crate::check::page::Page;
 
 /// The reason for a failure if the page shows the user's name but not the words "Logged in".
-const OTHER_WORDS: &str = "The page shows the name, but without the words that `check` looks for: write \"Logged in as NAME\", or \
-                           set the pattern with --logged-in.";
+const OTHER_WORDS: &str = "The page shows the name, but not the words that `check` looks for. Write \"Logged in as \
+                           NAME\", or set the pattern with --logged-in.";
 /// The reason for a failure if Redis returned the name but the page does not show it.
-const UNUSED_REPLY: &str = "Redis has returned the name to the app, but the page does not show it. Many client libraries \
-                            return bytes instead of text: in Python, b\"username\" is not equal to \"username\". In \
-                            redis-py, set decode_responses=True; in other libraries, decode the fields \
-                            (`sessiontut learn count-visits` shows how).";
+const UNUSED_REPLY: &str = "Redis has returned the name to the app, but the page does not show the name. Many \
+                            client libraries return bytes instead of text, and in Python, b\"username\" is not \
+                            equal to \"username\". In redis-py, set decode_responses=True; in other libraries, \
+                            decode the fields (`sessiontut learn count-visits` shows how).";
 
 /// The reason for a failure if the app did not connect to Redis.
-const NO_CONNECTION: &str = "The app has not connected to the Redis server of this check: it must use the address in the \
-                             variable REDIS_URL.";
+const NO_CONNECTION: &str = "The app has not connected to the Redis server that `check` uses. The app must use the \
+                             address in the variable REDIS_URL.";
 /// The reason for a failure if the app redirects the login with status 307 or 308.
-const REPEATED_POST: &str = "After the status 307 or 308, a browser sends the POST again. Respond with 303, so that it opens the \
-                             page with GET.";
+const REPEATED_POST: &str = "After the status 307 or 308, a browser sends the POST again. Respond with 303, so \
+                             that the browser opens the page with GET.";
 
 pub(super) async fn routes_answer(grader: &mut Grader) -> Judged {
     let pages = grader.pages().clone();
@@ -42,7 +42,7 @@ pub(super) async fn routes_answer(grader: &mut Grader) -> Judged {
                     continue;
                 }
                 return fails(
-                    format!("GET {path}, then POST {path}, logged out"),
+                    format!("sent GET {path}, then POST {path}, without a login"),
                     "a page, or a redirect to one",
                     got(&post),
                     &[&exchange, &post],
@@ -52,7 +52,7 @@ pub(super) async fn routes_answer(grader: &mut Grader) -> Judged {
             Err(why) => why.clone(),
         };
         return fails(
-            format!("GET {path}, logged out"),
+            format!("sent GET {path}, without a login"),
             "a page, or a redirect to one",
             got,
             &[&exchange],
@@ -65,7 +65,7 @@ pub(super) async fn routes_answer(grader: &mut Grader) -> Judged {
             .map(crate::check::page::Page::shown)
             .unwrap_or_default();
         return fails(
-            "GET of the home page without a login",
+            "opened the home page without a login",
             "a page that shows no user",
             got,
             &[&exchange],
@@ -151,8 +151,8 @@ pub(super) async fn name_is_shown_escaped(grader: &mut Grader) -> Judged {
         .is_some_and(|page| page.shows_user(&user.name, grader.pages()))
     {
         let failed = fails(
-            "GET of the home page after the login",
-            format!("the name {} of the user who is logged in", user.name),
+            "opened the home page after the login",
+            format!("the name of the user: {}", user.name),
             got(&home),
             &[&user.login, &home],
         );
@@ -196,7 +196,7 @@ pub(super) async fn logout_logs_out(grader: &mut Grader) -> Judged {
     let home = grader.visit(&mut user).await?;
     let page = home
         .page()
-        .ok_or_else(|| not_judged("the home page does not answer"))?;
+        .ok_or_else(|| not_judged("the home page does not respond"))?;
     let logout = user.visitor.log_out(page).await;
     let after = user.visitor.home().await;
     if grader.shows_login(&after) {
@@ -225,7 +225,7 @@ pub(super) async fn log_out(grader: &Grader, user: &mut LoggedIn) -> Result<Exch
     let home = grader.visit(user).await?;
     match home.page() {
         Some(page) => Ok(user.visitor.log_out(page).await),
-        None => Err(not_judged("the home page does not answer")),
+        None => Err(not_judged("the home page does not respond")),
     }
 }
 
@@ -381,7 +381,7 @@ pub(super) async fn pages_are_not_stored(grader: &mut Grader) -> Judged {
         control
     };
     fails(
-        "opened the home page, logged in",
+        "opened the home page after the login",
         "Cache-Control: no-store",
         got,
         &[&home],

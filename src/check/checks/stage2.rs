@@ -37,7 +37,7 @@ pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
                 (Some(found), _) => format!("Visits: {found}"),
                 (None, Some(proxy)) if proxy.connections_opened() == 0 => {
                     format!(
-                        "no number, and no connection to the REDIS_URL of this check ({})",
+                        "no number, and no connection to the Redis server in REDIS_URL ({})",
                         proxy.url()
                     )
                 }
@@ -62,11 +62,11 @@ pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
         .any(|exchange| exchange.data_commands().next().is_some());
     if grader.site.proxy.is_some() && !is_in_redis {
         let all: Vec<&Exchange> = exchanges.iter().collect();
-        let expected = "Redis commands through the REDIS_URL of this check";
+        let expected = "commands to the Redis server in REDIS_URL";
         return fails(
             "three visits",
             expected,
-            "no commands: the app does not count in this Redis",
+            "no commands, so the app does not count in this Redis server",
             &all,
         );
     }
@@ -239,7 +239,7 @@ pub(super) async fn two_names_two_counters(grader: &mut Grader) -> Judged {
 pub(super) async fn restarted_app_continues(grader: &mut Grader) -> Judged {
     if grader.app.is_none() {
         return Err(not_judged(
-            "the app was not started by this program; add its start command after --",
+            "`check` did not start the app; to test this, add the command that starts the app after --",
         ));
     }
     let mut user = grader.logged_in().await?;
@@ -271,7 +271,7 @@ pub(super) async fn restarted_app_continues(grader: &mut Grader) -> Judged {
         || after.http_lines().join("; "),
         |found| format!("Visits: {found}"),
     );
-    let did = "two visits, SIGKILL and restart of the app, and another visit with the same cookie";
+    let did = "two visits, SIGKILL and a restart of the app, and another visit with the same cookie";
     fails(did, format!("Visits: {}", before + 1), got, &[&first, &after])
 }
 
@@ -302,7 +302,7 @@ pub(super) async fn keys_have_a_prefix(grader: &mut Grader) -> Judged {
     // Keys that both users share cannot contain a user name.
     let own = |keys: &[Key], others: &[Key]| keys.iter().find(|key| !others.contains(key)).cloned();
     let (Some(key), Some(other)) = (own(&a, &b), own(&b, &a)) else {
-        return Err(not_judged("a visit uses no key that belongs only to this user"));
+        return Err(not_judged("a visit uses no key of this user alone"));
     };
     let common: Key = key
         .iter()

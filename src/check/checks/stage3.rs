@@ -27,9 +27,7 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
     let keys = grader.own_keys(first.keys()).await?;
     let keys = grader.living(&keys).await?;
     if keys.is_empty() {
-        return Err(not_judged(
-            "after a visit, Redis contains no key for this user alone",
-        ));
+        return Err(not_judged("a visit uses no key of this user alone"));
     }
     let pause = PAUSE.min(grader.settings().ttl.mul_f64(0.3));
     let mut exchanges = vec![first];
@@ -123,9 +121,7 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
     }
     match has_own_key {
         true => Ok(()),
-        false => Err(not_judged(
-            "no key was found that only the requests of one user use",
-        )),
+        false => Err(not_judged("a visit uses no key of this user alone")),
     }
 }
 
@@ -150,14 +146,10 @@ pub(super) async fn no_moment_without_a_ttl(grader: &mut Grader) -> Judged {
         let Some(bad) = exchange.commands.iter().find(is_bad) else {
             continue;
         };
-        let got = format!(
-            "after {}, there is no TTL on {}",
-            bad.name(),
-            shown_keys(&bad.without_ttl)
-        );
+        let got = format!("no TTL after {}: {}", bad.name(), shown_keys(&bad.without_ttl));
         return fails(
             "a login and two visits",
-            "each command leaves every key with a TTL",
+            "after each command, every key has a TTL",
             got,
             &[exchange],
         );
@@ -185,7 +177,7 @@ pub(super) async fn cut_visit_leaves_a_ttl(grader: &mut Grader) -> Judged {
         let (endless, _) = endless(grader, &visit).await?;
         if was_cut && !endless.is_empty() {
             let did = format!(
-                "the first visit, with the connection to Redis cut after command {cut} of {commands}"
+                "the first visit; `check` cut the connection to Redis after command {cut} of {commands}"
             );
             return fails(
                 did,

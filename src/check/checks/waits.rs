@@ -90,7 +90,7 @@ async fn seen(grader: &mut Grader) -> Result<&Waits, NotHeld> {
         Some(ttl) => {
             let seconds = ttl.as_secs_f64().ceil();
             Err(not_judged(format!(
-                "the app uses a TTL of {seconds} s; add --ttl {seconds}, or make the app use another TTL"
+                "the TTL of the app is {seconds} s; add --ttl {seconds}, or change the TTL of the app"
             )))
         }
         None => Ok(waits),
@@ -163,8 +163,7 @@ pub(super) async fn session_ends_after_the_ttl(grader: &mut Grader) -> Judged {
 pub(super) async fn session_has_a_maximum_lifetime(grader: &mut Grader) -> Judged {
     let Some(max_age) = grader.settings().max_age else {
         return Err(not_judged(
-            "start the app with a short maximum lifetime, for example 20 s, and pass the same value to check \
-             (--max-age 20s)",
+            "to test this, start the app with a short maximum lifetime, for example 20 s, and add --max-age 20s",
         ));
     };
     let mut user = grader.logged_in().await?;

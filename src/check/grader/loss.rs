@@ -57,7 +57,7 @@ impl Grader {
     /// Returns a message if the app does not start, or if this program did not start it originally.
     pub(crate) async fn restart(&mut self) -> Result<(), String> {
         match &mut self.app {
-            None => Err("the app was not started by this program".to_owned()),
+            None => Err("`check` did not start the app".to_owned()),
             Some(app) => app
                 .restart_after_kill(&self.site.progress)
                 .await
@@ -133,7 +133,7 @@ impl Grader {
             ));
         } else if self.hung >= MOST_HUNG {
             self.gone = Some(format!(
-                "during {MOST_HUNG} checks, the app did not respond within {seconds} s, so it is not visited any more"
+                "the app did not respond within {seconds} s in {MOST_HUNG} checks, so `check` does not visit it any more"
             ));
         }
     }

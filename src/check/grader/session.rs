@@ -28,7 +28,7 @@ impl Grader {
             }
         }
         if names.is_empty() {
-            return Err(not_judged("no cookie that the login depends on was found"));
+            return Err(not_judged("the login sets no cookie that it depends on"));
         }
         names.sort();
         self.session_cookies = Some(names.clone());

@@ -113,13 +113,13 @@ async fn open(args: &CheckArgs, target: &Target) -> Result<RedisConnection, Erro
 fn note_problems(grader: &Grader, address: SocketAddr) {
     if let Some(user) = grader.site.proxy.as_ref().and_then(Proxy::refused_user) {
         ui::note(&format!(
-            "connections of the user with the ID {user} to the proxy were refused: start the app as the user who runs \
-             check"
+            "`check` refused connections from the user with the ID {user}: start the app as the same user as `check`"
         ));
     }
     if grader.app.is_some() && answers(address) {
         ui::note(&format!(
-            "port {} is still in use: the app has left a process behind, which is not in its process group any more",
+            "port {} is still in use: a process that the app has started is still running, because it has left the \
+             app's process group",
             address.port()
         ));
     }
@@ -170,12 +170,13 @@ async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
     let mut inspector = open(args, &choice.target).await?;
     if inspector.is_cluster() {
         return Err(Error::usage(
-            "check cannot use a cluster, because the app would be redirected past the proxy; use a single Redis \
-             server, or unset REDIS_URL to use the built-in practice Redis",
+            "`check` cannot use a cluster, because the cluster would redirect the app to its nodes, where `check` \
+             cannot watch the commands; use a single Redis server, or unset REDIS_URL to use the built-in practice \
+             Redis",
         ));
     }
-    let what = "The app may write keys of any name. At the end, `check` removes the keys of the app that start with \
-                sessiontut:, and lists its other keys";
+    let what = "The app can write keys with any name. At the end, `check` removes the app's keys that start with \
+                sessiontut:, and lists the other keys of the app";
     if !guest::may_write(&choice.target, &mut inspector, what).await? {
         return Err(anyhow!("nothing was written").into());
     }

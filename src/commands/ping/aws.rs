@@ -27,17 +27,17 @@ use crate::ui;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct AwsArgs {
-    /// Use your `aws` program to find the rule or route that blocks the connection (changes nothing in AWS)
+    /// Find the AWS rule or route that blocks the connection, with your program `aws` (changes nothing in AWS)
     #[arg(long, conflicts_with_all = ["watch", "aws_documents", "aws_commands"])]
     pub aws: bool,
     /// Time limit for all queries of --aws together, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = timeout)]
     pub aws_timeout: Duration,
-    /// Print a script that makes the queries of --aws in AWS CloudShell
+    /// Print a script for AWS CloudShell that makes the same queries as --aws
     #[arg(long, conflicts_with = "aws_documents")]
     pub aws_commands: bool,
-    /// Find the rule or route in the output of the --aws-commands script (`-`: standard input), or in a directory of saved AWS
-    /// replies
+    /// Find the rule or route in the output of the script from --aws-commands (`-`: standard input), or in a
+    /// directory of saved AWS replies
     #[arg(long, value_name = "FILE|DIR|-", conflicts_with = "watch")]
     pub aws_documents: Option<PathBuf>,
     /// Print the IAM policy that --aws needs
@@ -109,7 +109,7 @@ pub(super) fn judge_alone(args: &PingArgs, documents: &Documents, facts: &Facts,
 fn of_documents(documents: &Documents, facts: &Facts) -> AwsAnswer {
     let damaged = documents.damaged;
     let problems = (damaged > 0)
-        .then(|| format!("{damaged} of the AWS documents could not be read: they may have been cut off"));
+        .then(|| format!("{damaged} of the saved AWS replies could not be read: perhaps they were cut off"));
     let explanations = documents.errors.iter().filter_map(AwsError::explanation);
     let explanations = explanations.map(str::to_owned);
     AwsAnswer {
@@ -145,7 +145,8 @@ pub(super) async fn answer(
     if diagnosis.verdict.finding.is_none() && facts.source.is_none() {
         if !args.quiet {
             ui::note(
-                "AWS was not queried, because the instance metadata service does not answer: this host may not be an EC2 instance",
+                "AWS was not queried, because the instance metadata service does not answer: perhaps this host is \
+                 not an EC2 instance",
             );
         }
         return None;
@@ -166,7 +167,7 @@ pub(super) fn tell(answer: &AwsAnswer) {
     let needs = if needs.is_empty() || answer.assessment.outcome != Outcome::Unknown {
         String::new()
     } else {
-        format!(" (needs {})", needs.join(", "))
+        format!(" (permissions needed: {})", needs.join(", "))
     };
     ui::note(&format!("AWS: {}{needs}", answer.assessment.summary()));
 }
@@ -183,7 +184,7 @@ pub(super) fn add_documents(report: &mut Value, answer: &AwsAnswer) {
 pub(super) async fn print_script(target: &Target, seen: &Observations) -> Result<Exit, Error> {
     let facts = observed::facts(target, seen).await.facts;
     let script = aws::script(&facts)
-        .ok_or_else(|| Error::usage("--aws-commands needs a URL whose host has an address"))?;
+        .ok_or_else(|| Error::usage("--aws-commands needs a URL with a host that has an address"))?;
     ui::script(&script);
     Ok(Exit::Ok)
 }

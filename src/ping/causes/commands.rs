@@ -70,9 +70,8 @@ pub(super) fn redis_cli(target: &Target, trust: &Trust, arguments: &str) -> Stri
 }
 
 /// A sentence about the login in an [`admin_cli`] command.
-pub(super) const ADMIN_LOGIN: &str = "The following command logs in as the default user, and asks for its password \
-                                      (press Enter if it has none). To log in as an administrator with another name, \
-                                      add --user NAME";
+pub(super) const ADMIN_LOGIN: &str = "The following command asks for the password of the default user (press Enter \
+                                      if there is none). If the administrator is another user, add --user NAME";
 
 /// Returns a command line for an administrator, who logs in as a different user. The command line prompts
 /// once for a password, then runs the commands.

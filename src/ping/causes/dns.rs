@@ -12,7 +12,7 @@ pub(super) fn not_found(at: &FixContext) -> Fixes {
         Some(end) => advise(
             "alias",
             format!(
-                "point the CNAME at an existing name. The server that was called {end} may have been deleted"
+                "change the CNAME record so that it points to a name that exists. The server {end} may have been deleted"
             ),
         ),
         None => spelling(at),
@@ -28,7 +28,7 @@ pub(super) fn no_address(at: &FixContext) -> Fixes {
     if has_addresses && at.seen.tcp.dials.is_empty() {
         return advise(
             "family",
-            "remove -4 or -6: all addresses belong to the other family",
+            "remove the option -4 or -6: it excludes all addresses of the host",
         );
     }
     let empty = at.name_servers().iter().find_map(|server| match &server.answer {
@@ -36,20 +36,21 @@ pub(super) fn no_address(at: &FixContext) -> Fixes {
         _ => None,
     });
     if let Some(end) = empty {
-        return advise(
-            "alias",
+        let host = shell_quoted(at.host());
+        let text = if end.eq_ignore_ascii_case(at.host().trim_end_matches('.')) {
+            format!("correct the alias (CNAME record) of {host}, which leads back to the same name")
+        } else {
             format!(
-                "follow the aliases (CNAME records) from {} to {end}, and correct the one that leads to a name without an \
-                 address, or back to a name before it",
-                shell_quoted(at.host())
-            ),
-        )
-        .after(private_name(at));
+                "correct the aliases (CNAME records) that lead from {host} to {end}. The last name needs an A or AAAA \
+                 record, and no alias must lead back to an earlier name"
+            )
+        };
+        return advise("alias", text).after(private_name(at));
     }
     private_zone(at, spelling(at))
         .and(
             "rebind-protection",
-            "query another resolver: many home routers remove private addresses from DNS replies (\"DNS rebind \
+            "use another resolver: many home routers remove private addresses from DNS replies (\"DNS rebind \
              protection\")",
         )
         .after(private_name(at))
@@ -74,8 +75,8 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
     } else {
         resolver(
             at,
-            "in /etc/resolv.conf, replace the name servers that do not reply, or start the DNS service on those \
-             hosts",
+            "start the DNS service on the name servers that do not reply, or replace these name servers in \
+             /etc/resolv.conf",
         )
         .after(local_resolver(at))
     };
@@ -83,8 +84,8 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
     if at.name_servers().iter().any(lacks_tcp) {
         return advise(
             "firewall",
-            "in the firewalls between this host and the name server, allow TCP port 53 too: a response that is too \
-             long for UDP is sent over TCP",
+            "in the firewalls between this host and the name server, also allow TCP port 53, because a response \
+             that is too long for UDP is sent over TCP",
         )
         .and_all(resolver);
     }
@@ -134,9 +135,9 @@ pub(super) fn server_failure(at: &FixContext) -> Fixes {
     let fixes = if at.name_servers().iter().any(is_refused) {
         advise(
             "name-server",
-            "check whether the name server resolves other names, such as example.com. If it refuses them too, \
-             configure it to allow queries from this host (BIND: allow-query, allow-recursion). If it resolves them, \
-             it is probably not responsible for this name",
+            "check whether the name server resolves other names, such as example.com. If not, configure the name \
+             server to allow queries from this host (BIND: allow-query, allow-recursion). If it resolves them, it \
+             is probably not responsible for this name",
         )
         .command("getent hosts example.com")
         .and_all(resolver)
@@ -144,8 +145,8 @@ pub(super) fn server_failure(at: &FixContext) -> Fixes {
     } else {
         resolver.and(
             "name-server",
-            "read the name server's log. Perhaps it cannot reach the servers that are responsible for this name, or \
-             it rejects their DNSSEC signatures",
+            "read the log of the name server. Perhaps the name server cannot reach the servers that are \
+             responsible for this name, or rejects their DNSSEC signatures",
         )
     };
     fixes.after(private_name(at))
@@ -153,13 +154,12 @@ pub(super) fn server_failure(at: &FixContext) -> Fixes {
 
 pub(super) fn slow(at: &FixContext) -> Fixes {
     let silent_about = at.name_servers().iter().find_map(|server| server.silent_about);
-    let servers = "in /etc/resolv.conf, move the name servers that reply to the top, and remove those that do not \
-                   reply";
+    let servers = "in /etc/resolv.conf, remove the name servers that do not reply, and put the fastest name server first";
     match silent_about {
         Some("AAAA") => advise(
             "resolver",
-            "use a name server that replies to AAAA queries or, with glibc 2.36 or later, add `options no-aaaa` to \
-             /etc/resolv.conf",
+            "use a name server that replies to AAAA queries. Or add `options no-aaaa` to /etc/resolv.conf (needs \
+             glibc 2.36 or newer)",
         )
         .command("cat /etc/resolv.conf"),
         _ => advise("resolver", servers).command("cat /etc/resolv.conf"),
@@ -173,8 +173,8 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
         Some(completed) => advise(
             "search",
             format!(
-                "if {0} is the right server, use this full name in the URL, so that search domains have no effect. If \
-                 not, use the full name of the right server",
+                "use a full name in the URL, so that search domains have no effect: {0} if this is the right \
+                 server, or else the full name of the right server",
                 completed.name
             ),
         ),
@@ -195,8 +195,8 @@ pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
         let fixes = advise(
             "search",
             format!(
-                "if {} is not the server that you mean, write {host}. in the URL, with a dot at the end, so that no search \
-                 domain is appended (line {} of /etc/resolv.conf)",
+                "if {} is not the right server, write {host}. in the URL, with a dot at the end. The resolver then \
+                 does not append the search domain in line {} of /etc/resolv.conf",
                 completed.name, completed.search.number
             ),
         );
@@ -223,14 +223,19 @@ pub(super) fn partial(at: &FixContext) -> Fixes {
         let name = if at.target.tls { name.as_str() } else { "" };
         advise(
             "address",
-            format!("test this address again, with a longer timeout: a packet may have been lost, or the server at \
-                     {address} may still be starting"),
+            format!(
+                "test {address} again, with a longer timeout: a packet may have been lost, or the server may \
+                     still be starting"
+            ),
         )
-        .command(at.ping_with(&at.target.of_primary(&address, port), &format!("--timeout 10 {name}")))
+        .command(at.ping_with(
+            &at.target.of_primary(&address, port),
+            &format!("--timeout 10 {name}"),
+        ))
     });
     let remove = format!(
-        "if the test fails again, find out which server has this address, and start that server again. If no server \
-         should have this address, remove it from the DNS records of {}",
+        "if the test fails again, start the server that has this address, or remove the address from the DNS \
+         records of {}",
         shell_quoted(at.host())
     );
     advise("records", remove).after(look)
@@ -309,7 +314,7 @@ fn unused_hosts_file(lookup: &Lookup) -> Option<Fixes> {
             "nsswitch",
             format!(
                 "add files to line {number} of /etc/nsswitch.conf (for example, hosts: files dns), because this \
-                 system does not use /etc/hosts at the moment"
+                 system does not use /etc/hosts"
             ),
         )
         .command(edited("/etc/nsswitch.conf", "s/^ *hosts:/& files/")),
@@ -341,8 +346,8 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
         return Some(
             advise(
                 "resolver",
-                "use only name servers that know the name, because applications accept the first answer that they \
-                 get",
+                "in /etc/resolv.conf, keep only the name servers that know the name, because applications accept \
+                 the first answer",
             )
             .command("cat /etc/resolv.conf"),
         );
@@ -361,7 +366,7 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
     } else {
         format!(
             "add dns to line {number} of /etc/nsswitch.conf (for example, hosts: files dns), because this system \
-             does not use DNS at the moment"
+             does not use DNS"
         )
     };
     let is_easily_completed = !uses_dns && !line.text.contains('#');
@@ -383,7 +388,7 @@ fn spelling(at: &FixContext) -> Fixes {
     advise(
         "spelling",
         if at.is_aws() {
-            "copy the primary endpoint from the console again: the name in the URL probably contains a typo"
+            "copy the primary endpoint from the AWS console again: the name in the URL probably contains a typo"
         } else {
             "check the name for typos; if a provider runs the server, copy the host name from its console"
         },
@@ -397,11 +402,10 @@ fn private_zone(at: &FixContext, fixes: Fixes) -> Fixes {
     fixes.and(
         "private-zone",
         if at.is_aws() {
-            "if the name belongs to a private zone, run the client on an instance in the zone's VPC: the name is \
-             known only there"
+            "if the name belongs to a private DNS zone, run the client on an instance in the VPC of the zone"
         } else {
-            "if the name belongs to a private zone, run the client inside the zone's network (or use its VPN): the \
-             name is known only there"
+            "if the name belongs to a private DNS zone, run the client in the network of that zone, or connect to \
+             that network with a VPN"
         },
     )
 }

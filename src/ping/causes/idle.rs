@@ -10,23 +10,22 @@ pub(super) fn dropped(at: &FixContext) -> Fixes {
     if test.is_restarted {
         return advise(
             "restart",
-            "find out from its log why the server was restarted (for the log's path, see logfile in redis.conf)",
+            "read the log of the server to find out why it was restarted (`logfile` in redis.conf is the path of \
+             the log)",
         )
         .and(
             "client",
-            "configure the clients to connect again, and to retry once, if a connection was closed (redis-py: \
+            "configure the clients to connect again and to retry once if a connection was closed (redis-py: \
              retry_on_error)",
         );
     }
     let lost = test.shortest_lost(None).or_else(|| test.any_lost());
-    let interval = lost.map_or_else(String::new, |lost| {
-        format!(" every {}, which is below the limit", seconds(lost.idle / 2))
-    });
+    let interval = lost.map_or_else(String::new, |lost| format!(" every {}", seconds(lost.idle / 2)));
     let ping = advise(
         "keepalive",
         format!(
             "configure the clients to send PING on idle connections{interval} (redis-py: health_check_interval; \
-             node-redis: pingInterval), or to close idle connections sooner"
+             node-redis: pingInterval), or to close idle connections before the limit"
         ),
     );
     let Some(lost) = lost else {
@@ -35,7 +34,7 @@ pub(super) fn dropped(at: &FixContext) -> Fixes {
     let has_idle_limit = at.seen.server.idle_limit().is_some_and(|limit| !limit.is_zero());
     match lost.end {
         IdleEnd::Closed if has_idle_limit => ping
-            .and("timeout", "or remove the server's limit: 0 means no limit")
+            .and("timeout", "or turn off the limit on the server, with the timeout 0")
             .redis_cli(at, "CONFIG SET timeout 0"),
         IdleEnd::Closed | IdleEnd::Reset => ping.and(
             "proxy",
@@ -65,7 +64,7 @@ pub(super) fn limited(_: &FixContext) -> Fixes {
     )
     .and(
         "timeout",
-        "or raise `timeout` in the server's configuration; if it is 0, the server never closes idle connections",
+        "or raise `timeout` in the configuration of the server (0 turns the limit off)",
     )
 }
 

@@ -38,7 +38,7 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
         // A single connection attempt does not show whether the network delay varies.
         SlowPart::Server | SlowPart::Unknown if is_distant(at) => advise(
             "network",
-            "check whether the delay also varies in the network, for example because of a busy link, a VPN or a \
+            "check whether the delay of the network varies too, for example because of a busy link, a VPN or a \
              wireless link",
         )
         .command(format!("ping -c 50 {}", at.numeric_host()))
@@ -60,8 +60,8 @@ fn is_distant(at: &FixContext) -> bool {
 fn slow_commands(at: &FixContext) -> Fixes {
     advise(
         "slow-command",
-        "list the slow commands, with the time that each took. If none is recent, look for another cause: a proxy that is \
-         far from its backend, swapping, or too little CPU time",
+        "list the slow commands of the server. If none is recent, check whether the server's host is swapping or \
+         short of CPU time, and whether a proxy is far from its backend",
     )
     .redis_cli(at, "SLOWLOG GET 10")
 }

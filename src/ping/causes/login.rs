@@ -16,10 +16,13 @@ pub(super) fn required(at: &FixContext) -> Fixes {
     if at.target.warnings.contains(&UrlWarning::UserWithoutPassword) {
         return advise(
             "password",
-            "if the part of the URL before the @ is the password, use it as the password, not as the user name",
+            "if the part of the URL before the @ is the password, put a colon before it",
         )
         .try_command(with_password(None))
-        .and("password", "if the part before the @ is a user name, add the user's password")
+        .and(
+            "password",
+            "if the part before the @ is a user name, add the user's password",
+        )
         .try_command(with_password(at.target.user.clone()));
     }
     let (url, with_user) = (
@@ -27,23 +30,23 @@ pub(super) fn required(at: &FixContext) -> Fixes {
         url_with_login(at.target, "USER:PASSWORD"),
     );
     let source = if at.provider().is_some() {
-        "which you find in the provider's console"
+        "see the provider's console"
     } else {
-        "which is set as requirepass in redis.conf on the Redis host"
+        "requirepass in redis.conf on the Redis host"
     };
     advise(
         "password",
         format!(
-            "log in with the password, {source}. The following command asks for it, so that other users cannot see it in \
-             `ps`. If the login works, also add the password, percent-encoded, to the application's REDIS_URL: {url}"
+            "log in with the password ({source}). The following command asks for the password, so that other users \
+             cannot see it in `ps`. If the login works, add the percent-encoded password to the application's \
+             REDIS_URL: {url}"
         ),
     )
     .command(with_password(None))
     .and(
         "user",
         format!(
-            "if the server has ACL users, its default user may be disabled: in that case, add a user's name and \
-             password, as in {with_user}"
+            "if the default user of the server is disabled, use the name and password of another user: {with_user}"
         ),
     )
 }
@@ -64,9 +67,9 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     let form = blank_at_end(target, password).or_else(|| written_wrongly(password));
     let enter = advise(
         "password",
-        "try the password again: the following command asks for it. Enter it without percent-encoding. If the login \
-         works, correct the application's REDIS_URL: in a URL, special characters must be percent-encoded exactly \
-         once",
+        "try the password again with the following command, which asks for it. Do not percent-encode the password \
+         here. If the login works, correct the password in the application's REDIS_URL, and percent-encode its \
+         special characters once",
     )
     .command(at.ping(""));
     let elasticache = if at.is_aws() {
@@ -78,7 +81,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     let check = advise(
         "user",
         format!(
-            "as an administrator, check that the user named {user} exists, and that its flags contain \"on\", not \
+            "as an administrator, check that the user {user} exists, and that its flags contain \"on\", not \
              \"off\"{elasticache}. {ADMIN_LOGIN}"
         ),
     )
@@ -87,8 +90,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         return enter
             .and(
                 "user",
-                "if the password belongs to an ACL user, put that user's name before the colon in the URL: without a \
-                 name, Redis compares the password with that of the default user",
+                "if the password belongs to another user, put the name of that user before the colon in the URL",
             )
             .and_all(check)
             .after(form);
@@ -103,8 +105,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     let without_name = (target.user.as_deref() != Some("default")).then(|| {
         advise(
             "user",
-            "if the password is that of the default user (requirepass), remove the user name from the \
-             URL: with another user's name, the login fails even if the password is right",
+            "if the password belongs to the default user (requirepass), remove the user name from the URL",
         )
         .try_command(at.ping_to(|target| target.user = None))
     });
@@ -119,12 +120,12 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
 fn written_wrongly(password: &str) -> Option<Fixes> {
     let text = match suspicious_form(password)? {
         SuspiciousForm::Quoted => {
-            "remove the quotes around the password, unless they belong to it: a shell removes quotes, but docker \
-             --env-file and Kubernetes keep them"
+            "remove the quotes around the password, unless they are part of the password: a shell removes quotes, \
+             but docker --env-file and Kubernetes keep them"
         }
         SuspiciousForm::Missing => {
-            "set the variable that should contain the password: JavaScript, Python and other languages write such a \
-             word if a variable has no value"
+            "set the variable that should contain the password: in JavaScript, Python and other languages, this \
+             word means that a variable has no value"
         }
         SuspiciousForm::Base64 => {
             "decode the password (base64 -d): kubectl get secret -o yaml, for example, shows secrets in base64"
@@ -143,8 +144,8 @@ fn rejected_token() -> Fixes {
     .and("clock", "if the token should still be valid, check the clock of the host that created it")
     .and(
         "permission",
-        "if the token is valid, grant elasticache:Connect (or memorydb:Connect) on both the cache and the user to the \
-         IAM user or role that signed the token: without this permission, the reply is the same",
+        "if the token is valid, check the IAM user or role that signed it: it needs the permission \
+         elasticache:Connect (or memorydb:Connect) for both the cache and the user",
     )
 }
 
@@ -160,9 +161,9 @@ fn blank_at_end(target: &Target, password: &str) -> Option<Fixes> {
             None => advise(
                 "password",
                 format!(
-                    "remove the {blank} at the end of the password, both in the URL (where it is written as \
-                     {escape}) and in the file or secret that the password comes from. Create that file with printf \
-                     %s, because echo adds a newline"
+                    "remove the {blank} at the end of the password, in the URL ({escape}) and in the file or \
+                     secret that contains the password. To write such a file, use printf %s, because echo adds a \
+                     newline"
                 ),
             ),
         }
@@ -209,11 +210,12 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         );
         (
             line,
-            ". In ElastiCache, the user's ID may differ from its name".to_owned(),
+            ". In ElastiCache, the ID of a user can differ from the user's name, so check --user-id"
+                .to_owned(),
         )
     } else if missing.keys == Access::Unknown {
-        let refused = "If the user already has access to all keys, Redis refuses the second command, which is \
-                       harmless";
+        let refused = "If the user already has access to all keys, Redis refuses the second ACL SETUSER, which \
+                       does no harm";
         (line, format!(". {refused}. {ADMIN_LOGIN}"))
     } else {
         (line, format!(". {ADMIN_LOGIN}"))

@@ -113,15 +113,15 @@ causes! {
     TcpNoLocalPort "tcp.no_local_port" Tcp "this host has no free local port for the connection" => tcp::no_local_port;
     LocalOpenFiles "local.open_files" Tcp "this process cannot open any more files" => |_| advise(
         "open-files",
-        "raise the limit of open files in the shell or service that runs this command (systemd: LimitNOFILE, Docker: \
-         --ulimit nofile)",
+        "raise the limit of open files for the shell or service that runs this command (systemd: LimitNOFILE, \
+         Docker: --ulimit nofile)",
     ).command("ulimit -n 1024")
         .and("leak", "check whether a process on this host keeps too many files open")
         .command("cat /proc/sys/fs/file-nr");
     AwsPartly "aws.partly" Ok "a network ACL lets only some of the replies through"
         => |_| advise(
             "network-acl",
-            "allow all ports that this instance uses for connections in the network ACLs of both subnets",
+            "in the network ACLs of both subnets, allow all local ports that this instance uses for connections",
         );
     PathLoss "path.loss" Ok "packets are lost on the way" => tcp::loss;
 
@@ -129,15 +129,15 @@ causes! {
     TlsRequired "tls.required" Tls "the server speaks TLS, but the URL is redis://" => tls::required;
     TlsNotOffered "tls.not_offered" Tls "the URL is rediss://, but the server does not speak TLS" => |at| advise(
         "tls",
-        "change rediss:// to redis:// in the URL (or keep rediss://, and enable encryption in transit on the server)",
+        "change rediss:// to redis:// in the URL, or enable TLS on the server (encryption in transit)",
     ).try_command(at.ping_to(|target| target.tls = false));
     TlsUntrusted "tls.untrusted" Tls "the certificate is not signed by a trusted CA" => tls::untrusted;
     TlsUnsupported "tls.unsupported" Tls
-        "the server requires a TLS feature that this program does not support, but other clients may"
+        "the server requires a TLS feature that this program does not support; other clients may support it"
         => tls::unsupported;
     TlsNameMismatch "tls.name_mismatch" Tls "the certificate is for a different host name" => tls::other_name;
     TlsExpired "tls.expired" Tls "the certificate has expired or is not valid yet" => tls::expired;
-    TlsVersion "tls.version" Tls "client and server have no TLS version or cipher in common" => |_| {
+    TlsVersion "tls.version" Tls "this program and the server support no common TLS version or cipher suite" => |_| {
         advise(
             "tls-version",
             "enable TLS 1.2 or 1.3 with a modern cipher suite on the server (tls-protocols, tls-ciphers)",
@@ -147,13 +147,13 @@ causes! {
         => tls::client_certificate;
     TlsStalled "tls.stalled" Tls "the TLS handshake starts but never completes" => no_reply::stalled;
     TlsExpiresSoon "tls.expires_soon" Ok "the certificate expires soon" => |_| {
-        advise("certificate", "renew the server certificate")
+        advise("certificate", "renew the server's certificate")
     };
 
     // The login
     AuthRequired "auth.required" Auth "a password is required, but none was given" => login::required;
     AuthFailed "auth.failed" Auth "the user name or password is wrong" => login::failed;
-    AuthNotConfigured "auth.not_configured" Auth "a password was given, but the server has none set"
+    AuthNotConfigured "auth.not_configured" Auth "a password was given, but no password is set on the server"
         => login::not_configured;
     AuthNoPermission "auth.no_permission" Auth "the user is not allowed to run a required command"
         => login::no_permission;
@@ -163,10 +163,10 @@ causes! {
         } else if at.is_aws() {
             "enable encryption in transit for the cache, then use rediss:// in the URL"
         } else if at.is_managed() {
-            "use the provider's TLS endpoint (rediss:// and its port)"
+            "use rediss:// in the URL, with the TLS port of the provider"
         } else {
-            "configure a certificate and an additional port with TLS (tls-port) on the server, then use rediss:// in \
-             the URL of each client"
+            "enable TLS on the server (tls-port, tls-cert-file, tls-key-file), then use rediss:// in the URLs of \
+             all clients"
         };
         advise("tls", text)
     };
@@ -177,8 +177,8 @@ causes! {
         => no_reply::closed;
 
     ProtoUnexpected "proto.unexpected" Server "the server sends replies that belong to other requests" => |_| {
-        advise("proxy", "connect to Redis directly, without the proxy, and compare the results")
-            .and("proxy", "check the proxy, which must keep the replies of each connection in order")
+        advise("proxy", "if there is a proxy in front of Redis, connect to Redis directly, and compare the results")
+            .and("proxy", "check the proxy: on each connection, it must return the replies in the order of the requests")
     };
 
     // A proxy in front of Redis
@@ -186,8 +186,8 @@ causes! {
         => no_reply::no_backend;
     ProxyHeader "proxy.header" Server "a PROXY protocol header breaks the connection" => |at| {
         if at.seen.experiments.expects_proxy_header {
-            advise("proxy-header", "connect through the load balancer that sends the header, or to a port that does \
-                                    not expect it")
+            advise("proxy-header", "connect through the load balancer that sends the header, or connect to a port \
+                                    that does not expect the header")
                 .and("proxy-header", "turn the PROXY protocol off on this port (HAProxy: remove accept-proxy; nginx: \
                                       remove proxy_protocol from listen)")
         } else {
@@ -195,7 +195,7 @@ causes! {
                                     send-proxy; nginx: set proxy_protocol off)")
         }
     };
-    ProxyLimited "proxy.limited" Ok "basic commands work, but some other Redis commands do not" => |_| {
+    ProxyLimited "proxy.limited" Ok "simple commands work, but some other commands do not" => |_| {
         advise("client", "avoid transactions (MULTI), databases other than 0 (SELECT) and INFO, or connect to Redis \
                 directly")
     };
@@ -206,7 +206,7 @@ causes! {
 
     // The server
     ServerSilent "server.silent" Server "the server accepts the connection but never replies" => no_reply::silent;
-    ServerRefused "server.refused" Server "the server refuses the request, and its reply says why" => refusal::refused;
+    ServerRefused "server.refused" Server "the server refuses the request, and its reply contains the reason" => refusal::refused;
     ServerMaxClients "server.max_clients" Server "Redis has reached maxclients and rejects new connections"
         => refusal::max_clients;
     ServerNearMaxClients "server.near_max_clients" Ok "Redis has almost reached maxclients" => refusal::near_max_clients;
@@ -218,7 +218,7 @@ causes! {
     ServerMisconf "server.misconf" Server "Redis refuses writes because it cannot save its data to disk"
         => server_state::misconf;
     ServerNoReplicas "server.no_replicas" Server "Redis refuses writes because too few replicas are in sync" => server_state::no_replicas;
-    ServerEviction "server.eviction" Ok "maxmemory will soon be reached, or keys may be evicted before they expire"
+    ServerEviction "server.eviction" Ok "maxmemory is almost reached, or Redis may evict keys before they expire"
         => server_state::eviction;
     ServerOld "server.old" Ok "the server is older than Redis 6, or does not support HELLO" => server_state::old;
     ServerTimeout "server.timeout" Ok "the server closes idle connections" => idle::limited;
@@ -228,7 +228,7 @@ causes! {
     RoleMasterDown "role.master_down" Server "the server is a replica that is not connected to its primary" => role::master_down;
     RoleSentinel "role.sentinel" Server "the server is a Sentinel, which stores no data" => role::sentinel;
     ClusterMode "cluster.mode" Server "the server is a cluster node; clients must use the cluster protocol" => |_| {
-        advise("client", "use your client's cluster class (redis-py: RedisCluster)")
+        advise("client", "use the cluster class of your client library (redis-py: RedisCluster)")
     };
     ClusterDown "cluster.down" Server "the cluster is down" => role::cluster_down;
     ClusterPartial "cluster.partial" Ok "some slots of the cluster have no node" => role::cluster_partial;

@@ -17,20 +17,19 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
         // FAILOVER and CLUSTER FAILOVER pause writes, as CLIENT PAUSE WRITE does.
         return advise(
             "paused-writes",
-            "a failover, or CLIENT PAUSE with WRITE, makes Redis hold back writes for a while: wait until a write gets a \
-             reply",
+            "wait until a write gets a reply: Redis delays writes during a failover, and after CLIENT PAUSE with WRITE",
         )
         .command(at.ping("--timeout 120 --write-check "))
         .and(
             "failover",
-            "if writes are still held back, find out who started the failover or ran CLIENT PAUSE. CLIENT UNPAUSE \
-             ends the pause",
+            "if writes still get no reply, find out whether a failover is running, or whether a client has sent \
+             CLIENT PAUSE (CLIENT UNPAUSE ends the pause)",
         );
     } else {
         advise(
             "slow-command",
-            "wait until Redis answers again, then list its slow commands with SLOWLOG GET 10: a slow command or \
-             CLIENT PAUSE may be blocking Redis",
+            "wait until Redis answers again: a slow command or CLIENT PAUSE may be blocking it. Then list the slow \
+             commands with SLOWLOG GET 10",
         )
         .command(at.ping("--wait 120 "))
         .and_all(proxy(at))
@@ -52,7 +51,7 @@ pub(super) fn stalled(at: &FixContext) -> Fixes {
         );
     let backend = advise(
         "proxy",
-        "check whether a proxy on the path can still reach its backend",
+        "if there is a proxy on the path, check whether it can reach its backend",
     );
     let fixes = match before_the_server(at) {
         Some(fixes) if !needs_small_packets => fixes,
@@ -68,9 +67,9 @@ fn before_the_server(at: &FixContext) -> Option<Fixes> {
     match NoReply::of(at.seen) {
         NoReply::ShortTimeout(round_trip) => Some(longer_timeout(at, round_trip)),
         NoReply::LostPackets => {
-            let text = "check the firewalls, NAT and routes between this host and the server: the TCP handshake gets \
-                        through, but later packets are dropped";
-            let route = tcp::route(at, "check the route that packets take");
+            let text = "check the firewalls, NAT and routes between this host and the server: the TCP handshake \
+                        works, but later packets are dropped";
+            let route = tcp::route(at, "check the route to the server");
             Some(advise("firewall", text).and_all(route))
         }
         NoReply::SilentServer => at
@@ -93,7 +92,7 @@ fn longer_timeout(at: &FixContext, round_trip: Duration) -> Fixes {
     advise(
         "timeout",
         format!(
-            "wait longer: all checks together take about {ENOUGH} round trips of {}",
+            "use a longer timeout: all checks together take about {ENOUGH} round trips of {} each",
             seconds(round_trip)
         ),
     )
@@ -117,12 +116,13 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
     {
         return advise(
             "proxy",
-            "if a proxy is listening on the port, check whether it supports transactions (MULTI) and can use its \
-             backend. Twemproxy, for example, closes the connection at MULTI",
+            "if a proxy is listening on the port, check that its backend works, and that the proxy supports \
+             transactions (MULTI). Twemproxy, for example, does not",
         )
         .and(
             "client",
-            "if it does not support transactions, avoid them in the application, or connect to Redis directly",
+            "if the proxy does not support transactions, avoid transactions in the application, or connect to \
+             Redis directly",
         )
         .after(listener(at))
         .after(tcp::forwarder(at));
@@ -134,15 +134,15 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
     let limit = at.target.tls.then(|| {
         advise(
             "maxclients",
-            "if Redis is listening on the port, check maxclients: at this limit, a Redis server with TLS closes new \
-             connections without an error",
+            "if Redis is listening on the port, check whether maxclients is reached: a Redis server with TLS then \
+             closes new connections without an error",
         )
     });
     proxy(at)
         .and_all(limit)
         .and(
             "server",
-            "if Redis is listening on the port, read the end of its log (for its path, see logfile in redis.conf)",
+            "if Redis is listening on the port, read the end of its log (`logfile` in redis.conf is the path of the log)",
         )
         .and(
             "port",
@@ -156,20 +156,20 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
 /// Fixes for a proxy that accepts requests but cannot use the Redis server behind it.
 pub(super) fn no_backend(at: &FixContext) -> Fixes {
     let backend = if at.reply_contains("noauth") {
-        "in the proxy's configuration, set the password of the Redis server behind it: the proxy does not log in to \
-         that server. Only if the proxy itself requires a password, add it to the client's URL"
+        "set the password of the backend in the configuration of the proxy, because the proxy does not log in to \
+         the backend. If the proxy itself requires a password too, add that password to the client's URL"
     } else if at.reply_contains("invalid argument") {
-        "find the address of the backend in the proxy's configuration. On that host, run redis-cli PING: Redis may still \
-         be loading its data, require a password, or have reached maxclients. Twemproxy replies with \"Invalid \
-         argument\" if it cannot use the backend's reply"
+        "find the address of the backend in the configuration of the proxy, and run redis-cli PING on that host: \
+         Redis may still be loading its data, require a password, or have reached maxclients. Twemproxy replies \
+         with \"Invalid argument\" if it cannot use the backend's reply"
     } else {
-        "find the address of the backend in the proxy's configuration. On that host, check that Redis is running, \
-         and that the proxy can reach its port"
+        "find the address of the backend in the configuration of the proxy. Check that Redis is running at this \
+         address, and that the proxy can connect to it"
     };
     let product = if at.reply_contains("upstream") {
-        "check the proxy's log for failed connections to its backend (this reply is typical of Envoy)"
+        "check the log of the proxy for failed connections to the backend (the proxy is probably Envoy)"
     } else {
-        "check the proxy's log for failed connections to its backend"
+        "check the log of the proxy for failed connections to the backend"
     };
     let find = (at.provider().is_none() && at.listener().is_none()).then(|| {
         let place = if at.socket().is_some() { "socket" } else { "port" };
@@ -191,23 +191,26 @@ pub(super) fn no_backend(at: &FixContext) -> Fixes {
 /// Fixes for a port on which another program listens.
 pub(super) fn not_redis(at: &FixContext) -> Fixes {
     if at.socket().is_some() {
-        return advise("find", "find out which process is listening on the socket")
-            .command(listener_command(at))
-            .and(
-                "socket",
-                "use the path of the Redis socket in the URL (`unixsocket` in redis.conf)",
-            );
+        return advise(
+            "find",
+            "on this host, find out which process is listening on the socket",
+        )
+        .command(listener_command(at))
+        .and(
+            "socket",
+            "use the path of the Redis socket in the URL (`unixsocket` in redis.conf)",
+        );
     }
     let correct = advise(
         "port",
-        "correct the host or port in the URL, or the port mapping, if it leads to the wrong service",
+        "correct the host or port in the URL or, if Redis runs in a container, the port mapping",
     );
     let find = (at.provider().is_none() && !is_listener_known(at)).then(|| {
         advise(
             "find",
             format!(
-                "on {}, find out which process is listening on port {}, and on which port Redis is listening (for a \
-                 container, ss shows docker-proxy or no process at all; docker ps shows the port mapping)",
+                "on {}, find out which process is listening on port {}, and on which port Redis is listening. If \
+                 Redis runs in a container, `docker ps` shows the port mapping",
                 at.numeric_host(),
                 at.port()
             ),
@@ -246,11 +249,11 @@ pub(in crate::ping) fn other_server_fixes(at: &FixContext, fixes: Vec<Fix>) -> V
 fn one_of_several_servers() -> Fixes {
     advise(
         "backend",
-        "try again, and check each server behind the proxy or load balancer, because one of them may be faulty",
+        "run `ping` again. If several servers share the address, for example behind a load balancer, check each of them",
     )
     .and(
         "server",
-        "check whether a slow command, a failover or CLIENT PAUSE blocked Redis for a moment",
+        "check whether a slow command, a failover or CLIENT PAUSE has blocked Redis for a moment",
     )
 }
 
@@ -264,16 +267,16 @@ fn proxy(at: &FixContext) -> Fixes {
     advise(
         "proxy",
         format!(
-            "{whose}, check that its backend answers, and that its connection limit is not reached (HAProxy: \
-             maxconn). A forwarded port (docker-proxy, kubectl port-forward, ssh -L) accepts connections even if no \
-             process is listening at the other end"
+            "{whose}, check that its backend answers, and that it has not reached its connection limit (HAProxy: \
+             maxconn). A forwarded port (docker-proxy, kubectl port-forward, ssh -L) accepts connections even if \
+             the server behind it is down"
         ),
     )
     .and(
         "proxy-header",
-        "check whether that proxy uses the PROXY protocol. Redis does not accept a PROXY header, so the proxy must \
-         not send one to Redis (HAProxy: remove send-proxy). If the proxy's own port expects the header (HAProxy: \
-         accept-proxy), it rejects clients that do not send one",
+        "if that proxy uses the PROXY protocol, check its settings. The proxy must not send the PROXY header to \
+         Redis, which does not support it (HAProxy: remove send-proxy). If the proxy expects the header from its \
+         clients (HAProxy: accept-proxy), it rejects clients that do not send the header",
     )
 }
 
@@ -282,8 +285,8 @@ fn stopped(at: &FixContext) -> Option<Fixes> {
     at.provider().is_none().then(|| {
         advise(
             "server",
-            "on the Redis host, check the state of the Redis process (STAT): T means that it is stopped (kill -CONT \
-             PID resumes it), and D means that it is waiting for the disk",
+            "on the Redis host, check the state of the Redis process in the column STAT: T means stopped (kill \
+             -CONT PID resumes the process), and D means waiting for the disk",
         )
         .command("ps -A -o pid,stat,args | grep -E '[r]edis|[v]alkey'")
     })
@@ -295,8 +298,8 @@ fn listener(at: &FixContext) -> Option<Fixes> {
     (!is_listener_known(at) && at.provider().is_none()).then(|| {
         advise(
             "server",
-            "on the server's host, check which process is listening on the port: Redis itself, a proxy, a \
-             container's forwarded port, or another program",
+            "on the server's host, check which process is listening on the port: Redis, a proxy, docker-proxy (for \
+             a container), or another program",
         )
         .command(listener_command(at))
     })

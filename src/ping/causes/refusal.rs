@@ -13,8 +13,9 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
     {
         return advise(
             "url",
-            "if this is the Redis server itself, use redis:// (or rediss://, with TLS) in the URL, without the name of a \
-             primary. To follow failovers, use the host and port of a Sentinel (26379 by default)",
+            "if this is the Redis server itself, use redis:// (with TLS: rediss://) in the URL, and remove the \
+             name of the primary. If the URL should lead to a Sentinel, correct the host and the port (usually \
+             26379)",
         )
         .try_command(at.ping_as_redis());
     }
@@ -23,15 +24,15 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
         Refusal::Address(address) => {
             let whose = address.map_or_else(
                 || "the public address of this host".into(),
-                |address| format!("{address}, the address that the server sees,"),
+                |address| format!("the address of this client, {address},"),
             );
-            advise("allowlist", format!("add {whose} to the server's allowlist"))
+            advise("allowlist", format!("add {whose} to the allowlist of the server"))
         }
         Refusal::Quota => advise(
             "quota",
-            "check the usage and the limits of your plan in the provider's console. Then wait until the quota is \
-             reset, or change the plan. Also find out which client uses up the quota: a client that retries in a \
-             loop would soon use up a larger quota too",
+            "check the usage and the limits of your plan in the provider's console. Wait until the quota is reset, \
+             or choose a larger plan. Also find out which client sends most of the requests: it may be retrying in \
+             a loop",
         ),
         Refusal::Endpoint if !at.target.tls && (at.reply_contains("tls") || at.reply_contains("ssl")) => {
             advise("tls", "use TLS: change redis:// to rediss:// in the URL")
@@ -44,8 +45,8 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
         ),
         Refusal::Command => advise(
             "command",
-            "check whether rename-command disables this command on the server. If the server simply does not support \
-             the command, use one that supports all commands that the application needs",
+            "check whether the command is renamed or disabled on the server (rename-command in redis.conf). If the \
+             server does not support the command, use another server",
         ),
         Refusal::Other => advise(
             "operator",
@@ -63,7 +64,8 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
     if at.provider().is_some() {
         return advise(
             "pool",
-            "find the applications that have the most connections (see the provider's metrics), and configure them to use connection pools",
+            "find the applications that have the most connections in the provider's metrics, and configure them to \
+             use connection pools",
         )
         .and("plan", "if the applications need all these connections, choose a larger plan or node");
     }
@@ -79,8 +81,7 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
     };
     advise(
         "connections",
-        "on the Redis host, find the clients that have the most connections. If that host has no `ss`, read \
-         /proc/net/tcp instead",
+        "on the Redis host, find the clients that have the most connections",
     )
     .command(connections)
     .and(
@@ -117,8 +118,7 @@ pub(super) fn protected_mode(at: &FixContext) -> Fixes {
     let redis_cli = format!("redis-cli -p {}{tls}", at.port());
     advise(
         "look",
-        "on the Redis host, where redis-cli still works, list the local clients: once you have set a password, these \
-         clients need it too",
+        "on the Redis host, list the clients that are connected. Once you have set a password, these clients need it too",
     )
     .command(format!("{redis_cli} CLIENT LIST"))
     .and(
@@ -130,7 +130,7 @@ pub(super) fn protected_mode(at: &FixContext) -> Fixes {
     .and(
         "save",
         "save the password in the configuration file (CONFIG REWRITE, or requirepass in redis.conf), and add it to \
-         the URL of each client. Do not turn protected mode off instead: every host that can reach the port could \
+         the URL of each client. Do not turn off protected mode instead: every host that can reach the port could \
          then use Redis",
     )
 }

@@ -13,18 +13,18 @@ pub(super) fn replica(at: &FixContext) -> Fixes {
         // Each primary serves only some of the slots.
         return advise(
             "cluster-client",
-            "use your client's cluster class, which finds the right primary for each key",
+            "use the cluster class of your client library, which finds the right primary for each key",
         );
     }
     let fixes = advise(
         "endpoint",
-        "connect to the primary, because only the primary accepts writes (in the console of a cloud provider, its \
-         address is called primary endpoint)",
+        "connect to the primary, because only the primary accepts writes. Cloud providers call its address the \
+         primary endpoint",
     );
     match primary(at) {
         Some(primary) => fixes.command(primary).and(
             "endpoint",
-            "if that server is a replica too (ping shows its role), connect to its own primary",
+            "if that server is a replica too, connect to the primary of that server",
         ),
         None => fixes,
     }
@@ -32,8 +32,11 @@ pub(super) fn replica(at: &FixContext) -> Fixes {
 
 pub(super) fn master_down(at: &FixContext) -> Fixes {
     if at.seen.server.field("master_sync_in_progress") == Some("1") {
-        return advise("wait", "wait until the replica has copied its primary's data")
-            .command(at.ping("--wait 120 "));
+        return advise(
+            "wait",
+            "wait until the replica has copied the data of its primary",
+        )
+        .command(at.ping("--wait 120 "));
     }
     let check = advise(
         "primary",
@@ -126,8 +129,7 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
         )
     };
     let follow = format!(
-        "to follow failovers, use the Sentinel support of the application's client (redis-py: Sentinel), with the \
-         primary's name{in_this_program}"
+        "to follow failovers, use the Sentinel support of the application's client (redis-py: Sentinel), with the primary's name{in_this_program}"
     );
     if !at
         .seen
@@ -139,9 +141,9 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
         return advise(
             "announce",
             format!(
-                "connect from inside the primary's network, or configure the Sentinel to announce an address that \
-                 clients can reach. {primary} is not reachable from here; for example, a Sentinel in a container \
-                 announces an address of the container network"
+                "run the client in the network of the primary, or configure the Sentinel to announce an address \
+                 that clients can reach. {primary} cannot be reached from here: it may be an address in a \
+                 container network"
             ),
         );
     }
@@ -159,7 +161,7 @@ fn is_word(name: &str) -> bool {
 
 pub(super) fn cluster_down(at: &FixContext) -> Fixes {
     if at.seen.server.failing_slots() == Some(SLOTS.into()) {
-        return check_cluster(at, "check which nodes and slots this node has in its configuration")
+        return check_cluster(at, "list the nodes and slots that this node knows")
             .and(
                 "create",
                 "if the cluster is new, run redis-cli --cluster create with the addresses of all nodes; this assigns \
@@ -167,14 +169,13 @@ pub(super) fn cluster_down(at: &FixContext) -> Fixes {
             )
             .and(
                 "nodes-conf",
-                "if the cluster worked before, this node was reset (CLUSTER RESET) or lost its nodes.conf: restore \
-                 that file, or add \
-                 the node to the cluster again (redis-cli --cluster add-node)",
+                "if the cluster worked before, this node has lost its nodes.conf or was reset (CLUSTER RESET): \
+                 restore that file, or add the node to the cluster again (redis-cli --cluster add-node)",
             );
     }
     check_cluster(at, "check which slots have no node").and(
         "nodes",
-        "start the missing nodes again, or promote one of their replicas (CLUSTER FAILOVER TAKEOVER)",
+        "start the missing nodes again, or promote a replica of each missing node (CLUSTER FAILOVER TAKEOVER)",
     )
 }
 
@@ -207,13 +208,13 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
     if failed().any(|dial| is_nameless(&dial.to)) {
         return advise(
             "announce",
-            "on every node, set cluster-announce-hostname, or set cluster-preferred-endpoint-type to ip: the nodes \
-             are configured to announce host names, but have none",
+            "on every node, set cluster-announce-hostname, because the nodes are configured to announce host \
+             names, but have none. Or set cluster-preferred-endpoint-type to ip",
         )
         .redis_cli(at, "CONFIG GET cluster-preferred-endpoint-type");
     }
-    let announce = "configure the nodes to announce addresses that clients can reach (cluster-announce-ip), or run the \
-                    client inside their network";
+    let announce = "configure the nodes to announce addresses that clients can reach (cluster-announce-ip), or run \
+                    the client in the network of the nodes";
     let is_refused = |result: &DialResult| matches!(result, DialResult::Refused);
     let refused: BTreeSet<String> = failed()
         .filter(|dial| is_refused(&dial.result) && !is_loopback(&dial.to))
@@ -234,8 +235,8 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         advise(
             "firewall",
             format!(
-                "for each node that does not reply, check that its host is up and that the firewalls allow its port: \
-                 {}",
+                "for each node that does not reply, check that its host is up, and that the firewalls allow \
+                 connections to it: {}",
                 joined(silent)
             ),
         )
@@ -259,8 +260,7 @@ fn joined(addresses: BTreeSet<String>) -> String {
 pub(super) fn db_index(at: &FixContext) -> Fixes {
     advise(
         "db",
-        "use a database that exists: usually 0 to 15, but only 0 in a cluster. Database 0 may already contain other \
-         data",
+        "use a database that exists, usually 0 to 15 (in a cluster, only 0). Database 0 may already contain other data",
     )
     .try_command(at.ping_to(|target| target.db = 0))
     .and("databases", "check how many databases the server has")

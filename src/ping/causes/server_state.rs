@@ -15,8 +15,9 @@ pub(super) fn loading(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn busy(at: &FixContext) -> Fixes {
-    let after_write = "if the reply is UNKILLABLE, the script has already written data, so wait until it ends. \
-                       SHUTDOWN NOSAVE is the last resort, because all data since the last save is lost";
+    let after_write = "if the reply is UNKILLABLE, the script has already written data: wait until the script \
+                       ends. As a last resort, use SHUTDOWN NOSAVE, but all changes since the last save are then \
+                       lost";
     if at.reply_contains("function kill") {
         advise(
             "script",
@@ -61,7 +62,8 @@ pub(super) fn eviction(at: &FixContext) -> Fixes {
     if policy.starts_with("allkeys-") {
         advise(
             "eviction",
-            "for sessions, set maxmemory-policy to noeviction, and monitor the memory: when it is full, writes fail",
+            "for sessions, set maxmemory-policy to noeviction, and monitor the memory, because writes fail when \
+             the memory is full",
         )
     } else {
         out_of_memory(at)
@@ -88,7 +90,8 @@ fn raise_maxmemory(at: &FixContext, megabytes: u64) -> Fixes {
     advise(
         "memory",
         format!(
-            "if the host has enough free memory, raise maxmemory to {megabytes} MB, and change redis.conf too"
+            "if the host has enough free memory, raise maxmemory to {megabytes} MB, and make the same change in \
+             redis.conf"
         ),
     )
     .redis_cli(at, &format!("CONFIG SET maxmemory {megabytes}mb"))
@@ -124,13 +127,13 @@ pub(super) fn misconf(at: &FixContext) -> Fixes {
     let disk = if is_append_only {
         disk.and(
             "save",
-            "then wait for a moment: once the disk works, Redis resumes writing the append-only file, and accepts \
-             writes",
+            "then wait a moment: once the disk works, Redis continues to write the append-only file, and accepts \
+             writes again",
         )
     } else {
         disk.and(
             "save",
-            "then save the data again: once a save succeeds, Redis accepts writes",
+            "then save the data again: once a save has succeeded, Redis accepts writes again",
         )
         .redis_cli(at, "BGSAVE")
     };
@@ -161,6 +164,7 @@ pub(super) fn old(_: &FixContext) -> Fixes {
     )
     .and(
         "server",
-        "upgrade the server to a current version of Redis or Valkey, or check what the proxy supports",
+        "upgrade the server to a current version of Redis or Valkey. If there is a proxy in front of it, check \
+         whether the proxy supports HELLO",
     )
 }

@@ -32,7 +32,8 @@ pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     let widen = advise(
         "port-range",
         format!(
-            "allow the kernel to use more local ports, {} to {}. The change lasts until the next restart",
+            "allow the kernel to use more local ports, from {} to {}. The change lasts until the next restart of \
+             this host",
             wider.0, wider.1
         ),
     )
@@ -65,8 +66,8 @@ pub(super) fn no_local_port(at: &FixContext) -> Fixes {
 pub(super) fn loss(at: &FixContext) -> Fixes {
     advise(
         "loss",
-        "find out where packets are lost between this host and the server: on an overloaded link or firewall, a bad \
-         cable, Wi-Fi or a VPN",
+        "find out where packets are lost between this host and the server, for example on an overloaded link, a \
+         bad cable, Wi-Fi or a VPN",
     )
     .command(format!("ping -c 20 -i 0.2 {}", at.numeric_host()))
     .and("counters", "check this host's interfaces for errors and drops")
@@ -81,14 +82,14 @@ fn provider_port(at: &FixContext) -> Option<Fixes> {
     Some(if other.is_connected() {
         advise(
             "port",
-            format!("use TLS on port {port}, where {service} accepts connections: change redis:// to rediss:// and the port"),
+            format!("use the TLS port of {service}: change the port to {port}, and redis:// to rediss://"),
         )
         .try_command(at.ping_to(|target| {
             target.tls = true;
             *target = target.of_primary(at.host(), port);
         }))
     } else {
-        advise("port", format!("use TLS on port {port}, where {service} listens"))
+        advise("port", format!("use the TLS port of {service}, which is {port}"))
     })
 }
 
@@ -104,8 +105,8 @@ fn container_network(at: &FixContext) -> Option<Fixes> {
         .map(|_| {
             advise(
                 "container-network",
-                "if the server is running in a container, use the port on which it listens inside its container, not \
-                 the published port. Also check that both containers are in the same network",
+                "if the server is running in a container, use the port on which it listens in its container, not \
+                 the published port. Check that both containers are in the same network",
             )
         })
 }
@@ -118,8 +119,8 @@ pub(super) fn forwarder(at: &FixContext) -> Option<Fixes> {
         advise(
             "tunnel",
             format!(
-                "check the process {process} on this host ({forwarder}), and the address that it forwards to: it accepts \
-                 connections even if it cannot reach the server behind it"
+                "check the process {process} on this host ({forwarder}), and the address to which it forwards \
+                 connections. The process accepts connections even if it cannot reach that address"
             ),
         )
         .command(format!("ps -o pid,args -C {}", shell_quoted(process))),
@@ -133,7 +134,7 @@ pub(super) fn client_port(at: &FixContext) -> Option<Fixes> {
         advise(
             "port",
             format!(
-                "use port {port}: port {} usually belongs to the cluster bus",
+                "use port {port} for clients: port {} usually belongs to the cluster bus",
                 at.port()
             ),
         )
@@ -175,8 +176,8 @@ pub(super) fn mtu(at: &FixContext) -> Fixes {
     let passed = at.seen.experiments.packet_sizes.map(|sizes| sizes.passed);
     let size = passed.unwrap_or(USUALLY_SMALL_ENOUGH);
     let text = match passed {
-        Some(_) => format!("use packets of at most {size} bytes on the route to the server"),
-        None => format!("large packets may be lost on the way: try packets of at most {size} bytes"),
+        Some(_) => format!("limit packets to {size} bytes on the route to the server"),
+        None => format!("try packets of at most {size} bytes, because larger packets may be lost on the way"),
     };
     let (to, route) = (at.numeric_host(), at.route());
     advise("mtu", text)
@@ -185,7 +186,7 @@ pub(super) fn mtu(at: &FixContext) -> Fixes {
         ))
         .and(
             "mtu",
-            "allow ICMP \"fragmentation needed\" (3/4) through all firewalls on the path",
+            "in all firewalls on the path, allow the ICMP message \"fragmentation needed\" (type 3, code 4)",
         )
 }
 

@@ -41,7 +41,7 @@ fn also_other_name(tls: &Handshake) -> Option<Fixes> {
         advise(
             "tls-name",
             format!(
-                "then use a host name that the certificate lists ({}) in the URL, or pass it with --tls-name NAME",
+                "then use a host name from the certificate ({}) in the URL, or pass this name with --tls-name NAME",
                 sanitize::excerpt(name.as_bytes(), 60)
             ),
         )
@@ -64,7 +64,7 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
         && let Some(fault) = &tls.trusted.fault
     {
         let text = format!(
-            "correct {name}: {path} {fault}. If you unset the variable, the system's CAs are trusted"
+            "correct {name} ({path} {fault}), or unset the variable: this host then trusts the CAs of the system"
         );
         return advise("ca", text)
             .command(format!("unset {name}"))
@@ -77,31 +77,31 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
         }
         (Some(CertificateProblem::Invalid(_)), _) => advise(
             "certificate",
-            "reissue the server certificate with a SHA-256 signature, extendedKeyUsage serverAuth and \
+            "reissue the server's certificate with a SHA-256 signature, extendedKeyUsage serverAuth and \
              basicConstraints CA:FALSE",
         ),
         (Some(CertificateProblem::NotPermitted), _) => advise(
             "certificate",
-            "have the certificate issued by a CA without this limit. Or, in the CA's certificate, look up which names it \
-             permits (openssl x509 -noout -ext nameConstraints -in FILE), and use such a name for the server",
+            "get a certificate from a CA without this limit, or use a name that the CA's certificate permits. To \
+             list these names, run openssl x509 -noout -ext nameConstraints -in FILE",
         ),
         (Some(CertificateProblem::Missing), _) => {
             advise("certificate", "configure a certificate on the server (tls-cert-file, tls-key-file)")
         }
         (Some(CertificateProblem::WrongSignature), _) => advise(
             "ca",
-            "copy the CA's current certificate from the CA, and pass it with --ca FILE: the CA was probably created \
-             again under the same name",
+            "get the current certificate of the CA, and pass it with --ca FILE: the CA was probably created again \
+             with the same name",
         )
-        .and("certificate", "or reissue the server certificate with the CA that clients trust"),
+        .and("certificate", "or reissue the server's certificate with the CA that clients trust"),
         (_, Some(own)) if own.is_self_signed => trust(at, "this certificate itself: get it"),
         // The server sends its own certificate, but not that of its CA.
         (_, Some(own)) if tls.chain.len() == 1 => {
             let chain = advise(
                 "chain",
                 format!(
-                    "if {} is an intermediate CA, configure the server to send the CA's certificate too (append it \
-                     to tls-cert-file)",
+                    "if {} is an intermediate CA, configure the server to send the certificate of the CA too \
+                     (append it to tls-cert-file)",
                     own.issuer
                 ),
             );
@@ -159,8 +159,8 @@ fn trust_file(what: &str) -> Fixes {
 fn trust(at: &FixContext, what: &str) -> Fixes {
     trust_file(what).and(
         "ca",
-        "or save the server's certificates. Before you trust them, ask the administrator for their fingerprints, and \
-         compare",
+        "or save the certificates that the server sends. Before you trust them, compare their fingerprints with \
+         those that the administrator gives you",
     )
     .command(at.ping("--save-ca server-certificates.pem "))
 }
@@ -174,15 +174,14 @@ pub(super) fn unsupported(at: &FixContext) -> Fixes {
     let is_certificate = has_problem || offered.is_some_and(|offered| offered.unsupported.is_some());
     let client = advise(
         "client",
-        "test the connection with the application's own client, if that client uses OpenSSL (Python, Node.js, PHP and \
-         Ruby do; Go and Java do not). Or test it with redis-cli, which uses OpenSSL but does not compare the name in \
-         the certificate with the host",
+        "test the connection with a client that uses OpenSSL, such as redis-cli or a client for Python, Node.js, \
+         PHP or Ruby. redis-cli does not check the name in the certificate",
     )
     .redis_cli(at, "PING");
     if is_certificate {
         client.and(
             "certificate",
-            "or reissue the certificate so that every client accepts it: X.509 version 3, the host's name in \
+            "or reissue the certificate in a form that every client accepts: X.509 version 3, the host name in \
              subjectAltName, an RSA key of at least 2048 bits or a key on the curve P-256, and a SHA-256 signature",
         )
     } else {
@@ -201,9 +200,8 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
         return advise(
             "tls-name",
             format!(
-                "in the application's REDIS_URL, use the host name that the server's certificate is for (see the \
-                 provider's console or the server's configuration). To test a name while the URL contains another \
-                 host: {line}"
+                "in the application's REDIS_URL, use the host name in the server's certificate (see the provider's \
+                 console or the server's configuration). To test a name without changing the URL, run {line}"
             ),
         );
     };
@@ -225,8 +223,8 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
     };
     let other = advise(
         "tls-name",
-        "in the application's REDIS_URL, use a host name that the certificate lists. To test such a name while the \
-         URL contains another host, as with a tunnel or a CNAME, pass the name with --tls-name",
+        "in the application's REDIS_URL, use a host name from the certificate. If the URL must contain another \
+         host, for example because of a tunnel, pass the name with --tls-name",
     );
     let fixes = match own.names.iter().find(is_plain) {
         _ if at.trust().tls_name.is_some() && own.is_for(at.host()) && !is_address(at.host()) => advise(
@@ -256,7 +254,7 @@ pub(super) fn expired(at: &FixContext) -> Fixes {
         ),
         (_, Some(0) | None) => advise(
             "certificate",
-            "renew the server certificate, and load the new one on the server",
+            "renew the server's certificate, and load the new certificate on the server",
         ),
         (_, Some(_)) => advise(
             "certificate",
@@ -268,7 +266,7 @@ pub(super) fn expired(at: &FixContext) -> Fixes {
     match at.seen.tls.server_clock_ahead {
         Some(ahead) if ahead.abs() < AGREE => renew,
         Some(ahead) if is_valid_after(tls, ahead) => {
-            clock("set this host's clock: by the server's clock, the certificate is valid now")
+            clock("set this host's clock: according to the server's clock, the certificate is valid now")
         }
         _ => clock("check this host's clock first").and_all(renew),
     }
@@ -312,19 +310,19 @@ pub(super) fn client_certificate(at: &FixContext) -> Fixes {
         Some(own) if own.ends_in < 0 => advise("client-certificate", "renew the client certificate"),
         Some(own) => advise(
             "client-certificate",
-            format!("use a client certificate that is meant for client authentication and is signed by {by}"),
+            format!("use a client certificate that is valid for client authentication and is signed by {by}"),
         )
         .and(
             "server",
-            format!("or add the CA {} to the server's tls-ca-cert-file", own.issuer),
+            format!("or add the certificate of the CA {} to tls-ca-cert-file on the server", own.issuer),
         ),
         None => advise(
             "client-certificate",
-            format!("add --cert FILE --key FILE, with a client certificate that is signed by {by}"),
+            format!("add --cert FILE --key FILE: the certificate must be a client certificate that is signed by {by}"),
         )
         .and(
             "server",
-            "or, if clients should not need a certificate, set tls-auth-clients to no or optional on the server",
+            "or set tls-auth-clients to no or optional on the server, so that clients do not need a certificate",
         ),
     }
 }

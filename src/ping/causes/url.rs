@@ -33,10 +33,10 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
         advise(
             "url",
             format!(
-                "try the URL that you probably meant with the following command, which asks for the password. In the \
-                 application's REDIS_URL, write {url} with the password in place of {MASK}. If you copied the \
-                 password from a URL, leave it unchanged; otherwise, write / as %2F, # as %23, ? as %3F, @ as %40, % \
-                 as %25 and a space as %20"
+                "you probably meant {url}. Test this URL with the following command, which asks for the password. \
+                 If the test succeeds, put this URL into the application's REDIS_URL, with the password in place \
+                 of {MASK}. Unless the password is already percent-encoded, write / as %2F, # as %23, ? as %3F, @ \
+                 as %40, % as %25 and a space as %20"
             ),
         )
         .command(ask_for_password(&format!(
@@ -46,8 +46,7 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
     } else {
         advise(
             "url",
-            "use the following URL, which is probably the one that you meant, and correct the application's REDIS_URL in \
-             the same way",
+            "use the URL that you probably meant, and correct the application's REDIS_URL too",
         )
         .command(format!("export REDIS_URL={}", shell_quoted(url)))
     })
@@ -57,16 +56,16 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
 pub(super) fn form() -> Fixes {
     advise(
         "url",
-        "write the URL as redis://HOST:6379/0, with a password as redis://:PASSWORD@HOST:6379/0, and with TLS as \
-         rediss://HOST:6379/0",
+        "write the URL as redis://HOST:6379/0. With a password, write redis://:PASSWORD@HOST:6379/0. With TLS, \
+         write rediss:// instead of redis://",
     )
 }
 
 pub(super) fn encoding() -> Fixes {
     advise(
         "encode",
-        "percent-encode the user name and the password. The following command asks for the text without showing it, and \
-         prints the encoded form",
+        "percent-encode the user name and the password. The following command asks for a text, does not show what \
+         you type, and prints the encoded text",
     )
     .command("python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'")
 }
@@ -80,7 +79,11 @@ pub(super) fn suspect_url(at: &FixContext) -> Fixes {
     });
     if warnings.contains(&UrlWarning::UserWithoutPassword) {
         let url = url_with_login(at.target, ":PASSWORD");
-        return advise("url", format!("put a colon before the password: {url}")).and_all(query);
+        return advise(
+            "url",
+            format!("if the part before the @ is the password, put a colon before it: {url}"),
+        )
+        .and_all(query);
     }
     query.unwrap_or_else(form)
 }

@@ -56,8 +56,8 @@ impl SuspiciousForm {
     fn describe(self) -> &'static str {
         match self {
             Self::Quoted => "is in quotes",
-            Self::Missing => "is a word that programs write for a value that does not exist",
-            Self::Base64 => "looks like base64, and contains a readable text if it is decoded",
+            Self::Missing => "is a word that means \"no value\" in programming languages",
+            Self::Base64 => "is probably still encoded as base64",
         }
     }
 }
@@ -204,7 +204,7 @@ impl IamToken {
 
     fn describe(&self, target: &Target, now: SystemTime) -> String {
         let word = |text: &str| sanitize::excerpt(text.as_bytes(), 60);
-        let mut text = format!("the password is an IAM token for {}", word(&self.cache));
+        let mut text = format!("the password is an IAM token for the cache {}", word(&self.cache));
         if let Some(user) = &self.user {
             text += &format!(", user {}", word(user));
         }

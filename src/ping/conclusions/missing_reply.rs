@@ -87,10 +87,10 @@ pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
     match packets {
         PacketCounts {
             unacknowledged: 1.., ..
-        } => "the data was never acknowledged, so packets are lost once the connection is established".into(),
+        } => "the data was never acknowledged, so packets are lost after the TCP handshake".into(),
         PacketCounts {
             out_of_order: 1.., ..
         } => "later packets arrived, but an earlier, larger packet was lost on the way".into(),
-        _ => "every packet was acknowledged, so the packets arrive, but no reply comes".into(),
+        _ => "every packet was acknowledged, so the packets arrive at the server's host".into(),
     }
 }

@@ -103,7 +103,7 @@ pub(crate) fn aws_headline(answer: &AwsAnswer, verdict: &Verdict) -> ReportLine 
             let needs = if needs.is_empty() {
                 String::new()
             } else {
-                format!(" (needs {})", needs.join(", "))
+                format!(" (permissions needed: {})", needs.join(", "))
             };
             format!("unknown: {summary}{needs}")
         }
@@ -127,13 +127,13 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             let speed = if median.is_zero() {
                 String::new()
             } else {
-                format!(", median RTT {}", seconds(median))
+                format!(", median round trip {}", seconds(median))
             };
             let version = version(seen);
             let place = seen.target(target).place();
             let survived = seen.idle.as_ref().and_then(|test| test.longest_survived(None));
             let idle = survived.map_or_else(String::new, |idle| {
-                format!("; connections survive {} without traffic", seconds(idle))
+                format!("; a connection survived {} without traffic", seconds(idle))
             });
             // An ACL may forbid writing, unless the user is the default user.
             let is_acl_user =

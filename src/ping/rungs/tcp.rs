@@ -200,9 +200,7 @@ pub(crate) async fn observe_unix(path: &Path, _deadline: Deadline) -> (Option<St
 fn unix_result(path: &Path, error: &io::Error) -> DialResult {
     use std::os::unix::fs::FileTypeExt as _;
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            DialResult::NoSocket("no file has this path")
-        }
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => DialResult::NoSocket("no such file"),
         // For a file that is not a socket, the kernel reports the same error as for a socket without a
         // listener.
         io::ErrorKind::ConnectionRefused => match std::fs::metadata(path).map(|file| file.file_type()) {

@@ -136,13 +136,14 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     let is_proved = |kind: &str| assessment.fixes.iter().any(|fix| fix.kind == kind);
     let mut fixes: Vec<Fix> = assessment.fixes.iter().map(of_aws).collect();
     if !fixes.is_empty() {
-        let text = "then run sessiontut ping --wait 120, which retries until Redis answers: a new rule takes a \
-                    moment to take effect";
+        let text = "then run sessiontut ping --wait 120, which retries until the new rule has taken effect and \
+                    Redis answers";
         fixes.push(plain("wait", text));
     }
     if assessment.fixes.iter().any(|fix| fix.command.is_some()) {
-        let text = "to find out beforehand whether you may run one of these commands, append --dry-run to it: AWS then changes \
-                    nothing, and answers DryRunOperation (yes) or UnauthorizedOperation (no)";
+        let text = "to test your permissions before you run a command, append --dry-run to it. AWS then changes \
+                    nothing, and answers DryRunOperation if you are allowed to run the command, or \
+                    UnauthorizedOperation if not";
         fixes.push(plain("permission", text));
     }
     finding.fixes.retain(|fix| {
@@ -154,14 +155,14 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
         finding.fixes.extend(remaining());
     }
     if let (Some(owner), Outcome::Unknown) = (&assessment.other_account, assessment.outcome) {
-        let text = format!("use credentials of account {owner}, to which this instance belongs");
+        let text = format!("use the credentials of account {owner}, to which this instance belongs");
         finding.fixes.insert(0, plain("account", &text));
     }
     let needs = answer.needs();
     if assessment.outcome == Outcome::Unknown && !needs.is_empty() {
         let text = format!(
-            "grant your AWS user or role {}, and run the same command again. This only allows reading; sessiontut \
-             ping --aws-policy prints the whole policy",
+            "grant your AWS user or role the permission {} (it only allows reading), and run the same command \
+             again. sessiontut ping --aws-policy prints the whole policy",
             needs.join(", ")
         );
         finding.fixes.insert(0, plain("permission", &text));
@@ -209,11 +210,13 @@ fn facts_of(check: &Check) -> Vec<String> {
         .map_or_else(String::new, |code| format!(" [{code}]"));
     let first = match check.outcome {
         Outcome::Allowed => return Vec::new(),
-        Outcome::Denied | Outcome::Partly => format!("the rules say: {}{term}", safe(&check.text)),
+        Outcome::Denied | Outcome::Partly => {
+            format!("according to AWS, {}{term}", safe(&check.text))
+        }
         Outcome::Unknown if check.needs.is_empty() => format!("{}{term}", safe(&check.text)),
         Outcome::Unknown => {
             let needs = check.needs.join(" or ");
-            format!("{} (needs {needs})", safe(&check.text))
+            format!("{} (needs the permission {needs})", safe(&check.text))
         }
     };
     let others = check.near_misses.iter().map(|miss| safe(miss));
@@ -318,7 +321,7 @@ fn login_facts(assessment: &Assessment) -> Vec<String> {
         facts.extend(logins.map(|(user, kind)| safe(&format!("the user {user} logs in with: {kind}"))));
     } else if cache.has_token == Some(true) {
         facts.push(format!(
-            "{name} uses an AUTH token: log in with it as the password, without a user name"
+            "{name} uses an AUTH token: log in with this token as the password, without a user name"
         ));
     } else if cache.has_token == Some(false) && cache.user_groups.is_some() {
         facts.push(format!(

@@ -23,8 +23,12 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     if let Some(address) = lookup.addresses.first() {
         return seen.tcp.dials.is_empty().then(|| {
             Finding::proved(Cause::DnsNoAddress)
-                .summary(format!("{host} has no address of the requested family"))
-                .fact(format!("{host} has only {} addresses", family(*address)))
+                .summary(format!(
+                    "{host} has only {} addresses, but -{} was given",
+                    family(*address),
+                    excluding(*address)
+                ))
+                .fact("no packet was sent, because there is no address to use")
         });
     }
     Some(
@@ -84,7 +88,7 @@ fn without_address(host: &str, lookup: &Lookup) -> Finding {
         let what = if refuses {
             "refuses to resolve"
         } else {
-            "fails to resolve"
+            "cannot resolve"
         };
         Finding::proved(Cause::DnsServerFailure).summary(format!("the name server {what} {host}"))
     } else if is_known {
@@ -92,11 +96,13 @@ fn without_address(host: &str, lookup: &Lookup) -> Finding {
         Finding::likely(Cause::DnsNotFound).summary(format!("this system's resolver does not find {host}"))
     } else if lookup.system_timed_out && lookup.took < SLOW_RESOLVER {
         Finding::likely(Cause::DnsTimeout)
-            .summary(format!("no name server replied for {host} before the timeout"))
-            .fact("a resolver that has to query other servers may need longer; try a longer --timeout")
+            .summary(format!(
+                "no name server replied to the query for {host} before the timeout"
+            ))
+            .fact("the resolver may need more time, because it queries other servers; try a longer --timeout")
     } else if let Some(error) = blocked_here(lookup) {
         Finding::proved(Cause::DnsTimeout).summary(format!(
-            "this host prevents this process from querying a name server ({error}), so {host} cannot be resolved"
+            "this host blocks queries to the name server ({error}), so {host} cannot be resolved"
         ))
     } else {
         let who = match lookup.servers.as_slice() {
@@ -126,11 +132,12 @@ fn judge_address(host: &str, seen: &Observations) -> Option<Finding> {
     let address: IpAddr = host.parse().ok().filter(|_| seen.tcp.dials.is_empty())?;
     Some(
         Finding::proved(Cause::DnsNoAddress)
-            .summary(format!("{host} is not an address of the requested family"))
-            .fact(format!(
-                "{host} is an {} address, so nothing was sent to it",
-                family(address)
-            )),
+            .summary(format!(
+                "{host} is an {} address, but -{} was given",
+                family(address),
+                excluding(address)
+            ))
+            .fact("no packet was sent, because there is no address to use"),
     )
 }
 
@@ -141,6 +148,11 @@ fn join(addresses: &[IpAddr]) -> String {
 
 fn family(address: IpAddr) -> &'static str {
     if address.is_ipv4() { "IPv4" } else { "IPv6" }
+}
+
+/// Returns the option, `-4` or `-6`, that excludes the address.
+fn excluding(address: IpAddr) -> char {
+    if address.is_ipv4() { '6' } else { '4' }
 }
 
 fn evidence(lookup: &Lookup) -> Vec<String> {
@@ -166,13 +178,13 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
     if let Some(line) = lookup.nsswitch.as_ref().filter(|_| is_elsewhere) {
         let (number, text) = (line.number, &line.text);
         facts.push(format!(
-            "/etc/nsswitch.conf, line {number}, sets where names are looked up: {text}"
+            "line {number} of /etc/nsswitch.conf sets where names are looked up: {text}"
         ));
     }
     facts.extend(describe_servers(&lookup.servers));
     if let Some(resolver) = lookup.other_resolver {
         facts.push(format!(
-            "this binary looks up names with {resolver}, so applications may get another result"
+            "this program looks up names with {resolver}, so applications may get another result"
         ));
     }
     facts
@@ -194,7 +206,7 @@ pub(super) fn hosts_file(target: &Target, seen: &Observations) -> Vec<String> {
         return Vec::new();
     };
     let mapping = format!(
-        "/etc/hosts, line {}, maps {host} to {}",
+        "line {} of /etc/hosts maps {host} to {}",
         entry.line, entry.address
     );
     if lookup.addresses.is_empty() {
@@ -227,10 +239,12 @@ fn describe_servers(servers: &[NameServer]) -> impl Iterator<Item = String> {
             NameAnswer::Unreachable(error) => format!("cannot be reached: {error}"),
             NameAnswer::NoTcp(error) => {
                 format!(
-                    "replies that its response is too long for UDP, but does not send it over TCP: {error}"
+                    "reports that its response is too long for UDP, but cannot be queried over TCP: {error}"
                 )
             }
-            NameAnswer::Blocked(error) => format!("cannot be queried, because this host blocks it: {error}"),
+            NameAnswer::Blocked(error) => {
+                format!("cannot be queried, because this host blocks the query: {error}")
+            }
             NameAnswer::Malformed => "sends a malformed response".into(),
         };
         format!("name server {} {answer}", server.address)
@@ -256,10 +270,7 @@ pub(super) fn slow(target: &Target, seen: &Observations) -> Option<(Cause, Strin
     } else {
         reasons.join(", ")
     };
-    Some((
-        Cause::DnsSlow,
-        format!("an application's lookup of {host} {took}: {reasons}"),
-    ))
+    Some((Cause::DnsSlow, format!("the lookup of {host} {took}: {reasons}")))
 }
 
 fn why_slow(server: &NameServer) -> Option<String> {

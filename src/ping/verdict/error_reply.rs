@@ -44,8 +44,8 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
             let since = server.number("master_link_down_since_seconds");
             let since = match since.and_then(|since| i64::try_from(since).ok()) {
                 None => String::new(),
-                Some(..5) => ", which it lost just now".into(),
-                Some(since) => format!(", which it lost {} ago", age(since)),
+                Some(..5) => "; the connection to the primary has just been lost".into(),
+                Some(since) => format!("; the connection to the primary was lost {} ago", age(since)),
             };
             format!("its primary is {host}:{port}{since}")
         }),
@@ -90,7 +90,7 @@ pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> 
     if missing.keys == Access::Forbidden && missing.commands.is_empty() {
         finding
             .summary(format!(
-                "{who} is not allowed to use the tutorial's keys, which start with `sessiontut:`"
+                "{who} is not allowed to use keys that start with `sessiontut:`"
             ))
             .fact("the user's permissions for other keys were not checked")
     } else if missing.commands.is_empty() {
@@ -99,8 +99,9 @@ pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> 
         let commands = missing.commands.join(", ");
         finding
             .summary(format!("{who} is not allowed to run {commands}"))
-            .facts((missing.keys == Access::Forbidden).then(|| {
-                "the user is not allowed to use the tutorial's keys either (they start with `sessiontut:`)".into()
-            }))
+            .facts(
+                (missing.keys == Access::Forbidden)
+                    .then(|| "the user is also not allowed to use keys that start with `sessiontut:`".into()),
+            )
     }
 }

@@ -22,13 +22,13 @@ pub(super) fn all(target: &Target, cause: Cause) -> Vec<String> {
     }
     if cause == Cause::AuthFailed && target.warnings.contains(&UrlWarning::EncodedTwice) {
         hints.push(
-            "the decoded password still contains a percent escape, so it was probably encoded twice".into(),
+            "the decoded password still contains a percent escape, so the password was probably encoded twice".into(),
         );
     }
     if cause == Cause::AuthRequired && target.warnings.contains(&UrlWarning::UserWithoutPassword) {
         hints.push(
-            "in redis://secret@host, \"secret\" is a user name; if it is the password, put a colon before it: \
-             redis://:secret@host".into(),
+            "in redis://secret@host, \"secret\" is a user name; in redis://:secret@host, it is a password"
+                .into(),
         );
     }
     hints

@@ -10,10 +10,8 @@ use crate::ping::observation::{IdleEnd, IdleTest, IdleTrial, Observations, STAGG
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     let (test, lost) = lost(seen)?;
     let finding = if test.is_restarted {
-        Finding::likely(Cause::PathIdle).fact(
-            "the server's run ID has changed during the test: the server was restarted, which also ends \
-                   connections",
-        )
+        Finding::likely(Cause::PathIdle)
+            .fact("the server's run ID has changed during the test, so the server was restarted")
     } else if is_proved(test, lost, seen) {
         Finding::proved(Cause::PathIdle)
     } else {
@@ -46,19 +44,18 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
             .facts(seen.server.setting("timeout").map(|seconds| {
                 match seconds {
                     "0" => {
-                        "the server's own limit (its timeout setting) is 0, so the server does not close idle \
-                         connections"
+                        "the server's `timeout` setting is 0, so the server does not close idle connections"
                             .into()
                     }
                     seconds => format!(
-                        "the server's own limit (its timeout setting) is {} s",
+                        "the server's `timeout` setting is {} s",
                         crate::sanitize::excerpt(seconds.as_bytes(), 20)
                     ),
                 }
             }))
             .facts((is_likely && is_closed).then(|| {
-                "something else may have ended the connection at that moment, such as a failover or CLIENT KILL; \
-                 --idle shows whether connections always end after the same time"
+                "a failover or CLIENT KILL may also have ended the connection; --idle shows whether connections \
+                 always end after the same time"
                     .to_owned()
             }))
             .fact("a new connection received all replies"),
@@ -80,7 +77,7 @@ pub(super) fn with_lost_connection(finding: Finding, seen: &Observations) -> Fin
             finding
                 .summary(summary)
                 .fact(what_happened(lost))
-                .fact("the other observations are about a new connection, after this one was lost")
+                .fact("all other observations are about a new connection")
         }
         _ => finding,
     }
@@ -146,7 +143,7 @@ fn enforcer(lost: &IdleTrial, limit: &str, seen: &Observations) -> String {
     let what = match (lost.end, seen.server.idle_limit()) {
         (IdleEnd::Closed, Some(setting)) if is_server(lost.idle, setting) => {
             return format!(
-                "the server closes idle connections after {limit} (its timeout setting is {} s)",
+                "the server closes idle connections after {limit} (its `timeout` setting is {} s)",
                 setting.as_secs()
             );
         }

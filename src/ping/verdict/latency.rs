@@ -12,7 +12,7 @@ pub(super) fn slow(seen: &Observations) -> Option<Found> {
     (median > SLOW_MEDIAN).then(|| {
         let blame = match SlowPart::of(seen) {
             SlowPart::Network => "the delay is in the network",
-            SlowPart::Server => "the delay is in the server, or behind it if it is a proxy",
+            SlowPart::Server => "the delay is in the server (or, if the server is a proxy, behind the proxy)",
             SlowPart::Loss | SlowPart::Unknown => {
                 return (
                     Cause::LatencyHigh,

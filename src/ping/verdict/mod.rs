@@ -59,7 +59,7 @@ pub fn judge(given: &Target, seen: &Observations) -> Verdict {
             .listener_of_the_connection()
             .and_then(LocalListener::forwarder);
         if let Some(forwarder) = forwarder.filter(|_| may_be_behind) {
-            let note = format!(" (through {forwarder}; the fault may be behind it)");
+            let note = format!(" (through {forwarder})");
             finding.summary.push_str(&note);
         }
         let finding = idle::with_lost_connection(finding, seen);
@@ -119,7 +119,7 @@ fn with_accepted_certificate(
     let answer = match finding {
         None => "on this connection, Redis answers PING",
         Some(finding) if is_login_withheld(&finding) => {
-            "on this connection, Redis answers but requires the password, which is sent only with --insecure-auth"
+            "on this connection, Redis answers but requires the password, which `ping` sends only with --insecure-auth"
         }
         Some(finding) => {
             let fact = format!(

@@ -34,9 +34,9 @@ pub(super) fn closed(how: &str, received: &[u8], command: &str, seen: &Observati
         Some(Experiment::ClientHello { result, .. }) if *result == TlsResult::TimedOut => {
             Some("there was no time to test whether the server speaks TLS; try a longer --timeout")
         }
-        Some(Experiment::NotConnected(_)) => Some(
-            "whether the server speaks TLS was not tested, because a second connection could not be made",
-        ),
+        Some(Experiment::NotConnected(_)) => {
+            Some("TLS was not tested, because a second connection could not be made")
+        }
         _ => None,
     };
     let is_likely = tls_untested.is_some() || seen.second_connection_works();
@@ -79,7 +79,11 @@ pub(super) fn closed(how: &str, received: &[u8], command: &str, seen: &Observati
 
 pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
     if let Some(sizes) = seen.experiments.packet_sizes {
-        return large_packets_lost(sizes, format!("{command}, which is large, got no reply"), seen);
+        return large_packets_lost(
+            sizes,
+            format!("{command}, which is a large request, got no reply"),
+            seen,
+        );
     }
     // An error reply on the second connection may come from another server, or from the same server in a
     // better state.
@@ -190,11 +194,11 @@ pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
 
 /// The text for a fault of the first connection only.
 pub(super) const ONLY_THIS_CONNECTION: &str =
-    "a second connection works; perhaps one of several servers is faulty, or the fault was brief";
+    "a second connection works, so perhaps only one of several servers is faulty, or the fault was temporary";
 
 /// The text for a server that accepts a login but then requires a login.
 pub(super) const BEHIND_PROXY: &str =
-    "a proxy accepts the password, but the Redis server behind it requires a login";
+    "a proxy accepts the password, but the Redis server behind the proxy requires a login";
 
 /// Returns the finding about packets that are lost because of their size. `fact` names the request without a
 /// reply.

@@ -153,8 +153,8 @@ fn tls_untested(seen: &Observations) -> Option<Finding> {
     (is_rejected && is_alone && !seen.is_logged_in()).then(|| {
         Finding::likely(Cause::TlsRequired)
             .summary("the server probably speaks TLS: it rejected the plain-text connection without a reply")
-            .fact("Redis closes a plain-text connection in this way if the port expects TLS")
-            .fact("this was not tested, because a second connection got no reply, although the first one did")
+            .fact("if a port expects TLS, Redis closes plain-text connections without a reply")
+            .fact("TLS was not tested, because the attempt to open a second connection got no reply")
     })
 }
 
@@ -173,12 +173,9 @@ fn judge_login(target: &Target, response: &Response, seen: &Observations) -> Fin
             .summary("the URL has a password, but the server does not support AUTH"),
         _ if target.user.is_some() && lower.contains("wrong number of arguments") => {
             return Finding::proved(Cause::AuthFailed)
-                .summary("the server accepts only a password, but the URL also names a user")
+                .summary("the server accepts only a password, but the URL also contains a user name")
                 .replied("AUTH", &shown)
-                .fact(
-                    "servers older than Redis 6 have no user names: remove the user name, as in \
-                       redis://:PASSWORD@HOST",
-                );
+                .fact("servers older than Redis 6 do not support user names");
         }
         // Services that imitate Redis have their own error messages.
         None if Refusal::of(&error) == Refusal::Other

@@ -101,11 +101,11 @@ fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
 fn closed(last: &Exchange, seen: &Observations) -> Finding {
     Finding::proved(Cause::ProtoClosed)
         .summary(format!(
-            "reads get replies, but the connection is closed at {} during the write test",
+            "reads get replies, but the server closes the connection after {} in the write test",
             last.command
         ))
         .fact(format!("{}; {}", reply_to_ping(seen), ended(last)))
-        .fact("the write test is a transaction (MULTI), so writes without one were not tested")
+        .fact("the write test is a transaction (MULTI); other writes were not tested")
 }
 
 fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Finding> {
@@ -117,7 +117,7 @@ fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Find
             return None;
         }
         Finding::proved(Cause::RoleReplica)
-            .summary("this cluster node is a replica, which redirects each write to the primary that owns the slot of the key")
+            .summary("this cluster node is a replica, which redirects writes to the primary")
     } else {
         return Some(error_reply(error, command, seen));
     };

@@ -11,10 +11,8 @@ pub(super) fn with_second_look(finding: Finding, seen: &Observations) -> Finding
     };
     let connected = seen.tcp.dials.iter().filter(|dial| Dial::is_connected(dial));
     let has_several = connected.count() > 1;
-    let finding =
-        finding.facts(has_several.then(|| {
-            format!("the name has several addresses; unless otherwise stated, this is about {first}")
-        }));
+    let finding = finding
+        .facts(has_several.then(|| format!("the name has several addresses; this report is about {first}")));
     let Some(look) = &seen.experiments.second_look else {
         return finding;
     };
@@ -22,13 +20,13 @@ pub(super) fn with_second_look(finding: Finding, seen: &Observations) -> Finding
     let summary = &finding.summary;
     match (other == first, works) {
         (true, true) => {
-            let summary = format!("{summary}; but {ONLY_THIS_CONNECTION}");
+            let summary = format!("{summary}; {ONLY_THIS_CONNECTION}");
             finding
                 .summary(summary)
                 .fact("a second connection to the same address got the expected replies")
         }
         (false, true) => {
-            let summary = format!("{summary} (at {first}; another address of the name, {other}, works)");
+            let summary = format!("{summary} (this is the result at {first}; the address {other} works)");
             finding.summary(summary).fact(format!(
                 "a second connection, to {other}, got the expected replies"
             ))

@@ -22,7 +22,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
             Some(
                 Finding::proved(Cause::RoleSentinel)
                     .summary(format!("the Sentinel does not watch a primary named {name}"))
-                    .fact(format!("the Sentinel {sentinel} was asked for the primary {name}"))
+                    .fact(format!("`ping` asked the Sentinel {sentinel} for the primary {name}"))
                     .fact(if known.is_empty() {
                         "the Sentinel does not watch any primary".to_owned()
                     } else {
@@ -47,13 +47,13 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
                     .summary(format!("the URL says that {sentinel} is a Sentinel, but it is not"))
                     .replied("SENTINEL", &error)
                     .fact(format!(
-                        "every Sentinel knows the command SENTINEL, with which `ping` asked for the primary {name}"
+                        "`ping` asked for the primary {name} with the command SENTINEL, which every Sentinel supports"
                     )),
             )
         }
         SentinelAnswer::Other(response) => Some(unusable(response, "SENTINEL", seen).fact(format!(
-            "`ping` asked {sentinel} for the primary, because the URL says that it is a Sentinel; for a Redis \
-             server, use redis://"
+            "the scheme of the URL means that {sentinel} is a Sentinel, so `ping` asked it for the primary; for a \
+             Redis server, use redis://"
         ))),
         SentinelAnswer::Primary(_) | SentinelAnswer::None => None,
     }
@@ -68,7 +68,7 @@ pub(super) fn facts(seen: &Observations) -> Option<String> {
             "according to the Sentinel {sentinel}, the primary {name} is at {primary}"
         )),
         SentinelAnswer::None => Some(format!(
-            "the Sentinel in the URL, {sentinel}, could not be asked for the primary {name}"
+            "`ping` could not ask the Sentinel in the URL, {sentinel}, for the primary {name}"
         )),
         _ => None,
     }
@@ -85,7 +85,7 @@ pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
             format!("the primary at {primary} accepts connections from here")
         } else if dials.is_empty() {
             format!(
-                "the primary at {primary} cannot be reached from here, because its host name cannot be resolved here"
+                "the primary at {primary} cannot be reached from here, because its host name cannot be resolved"
             )
         } else {
             let dials: Vec<_> = dials.iter().map(describe).collect();

@@ -33,7 +33,7 @@ pub(super) fn proxy_header(target: &Target, seen: &Observations) -> Option<Findi
             Finding::proved(Cause::ProxyHeader)
                 .summary("the port expects a PROXY protocol header before any data")
                 .fact("the server does not reply to data without the header")
-                .fact("on another connection, it replied after a PROXY header"),
+                .fact("on another connection, the server replied after a PROXY header"),
         );
     }
     let first = [("AUTH", &seen.auth.response), ("PING", &seen.ping.response)];
@@ -42,10 +42,9 @@ pub(super) fn proxy_header(target: &Target, seen: &Observations) -> Option<Findi
         .find_map(|(command, response)| Some((command, response.as_ref()?.error()?)))?;
     rejects_proxy_header(&error).then(|| {
         Finding::proved(Cause::ProxyHeader)
-            .summary("a proxy sends a PROXY protocol header, which Redis rejects as a command")
+            .summary("a proxy sends a PROXY protocol header to Redis, which does not support it")
             .fact(replied(command, &masked(target, &error)))
-            .fact("a proxy sent a PROXY header, and Redis replied to it with an error, so each later reply arrives \
-                   one request late")
+            .fact("Redis replied to the PROXY header with an error, so each later reply arrives one request late")
     })
 }
 
@@ -150,7 +149,7 @@ fn refused_read(error: &str, seen: &Observations) -> Finding {
     // A Redis that requires a login would also reject PING.
     if error.starts_with("NOAUTH") && seen.has_pong() {
         return Finding::likely(Cause::ProxyNoBackend)
-            .summary("a proxy answers PING itself, but the Redis server behind it requires a login")
+            .summary("a proxy answers PING itself, but the Redis server behind the proxy requires a login")
             .replied("HGETALL", error)
             .fact("PING got PONG, although a Redis server that requires a login refuses PING");
     }
@@ -176,15 +175,12 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
         return Some(momentary(first, seen));
     };
     match second.command {
-        "SELECT" => Some(
-            fell_silent(second, seen)
-                .fact("many proxies support only database 0; try the URL without a database number"),
-        ),
+        "SELECT" => Some(fell_silent(second, seen).fact("many proxies support only database 0")),
         "HGETALL" if !seen.has_pong() => Some(fell_silent(second, seen)),
         "HGETALL" => Some(
             Finding::likely(Cause::ProxyNoBackend)
                 .summary(format!(
-                    "PING gets PONG, but a read gets {}; a proxy may answer PING without its backend",
+                    "PING gets PONG, but a read gets {}; perhaps a proxy answers PING without its backend",
                     if is_other_data(second) {
                         "data that is not RESP"
                     } else {
@@ -244,7 +240,7 @@ pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
             first.command
         )),
         _ => Finding::likely(Cause::ProtoClosed).summary(format!(
-            "the server replies to PING, but closes the connection at {}",
+            "the server replies to PING, but closes the connection after {}",
             first.command
         )),
     };
@@ -275,13 +271,13 @@ pub(super) fn limited(seen: &Observations) -> Option<Found> {
             let untested = if seen.write_test.as_ref().is_some_and(WriteTest::has_passed) {
                 ""
             } else {
-                "; MULTI and SELECT were not tested, and perhaps do not work either"
+                "; MULTI and SELECT were not tested"
             };
-            format!("single commands work, but {what}{untested}")
+            format!("simple commands work, but {what}{untested}")
         }
         Some(_) => return None,
         None => format!(
-            "single commands work, but the server does not support {}",
+            "simple commands work, but the server does not support {}",
             not_supported(&seen.server)?
         ),
     };

@@ -149,7 +149,7 @@ fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
         Finding::likely(Cause::TcpProhibited)
             .summary(format!("this host's own firewall drops packets to {to}"))
             .fact(format!(
-                "the kernel could not send {blocked} of the retransmitted SYNs"
+                "the kernel could not send {blocked} of the retransmitted SYN packets"
             ))
     } else if matches!(to, Endpoint::Named(_)) {
         Finding::proved(Cause::TcpTimeout).summary(format!(
@@ -159,13 +159,13 @@ fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
         Finding::likely(Cause::TcpUnreachable)
             .summary(format!("packets to {to} never leave this host"))
             .fact(
-                "one SYN was queued and none was retransmitted, so the destination or its gateway does not answer \
-                 ARP/NDP",
+                "the kernel queued one SYN packet and retransmitted none, so the destination or its gateway does \
+                 not answer ARP/NDP",
             )
     } else if is_single_syn(dial) {
         Finding::likely(Cause::TcpTimeout)
             .summary(format!("{to} did not reply before the timeout"))
-            .fact("only one SYN was sent, and it may have been lost; try a longer --timeout")
+            .fact("only one SYN packet was sent, which may have been lost; try a longer --timeout")
     } else {
         let elsewhere = seen.tcp.other_port.as_ref().filter(|other| other.is_connected());
         let elsewhere = elsewhere.and_then(|other| other.to.ip());
@@ -210,7 +210,7 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
             "{ip} is in Docker's default network (172.17.0.0/16), which only the containers' own host can reach"
         )),
         _ if is_foreign => Some(format!(
-            "{ip} is a private address, and this host's only route to it is the default route"
+            "{ip} is a private address, and this host reaches it only through the default route"
         )),
         _ => None,
     }
@@ -245,14 +245,11 @@ fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     let service = Hosting::of(target.host()?)?.service;
     let dial = seen.tcp.other_port.as_ref()?;
     let result = if dial.is_connected() {
-        "accepts connections".to_owned()
+        "this port accepts TCP connections".to_owned()
     } else {
-        format!("did not accept a connection either: {}", describe(dial))
+        format!("this port did not accept a connection either: {}", describe(dial))
     };
-    Some(format!(
-        "{} is the TLS port of {service}; it {result} (the TLS handshake was not tried)",
-        dial.to
-    ))
+    Some(format!("{} is the TLS port of {service}; {result}", dial.to))
 }
 
 /// Returns a warning if the connection works, but packets were lost and retransmitted.

@@ -81,7 +81,7 @@ fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observ
         TlsResult::Alert(AlertDescription::UnrecognisedName) => Finding::proved(Cause::TlsNameMismatch)
             .summary(if is_address(&tls.expected_name) {
                 format!(
-                    "the server requires a host name in the TLS handshake (SNI), but the URL has the address {}",
+                    "the server requires a host name in the TLS handshake (SNI), but the URL contains the address {}",
                     tls.expected_name
                 )
             } else {
@@ -154,7 +154,7 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
         return Finding::proved_if(seen.experiments.packet_sizes.is_some(), Cause::TlsStalled)
             .summary("the TLS handshake starts, but its large packets are lost on the way")
             .fact(waited)
-            .fact("a handshake in small packets (536-byte segments) on another connection got a reply")
+            .fact("on another connection, a handshake in small packets (segments of 536 bytes) got a reply")
             .facts(seen.experiments.packet_sizes.map(packet_sizes))
             .facts(out_of_order.map(describe_packets));
     }
@@ -166,11 +166,11 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
     if is_untested && reason == NoReply::SilentServer {
         return Finding::likely(Cause::TlsNotOffered)
             .summary(
-                "the server probably does not speak TLS: it accepted the TLS ClientHello without a reply",
+                "the server probably does not speak TLS, because it did not reply to the TLS ClientHello",
             )
             .fact(waited)
-            .fact("Redis waits for more data in this way if the port expects plain text")
-            .fact("this was not tested, because a second connection got no reply, although the first one did")
+            .fact("if a port expects plain text, Redis does not reply to a ClientHello")
+            .fact("plain text was not tested, because the attempt to open a second connection got no reply")
             .facts(reason.fact(seen));
     }
     let finding = match plain_ping {
@@ -185,7 +185,7 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
                 .summary(summary.unwrap_or(Cause::TlsStalled.meaning()))
                 .fact(waited)
                 .fact(
-                    "a plain-text PING on a second connection was rejected at once, so small packets get through",
+                    "a plain-text PING on a second connection was rejected at once, so small packets arrive",
                 )
         }
         _ => Finding::likely(Cause::TlsStalled)

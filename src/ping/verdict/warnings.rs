@@ -54,7 +54,7 @@ fn url(warning: &UrlWarning) -> Option<Found> {
     match warning {
         UrlWarning::UserWithoutPassword => Some((
             Cause::UrlSuspect,
-            "the part before the @ is a user name without a password".into(),
+            "the URL contains a user name, but no password".into(),
         )),
         UrlWarning::AtSignInPassword => Some((
             Cause::UrlEncoding,
@@ -68,7 +68,7 @@ fn url(warning: &UrlWarning) -> Option<Found> {
             let names = names.join(", ");
             Some((
                 Cause::UrlSuspect,
-                format!("many clients ignore these query parameters: {names}"),
+                format!("many clients ignore these query parameters of the URL: {names}"),
             ))
         }
         UrlWarning::EncodedTwice => None,
@@ -83,7 +83,7 @@ fn dns_partial(seen: &Observations) -> Option<Found> {
         let failed = failed.join("; ");
         (
             Cause::DnsPartial,
-            format!("not all addresses of the host name accept connections: {failed}"),
+            format!("some addresses of the host name do not accept connections: {failed}"),
         )
     })
 }
@@ -137,7 +137,8 @@ fn lost_primary(seen: &Observations) -> Option<Found> {
     let refuses = |response: &Response| response.error_code().as_deref() == Some("MASTERDOWN");
     let serves = !seen.ping.response.iter().chain(&seen.requests.read).any(refuses);
     (serves && seen.server.has_lost_its_primary()).then(|| {
-        let summary = "the replica is not connected to its primary (it may still be synchronising), and serves old data";
+        let summary =
+            "the replica is not connected to its primary, or is still synchronising, so its data may be old";
         (Cause::RoleMasterDown, summary.into())
     })
 }
@@ -156,11 +157,11 @@ fn old(server: &ServerInfo) -> Option<Found> {
     let version = server.field("redis_version").unwrap_or_default();
     let summary = if is_old {
         format!(
-            "the server is Redis {}, which has no ACL users; clients that begin with HELLO (RESP3) fail",
+            "the server is Redis {}, which supports neither ACL users nor HELLO; clients that send HELLO (RESP3) fail",
             sanitize::excerpt(version.as_bytes(), 20)
         )
     } else {
-        "the server does not support HELLO, so clients that begin with HELLO (RESP3) fail".into()
+        "the server does not support HELLO, so clients that send HELLO (RESP3) fail".into()
     };
     Some((Cause::ServerOld, summary))
 }
@@ -178,8 +179,7 @@ fn idle_timeout(server: &ServerInfo) -> Option<Found> {
     let seconds: u64 = server.setting("timeout")?.parse().ok()?;
     (seconds > 0).then(|| {
         let summary = format!(
-            "the server closes connections that have been idle for {seconds} seconds (this is its `timeout` \
-                     setting)"
+            "the server closes connections that have been idle for {seconds} seconds (its `timeout` setting)"
         );
         (Cause::ServerTimeout, summary)
     })
@@ -255,7 +255,7 @@ fn unreachable_nodes(seen: &Observations) -> Option<Found> {
     let failed = describe_all(&seen.server.announced, |result| *result != DialResult::Connected);
     (seen.server.is_cluster() && !failed.is_empty()).then(|| {
         let summary = format!(
-            "the cluster announces nodes that cannot be reached: {}",
+            "some nodes of the cluster cannot be reached at their announced addresses: {}",
             failed.join("; ")
         );
         (Cause::ClusterUnreachableNodes, summary)

@@ -35,7 +35,7 @@ pub(super) fn parse_host_and_port(authority: &str, default: u16) -> Result<Addre
     }
     if port.is_empty() && port_after_dot(&host).is_some() {
         return Err(invalid(
-            "the host name ends in a number: before the port, there is probably a dot instead of a colon",
+            "the host name ends in a number: there is probably a dot instead of a colon before the port",
         ));
     }
     if is_impossible_address(&host) {

@@ -15,7 +15,7 @@ pub(super) fn parse_sentinel(parts: &Parts<'_>, tls: bool) -> Result<Target, Url
         .split(',')
         .map(|one| match parse_host_and_port(one, SENTINEL_PORT)? {
             Address::Tcp { host, port } => Ok((host, port)),
-            Address::Unix(_) => Err(invalid("a Sentinel must be a host")),
+            Address::Unix(_) => Err(invalid("the URL of a Sentinel must contain a host")),
         })
         .collect::<Result<Vec<_>, UrlError>>()?;
     let options: Vec<(String, String)> = url::form_urlencoded::parse(parts.query.as_bytes())
@@ -69,12 +69,13 @@ fn no_name(hosts: &[(String, u16)], tls: bool) -> UrlError {
     });
     UrlError {
         advice: Some(
-            "add a slash and the primary's name to the URL, after the hosts. The following command lists the primaries \
-             that a Sentinel watches, each with its name"
+            "add a slash and the name of the primary to the URL, after the hosts. The following command lists the \
+             primaries that a Sentinel watches, with their names"
                 .into(),
         ),
         command: list,
-        ..invalid("the URL names no primary: after the hosts, it needs the name that the Sentinels use for it")
+        ..invalid("the name of the primary is missing after the hosts: use the name from the configuration of the \
+                   Sentinels")
     }
 }
 

@@ -24,7 +24,8 @@ pub(super) fn parse_unix(rest: &str) -> Result<Target, UrlError> {
         return Err(invalid(&message));
     }
     if path.trim_matches('/').is_empty() {
-        let message = "the URL has no socket path: put it after unix://, as in unix:///run/redis/redis.sock";
+        let message =
+            "the URL has no socket path: put the path after unix://, as in unix:///run/redis/redis.sock";
         return Err(invalid(message));
     }
     let parts = Parts {

@@ -13,8 +13,7 @@ pub(super) fn check(text: &str) -> Result<(), UrlError> {
     let trimmed = trim(text);
     if trimmed.is_empty() {
         return Err(invalid(
-            "the URL is empty; expected redis://HOST:6379/0 (check that the variable that should contain the URL is \
-             set)",
+            "the URL is empty; check that the variable for the URL is set",
         ));
     }
     if trimmed.starts_with(['"', '\'', '`', '\u{201c}', '<']) {
@@ -49,8 +48,8 @@ pub(super) fn check(text: &str) -> Result<(), UrlError> {
 fn blanks_around(text: &str) -> String {
     let name = |character: Option<char>| character.and_then(invisible).map(|(name, _)| name);
     let source = |name: &str| match name {
-        "newline" => ", as echo adds it",
-        "carriage return" => ", as at the end of a line of a file from Windows",
+        "newline" => ", which echo adds",
+        "carriage return" => ", as in a text file from Windows",
         _ => "",
     };
     match (name(text.chars().next()), name(text.chars().last())) {

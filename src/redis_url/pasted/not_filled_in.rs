@@ -58,14 +58,14 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     }
     if PLACEHOLDER.is_match(host) || HOST_PLACEHOLDER.is_match(host) {
         return error(
-            "the host is a placeholder that was not filled in: replace it with the endpoint of your Redis"
+            "the host is a placeholder that was not filled in: replace it with the endpoint of your Redis server"
                 .into(),
-            "replace the placeholder with the host name that your provider or administrator gives for it",
+            "replace the placeholder with the host name of your Redis server, from your provider or administrator",
         );
     }
     if is_missing_value(host) {
         return error(
-            format!("the host is {host}, which a program writes if the variable for the host has no value"),
+            format!("the host is {host}: programs write this word if the variable for the host has no value"),
             "set the variable that should contain the host, in the environment of the program that builds the URL",
         );
     }
@@ -73,7 +73,7 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     for (what, part) in parts {
         if let Some(form) = Form::of(part) {
             let advice = format!(
-                "{}. If the text is your {what} itself, percent-encode it ($ is %24, {{ is %7B, }} is %7D)",
+                "{}. If the text is really your {what}, percent-encode it ($ is %24, {{ is %7B, }} is %7D)",
                 form.advice()
             );
             return error(not_replaced(what, part, form), &advice);
@@ -81,8 +81,8 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     }
     if ASTERISKS.is_match(password) {
         return error(
-            "the password in the URL is only a row of asterisks, which is a placeholder that was not filled in".into(),
-            "copy the real password from the place where you keep it, and percent-encode it in the URL",
+            "the password in the URL consists only of asterisks or dots: it is a placeholder that was not filled in".into(),
+            "put the real password into the URL, and percent-encode it",
         );
     }
     if let Some(error) = after_host(text, place, host) {
@@ -115,8 +115,8 @@ fn placeholder(what: &str, part: &str) -> Option<UrlError> {
     error(
         format!("the {what} is {form}, which was not filled in"),
         &format!(
-            "where the application's REDIS_URL is set, replace the placeholder{brackets} with the {what} from your \
-             secret store or provider. If the text is your {what} itself, percent-encode it{escapes}"
+            "in the application's REDIS_URL, replace the placeholder{brackets} with the {what} from your secret \
+             store or provider. If the text is really your {what}, percent-encode it{escapes}"
         ),
     )
 }
@@ -145,9 +145,8 @@ fn after_host(text: &str, place: &str, host: &str) -> Option<UrlError> {
             return None;
         }
         error(
-            format!("the {what} is {part}, which a program writes if a variable has no value"),
-            "set the variable in the environment of the program that builds the URL, or leave this part of the URL \
-             out",
+            format!("the {what} is {part}: programs write this word if a variable has no value"),
+            "set the variable in the environment of the program that builds the URL, or omit this part of the URL",
         )
     })
 }
@@ -234,30 +233,29 @@ impl Form {
     fn advice(self) -> &'static str {
         match self {
             Self::Shell => {
-                "set the variable. In a shell, put it in double quotes, because the shell does not replace it in \
-                 single quotes. In files for docker --env-file, systemd (EnvironmentFile) and Kubernetes, write the \
-                 value itself, because no shell reads these files"
+                "set the variable. In a shell, use double quotes, because a shell does not replace variables in \
+                 single quotes. In files for docker --env-file, systemd (EnvironmentFile) and Kubernetes, write \
+                 the value itself, because variables in these files are not replaced"
             }
             Self::Parentheses => {
-                "in Kubernetes, define NAME above the variable that uses it, for the same container: $(NAME) is \
-                 replaced only then. In a shell, write \"$NAME\", because a shell runs $(NAME) as a command"
+                "in Kubernetes, define NAME for the same container, above the variable that contains $(NAME). In a \
+                 shell, write \"$NAME\", because a shell runs $(NAME) as a command"
             }
             Self::Cmd => "write \"$NAME\" in a POSIX shell: only cmd.exe on Windows replaces %NAME%",
             Self::PowerShell => {
-                "write \"$NAME\" in a POSIX shell: only PowerShell replaces $env:NAME, and only outside single \
-                 quotes"
+                "write \"$NAME\" in a POSIX shell: only PowerShell replaces $env:NAME (but not in single quotes)"
             }
             Self::Actions => {
-                "check that the name exists in the configuration of GitHub Actions or Railway, which replace ${{ … \
-                 }} only there, or set REDIS_URL to the value itself"
+                "check that the name exists in the configuration of GitHub Actions or Railway, because only these \
+                 services replace ${{ … }}. Or set REDIS_URL to the value itself"
             }
             Self::KeyVault => {
                 "check the status of the reference in the Azure portal. Perhaps the app's identity is not allowed to \
                  read the secret, or the name of the secret is wrong"
             }
             Self::Template => {
-                "render the template before the value is used (Helm, Ansible, ERB, Octopus), or set REDIS_URL to the value \
-                 itself; quotes make no difference"
+                "render the template with its own tool (Helm, Ansible, ERB, Octopus) before you use the value, or \
+                 set REDIS_URL to the value itself"
             }
         }
     }

@@ -79,7 +79,8 @@ const OTHERS: &[(&str, What)] = &[
 pub(super) const SERVICE_LINK: &str = "this is a service link, not a Redis URL: Docker and Kubernetes set REDIS_PORT \
                                        to tcp://ADDRESS:PORT for a service named redis";
 
-const NO_URL_IN_IT: &str = "use the URL of your Redis server instead; it starts with redis:// or rediss://";
+const NO_URL_IN_IT: &str =
+    "use the URL of your Redis server instead, which starts with redis:// or rediss://";
 
 pub(super) fn is_known(scheme: &str) -> bool {
     let scheme = scheme.to_ascii_lowercase();
@@ -117,17 +118,17 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
                  get-parameter --with-decryption. In ECS, list the ARN under `secrets`, not under `environment`"
                     .into(),
             ),
-            ..invalid("this is the ARN of a secret or parameter on AWS, not the URL in it")
+            ..invalid("this is the ARN of a secret or parameter on AWS, but not the URL that the secret contains")
         }));
     }
     if lower.starts_with("arn:") {
         return Some(hopeless(UrlError {
             advice: Some(
-                "open the cache or cluster in the AWS console and copy its endpoint (for ElastiCache: the primary \
-                 endpoint), or run: aws elasticache describe-replication-groups"
+                "copy the endpoint of the cache or cluster from the AWS console (for ElastiCache, the primary \
+                 endpoint), or run aws elasticache describe-replication-groups"
                     .into(),
             ),
-            ..invalid("this is the ARN of an AWS resource, not its endpoint")
+            ..invalid("this is the ARN of an AWS resource, but not its endpoint")
         }));
     }
     // These references may lack the slashes after the colon, so the text before the colon may be a host name.
@@ -139,13 +140,14 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     {
         return Some(hopeless(UrlError {
             advice: Some(
-                "run the application, and this command, with the program that replaces such references, or set \
-                 REDIS_URL to the URL in the secret"
+                "start the application and this command with the program that replaces such references, or set \
+                 REDIS_URL to the URL that the secret contains"
                     .into(),
             ),
             ..error(
                 UrlErrorKind::Scheme,
-                format!("this is a reference to a secret ({product}) that was not replaced by the URL in it"),
+                format!("this is a reference to a secret ({product}), which was not replaced by the URL that the \
+                         secret contains"),
             )
         }));
     }

@@ -50,11 +50,11 @@ fn assignment(line: &str, name: &str) -> String {
     let word = word.trim_matches(['"', '\'', '-']);
     if role(name).is_some() && word.to_ascii_lowercase().replace(['_', '-'], ".").ends_with(name) {
         format!(
-            "this is the variable {word} with its value: give only the value, the text after the first {separator}"
+            "this text sets the variable {word}: enter only its value, which is the text after the first {separator}"
         )
     } else {
         format!(
-            "this is a variable with its value: give only the value, the text after the first {separator}"
+            "this text sets a variable: enter only its value, which is the text after the first {separator}"
         )
     }
 }
@@ -243,7 +243,7 @@ impl Found {
 
     fn into_meaning(mut self) -> Option<Meaning> {
         if self.url.hosts.is_empty() && self.url.socket.is_none() && !self.is_unusable {
-            let message = "these are settings, not a URL, and they do not include the host";
+            let message = "these are settings, not a URL, and the host is missing";
             return Some(Meaning {
                 error: Some(invalid(message)),
                 meant: None,

@@ -45,7 +45,10 @@ impl<'a> ProgressDisplay<'a> {
             ModeEvent::Climb(event) => self.show_climb(event),
             ModeEvent::Failed(cause, until) => {
                 let left = until.left().as_secs_f64();
-                self.note(&format!("{}: retrying for up to {left:.0} s more", cause.code()));
+                self.note(&format!(
+                    "{}: `ping` retries for at most {left:.0} s",
+                    cause.code()
+                ));
             }
             ModeEvent::Paused(until) => self.spinner.start("waiting until Redis answers".into(), *until),
             ModeEvent::Idle(until) => {

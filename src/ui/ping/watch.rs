@@ -73,7 +73,7 @@ fn change_text(change: Change) -> Option<&'static str> {
         Change::None | Change::First => return None,
         Change::Down => "Redis no longer answers",
         Change::Up => "Redis answers again",
-        Change::OtherCause => "Redis still does not answer, but for another reason",
+        Change::OtherCause => "Redis still does not answer, but the cause has changed",
         Change::Reconnected => "the connection was lost, but a new one works",
     })
 }
@@ -94,7 +94,7 @@ fn event_text(event: &WatchEvent) -> String {
         WatchEvent::Name { to } => {
             let to: Vec<_> = to.iter().map(ToString::to_string).collect();
             format!(
-                "the host name now resolves to {}, but the connection still leads to the old address",
+                "the host name now has the address {}, but the connection still leads to the old address",
                 to.join(", ")
             )
         }
@@ -119,7 +119,7 @@ fn summary_lines(history: &ProbeHistory, elapsed: Duration) -> Vec<String> {
     let (probes, answered) = (history.probes(), history.answered());
     let missed = probes - answered;
     let mut line = format!(
-        "{probes} probes in {:.1} s, {answered} answered",
+        "{probes} PINGs in {:.1} s, {answered} answered",
         elapsed.as_secs_f64()
     );
     if missed > 0 {

@@ -184,8 +184,8 @@ pub(crate) async fn lost_reply_is_not_repeated(grader: &mut Grader) -> Judged {
         if after > most {
             return fails(
                 format!(
-                    "a visit, with the connection to Redis cut before the reply to command {cut} of {commands}, and then \
-                     another visit"
+                    "a visit, and then another visit; `check` cut the connection to Redis before the reply to \
+                     command {cut} of {commands} of the first visit"
                 ),
                 format!("Visits: at most {most}"),
                 format!("Visits: {after}"),
@@ -235,7 +235,7 @@ pub(crate) async fn cut_login_leaves_nothing(grader: &mut Grader) -> Judged {
         if !was_cut {
             continue;
         }
-        let did = format!("a login, with the connection to Redis cut after command {cut} of {commands}");
+        let did = format!("a login; `check` cut the connection to Redis after command {cut} of {commands}");
         let after = grader.proxy()?.living_keys().await;
         let left: Vec<Key> = grader
             .own_keys(login.keys())

@@ -39,7 +39,7 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     let after = copy.home().await;
     if grader.shows_login(&after) {
         return Err(not_judged(
-            "the logout does not end the session even without a delayed visit; see logout-ends-the-session",
+            "the logout does not end the session at all; see the check logout-ends-the-session",
         ));
     }
     let points = (0..trips.len().min(MOST_HOLDS))
@@ -64,8 +64,8 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     match has_overlapped {
         true => Ok(()),
         false => Err(not_judged(
-            "a visit and a logout did not overlap at Redis: the logout sends no commands, or waits until the visit is \
-             complete",
+            "`check` could not delay a visit until after the logout: the logout sends no commands, or waits until \
+             the visit is complete",
         )),
     }
 }
@@ -94,7 +94,7 @@ async fn hold_across_logout(
     let home = home
         .page()
         .cloned()
-        .ok_or_else(|| not_judged("the home page does not answer"))?;
+        .ok_or_else(|| not_judged("the home page does not respond"))?;
     let slow = user.visitor.clone();
     let mut copy = user.visitor.clone();
     let home = match other {
@@ -120,7 +120,7 @@ async fn hold_across_logout(
         .filter(|key| !overlap.between.contains_key(key))
         .collect();
     let did = "a visit whose commands reached Redis only after the logout";
-    let expected = "the session does not come back";
+    let expected = "the session remains deleted";
     let shown = Exchange {
         commands: grader.proxy()?.since(overlap.start),
         hops: [overlap.visit.hops, overlap.logout.hops].concat(),
@@ -128,7 +128,7 @@ async fn hold_across_logout(
     };
     let after = copy.home().await;
     if grader.shows_login(&after) {
-        let got = "a copy of the cookie is logged in again";
+        let got = "a copy of the cookie works again";
         return fails(did, expected, got, &[&shown, &after]).map(|()| true);
     }
     if !revived.is_empty() {

@@ -186,7 +186,7 @@ pub(crate) async fn login_changes_the_token(grader: &mut Grader) -> Judged {
     let login = visitor.log_in(&second).await;
     if visitor.cookie(&cookie) == Some(anonymous) {
         return fails(
-            "logged in with the cookie of a visitor who was logged out",
+            "logged in with a cookie from before the login",
             "a new token",
             "the same token",
             &[&login],
@@ -238,7 +238,7 @@ pub(crate) async fn output_contains_no_token(grader: &mut Grader) -> Judged {
     const SHORTEST: usize = 16;
     let Some(app) = &grader.app else {
         return Err(not_judged(
-            "the app was not started by this program, so its output cannot be checked",
+            "`check` did not start the app, so it cannot check the output of the app",
         ));
     };
     let Some(output) = app.output() else {

@@ -13,7 +13,7 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
     if let Some(path) = at.socket() {
         let fixes = socket(&path).and(
             "start",
-            "start the server, with this path as `unixsocket` in its configuration",
+            "set `unixsocket` to this path in the configuration of the server, and start the server",
         );
         return fixes.after(other_sockets(at));
     }
@@ -45,19 +45,19 @@ fn refused_here(at: &FixContext) -> Fixes {
     {
         advise(
             "container",
-            "if you are running this command in a container, localhost means the container itself: use the Redis \
-             server's host name",
+            "if this command is running in a container, localhost is the container itself: use the host name of \
+             the Redis server",
         )
     } else {
         advise(
             "host",
-            "if Redis is running on another host, put that host's name in the URL: the address in the URL is this host \
-             itself",
+            "if Redis is running on another host, use the name of that host in the URL: the URL contains an \
+             address of this host itself",
         )
     };
     let listener = if listeners.iter().any(covers) {
         Some(local_firewall(
-            "try again, then check for a rule in this host's own firewall that rejects the connection",
+            "try again. If the connection is refused again, look for a rule in the firewall of this host that rejects it",
         ))
     } else {
         listeners.first().map(|other| {
@@ -73,7 +73,7 @@ fn refused_here(at: &FixContext) -> Fixes {
     };
     host.and(
         "server",
-        "check whether a Redis server is running on this host, and what state it is in",
+        "check whether a Redis server is running on this host, and what its state is (column STAT)",
     )
     .command("ps -o pid,stat,args -C redis-server,valkey-server")
     .and(
@@ -90,31 +90,31 @@ fn refused_elsewhere(at: &FixContext) -> Fixes {
         return advise(
             "primary",
             format!(
-                "check whether Redis is running on {primary}. If it has failed, wait until the Sentinels have promoted a \
-                 replica (after down-after-milliseconds), then ask again"
+                "check whether Redis is running on {primary}. If not, wait until the Sentinels have promoted a \
+                 replica, which takes at least down-after-milliseconds"
             ),
         )
         .command(at.ping_given("--wait 120 "))
         .and(
             "announce",
-            "if Redis is running there, the Sentinel may report an address that is not reachable from here: configure \
-             an address that clients can reach (replica-announce-ip, sentinel announce-ip)",
+            "if Redis is running there, the Sentinel may report an address that cannot be reached from here: \
+             configure an address that clients can reach (replica-announce-ip, sentinel announce-ip)",
         );
     }
     advise(
         "server",
         format!(
-            "on the server, check which address and port Redis is listening on. If the address is 127.0.0.1, add \
-             an address that clients can reach to `bind` in redis.conf. If the port is not {port}, correct the URL. \
-             If Redis is not listening at all, start it"
+            "on the server, check on which address and port Redis is listening. If the address is 127.0.0.1, add \
+             the network address of the server to `bind` in redis.conf. If the port is not {port}, correct the \
+             URL. If Redis is not listening at all, start it"
         ),
     )
     .command("sudo ss -ltnp")
     .and("host", "check the host name and port in the URL")
     .and(
         "firewall",
-        "check the firewalls on the server, and those between it and this host: a rule that rejects connections with \
-         a TCP reset has the same effect as a closed port",
+        "check the firewalls on the server and on the path to it: a firewall can also reject connections with a \
+         TCP reset",
     )
 }
 
@@ -132,7 +132,8 @@ fn other_sockets(at: &FixContext) -> Option<Fixes> {
     at.seen.tcp.dials.iter().any(is_missing).then(|| {
         advise(
             "url",
-            "list the sockets that servers on this host listen on, and use the path of the Redis socket in the URL",
+            "list the sockets on which servers on this host are listening, and use the path of the Redis socket in \
+             the URL",
         )
         .command("sudo ss -xlp")
     })

@@ -15,8 +15,8 @@ pub(in crate::ping::causes) fn timeout(at: &FixContext) -> Fixes {
     if let Some(path) = at.socket() {
         return advise(
             "accept-queue",
-            "check the server process: its accept queue is full (Recv-Q is above Send-Q), so the process is stuck or \
-             accepts no more clients",
+            "check the server process: its accept queue is full (Recv-Q is higher than Send-Q), so the process is \
+             stuck or accepts no more clients",
         )
         .command(format!("ss -lx src {path}"));
     }
@@ -41,22 +41,24 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
         // Only this port gets no reply, so the route and the host work.
         return advise(
             "firewall",
-            format!("if port {port} should work too, check whether it is enabled, and whether a firewall drops packets to it"),
+            format!(
+                "if port {port} should work too, check that the port is enabled, and that no firewall drops \
+                     packets to it"
+            ),
         )
         .after(provider_check(at));
     }
     let firewall = advise(
         "firewall",
         format!(
-            "check the firewalls on the server, and those between it and this host, for a rule that drops packets to \
-             TCP port {port}"
+            "check the firewalls on the server and on the path to it: a rule may be dropping packets to TCP port {port}"
         ),
     );
     let route = route(
         at,
         "check the routes on both hosts: the packets may arrive, but the replies may have no route back",
     );
-    let local = local_firewall("check for a rule in this host's own firewall that drops the packets");
+    let local = local_firewall("look for a rule in this host's own firewall that drops the packets");
     if let Some(check) = provider_check(at) {
         // Users cannot change the firewall of a provider's host.
         return check.and_all(firewall).and_all(route).and_all(local);
@@ -64,15 +66,15 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     let outside_network = (at.nearness() == Nearness::ForeignPrivate).then(|| {
         advise(
             "outside-network",
-            "if this host is not in the server's network, run the client inside that network, or connect through a VPN \
-             or a tunnel. The address is private, and this host's only route to it is the default route",
+            "if this host is not in the server's network, run the client inside that network, or connect through a \
+             VPN or a tunnel",
         )
     });
     advise(
         "host",
-        "check that the address is right and that the host is up. If the system's `ping` command gets replies, a \
-         firewall or a full accept queue is dropping the packets. If not, the host is down, there is no route to it, \
-         or a firewall also drops ICMP",
+        "check that the address is right and that the host is up. If the following command gets replies, a \
+         firewall or a full accept queue is dropping the packets. If not, the host is down, there is no route to \
+         the host, or a firewall also drops ICMP",
     )
     .command(format!("ping -c 3 {}", at.numeric_host()))
     .and_all(
@@ -82,8 +84,8 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     .and_all(firewall)
     .and(
         "accept-queue",
-        "on the server, check the accept queue: if it is full (Recv-Q is above Send-Q), the server process is stuck, \
-         and the kernel drops new connections",
+        "on the server, check the accept queue: if it is full (Recv-Q is higher than Send-Q), the server process \
+         is stuck, and the kernel drops new connections",
     )
     .command(format!("ss -ltn 'sport = :{port}'"))
     .and_all(outside_network)
@@ -99,23 +101,21 @@ fn other_port_works(at: &FixContext) -> bool {
 
 fn timeout_at_aws(at: &FixContext) -> Fixes {
     if let Some(other) = at.hosting().filter(|hosting| hosting.is_other_service) {
-        return advise("provider", other.check).and_all(route(at, "check the route that packets take"));
+        return advise("provider", other.check).and_all(route(at, "check the route to the server"));
     }
     if at.target.host().is_some_and(provider::is_public_serverless) {
         let text = format!(
-            "check that this host may open connections to the internet on TCP port {}: a public endpoint of a serverless cache \
-             has neither a VPC nor a security group",
+            "check that this host is allowed to connect to TCP port {} on the internet: a public endpoint of a \
+             serverless cache has neither a VPC nor a security group",
             at.port()
         );
-        return advise("firewall", text).and_all(route(at, "check the route that packets take"));
+        return advise("firewall", text).and_all(route(at, "check the route to the server"));
     }
     let outside_vpc = (at.nearness() == Nearness::ForeignPrivate).then(|| {
         advise(
             "outside-vpc",
-            "if this host is outside the VPC of the cache, run the client on an EC2 instance in that VPC, or connect \
-             through a VPN, VPC peering or a tunnel: only public endpoints of serverless caches are reachable from elsewhere. \
-             If this host is in \
-             another subnet of that VPC, continue with the next step",
+            "if this host is outside the VPC of the cache, run the client on an EC2 instance in that VPC, or \
+             connect through a VPN, VPC peering or a tunnel",
         )
     });
     security_group(at)
@@ -131,10 +131,10 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
         )
         .and_all(route(
             at,
-            "check the route that packets take; peered VPCs need routes on both sides",
+            "check the route to the server; with VPC peering, both VPCs need a route",
         ))
         .and_all(local_firewall(
-            "check for a rule in this host's own firewall that drops the packets",
+            "look for a rule in this host's own firewall that drops the packets",
         ))
 }
 
@@ -148,7 +148,7 @@ fn security_group(at: &FixContext) -> Fixes {
     let port = at.port();
     let region = at.region_option();
     let rule = format!(
-        "Custom TCP, port {port}, with the security group of the application's instance as its source"
+        "type Custom TCP, port {port}, and as the source the security group of the application's instance"
     );
     let Some(address) = at.address() else {
         return advise(
@@ -171,9 +171,10 @@ fn security_group(at: &FixContext) -> Fixes {
         return advise(
             "security-group",
             format!(
-                "find the security group of the cache with the following command, which changes nothing. Several VPCs \
-                 may use the address, so check the VPC and the description. Then add an inbound rule to that \
-                 security group: {rule}. If the application runs outside the VPC, use an address range as the source"
+                "find the security group of the cache with the following command, which changes nothing. If it \
+                 lists several interfaces, choose the one whose VPC and description belong to the cache. Then add \
+                 an inbound rule to its security group: {rule}. If the application runs outside the VPC, the \
+                 source is an address range"
             ),
         )
         .command(look);
@@ -182,9 +183,9 @@ fn security_group(at: &FixContext) -> Fixes {
     advise(
         "security-group",
         format!(
-            "add an inbound rule to the security group of the cache: Custom TCP, port {port}, with this instance's \
-             security group {source} as its source. The following command adds the rule only if exactly one security \
-             group belongs to the address"
+            "add an inbound rule to the security group of the cache: type Custom TCP, port {port}, and as the \
+             source {source}, the security group of this instance. The following command adds the rule if it finds \
+             exactly one security group for the address, and otherwise changes nothing"
         ),
     )
     .command(format!(
@@ -194,8 +195,8 @@ fn security_group(at: &FixContext) -> Fixes {
     ))
     .and(
         "security-group",
-        "if that command finds several security groups, list them, and check which VPC and description belong to the \
-         cache",
+        "if the command finds several security groups, list them with their VPCs and descriptions, and find the \
+         one of the cache",
     )
     .command(look)
 }
@@ -216,10 +217,11 @@ fn other_region(at: &FixContext) -> Option<Fixes> {
 }
 
 fn timeout_on_this_host(at: &FixContext) -> Fixes {
-    let firewall = local_firewall("check for a rule in this host's own firewall that drops the packets");
+    let firewall = local_firewall("look for a rule in this host's own firewall that drops the packets");
     let queue = advise(
         "accept-queue",
-        "check the accept queue: if it is full (Recv-Q equals Send-Q), the server is stuck or accepts no more clients",
+        "check the accept queue: if it is full (Recv-Q is at least Send-Q), the server is stuck or accepts no more \
+         clients",
     )
     .command(format!("ss -ltn 'sport = :{}'", at.port()));
     let listeners = listeners(at);

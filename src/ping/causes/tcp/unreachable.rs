@@ -26,14 +26,14 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
     let fixes = if all(Dial::lacks_zone) {
         advise(
             "zone",
-            "in the URL, add the interface that leads to the host, as in [fe80::1%25eth0], or use another address of the \
-             host. List this host's interfaces",
+            "add the interface to the address in the URL, as in [fe80::1%25eth0], or use another address of the \
+             host. The following command lists the interfaces of this host",
         )
         .command("ip -br link")
     } else if all(|dial| dial.result == DialResult::Discarded) {
         advise(
             "route",
-            "list the blackhole routes of this host, and find out which program added the one that contains the address",
+            "list the blackhole routes of this host, and find out which program has added the route to this address",
         )
         .command("ip route show table all type blackhole; ip -6 route show table all type blackhole")
     } else if all(|dial| dial.result == DialResult::NoRoute && dial.is_ipv6()) {
@@ -43,7 +43,7 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         )
         .and(
             "route",
-            "or connect this host with IPv6: check its addresses and routes, and whether IPv6 is disabled \
+            "or set up IPv6 on this host: check its addresses and routes, and whether IPv6 is disabled \
              (net.ipv6.conf.all.disable_ipv6)",
         )
         .command("ip -6 -br addr; ip -6 route; sysctl net.ipv6.conf.all.disable_ipv6")
@@ -59,7 +59,7 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         )
         .command(command)
     } else {
-        route(at, "check the route that packets take").and(
+        route(at, "check the route to the server").and(
             "address",
             "check the address: the host may no longer exist, or its network may not be reachable from here",
         )
@@ -72,8 +72,8 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         advise(
             "host",
             format!(
-                "check that the address is right and the host is up, then check the routes on {router}, which reports \
-                 that it cannot reach the host"
+                "check that the address is right and that the host is up. Then check the routes on {router}, which \
+                 reports that it cannot reach the host"
             ),
         )
     });
@@ -89,8 +89,8 @@ pub(in crate::ping::causes) fn prohibited(at: &FixContext) -> Fixes {
         return socket_permissions(at);
     }
     if is_blocked_here(at) {
-        let firewall = local_firewall("find the rule in this host's firewall that forbids the connection");
-        let route = route(at, "check for a route that prohibits the connection");
+        let firewall = local_firewall("look for the rule in this host's firewall that blocks the connection");
+        let route = route(at, "look for a route that prohibits the connection");
         // A prohibit route causes EACCES, and a firewall causes EPERM.
         let is_route = at.seen.tcp.dials.iter().any(|dial| {
             matches!(&dial.result, DialResult::Prohibited(ErrorSource::ThisHost(error))
@@ -150,9 +150,9 @@ fn socket_permissions(at: &FixContext) -> Fixes {
     .command(format!("id; ls -ld {}", parts.join(" ")))
     .and(
         "permission",
-        "grant the missing permission: on the Redis host, set unixsocketperm to 770 in redis.conf, and add the \
-         application's user to the socket's group (usermod -aG GROUP USER, which takes effect at that user's next \
-         login)",
+        "grant the missing permission: set unixsocketperm to 770 in redis.conf, and add the application's user to \
+         the group of the socket (usermod -aG GROUP USER). The new group takes effect at the next login of that \
+         user",
     )
     .and(
         "sandbox",

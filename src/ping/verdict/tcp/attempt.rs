@@ -25,9 +25,11 @@ pub(in crate::ping::verdict) fn describe(dial: &Dial) -> String {
         DialResult::Timeout { .. } if is_socket => {
             "the kernel cannot queue another connection for the server".into()
         }
-        DialResult::Timeout { syns: Some(1) } => format!("1 SYN sent in {took}, no reply, no ICMP error"),
+        DialResult::Timeout { syns: Some(1) } => {
+            format!("1 SYN packet sent in {took}; no reply and no ICMP error")
+        }
         DialResult::Timeout { syns: Some(syns) } => {
-            format!("{syns} SYNs sent in {took}, no reply, no ICMP error")
+            format!("{syns} SYN packets sent in {took}; no reply and no ICMP error")
         }
         DialResult::Timeout { syns: None } => format!("no reply within {took}"),
         DialResult::Discarded if dial.lacks_zone() => {
@@ -50,7 +52,10 @@ fn describe_source(source: &ErrorSource) -> String {
                 .map_or_else(|| "a host on the way".to_owned(), |from| from.to_string());
             let version = if icmp.v6 { "ICMPv6" } else { "ICMP" };
             let meaning = icmp_meaning(*icmp);
-            format!("{from} sent {version} {}/{}, {meaning}", icmp.kind, icmp.code)
+            format!(
+                "{from} sent an {version} error: {meaning} (type {}, code {})",
+                icmp.kind, icmp.code
+            )
         }
     }
 }

@@ -16,7 +16,7 @@ pub(in crate::ping::verdict) fn judge_open_files(seen: &Observations) -> Option<
         finding
             .summary("this process cannot open enough files to run the checks")
             .fact(format!(
-                "the checks need about {FILES_NEEDED} more: for sockets, the name lookup, and certificates"
+                "the checks need about {FILES_NEEDED} more files: for sockets, the name lookup, and certificates"
             ))
             .fact("no packet was sent")
     })
@@ -54,5 +54,5 @@ pub(super) fn few_ports(seen: &Observations) -> Option<String> {
     let LocalPorts { first, last, .. } = seen.this_host.as_ref()?.local_ports?;
     let count = last.saturating_sub(first).saturating_add(1);
     let noun = if count == 1 { "port" } else { "ports" };
-    (count < FEW).then(|| format!(", because it is allowed to use only {count} {noun} ({first} to {last})"))
+    (count < FEW).then(|| format!(": only {count} {noun} can be used ({first} to {last})"))
 }

@@ -17,9 +17,10 @@ pub(in crate::ping::verdict) fn describe_listener(seen: &Observations) -> Option
     };
     Some(match listener.forwarder() {
         Some(forwarder) => format!(
-            "on this host, the process listening on port {port} is {name} ({forwarder}); the fault may be behind it"
+            "the process {name} on this host is listening on port {port} ({forwarder}), so the fault may be behind \
+             this process"
         ),
-        None => format!("on this host, the process listening on port {port} is {name}"),
+        None => format!("the process {name} on this host is listening on port {port}"),
     })
 }
 
@@ -31,20 +32,21 @@ pub(super) fn local_listener(seen: &Observations, dial: &Dial) -> Option<String>
     let is_timeout = matches!(dial.result, DialResult::Timeout { .. });
     Some(match listener {
         None if is_timeout => {
-            "no process is listening, yet no RST came, so this host's firewall is dropping the packets".into()
+            "no process is listening, but no RST came, so this host's firewall is dropping the packets".into()
         }
         None => return None,
         Some(LocalListener { waiting: 0, .. }) if is_timeout => {
-            "a server is listening and its accept queue is empty, so this host's firewall is dropping the packets".into()
+            "a server is listening, and its accept queue is empty, so this host's firewall is dropping the packets".into()
         }
         Some(listener) if is_timeout => {
             let count = listener.waiting;
-            format!("the server's accept queue is full (waiting connections: {count})")
+            format!("the server's accept queue is full ({count} connections are waiting)")
         }
         Some(listener) => {
             let name = process_name(listener);
             let conclusion = match dial.result {
-                DialResult::Refused => ", so either it has only just started, or this host's firewall sent the RST",
+                DialResult::Refused => ", so either this process has only just started, or this host's firewall \
+                                        sent the RST",
                 _ => "",
             };
             format!("{name} is listening on {}{conclusion}", dial.to)

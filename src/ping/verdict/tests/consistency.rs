@@ -54,11 +54,11 @@ const CLAIMS: &[(&str, Holds)] = &[
     ("AUTH got OK", |run| is_ok(run.seen.auth.response.as_ref())),
     ("the login works", |run| is_ok(run.seen.auth.response.as_ref())),
     ("small requests get replies", has_pong),
-    ("single commands work", |run| {
+    ("simple commands work", |run| {
         !run.responses()
             .any(|(command, response)| command == "HGETALL" && response.refusal().is_some())
     }),
-    ("a second connection works;", |run| {
+    ("a second connection works, so", |run| {
         run.seen.fails_only_on_first_connection() || run.seen.experiments.other_server().is_some()
     }),
     ("the same requests got replies on a second connection", |run| {

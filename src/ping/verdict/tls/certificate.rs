@@ -15,20 +15,24 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
         Problem::UnknownIssuer => untrusted()
             .summary(match own {
                 Some(own) if own.is_self_signed => {
-                    "the certificate is self-signed, and not trusted here".to_owned()
+                    "the certificate is self-signed, and this host does not trust it".to_owned()
                 }
                 Some(own) => format!(
-                    "the certificate is signed by {}, which is not trusted here",
+                    "the certificate is signed by {}, which this host does not trust",
                     own.issuer
                 ),
-                None => "the certificate is not signed by a CA that is trusted here".to_owned(),
+                None => "the certificate is not signed by a CA that this host trusts".to_owned(),
             })
             .fact(format!(
                 "the server sent {}",
                 match tls.chain.as_slice() {
                     [own] if own.is_self_signed => "one certificate, signed by itself".to_owned(),
-                    [_] => "only its own certificate, not its issuer's".to_owned(),
-                    [.., last] => format!("{} certificates; the last is signed by {}", tls.chain.len(), last.issuer),
+                    [_] => "only its own certificate, not the certificate of the CA".to_owned(),
+                    [.., last] => format!(
+                        "{} certificates; the last is signed by {}",
+                        tls.chain.len(),
+                        last.issuer
+                    ),
                     [] => "a certificate that cannot be read".to_owned(),
                 }
             ))
@@ -36,21 +40,23 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
         Problem::WrongSignature => untrusted()
             .summary(match own {
                 Some(own) => format!(
-                    "the certificate names {} as its issuer, but the CA with this name that is trusted here has a \
+                    "the issuer of the certificate is {}, but this host trusts a CA with the same name and a \
                      different key",
                     own.issuer
                 ),
                 None => Cause::TlsUntrusted.meaning().into(),
             })
-            .fact("a CA with the issuer's name is trusted here, but it did not sign this certificate"),
+            .fact("the CA that this host trusts did not sign this certificate"),
         Problem::NoTrustedCa => untrusted().summary(no_trusted_ca(tls)).fact(trusted_cas(tls)),
         Problem::Missing => untrusted()
             .summary("the server sent no certificate")
             .fact("the handshake ended without a certificate, so it is not known which server this is"),
         Problem::Invalid(reason) => untrusted()
-            .summary("the certificate, or an issuer's, is not valid for server authentication")
+            .summary(
+                "the certificate, or a CA certificate in its chain, is not valid for server authentication",
+            )
             .fact(format!("certificate check: {reason}"))
-            .fact("the issuer is not the problem: other clients that check certificates also reject this certificate"),
+            .fact("other clients that check certificates also reject this certificate"),
         Problem::NotPermitted => untrusted()
             .summary(format!(
                 "a CA in the chain is not permitted to sign a certificate for {}",
@@ -59,7 +65,7 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
             .fact("the CA's own certificate limits the names that it may sign (name constraints)"),
         Problem::Unsupported(what) => Finding::proved(Cause::TlsUnsupported)
             .summary(format!(
-                "{what}, which this program does not support; clients based on OpenSSL may connect"
+                "{what}, which this program does not support; clients that use OpenSSL may support it"
             ))
             .fact("this program, not the server, ended the handshake"),
         Problem::OtherName if own.is_some_and(|own| own.is_for(&tls.expected_name)) => {
@@ -79,18 +85,29 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
                     _ => String::new(),
                 }
             ))
-            .fact("the names in the certificate were compared with the URL's host or --tls-name"),
+            .fact("the certificate must contain the host in the URL, or the name in --tls-name"),
         Problem::Expired | Problem::NotValidYet => dates(*problem == Problem::Expired, tls, seen),
     };
     let is_for_another_name = finding.cause != Cause::TlsNameMismatch
         && own.is_some_and(|own| !own.names.is_empty() && !own.is_for(&tls.expected_name));
-    let other_name = is_for_another_name
-        .then(|| format!("a second fault: the certificate is not for {}", tls.expected_name));
+    let other_name = is_for_another_name.then(|| {
+        format!(
+            "the certificate has a second fault: it is not for {}",
+            tls.expected_name
+        )
+    });
     let is_also_untrusted =
         !tls.chain.is_empty() && !tls.leads_to_trusted_ca && finding.cause != Cause::TlsUntrusted;
-    finding.facts(certificate_facts(tls)).facts(other_name).facts(
-        is_also_untrusted
-            .then(|| "a second fault: the certificate is not signed by a CA that is trusted here".into()),
+    let is_requested =
+        own.is_some() && tls.client_certificate_request.is_some() && tls.client_certificate.is_none();
+    let request = is_requested.then(|| {
+        "the server also requests a client certificate (to send one, add --cert FILE --key FILE)".to_owned()
+    });
+    let facts = finding.facts(certificate_facts(tls)).facts(request);
+    facts.facts(other_name).facts(
+        is_also_untrusted.then(|| {
+            "the certificate has a second fault: it is not signed by a CA that this host trusts".into()
+        }),
     )
 }
 
@@ -103,8 +120,8 @@ fn no_trusted_ca(tls: &Handshake) -> String {
 
 fn trusted_cas(tls: &Handshake) -> String {
     let cas = match tls.trusted.count {
-        1 => "1 CA is trusted here".to_owned(),
-        count => format!("{count} CAs are trusted here"),
+        1 => "this host trusts 1 CA".to_owned(),
+        count => format!("this host trusts {count} CAs"),
     };
     match (&tls.trusted.variable, replaced_cas(tls)) {
         (Some(_), Some(replaced)) if tls.trusted.fault.is_some() => format!("{replaced}; {cas}"),
@@ -153,7 +170,7 @@ fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
         |ahead| {
             let then = utc_minute(tls.clock.saturating_add(ahead));
             let conclusion = if clock_is_wrong {
-                "; at that time the certificate is valid, so this host's clock is probably wrong"
+                "; at this time, the certificate is valid, so this host's clock is probably wrong"
             } else {
                 ""
             };
@@ -161,7 +178,7 @@ fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
         },
     );
     let summary = if clock_is_wrong {
-        format!("by this host's clock, which is probably wrong, {summary}")
+        format!("this host's clock is probably wrong: according to this clock, {summary}")
     } else {
         summary
     };
@@ -193,22 +210,17 @@ pub(super) fn certificate_facts(tls: &Handshake) -> Vec<String> {
         format!("expires in {}", age(certificate.ends_in))
     };
     let names = match (certificate.names.as_slice(), certificate.common_names.as_slice()) {
-        ([], []) => "the certificate contains no name".to_owned(),
+        ([], []) => "the server's certificate contains no name".to_owned(),
         ([], common) => format!(
-            "the certificate has no subjectAltName; its common name is {}",
+            "the server's certificate has no subjectAltName; its common name is {}",
             common.join(", ")
         ),
-        ([name], _) => format!("the certificate lists the name {name}"),
-        (names, _) => format!("the certificate lists the names {}", names.join(", ")),
+        ([name], _) => format!("the server's certificate lists the name {name}"),
+        (names, _) => format!("the server's certificate lists the names {}", names.join(", ")),
     };
-    let is_requested = tls.client_certificate_request.is_some() && tls.client_certificate.is_none();
-    let request = is_requested.then(|| {
-        "the server also requests a client certificate, and may require one (to send one, add --cert FILE --key \
-         FILE)".into()
-    });
     let signed = format!(
-        "the certificate, which is signed by {}, {ends}",
+        "the server's certificate is signed by {}, and {ends}",
         certificate.issuer
     );
-    [names, signed].into_iter().chain(request).collect()
+    vec![names, signed]
 }

@@ -50,7 +50,7 @@ pub(in crate::ping::verdict) fn client_certificate(
             }))
             .facts(accepted.map(|names| {
                 format!(
-                    "the server asks for a client certificate signed by {}",
+                    "the server asks for a client certificate that is signed by {}",
                     names.join("; ")
                 )
             })),
@@ -63,7 +63,7 @@ fn why_rejected(alert: AlertDescription, sent: &PeerCertificate) -> Option<Strin
     use AlertDescription as Alert;
     Some(match alert {
         Alert::CertificateRequired => {
-            "the server requires a client certificate, but does not support the key of the one that was sent".into()
+            "the server requires a client certificate, but does not support the key of the certificate that was sent".into()
         }
         Alert::UnknownCA => format!(
             "the server does not trust the CA that signed the client certificate: {}",
@@ -73,19 +73,20 @@ fn why_rejected(alert: AlertDescription, sent: &PeerCertificate) -> Option<Strin
             format!("the client certificate expired {} ago", age(-sent.ends_in))
         }
         Alert::CertificateExpired => {
-            "according to the server, the client certificate has expired, but by this host's clock, it has not"
+            "the server reports that the client certificate has expired, but according to this host's clock, it is \
+             still valid"
                 .into()
         }
         Alert::CertificateRevoked => "the client certificate has been revoked".into(),
         Alert::UnsupportedCertificate => {
-            "the server does not accept this kind of client certificate, which may be for servers only".into()
+            "the server does not accept this kind of client certificate; perhaps the certificate is only for servers".into()
         }
         Alert::BadCertificate | Alert::CertificateUnknown | Alert::AccessDenied if sent.begins_in > 0 => {
             let begins = age(sent.begins_in);
-            format!("the client certificate is not valid yet, but will be in {begins}")
+            format!("the client certificate is not valid yet; it becomes valid in {begins}")
         }
         Alert::BadCertificate | Alert::CertificateUnknown | Alert::AccessDenied | Alert::DecryptError => {
-            "the server rejects the client certificate that was given".into()
+            "the server rejects the client certificate".into()
         }
         _ => return None,
     })

@@ -34,7 +34,7 @@ pub(super) fn nothing_in_common(
     };
     finding
         .fact(ended)
-        .fact("TLS 1.2 and 1.3 were offered, with ECDHE and AES-GCM or ChaCha20")
+        .fact("this program offered TLS 1.2 and 1.3, with ECDHE and AES-GCM or ChaCha20")
         .facts(without_name(tls))
 }
 
@@ -43,7 +43,7 @@ pub(super) fn nothing_in_common(
 fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
     let version = version_name(offer.version);
     let seen = format!(
-        "on another connection, where this program offered more, the server chose {version} with {}",
+        "on another connection, this program offered more TLS features, and the server chose {version} with {}",
         offer.cipher_suite
     );
     if !matches!(offer.version, ProtocolVersion::TLSv1_2 | ProtocolVersion::TLSv1_3) {
@@ -66,7 +66,7 @@ fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
     Some(
         Finding::proved(Cause::TlsUnsupported)
             .summary(format!(
-                "{what}, which this program does not support; clients based on OpenSSL may connect"
+                "{what}, which this program does not support; clients that use OpenSSL may support it"
             ))
             .fact(seen),
     )
@@ -99,8 +99,8 @@ fn version_name(version: ProtocolVersion) -> String {
 /// certificates needs the name to select a certificate.
 pub(super) fn without_name(tls: &Handshake) -> Option<String> {
     tls.expected_name.parse::<std::net::IpAddr>().is_ok().then(|| {
-        "the URL contains an address instead of a name, so no server name (SNI) was sent; some servers \
-                  require one"
+        "the URL contains an address instead of a name, so this program sent no server name (SNI); some servers \
+         require one"
             .into()
     })
 }

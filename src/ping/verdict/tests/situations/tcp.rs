@@ -219,7 +219,7 @@ pub(super) fn tcp_refused() -> Vec<Situation> {
         seen(
             "a path that is not a socket",
             SOCKET,
-            socket(DialResult::NoSocket("no file has this path")),
+            socket(DialResult::NoSocket("no such file")),
         ),
     ]
 }
