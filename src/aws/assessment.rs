@@ -10,16 +10,16 @@ use super::place::Place;
 pub(crate) struct Assessment {
     pub(crate) outcome: Outcome,
     pub(crate) certainty: Certainty,
-    /// The first check that denies the connection or, if none does, the first check with an unknown outcome.
+    /// The first check that denies the connection. If there is none, the first check with an unknown outcome.
     pub(crate) first: Option<Code>,
-    /// Sorted by importance, the most important check first.
+    /// The most important check comes first.
     pub(crate) checks: Vec<Check>,
-    /// In the order of the checks.
+    /// In the same order as `checks`.
     pub(crate) fixes: Vec<AwsFix>,
     pub(crate) source: Place,
     pub(crate) destination: Place,
     pub(crate) cache: Option<Cache>,
-    /// Whether the host name resolved to a public address. Public endpoints have no VPC.
+    /// Whether the host name resolved to a public address. A public endpoint is not in a VPC.
     pub(crate) is_public: bool,
     /// Findings outside the checks, one sentence each.
     pub(crate) notes: Vec<String>,
@@ -30,7 +30,7 @@ pub(crate) struct Assessment {
 }
 
 impl Assessment {
-    /// Returns the IAM permissions that the checks with an unknown outcome still need.
+    /// Returns the missing IAM permissions, without which some checks have an unknown outcome.
     pub(crate) fn needs(&self) -> Vec<&'static str> {
         let mut needs: Vec<_> = self
             .checks

@@ -1,4 +1,4 @@
-//! Finds the cache that an endpoint belongs to, as described by ElastiCache.
+//! Finds ElastiCache's description of the cache that an endpoint belongs to.
 //!
 //! Source for the name formats: <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html>.
 
@@ -14,8 +14,8 @@ pub(crate) const SERVERLESS_PORTS: [u16; 2] = [6379, 6380];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointName {
     pub(crate) form: Form,
-    /// The possible names of the cache, most probable first. Several names are possible, because a cache's
-    /// own name can end in digits that look like a node number.
+    /// The possible names of the cache, most probable first. The name of a cache can end in digits that look
+    /// like a node number, so there can be several possibilities.
     pub(crate) names: Vec<Name>,
 }
 
@@ -59,12 +59,12 @@ pub(crate) fn region_of(host: &str) -> Option<Region> {
     Region::parse(&provider::endpoint_hint(host)?.region?)
 }
 
-/// Returns `NAME` for `NAME-x6`.
+/// Removes the random part at the end: returns `NAME` for `NAME-x6`.
 fn without_random_part(label: &str) -> &str {
     label.rsplit_once('-').map_or(label, |(name, _)| name)
 }
 
-/// Returns `ID` for `ID-001` (a node number) and for `ID-0001-001` (a shard number and a node number).
+/// Removes the numbers of the shard and the node: returns `ID` for `ID-001` and `ID-0001-001`.
 fn without_node(label: &str) -> &str {
     let number = |label: &'_ str, digits: usize| -> Option<usize> {
         let (name, last) = label.rsplit_once('-')?;
@@ -82,11 +82,11 @@ pub(crate) struct Cache {
     pub(crate) kind: &'static str,
     pub(crate) status: Option<String>,
     pub(crate) engine: Option<String>,
-    /// The ports of the endpoint in the URL. If the documents do not list that endpoint, the ports of all
-    /// endpoints.
+    /// The ports of the endpoint in the URL. If the documents do not list that endpoint, these are the ports
+    /// of all endpoints.
     pub(crate) ports: Option<Vec<u16>>,
     pub(crate) has_tls: Option<bool>,
-    /// How TLS is enforced: `preferred` or `required`.
+    /// Whether clients must use TLS: `preferred` or `required`.
     pub(crate) tls_mode: Option<String>,
     pub(crate) has_token: Option<bool>,
     pub(crate) user_groups: Option<Vec<Name>>,
@@ -261,7 +261,8 @@ fn is_host(endpoint: Option<&CacheEndpoint>, host: &str) -> bool {
     own.is_some_and(|own| own.eq_ignore_ascii_case(host.trim_end_matches('.')))
 }
 
-/// Returns the ports of the endpoints with this host name or, if there are none, of all endpoints.
+/// Returns the ports of the endpoints with this host name. If there are none, returns the ports of all
+/// endpoints.
 fn ports(endpoints: &[&CacheEndpoint], host: &str) -> Option<Vec<u16>> {
     let of = |only: bool| -> Vec<u16> {
         let chosen = endpoints

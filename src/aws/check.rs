@@ -1,10 +1,10 @@
-//! The codes of the checks, and the result of one check.
+//! The checks on AWS, and the result of a check.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Allowed,
     Denied,
-    /// AWS delivers replies to only some of the instance's local ports.
+    /// Replies reach only some of the local ports that the instance may use.
     Partly,
     Unknown,
 }
@@ -109,7 +109,7 @@ pub(crate) struct Check {
     pub(crate) object: Option<String>,
     /// One sentence without a full stop.
     pub(crate) text: String,
-    /// The code that AWS's Reachability Analyzer uses for this denial.
+    /// The code for this denial in AWS's Reachability Analyzer.
     pub(crate) aws_code: Option<&'static str>,
     /// The IAM permissions for fetching the missing documents. Empty unless the outcome is unknown.
     pub(crate) needs: Vec<&'static str>,

@@ -22,12 +22,12 @@ use super::truth::Truth;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Table<T> {
     pub(crate) items: Vec<T>,
-    /// Whether every document of this kind was complete and readable. Only then does an object that is not in
-    /// the table not exist.
+    /// Whether the table contains all objects of this kind. It does if every document was complete and
+    /// readable.
     pub(crate) is_complete: bool,
 }
 
-/// `None` if there is no document of this kind.
+/// A table, or `None` if there is no document of this kind.
 pub(crate) type Known<T> = Option<Table<T>>;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    /// Returns the missing IAM permissions that the error messages of `aws` name.
+    /// Returns the IAM permissions that are missing, according to the error messages of `aws`.
     pub(crate) fn missing_permissions(&self) -> BTreeSet<String> {
         let refused = self
             .errors
@@ -69,7 +69,7 @@ impl Documents {
         refused.map(AwsError::permission).collect()
     }
 
-    /// Returns `None` if no document lists network interfaces.
+    /// Whether a network interface has this address. Returns `None` if no document lists network interfaces.
     pub(crate) fn has_interface_with(&self, address: IpAddr) -> Option<bool> {
         self.interfaces.as_ref()?;
         Some(all(&self.interfaces).any(|interface| interface.has(address) == Truth::Yes))
@@ -95,7 +95,7 @@ pub(crate) fn find<T>(table: &Known<T>, is_it: impl Fn(&T) -> bool) -> Option<&T
     table.as_ref()?.items.iter().find(|item| is_it(item))
 }
 
-/// Iterates over all elements. A missing table counts as empty.
+/// Iterates over all elements. If there is no table, there are no elements.
 pub(crate) fn all<T>(table: &Known<T>) -> impl Iterator<Item = &T> {
     table.iter().flat_map(|table| &table.items)
 }

@@ -16,7 +16,7 @@ pub(crate) struct AwsError {
     pub(crate) kind: Kind,
 }
 
-/// The cause of an AWS error, as far as the checks need it.
+/// The cause of an error that AWS returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The credentials lack an IAM permission.
@@ -26,13 +26,13 @@ pub(crate) enum Kind {
     /// The object does not exist, or the account has never used this service.
     NotFound,
     TooManyRequests,
-    /// AWS rejected a command that changes something.
+    /// AWS rejected a change, such as a new security group rule.
     Change,
     Other,
 }
 
 impl AwsError {
-    /// Finds `An error occurred (CODE) when calling the OPERATION operation` anywhere in a line.
+    /// Finds the text `An error occurred (CODE) when calling the OPERATION operation` in a line.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         static FORM: LazyLock<Regex> = LazyLock::new(|| {
             Regex::new(r"\(([A-Za-z][A-Za-z0-9.]{0,79})\) when calling the ([A-Za-z]{1,80}) operation")

@@ -22,11 +22,11 @@ object! {
         source: Source = "source",
         /// The first and last port of the kernel's range for outgoing connections.
         ephemeral: Vec<u16> = "ephemeral",
-        /// The security groups whose rules were requested. A requested group without rules in the documents
-        /// has no rules.
+        /// The security groups whose rules were requested. If the documents contain no rules of such a group,
+        /// the group has no rules.
         asked_groups: Vec<Id> = "asked_groups",
     }
-    /// The EC2 instance's network interface, from which the connection was tried.
+    /// The network interface of the EC2 instance that tried the connection.
     Source {
         interface: Id = "interface",
         addresses: Vec<IpAddr> = "addresses",
@@ -87,7 +87,7 @@ impl Facts {
         document
     }
 
-    /// Returns the local ports that the connection may have used, as the first and last port.
+    /// Returns the first and last local port that the connection may have used.
     pub(super) fn ephemeral_ports(&self) -> Option<(u16, u16)> {
         match self.ephemeral.as_deref() {
             Some([first, last]) if first <= last => Some((*first, *last)),

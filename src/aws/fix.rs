@@ -14,7 +14,7 @@ use super::security_group::Direction;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AwsFix {
-    /// The check that denies the connection without this fix.
+    /// The check that this fix is for.
     pub(crate) code: Code,
     /// The value for `fixes[].kind`.
     pub(crate) kind: &'static str,
@@ -86,7 +86,7 @@ impl Network<'_> {
         })
     }
 
-    /// Returns a fix that only describes what to do, for checks without a suitable command.
+    /// Returns a fix without a command, for checks that no command can fix.
     fn advice(&self, code: Code) -> Option<AwsFix> {
         let text = match code {
             Code::RegionDifferent => {

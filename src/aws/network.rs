@@ -21,15 +21,15 @@ pub(crate) struct Network<'a> {
     pub(crate) destination: &'a Place,
     /// Connections between the two VPCs. Empty if both ends are in the same VPC.
     pub(crate) links: Vec<Link>,
-    /// Whether a security group rule can name a group of the other end: for incoming traffic, and for
-    /// outgoing traffic.
+    /// Whether a security group rule can name a group of the other end. The first value is for incoming
+    /// traffic, the second for outgoing traffic.
     pub(crate) references: [Truth; 2],
     pub(crate) is_same_subnet: Truth,
 }
 
 impl Network<'_> {
-    /// Returns one element per ACL check: the check, the end whose ACL applies, and the packets that the ACL
-    /// must allow.
+    /// Returns the four ACL checks. Each has the end whose ACL applies, and the packets that the ACL must
+    /// allow.
     pub(crate) fn acl_passages(&self) -> [(Code, &Place, Option<Packets>); 4] {
         let port = self.facts.port.map(|port| (port, port));
         let replies = Some(self.facts.ephemeral_ports().unwrap_or(ALL_EPHEMERAL));

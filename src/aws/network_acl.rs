@@ -1,5 +1,5 @@
-//! Network ACLs, which filter packets in both directions at the border of a subnet. Replies need an entry of
-//! their own.
+//! Network ACLs, which filter packets in both directions at the border of a subnet. Requests and replies need
+//! separate entries.
 //!
 //! Source: <https://docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html>
 
@@ -13,10 +13,10 @@ use super::objects::{AclEntry, NetworkAcl};
 use super::security_group::Direction;
 use super::truth::Truth;
 
-/// The lowest number of the entries that AWS adds to every ACL.
+/// AWS adds default entries to every ACL. Their numbers start here.
 pub(crate) const FIRST_DEFAULT_NUMBER: i64 = 32767;
 
-/// Packets that an ACL must allow for the connection to work.
+/// Packets that an ACL must allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Packets {
     pub(crate) direction: Direction,
@@ -26,7 +26,7 @@ pub(crate) struct Packets {
     pub(crate) ports: (u16, u16),
 }
 
-/// How many of the ports an ACL allows and denies.
+/// The result of an ACL for a range of ports: the number of ports that it allows and denies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Walk {
     pub(crate) allowed: i64,
@@ -34,7 +34,7 @@ pub(crate) struct Walk {
     pub(crate) unknown: i64,
     /// The allowed ports, as ranges.
     pub(crate) allowed_parts: Vec<(i64, i64)>,
-    /// The number of the first entry that denies a port, or `None` if only the default entry does.
+    /// The number of the first entry that denies a port. `None` if only the default entry denies ports.
     pub(crate) denied_by: Option<i64>,
 }
 
@@ -77,7 +77,8 @@ pub(crate) fn of_subnet<'a>(documents: &'a Documents, subnet: &Id) -> Option<&'a
 }
 
 impl NetworkAcl {
-    /// Returns the entries for one direction in evaluation order, or `None` if an entry's number is unknown.
+    /// Returns the entries for one direction in the order of evaluation. Returns `None` if the number of an
+    /// entry is unknown.
     fn entries_of(&self, direction: Direction) -> Option<Vec<(i64, &AclEntry)>> {
         let is_egress = direction == Direction::Egress;
         let own = self
@@ -92,7 +93,7 @@ impl NetworkAcl {
         Some(numbered)
     }
 
-    /// Evaluates the ACL. For each port, the first matching entry decides.
+    /// Evaluates the ACL. For each port, the first matching entry determines the result.
     pub(crate) fn walk(&self, packets: Packets) -> Option<Walk> {
         let entries = self.entries_of(packets.direction)?;
         let mut left = parts(&entries, packets.ports);
@@ -132,9 +133,9 @@ impl NetworkAcl {
         Some(walk)
     }
 
-    /// Returns an unused number for an entry that is evaluated before the denying entry. `reserved` contains
-    /// the numbers that other fixes use. A number is used if any IPv4 or IPv6 entry for the same direction
-    /// has it.
+    /// Returns an unused number for a new entry, which is evaluated before the entry that denies the packets.
+    /// `reserved` contains the numbers that other fixes use. IPv4 and IPv6 entries share the numbers of a
+    /// direction.
     pub(crate) fn free_number(&self, packets: Packets, reserved: &[i64]) -> Option<i64> {
         let mut used: Vec<i64> = self
             .entries_of(packets.direction)?
@@ -164,7 +165,7 @@ impl NetworkAcl {
 }
 
 impl AclEntry {
-    /// Whether the entry is about TCP and this address.
+    /// Whether the entry applies to TCP and this address.
     fn matches(&self, peer: IpAddr) -> Truth {
         let protocol = match self.protocol.as_deref() {
             Some("-1" | "6" | "tcp") => Truth::Yes,

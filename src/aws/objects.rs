@@ -142,15 +142,16 @@ object! {
         references: String = "SecurityGroupReferencingSupport",
         default_table: Id = "AssociationDefaultRouteTableId",
     }
-    /// Names the transit gateway route table of an attachment. From `describe-transit-gateway-attachments`.
+    /// The route table that a transit gateway uses for an attachment, from
+    /// `describe-transit-gateway-attachments`.
     TransitTable {
         attachment: Id = "TransitGatewayAttachmentId",
         association: TransitAssociation = "Association",
     }
     TransitAssociation { table: Id = "TransitGatewayRouteTableId", state: String = "State", }
     TransitGateway { id: Id = "TransitGatewayId", options: TransitOptions = "Options", }
-    /// The routes that a search in a transit gateway's route table found, with the table's ID and the range
-    /// that was searched for.
+    /// The result of `search-transit-gateway-routes`, with the ID of the route table and the range in the
+    /// search.
     TransitRoutes {
         table: Id = "TransitGatewayRouteTableId",
         searched: IpNet = "Searched",
@@ -162,7 +163,7 @@ object! {
         attachments: Vec<TransitTarget> = "TransitGatewayAttachments",
     }
     TransitTarget { id: Id = "TransitGatewayAttachmentId", }
-    /// The entries of a prefix list. The CloudShell script adds the ID, because `aws` does not print it.
+    /// The entries of a prefix list. `aws` does not print the ID, so the CloudShell script adds it.
     PrefixList { id: Id = "PrefixListId", entries: Vec<PrefixListEntry> = "Entries", }
     PrefixListEntry { range: IpNet = "Cidr", }
     ReplicationGroup {

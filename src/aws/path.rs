@@ -18,18 +18,18 @@ pub(crate) enum Link {
     },
     TransitGateway {
         id: Id,
-        /// Whether incoming rules can name groups of the other VPC. Outgoing rules never can.
+        /// Whether incoming rules can name groups of the other VPC. Outgoing rules cannot.
         refers: Truth,
     },
 }
 
-/// The state of a peering connection, which forwards packets only while it is active.
+/// The state of a peering connection. Only an active peering connection forwards packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeeringState {
     Active,
     /// The owner of the other VPC has not accepted the connection yet.
     Pending,
-    /// A state that changes without any action by the user, or an unknown state.
+    /// Another temporary state, or an unknown state.
     Other,
 }
 
@@ -48,8 +48,8 @@ impl Link {
         }
     }
 
-    /// Whether a security group rule can name a group of the other VPC: for incoming traffic, and for
-    /// outgoing traffic.
+    /// Whether a security group rule can name a group of the other VPC. The first value is for incoming
+    /// traffic, the second for outgoing traffic.
     pub(crate) fn references(&self) -> [Truth; 2] {
         match self {
             Self::Peering { is_one_region, .. } => [*is_one_region; 2],
@@ -68,7 +68,7 @@ impl Link {
     }
 }
 
-/// Returns all active and pending connections between two VPCs, active ones first.
+/// Returns all active and pending connections between two VPCs. Active connections come first.
 pub(crate) fn links(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     let peerings = all(&documents.peerings).filter_map(|peering| peering_between(peering, one, other));
     let mut links: Vec<Link> = peerings.chain(gateways_between(documents, one, other)).collect();
@@ -94,7 +94,7 @@ fn connects(peering: &Peering, one: &Id, other: &Id) -> Truth {
     straight.or(is(first, other).and(is(second, one)))
 }
 
-/// Returns `None` for a peering connection that is closed for good.
+/// Returns the state of a peering connection, or `None` if the peering connection no longer exists.
 fn state_of(peering: &Peering) -> Option<PeeringState> {
     let code = peering.status.as_ref().and_then(|status| status.code.as_deref());
     match code.map(str::to_ascii_lowercase).as_deref() {
@@ -165,8 +165,8 @@ fn gateways_between(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     links.collect()
 }
 
-/// Whether a VPC of another account could be attached to a transit gateway that this VPC uses. The documents
-/// show only attachments of the own account.
+/// Whether a transit gateway may connect this VPC with a VPC of another account. The documents do not show
+/// attachments of other accounts.
 pub(crate) fn may_be_attached_elsewhere(
     documents: &Documents,
     own_vpc: &Id,

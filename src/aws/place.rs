@@ -36,10 +36,11 @@ pub(crate) struct Place {
 pub(crate) enum Found {
     /// The VPC of the remote address was found.
     Here,
-    /// The cache was found, but no interface in its VPC has the address any more.
+    /// The cache was found, but no network interface in its VPC has the address. The address is probably an
+    /// old one.
     Gone,
-    /// Packets stay in the instance's own VPC, whose range contains the address. However, only an interface
-    /// in this other VPC has the address.
+    /// The address is in the range of the instance's own VPC, so packets stay there. However, the cache with
+    /// this address is in this other VPC.
     Overlap(Id),
     /// Interfaces in several VPCs have the address, so the right VPC is unknown.
     Several(Vec<Id>),
@@ -104,7 +105,7 @@ fn is_delegated(facts: &Facts, address: IpAddr) -> bool {
     prefixes.is_some_and(|prefixes| prefixes.iter().any(|range| range.contains(&address)))
 }
 
-/// Whether packets get another source address on their way out of this host, as in a container.
+/// Whether this host sends packets with another source address, as in a container.
 pub(crate) fn is_translated(facts: &Facts) -> bool {
     facts.from.is_some() && source_address(facts) != facts.from
 }
@@ -158,7 +159,7 @@ pub(crate) fn destination(
 }
 
 impl Search<'_> {
-    /// Returns the interface with the remote address in this VPC.
+    /// Returns the network interface in this VPC that has the remote address.
     fn interface_in(&self, vpc: &Id) -> Option<Place> {
         let mut interfaces = self.interfaces.iter();
         let found = interfaces.find(|interface| interface.vpc.as_ref() == Some(vpc))?;
@@ -166,7 +167,7 @@ impl Search<'_> {
     }
 
     /// Returns the remote end if the range of the instance's own VPC contains the address, but no known
-    /// interface has it. Packets to such an address never leave the VPC.
+    /// network interface has the address. Packets to such an address never leave the VPC.
     fn in_own_vpc(&self) -> Result<(Place, Found), Found> {
         let Search { documents, cache, .. } = *self;
         let sees_all = is_complete(&documents.interfaces)
@@ -238,7 +239,7 @@ fn of_interface(interface: &Interface, address: IpAddr, documents: &Documents) -
     place
 }
 
-/// Describes an address in a VPC without its network interface, which the documents do not show.
+/// Describes an address in a VPC. The documents do not show its network interface.
 fn in_vpc(vpc: &Id, address: IpAddr, groups: Option<Vec<Id>>, documents: &Documents) -> Place {
     let subnet = all(&documents.subnets)
         .find(|subnet| subnet.vpc.as_ref() == Some(vpc) && subnet.range_with(address).is_some());
@@ -264,8 +265,8 @@ impl Place {
         }
     }
 
-    /// Returns the range to allow in a rule about this end. Prefers the subnet's range, because the address
-    /// of a cache node can change in a failover.
+    /// Returns the CIDR range to allow in a rule about this end. This is the range of the subnet, because a
+    /// cache node can get another address in a failover.
     pub(crate) fn range_for_rules(&self) -> Option<IpNet> {
         self.range.or(self.address.map(IpNet::from))
     }
@@ -332,7 +333,7 @@ impl Subnet {
 }
 
 impl RouteTable {
-    /// Returns the CIDR ranges of the VPC, which every route table lists as local routes.
+    /// Returns the CIDR ranges of the VPC. Every route table has a local route for each of these ranges.
     pub(crate) fn local_ranges(&self) -> Option<Vec<IpNet>> {
         let local = self
             .routes
@@ -366,15 +367,15 @@ fn is_in_vpc(facts: &Facts, documents: &Documents, vpc: &Id, address: IpAddr) ->
     }
 }
 
-/// Returns the CIDR ranges of a VPC, as listed in one of its route tables.
+/// Returns the CIDR ranges of a VPC, which are in each of its route tables.
 pub(crate) fn ranges_of(documents: &Documents, vpc: &Id) -> Option<Vec<IpNet>> {
     let mut tables = all(&documents.route_tables).filter(|table| table.vpc.as_ref() == Some(vpc));
     let ranges = tables.find_map(RouteTable::local_ranges)?;
     (!ranges.is_empty()).then_some(ranges)
 }
 
-/// Whether the account owns the instance's VPC. In a VPC that another account shares, some interfaces are
-/// invisible.
+/// Whether this account owns the instance's VPC. If another account shares the VPC, some of its interfaces
+/// are not visible.
 fn owns_vpc(facts: &Facts, documents: &Documents, source: &Place) -> Truth {
     let subnet = source.subnet.as_ref().and_then(|id| documents.subnet(id));
     let owner = subnet.and_then(|subnet| subnet.owner.clone());

@@ -48,14 +48,15 @@ impl FromJson for IpNet {
     }
 }
 
-/// A single unreadable element makes the whole list unknown.
+/// If one element is unreadable, the whole list is unknown.
 impl<T: FromJson> FromJson for Vec<T> {
     fn read(value: &Value) -> Option<Self> {
         value.as_array()?.iter().map(T::read).collect()
     }
 }
 
-/// Defines a struct that is read from a JSON object. Each field is an `Option`, and belongs to one member.
+/// Defines a struct that can be read from a JSON object. Each field is an `Option` with the value of one
+/// member.
 macro_rules! object {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $member:literal,)* })*) => {$(
         $(#[$doc])*

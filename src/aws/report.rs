@@ -31,7 +31,7 @@ pub(crate) struct AwsAnswer {
     pub(crate) assessment: Assessment,
     pub(crate) commands: Vec<Ran>,
     pub(crate) from: Origin,
-    /// IAM permissions whose absence AWS reported.
+    /// The IAM permissions that are missing, according to the error messages of `aws`.
     pub(crate) missing_permissions: Vec<String>,
     /// Problems that occurred while the documents were collected, one sentence each.
     pub(crate) problems: Vec<String>,
@@ -40,8 +40,7 @@ pub(crate) struct AwsAnswer {
 }
 
 impl AwsAnswer {
-    /// Returns the IAM permissions that are missing: those for unknown checks, and those that AWS reported as
-    /// missing.
+    /// Returns the IAM permissions that are missing, according to the checks and the error messages of `aws`.
     pub(crate) fn needs(&self) -> Vec<String> {
         let checks = self.assessment.needs().into_iter().map(str::to_owned);
         let mut needs: Vec<_> = checks.chain(self.missing_permissions.iter().cloned()).collect();

@@ -13,13 +13,13 @@ use super::truth::Truth;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// The VPC itself.
+    /// The route stays in the VPC.
     Local,
     Peering(Id),
     TransitGateway(Id),
-    /// The internet or a NAT gateway, so packets do not reach another VPC.
+    /// The route leads to the internet or a NAT gateway, so packets do not reach another VPC.
     Internet(String),
-    /// An appliance, a VPN or a core network. The documents do not show where packets go from there.
+    /// The route leads to an appliance, a VPN or a core network. The documents do not show the further path.
     NotFollowed(String),
     Unknown,
 }
@@ -27,7 +27,7 @@ pub(crate) enum Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Active,
-    /// The target is gone or drops the packets.
+    /// The target does not exist any more, or drops the packets.
     Blackhole,
     Unknown,
 }
@@ -36,7 +36,7 @@ pub(crate) enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chosen<'a> {
     pub(crate) route: &'a Route,
-    /// The matching CIDR range of the route.
+    /// The range in the route that contains the address.
     pub(crate) prefix: IpNet,
     pub(crate) target: Target,
     pub(crate) state: State,
@@ -52,8 +52,8 @@ pub(crate) enum LookUp<'a> {
     Unknown(Option<Id>),
 }
 
-/// Returns the route table of a subnet. A subnet without its own route table uses the main route table of the
-/// VPC.
+/// Returns the route table of a subnet. If the subnet has no route table of its own, returns the main route
+/// table of the VPC.
 pub(crate) fn table_of<'a>(
     documents: &'a Documents,
     vpc: &Id,
@@ -118,8 +118,8 @@ impl RouteTable {
 }
 
 impl Route {
-    /// Returns the rank of a route among routes with equal prefixes. The lowest rank applies: static routes
-    /// to a range, then routes to a prefix list, then propagated routes.
+    /// Returns the rank of a route, for routes with equal prefixes. The route with the lowest rank applies:
+    /// static routes to a range, routes to a prefix list, then propagated routes.
     fn rank(&self) -> u8 {
         if self.is_propagated() {
             2
@@ -143,8 +143,8 @@ impl Route {
         }
     }
 
-    /// Whether the target is a gateway endpoint (for S3 or DynamoDB). The prefix lists of such routes contain
-    /// only public addresses.
+    /// Whether the target is a gateway endpoint for S3 or DynamoDB. Routes to gateway endpoints apply only to
+    /// public addresses.
     pub(crate) fn is_gateway_endpoint(&self) -> bool {
         self.gateway
             .as_deref()
@@ -199,7 +199,7 @@ impl Route {
     }
 }
 
-/// Whether an address is private (RFC 1918, RFC 4193). No public AWS service has such an address.
+/// Whether an address is private (RFC 1918, RFC 4193). Public AWS services have no private addresses.
 fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_private(),

@@ -18,7 +18,8 @@ pub(super) enum Part<'a> {
 /// the text.
 pub(super) const MARKER: &str = "### ";
 
-/// The limit for damaged documents. Text with more of them is probably not output of `aws`, so reading stops.
+/// The maximum number of damaged documents. A text with more damaged documents is probably not output of
+/// `aws`, so the rest is ignored.
 const MOST_DAMAGED: usize = 1000;
 
 /// Removes escape sequences (ECMA-48) and carriage returns.

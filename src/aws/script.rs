@@ -1,7 +1,7 @@
-//! The script for CloudShell, for users whose instance has no AWS credentials.
+//! Creates the script for CloudShell, for users whose instance has no AWS credentials.
 //!
-//! A line `### aws …` precedes each document. Documents stay indented, because a terminal truncates pasted
-//! lines after 4,095 bytes.
+//! The script prints a line `### aws …` before each document. Documents stay indented, because a terminal
+//! truncates pasted lines after 4,095 bytes.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use super::cache::{EndpointName, Form};
 use super::facts::Facts;
 use super::id::{Id, Name};
 
-/// Returns `None` if the remote address is unknown.
+/// Returns the script, or `None` if the remote address is unknown.
 pub(crate) fn script(facts: &Facts) -> Option<String> {
     let to = facts.address?;
     let from = facts.from.filter(|from| from.is_ipv4() == to.is_ipv4());
@@ -75,7 +75,7 @@ fn describe_interfaces(addresses: &[IpAddr]) -> String {
     )
 }
 
-/// Returns the lines that set the shell variables `V`, `S` and `G`: the VPCs, subnets and security groups of
+/// Returns the lines that set the shell variables `V` (VPCs), `S` (subnets) and `G` (security groups) for
 /// both ends.
 fn variables(facts: &Facts, interfaces: &str) -> [String; 3] {
     let own = facts.source.clone().unwrap_or_default();

@@ -41,7 +41,7 @@ enum Peer {
     Unknown,
 }
 
-/// A rule in a uniform format. `aws` prints rules in two formats.
+/// A rule. `aws` prints rules in two formats, which both become this type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Rule {
     protocol: Option<String>,
@@ -53,12 +53,12 @@ struct Rule {
 /// The rules of one security group in one direction.
 struct Rules {
     list: Option<Vec<Rule>>,
-    /// Whether the rules come from `describe-security-group-rules`. Its output is the same for a group
-    /// without rules and an invisible group.
+    /// Whether the rules come from `describe-security-group-rules`. If its output has no rules of a group,
+    /// the group may also be invisible.
     is_from_rules: bool,
 }
 
-/// Traffic that the security groups of one end must allow.
+/// The traffic that the security groups of one end must allow.
 pub(crate) struct Traffic<'a> {
     pub(crate) documents: &'a Documents,
     pub(crate) facts: &'a Facts,
@@ -71,8 +71,8 @@ pub(crate) struct Traffic<'a> {
     pub(crate) references: Truth,
 }
 
-/// Whether one rule allows the traffic. `needs` is the IAM permission for a missing document, and `near_miss`
-/// says why a similar rule does not apply.
+/// Whether one rule allows the traffic. `needs` is an IAM permission for a missing document. `near_miss` says
+/// why a similar rule does not apply.
 struct Answer {
     truth: Truth,
     needs: Option<&'static str>,
@@ -247,8 +247,8 @@ impl Traffic<'_> {
         }
     }
 
-    /// Whether the peer in the rule includes the other end. Also returns the IAM permission for a missing
-    /// document, and the reason why a similar peer does not match.
+    /// Whether the source or destination in the rule includes the other end. If this is unknown, also returns
+    /// the missing IAM permission. If the rule does not apply, also returns the reason.
     fn matches(&self, peer: &Peer) -> (Truth, Option<&'static str>, Option<String>) {
         match peer {
             Peer::Range(range) => self.is_in(*range),
@@ -312,7 +312,7 @@ impl Traffic<'_> {
 }
 
 impl Rule {
-    /// Whether the rule is about TCP and this port.
+    /// Whether the rule applies to TCP and this port.
     fn covers(&self, port: u16) -> Truth {
         let Some(protocol) = self.protocol.as_deref() else {
             return Truth::Unknown;
@@ -403,8 +403,8 @@ fn list_of(ids: &[Id]) -> String {
     }
 }
 
-/// Returns the group of the cache to which a fix adds rules. Prefers a group with a rule for the port, then
-/// any group but the default group.
+/// Returns the group of the cache that should get a new rule. Prefers a group with a rule for the port, and
+/// avoids the default group.
 pub(crate) fn best_of_cache<'a>(groups: &'a [Id], documents: &Documents, port: u16) -> Option<&'a Id> {
     let has_rule = |id: &&Id| {
         let permissions = group(documents, id).and_then(|group| group.ingress.as_ref());
@@ -422,7 +422,7 @@ pub(crate) fn best_of_cache<'a>(groups: &'a [Id], documents: &Documents, port: u
         .or_else(|| best_of_instance(groups, documents))
 }
 
-/// Returns the group of the instance that a fix names as the peer. Prefers any group but the default group.
+/// Returns the group of the instance that a new rule should name. Avoids the default group.
 pub(crate) fn best_of_instance<'a>(groups: &'a [Id], documents: &Documents) -> Option<&'a Id> {
     groups
         .iter()

@@ -12,11 +12,11 @@ use super::permission;
 use super::place::Place;
 use super::truth::Truth;
 
-/// The fate of packets that a VPC's route sends to the transit gateway.
+/// What happens to packets at the transit gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Transit {
     Forwarded,
-    /// The sender's Availability Zone has no subnet of the attachment.
+    /// The attachment has no subnet in the sender's Availability Zone.
     NoSubnetInZone(Id),
     /// The gateway's route table has no route to the other VPC.
     NoRoute(Id),
@@ -95,8 +95,8 @@ fn routes_to<'a>(documents: &'a Documents, table: &Id, address: IpAddr) -> Optio
     Some(answers.into_iter().flatten().filter(to_address).collect())
 }
 
-/// Returns the gateway's route table for packets from the attachment. Not every attachment uses the default
-/// table.
+/// Returns the gateway's route table for packets from the attachment. This may be a different table from the
+/// default table.
 fn table_of<'a>(documents: &'a Documents, attachment: &TransitAttachment) -> Option<&'a Id> {
     let used = find(&documents.transit_tables, |table| {
         table.attachment.is_some() && table.attachment == attachment.id

@@ -1,4 +1,4 @@
-//! Three-valued logic. A fact that the documents do not contain is unknown, not false.
+//! Three-valued logic: a fact that the documents do not contain is unknown.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Truth {
@@ -8,7 +8,7 @@ pub(crate) enum Truth {
 }
 
 impl Truth {
-    /// The conjunction in Kleene's logic.
+    /// Whether both are true (Kleene's logic).
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::No, _) | (_, Self::No) => Self::No,
@@ -17,7 +17,7 @@ impl Truth {
         }
     }
 
-    /// The disjunction in Kleene's logic.
+    /// Whether at least one is true (Kleene's logic).
     pub(crate) fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Yes, _) | (_, Self::Yes) => Self::Yes,

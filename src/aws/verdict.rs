@@ -1,4 +1,4 @@
-//! Performs the checks. Each file in the folder contains checks of one kind.
+//! Performs all checks. Each file in the folder `verdict` contains the checks of one kind.
 
 mod acls;
 mod cache;

@@ -9,7 +9,7 @@ use crate::sanitize;
 #[derive(Debug, PartialEq)]
 pub(super) enum Answer {
     Document(Value),
-    /// The object that the command asks for does not exist.
+    /// The object in the command does not exist.
     Empty,
     /// AWS or the program `aws` reported an error.
     Problem {
@@ -49,7 +49,7 @@ const UNREACHABLE: [&str; 6] = [
     "Failed to connect to proxy",
     "SSL validation failed",
 ];
-/// Parts of the messages with which older versions of `aws` reject an unknown command or option.
+/// Parts of the error messages of older `aws` versions about an unknown command or option.
 const TOO_OLD: [&str; 4] = [
     "usage:",
     "Unknown options",
@@ -81,7 +81,7 @@ pub(super) fn read(finished: &Finished) -> Answer {
     }
 }
 
-/// Interprets an error that AWS returned.
+/// Interprets an error from AWS.
 fn of_aws(error: AwsError) -> Answer {
     let code = &error.code;
     let (text, is_useless) = match error.kind {
@@ -107,7 +107,7 @@ fn of_aws(error: AwsError) -> Answer {
     }
 }
 
-/// Interprets an error message of the program `aws` itself.
+/// Interprets an error from the program `aws` itself.
 fn of_program(errors: &str) -> Answer {
     let has = |texts: &[&str]| texts.iter().any(|text| errors.contains(text));
     if has(&EXPIRED) {

@@ -13,9 +13,9 @@ use crate::aws::Region;
 use crate::deadline::Deadline;
 use crate::os;
 
-/// Documents are read up to this size, in bytes.
+/// The maximum number of bytes that are read from a document.
 const LONGEST_ANSWER: u64 = 4 * 1024 * 1024;
-/// Error messages are read up to this size, in bytes.
+/// The maximum number of bytes that are read from error messages.
 const LONGEST_ERROR: u64 = 64 * 1024;
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) enum End {
     ByItself,
     Deadline,
     TooLong,
-    /// Not started, because the command might change something.
+    /// The command was not started, because it might change something.
     Refused,
     NotStarted(String),
 }
@@ -49,13 +49,13 @@ pub(super) fn only_reads(words: &[String]) -> bool {
         && !words.iter().any(|word| word == "--dry-run")
 }
 
-/// Joins the words to a command line for display.
+/// Returns the command line for display.
 pub(super) fn line(words: &[String]) -> String {
     let quoted = words.iter().map(|word| shell_words::quote(word));
     format!("aws {}", quoted.collect::<Vec<_>>().join(" "))
 }
 
-/// Runs `aws` with these arguments, until the deadline at the latest.
+/// Runs `aws` with these arguments. Stops the program at the deadline.
 pub(super) async fn run(
     program: &OsStr,
     words: &[String],
@@ -124,7 +124,7 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Reads at most `limit + 1` bytes. If the result is longer than `limit`, the output was too long.
+/// Reads up to `limit + 1` bytes, so that the caller notices output that is too long.
 async fn read(from: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(from) = from {

@@ -26,7 +26,7 @@ const AT_ONCE: usize = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
-    /// The connection: its two ends, and the network between them.
+    /// The two ends of the connection, and the network between them.
     Path,
     /// Only the cache, as ElastiCache describes it.
     Cache,
@@ -78,8 +78,8 @@ struct Gathering<'a> {
     is_useless: bool,
 }
 
-/// Operations, each with the member of its output that contains the list. If a command returns no document,
-/// this member is recorded as an empty list.
+/// Operations with the JSON member for their results. If a command returns no document, an empty list is
+/// stored under this name.
 const MEMBERS: [(&str, &str); 16] = [
     ("describe-network-interfaces", "NetworkInterfaces"),
     ("describe-security-groups", "SecurityGroups"),
@@ -106,7 +106,7 @@ const MEMBERS: [(&str, &str); 16] = [
 ];
 
 impl Gathering<'_> {
-    /// Runs the commands that have not been run before.
+    /// Runs the commands in one round, except those from earlier rounds.
     async fn round(&mut self, commands: Vec<Vec<String>>) {
         let mut known: BTreeSet<String> = self.commands.iter().map(|ran| ran.line.clone()).collect();
         let is_new = |words: &Vec<String>| known.insert(child::line(words));

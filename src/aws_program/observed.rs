@@ -1,4 +1,4 @@
-//! Collects the facts about the connection that this host can provide without AWS.
+//! Collects the facts about the connection that are known on this host.
 
 use crate::aws::{self, Facts, Id};
 use crate::deadline::Deadline;
@@ -16,7 +16,7 @@ pub(crate) struct Observed {
     pub(crate) facts: Facts,
 }
 
-/// Collects the facts. Sends requests only to the instance metadata service, which is link-local.
+/// Collects the facts. Sends requests only to the instance metadata service, which has a link-local address.
 pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
     let target = seen.target(target);
     // In a cluster, check the first node that does not reply. Otherwise, check the address in the URL.
@@ -48,7 +48,7 @@ pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
 }
 
 impl Observed {
-    /// Adds the facts in the documents, which may come from another host.
+    /// Adds the facts in the documents. The documents may come from another host.
     pub(crate) fn completed_from(self, others: Option<&Facts>) -> Facts {
         let Some(others) = others.cloned() else {
             return self.facts;

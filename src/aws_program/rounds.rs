@@ -9,7 +9,8 @@ use super::{Gathering, Question};
 use crate::aws::{self, EndpointName, ErrorKind, Form, Id};
 
 const INTERFACES: &str = "ec2 describe-network-interfaces --page-size 500";
-/// Makes `aws` list interfaces that accounts hide by default. Older versions do not support this option.
+/// Makes `aws` also list interfaces that are hidden by default. Older versions of `aws` do not support this
+/// option.
 pub(super) const MANAGED: &str = "--include-managed-resources";
 
 impl Gathering<'_> {
@@ -60,8 +61,8 @@ impl Gathering<'_> {
         )))
     }
 
-    /// Returns broader commands if no interface has the remote address yet. Some accounts hide the interfaces
-    /// of services, and some AWS mocks cannot filter by IPv6 address.
+    /// Returns commands for a broader search if no interface with the remote address was found. Some accounts
+    /// hide the interfaces of services, and some AWS mocks cannot filter by IPv6 address.
     fn other_interfaces(&self) -> Vec<Vec<String>> {
         let Some(address) = self.facts.address else {
             return Vec::new();
@@ -109,7 +110,7 @@ impl Gathering<'_> {
             .collect()
     }
 
-    /// Returns the commands for the members of replication groups, which have the security groups.
+    /// Returns the commands about the members of replication groups. Only the members have security groups.
     fn members(&self) -> Vec<Vec<String>> {
         let Some(endpoint) = self.endpoint().filter(|endpoint| endpoint.form == Form::Nodes) else {
             return Vec::new();
@@ -141,8 +142,8 @@ impl Gathering<'_> {
             .collect()
     }
 
-    /// Returns the commands for all subnets and route tables of both VPCs. A query for one subnet's route
-    /// table would not find the main table.
+    /// Returns the commands for all subnets and route tables of both VPCs. A search by subnet would not find
+    /// the main route table.
     fn networks(&self) -> Vec<Vec<String>> {
         let assessment = aws::judge(&self.facts, &self.documents);
         let vpcs = [assessment.source.vpc, assessment.destination.vpc];

@@ -31,10 +31,10 @@ pub(crate) struct ProbeHistory {
 /// A period in which Redis did not respond.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outage {
-    /// When the first probe without a response started.
+    /// The start of the first probe without a response.
     pub began: SystemTime,
     since: Instant,
-    /// The time until the next probe with a response started, or `None` during the outage.
+    /// The time until the start of the next probe with a response. `None` if the outage is not over.
     lasted: Option<Duration>,
 }
 
@@ -108,12 +108,12 @@ impl ProbeHistory {
         self.recent_outages.iter()
     }
 
-    /// Returns how often the connection was lost, even if a new connection was opened at once.
+    /// Returns how often the connection was lost.
     pub(crate) fn lost_connections(&self) -> u64 {
         self.lost_connections
     }
 
-    /// Returns `None` if Redis has never responded.
+    /// Returns the percentiles, or `None` if Redis has never responded.
     pub(crate) fn percentiles(&self) -> Option<Percentiles> {
         let mut sorted: Vec<Duration> = self.round_trips.iter().copied().collect();
         sorted.sort_unstable();

@@ -13,7 +13,7 @@ use super::rungs::tcp::SegmentSize;
 use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
 
-/// The maximum number of idle times to test. Each needs two connections.
+/// The maximum number of idle times in one test. Each idle time needs two connections.
 const MOST_IDLE_TIMES: u32 = 16;
 /// How many connections are opened at the same time. A burst of logins could look like an attack.
 const AT_A_TIME: usize = 8;
@@ -55,8 +55,8 @@ pub(super) async fn search(
     join_all(trials).await
 }
 
-/// Runs one trial. Trials with TCP keepalive start a little later. If one event ends all connections, such as
-/// a proxy restart, the idle times then differ.
+/// Runs one trial. Trials with TCP keepalive start a little later. The idle times then show whether one
+/// event, such as a proxy restart, ended all connections.
 async fn staggered(
     mut connection: ProbeConnection<Stream>,
     idle: Duration,
@@ -71,7 +71,8 @@ async fn staggered(
     trial(connection, idle, keepalive, timeout).await
 }
 
-/// Returns evenly spaced times up to `longest`: at least two per second, but at most [`MOST_IDLE_TIMES`].
+/// Returns evenly spaced times up to `longest`. The interval is half a second, or longer if there would be
+/// more than [`MOST_IDLE_TIMES`].
 fn idle_times(longest: Duration) -> Vec<Duration> {
     let count = (longest.as_secs_f64() * 2.0)
         .ceil()

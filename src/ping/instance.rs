@@ -116,8 +116,8 @@ async fn describe(service: &str, source: Option<IpAddr>) -> Option<Instance> {
     })
 }
 
-/// Whether a word from the metadata service is safe in a shell command. Without this check, a fake metadata
-/// service could inject shell code.
+/// Whether a word is safe in a shell command. Without this check, a fake metadata service could inject shell
+/// code.
 fn is_plain(word: &str) -> bool {
     word.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -135,8 +135,8 @@ mod tests {
     use crate::ping::this_host::{Nearness, ThisHost};
     use crate::redis_url::Target;
 
-    /// The response of a fake metadata service for an instance with two interfaces in two VPCs. Requests need
-    /// the token.
+    /// Returns the response of an EC2 metadata service to a request. The instance has two network interfaces
+    /// in two VPCs.
     fn answer(request: &str) -> Option<&'static str> {
         let line = request.lines().next()?;
         if line.starts_with("PUT /latest/api/token ") {
@@ -160,8 +160,8 @@ mod tests {
         })
     }
 
-    /// Starts a fake metadata service. If `closes` is false, the service keeps the connection open after a
-    /// response, and sends a Content-Length.
+    /// Starts a fake metadata service. If `closes` is true, the service closes each connection after the
+    /// response. Otherwise, the response has a Content-Length.
     fn metadata_service(closes: bool) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();

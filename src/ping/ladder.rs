@@ -26,8 +26,8 @@ use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, Trust};
 
-/// The time of the first reading of the counter of blocked retransmissions. The kernel first retransmits a
-/// SYN after 1 s.
+/// When to read the counter of blocked retransmissions for the first time. The kernel first retransmits a SYN
+/// after 1 s.
 const BEFORE_RETRANSMISSION: Duration = Duration::from_millis(50);
 
 /// The time limit for connecting to the primary that a Sentinel reports.
@@ -52,7 +52,8 @@ pub async fn climb(
     }
 }
 
-/// Checks the connection to the address in the target. From a Sentinel, only PONG is expected.
+/// Checks the connection to the address in the target. If `is_for_sentinel` is true, the checks end with the
+/// reply to PING.
 pub(super) async fn climb_to(
     target: &Target,
     trust: &Trust,
@@ -92,7 +93,7 @@ pub(super) async fn climb_to(
     }
 }
 
-/// Tries to connect to the primary that a Sentinel reports. A fix recommends only a primary that accepts
+/// Tries to connect to the primary that a Sentinel reports. Fixes recommend only a primary that accepts
 /// connections.
 async fn dial(primary: &NamedPrimary, deadline: Deadline) -> Vec<Dial> {
     let until = deadline.within((deadline.left() / 2).min(LONGEST_DIAL));
@@ -113,7 +114,7 @@ struct Ladder<'a> {
     connected_to: Option<SocketAddr>,
 }
 
-/// Methods that perform a check return `None` if the climb ends there.
+/// The methods for single checks return `None` if no further check follows.
 impl<'a> Ladder<'a> {
     async fn climb(&mut self) -> Option<ProbeConnection<Stream>> {
         self.hint_at_url_mismatches();

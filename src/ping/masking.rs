@@ -9,7 +9,7 @@ use crate::redis_client::error_text;
 use crate::secret::Secret;
 
 impl Exchange {
-    /// Masks the password in the response, because a reply may repeat the request. An expected reply is left
+    /// Masks the password in the response, because a reply may repeat the request. Leaves an expected reply
     /// unchanged.
     #[must_use]
     pub fn without(self, password: Option<&Secret>) -> Self {
@@ -49,7 +49,7 @@ fn masked(bytes: &[u8], password: &Secret) -> Vec<u8> {
     }
 }
 
-/// Masks the password in an error reply, but never in the error code at its start.
+/// Masks the password in an error reply. Leaves the error code at the start unchanged.
 pub(super) fn error_without(error: &str, password: &Secret) -> String {
     let code = error.split(' ').next().unwrap_or_default();
     let kept = if ErrorReply::is_code(code) { code } else { "" };

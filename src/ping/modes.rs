@@ -28,7 +28,7 @@ pub(crate) struct Check<'a> {
     pub interval: Duration,
 }
 
-/// The mode, which determines when `ping` ends.
+/// A mode of `ping`. Each variant says when `ping` ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
     /// After one run of the checks.
@@ -47,8 +47,7 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 pub(crate) enum ModeEvent<'a> {
     Climb(ClimbEvent<'a>),
-    /// `--wait`: a run of the checks failed, and the cause is a new one. The checks are repeated until the
-    /// deadline.
+    /// `--wait`: a run of the checks failed with a new cause. The checks are repeated until the deadline.
     Failed(Cause, Deadline),
     /// `--wait`: the pause before the next run of the checks. The checks are repeated until the deadline.
     Paused(Deadline),
@@ -64,7 +63,7 @@ pub(crate) enum ModeEvent<'a> {
     Attempt(&'a Observations, &'a Verdict, Duration),
 }
 
-/// The result of a mode. `took` covers everything up to the verdict.
+/// The result of a mode.
 #[derive(Debug)]
 pub(crate) struct Diagnosis {
     pub observations: Observations,
@@ -197,7 +196,7 @@ impl Check<'_> {
         }
     }
 
-    /// Sends PING `count` times, and stops early if a PING gets no reply.
+    /// Sends PING `count` times. Stops early if a PING gets no reply.
     async fn count(
         &self,
         seen: &mut Observations,

@@ -20,8 +20,7 @@ pub(crate) struct Missing {
 pub(crate) enum Access {
     Granted,
     Forbidden,
-    /// Redis checks permission for the command first. If the command is forbidden, the permission for keys
-    /// remains unknown.
+    /// Not known, because Redis checks permission for the command before permission for the key.
     #[default]
     Unknown,
 }

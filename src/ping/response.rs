@@ -8,7 +8,7 @@ use rustls::AlertDescription;
 use crate::deadline::Deadline;
 use crate::redis_client::{Limits, ProbeConnection, ReadError, Stream};
 
-/// The response to a command. Bytes in a variant are an incomplete reply, or data that is not RESP.
+/// The response to a command. The bytes in a variant are an incomplete reply, or data that is not RESP.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Response {
     /// A complete reply, possibly an error reply.
@@ -74,8 +74,8 @@ impl Response {
         error.split(' ').next().map(str::to_owned)
     }
 
-    /// Returns the error reply to a read request, if it means that the server cannot read data. Errors about
-    /// a single key do not count: no permission for the key, another type, or another cluster node.
+    /// Returns the error reply to a read request, if the server cannot read any data. Errors about a single
+    /// key do not count: no permission for the key, another type, or another cluster node.
     pub fn refusal(&self) -> Option<String> {
         const RUNS_READS: [&str; 5] = ["NOPERM", "WRONGTYPE", "MOVED", "ASK", "TRYAGAIN"];
         let code = self.error_code()?;
@@ -164,8 +164,7 @@ pub(super) fn text(reply: &Value) -> Option<String> {
     }
 }
 
-/// Returns the TLS alert in an I/O error. In TLS 1.3, a rejection of the client appears only when the client
-/// first reads.
+/// Returns the TLS alert in an I/O error. In TLS 1.3, a client learns about its rejection only when it reads.
 pub(crate) fn alert_in(error: &std::io::Error) -> Option<AlertDescription> {
     match error.get_ref()?.downcast_ref::<rustls::Error>()? {
         rustls::Error::AlertReceived(alert) => Some(*alert),

@@ -15,11 +15,11 @@ use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Sentinels, Target, Trust, host_and_port};
 
-/// The share of the total time that is available for asking the Sentinels.
+/// The share of the total time for asking the Sentinels.
 const SHARE: f64 = 0.6;
 /// The maximum number of Sentinels that are asked. Each takes up to 10 ms of CPU time.
 const MOST_SENTINELS: usize = 64;
-/// The minimum time left for a second login at a Sentinel.
+/// The minimum remaining time for a second login at a Sentinel.
 const SECOND_LOGIN: Duration = Duration::from_millis(50);
 
 /// Asks all Sentinels at the same time. Uses the first reply that names the primary, or else the first reply

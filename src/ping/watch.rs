@@ -60,7 +60,7 @@ struct Watch<'a> {
     connection: Option<ProbeConnection<Stream>>,
     seen: Observations,
     state: WatchState,
-    /// The identity of the server at its last response.
+    /// The properties of the server at its last response.
     server: Identity,
     /// The host name's addresses at the last lookup, sorted.
     addresses: Vec<IpAddr>,
@@ -144,11 +144,11 @@ pub(crate) struct ProbeResult {
     pub at: SystemTime,
     /// The server's response time, or `None` if it did not respond.
     pub round_trip: Option<Duration>,
-    /// The duration of the whole probe.
+    /// How long the whole probe took.
     pub took: Duration,
     pub change: Change,
     pub events: Vec<WatchEvent>,
-    /// Whether this probe found that the open connection was lost.
+    /// Whether the open connection was lost.
     pub is_connection_lost: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Parses text, and adds the documents in it to the tables.
+//! Finds the documents in a text, and adds their contents to the tables.
 
 use ipnet::IpNet;
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use crate::aws::read::FromJson;
 use crate::aws::scan::{self, Part};
 
 impl Documents {
-    /// Adds the documents in a text, in any order. Skips all other text.
+    /// Adds all documents in a text. Ignores the text between the documents.
     pub(crate) fn add_text(&mut self, text: &str) {
         let mut command = "";
         let text = scan::plain(text);
@@ -25,7 +25,7 @@ impl Documents {
         }
     }
 
-    /// Adds a document. `command` is the command that printed it, or an empty string.
+    /// Adds a document. `command` is the command that printed the document, or an empty string.
     pub(crate) fn add(&mut self, document: &Value, command: &str) {
         let Some(document) = document.as_object() else {
             return;
@@ -107,7 +107,7 @@ impl Adding<'_> {
         }
     }
 
-    /// Adds a document that lacks the ID of the object it describes. `members` contains the ID, which comes
+    /// Adds a document without the ID of the object that it describes. `members` contains the ID, which comes
     /// from the command.
     fn unnamed<'a, T: FromJson>(
         &mut self,
@@ -135,7 +135,7 @@ impl Adding<'_> {
     }
 }
 
-/// Splits a command into words without quotes.
+/// Splits a command into words, and removes quotes.
 fn words_of(command: &str) -> impl Iterator<Item = &str> {
     command.split(|character: char| character.is_whitespace() || "'\"=,".contains(character))
 }

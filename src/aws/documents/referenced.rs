@@ -1,4 +1,4 @@
-//! Finds references to objects in the documents. Other documents describe these objects.
+//! Finds the objects that documents mention, to request further documents about them.
 
 use std::collections::BTreeSet;
 

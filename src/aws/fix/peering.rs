@@ -27,7 +27,7 @@ impl Network<'_> {
         vec![fix.with(accept, undo)]
     }
 
-    /// Suggests an instance in the other VPC and, if possible, a new peering connection.
+    /// Suggests using an instance in the other VPC. If possible, also suggests a new peering connection.
     pub(super) fn peering_fix(&self, check: &Check) -> Vec<AwsFix> {
         let other = self
             .destination

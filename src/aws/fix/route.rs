@@ -14,7 +14,7 @@ use crate::aws::path::Link;
 use crate::aws::place::Place;
 use crate::aws::route::{self, LookUp, State, Target};
 
-/// A command that changes a route, still without the option for the target.
+/// A command that changes a route. The option for the target is still missing.
 pub(super) struct RouteChange {
     pub(super) command: AwsCommand,
     undo: String,
@@ -63,8 +63,8 @@ impl Network<'_> {
         Some(AwsFix::text(check.code, text).with(command, change.undo))
     }
 
-    /// Returns a change to the route table after which packets reach the other end. If an existing route
-    /// would take precedence over a new route, the change replaces the existing one.
+    /// Returns a change to the route table that leads packets to the other end. If an existing route would
+    /// take precedence over a new route, the change replaces it.
     pub(super) fn change_route(&self, table: &RouteTable, to: &Place) -> Option<RouteChange> {
         let id = table.id.as_ref()?;
         let range = to.range_for_rules()?;
@@ -153,7 +153,7 @@ fn target_id(target: &Target) -> Option<&Id> {
     }
 }
 
-/// Adds the option for the previous target of a route, for an undo command.
+/// Adds the option for the previous target of a route, to undo a change.
 fn back_to(command: AwsCommand, target: &Target) -> Option<AwsCommand> {
     Some(match target {
         Target::Peering(id) => command.with("--vpc-peering-connection-id", id),

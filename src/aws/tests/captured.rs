@@ -114,7 +114,7 @@ fn remove(value: &mut Value, left: &mut usize) -> Option<String> {
     }
 }
 
-/// Networks in which another source, such as the instance metadata, provides the removed member.
+/// Networks in which the instance metadata or another source also contains the removed value.
 const REPLACED: [&str; 3] = [
     "default-group-on-both",
     "cache-address-gone",

@@ -11,7 +11,7 @@ use crate::aws::{Assessment, Code, Outcome};
 const ACCOUNT: &str = "123456789012";
 pub(super) const OTHER_ACCOUNT: &str = "210987654321";
 
-/// The documents, keyed by their top-level member, and the facts.
+/// The documents by their top-level member, and the facts.
 #[derive(Clone)]
 pub(super) struct Example {
     facts: Value,
@@ -46,7 +46,7 @@ pub(super) fn peered() -> Example {
         .route_back("10.0.0.0/16", "VpcPeeringConnectionId", "pcx-ab")
 }
 
-/// Returns two VPCs that a transit gateway with a known route table connects.
+/// Returns two VPCs that are connected by a transit gateway. The gateway's route table is known.
 pub(super) fn through_gateway() -> Example {
     let attachment = |id: &str, vpc: &str, subnet: &str| {
         json!({"TransitGatewayAttachmentId": id, "TransitGatewayId": "tgw-1", "VpcId": vpc, "VpcOwnerId": ACCOUNT,
@@ -216,7 +216,7 @@ pub(super) fn peering(id: &str, one: &str, other: &str, state: &str) -> Value {
     json!({"VpcPeeringConnectionId": id, "Status": {"Code": state}, "RequesterVpcInfo": end(one), "AccepterVpcInfo": end(other)})
 }
 
-/// The peer in a rule, as the name and value of a JSON member.
+/// The source or destination in a rule, as the name and value of a JSON member.
 pub(super) type Peer = (&'static str, Value);
 
 pub(super) fn range(range: &str) -> Peer {
@@ -364,7 +364,7 @@ impl Example {
         )
     }
 
-    /// Returns the facts and the documents in the format that `aws` prints.
+    /// Returns the facts and documents as JSON.
     pub(super) fn documents(&self) -> Vec<Value> {
         let documents = self.documents.iter().map(|(member, list)| json!({*member: list}));
         std::iter::once(self.facts.clone()).chain(documents).collect()
@@ -375,8 +375,8 @@ impl Example {
     }
 }
 
-/// Returns the result as one line, such as `denied sg.ingress acl.in ? route.there`. Unknown checks follow
-/// the question mark.
+/// Returns the result as one line, such as `denied sg.ingress acl.in ? route.there`. The unknown checks come
+/// after the question mark.
 pub(super) fn result(assessment: &Assessment) -> String {
     let codes = |outcomes: &[Outcome]| -> String {
         let checks = assessment

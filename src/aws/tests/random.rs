@@ -1,5 +1,5 @@
-//! Tests with random networks. The result must agree with an oracle, which follows single packets through a
-//! model of the network.
+//! Tests with random networks. Each result must match the result of an oracle, which follows single packets
+//! through a model of the network.
 //!
 //! `AWS_NETWORKS` sets the number of networks, and `AWS_SEED` sets the first seed.
 

@@ -14,7 +14,7 @@ use super::captured::judged;
 use super::example::{Example, result};
 use crate::aws::Outcome;
 
-/// Checks the result of each row. Also applies the fixes, after which the connection must be allowed.
+/// Checks the result of each row. Then applies the fixes, and checks that they allow the connection.
 fn check(rows: &[(&str, Example, &str)]) {
     let mut wrong = Vec::new();
     for (rule, example, expected) in rows {

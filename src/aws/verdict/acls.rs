@@ -1,4 +1,4 @@
-//! The four checks of network ACLs: for requests and for replies, at each of the two subnets.
+//! The checks of network ACLs. Both subnets must allow requests and replies.
 
 use crate::aws::check::{Check, Code, Outcome};
 use crate::aws::id::Id;

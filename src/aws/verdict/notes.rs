@@ -1,4 +1,4 @@
-//! Findings that belong to no check.
+//! Findings outside the checks.
 
 use super::other_account;
 use crate::aws::documents::find;

@@ -20,13 +20,14 @@ pub(super) struct RouteCheck {
 /// The path of the packets, which determines whether security group rules can name groups of the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Path {
-    /// No route exists, or the route stays within the VPC.
+    /// There is no route, or the route stays in the VPC.
     None,
     /// A peering connection or transit gateway between the two VPCs.
     Link(Link),
     /// A transit gateway with unknown attachments.
     UnknownGateway,
-    /// An appliance, a VPN or another network. The documents do not show where packets go from there.
+    /// The path leads through an appliance, a VPN or another network. The documents do not show the further
+    /// path.
     Appliance,
     Unknown,
 }
@@ -84,8 +85,8 @@ impl Network<'_> {
         result
     }
 
-    /// Returns the route table of the sender's subnet, and the route that applies. If no route applies, or
-    /// the route is unknown, returns the result of the check as the error.
+    /// Returns the route table of the sender's subnet, and the route that applies. If there is no route, or
+    /// the route is unknown, returns the failed check.
     fn chosen_route(&self, code: Code, from: &Place, to: &Place) -> Result<(&RouteTable, Chosen<'_>), Check> {
         let unknown = |text: String, about: Option<&Id>, need| {
             Check::new(code, Outcome::Unknown, text)
@@ -240,7 +241,8 @@ impl Network<'_> {
         RouteCheck::new(result.check, Path::Link(link.clone()))
     }
 
-    /// Whether this peering connection could be between the two VPCs, as far as the documents describe it.
+    /// Whether the peering connection could be between the two VPCs. The documents may describe it
+    /// incompletely.
     fn may_connect(&self, id: &Id) -> bool {
         let (Some(one), Some(other)) = (&self.source.vpc, &self.destination.vpc) else {
             return true;
@@ -258,7 +260,8 @@ impl Network<'_> {
     }
 }
 
-/// Checks a route within the VPC. Only a route that is more specific than the local route can fail.
+/// Checks a route within the VPC. The check can fail only if a broken route is more specific than the local
+/// route.
 fn local_route(route: &CheckedRoute<'_>) -> RouteCheck {
     let CheckedRoute { table, chosen, .. } = route;
     let prefix = chosen.prefix;

@@ -134,8 +134,8 @@ impl Network<'_> {
         needs
     }
 
-    /// Returns the target of a route to the address whose further path is unknown. Returns `Some(None)` if
-    /// the routes or the target are unknown.
+    /// Returns the target of a route that may lead to the address, if the documents do not show the further
+    /// path. Returns `Some(None)` if the routes or the target are unknown.
     fn other_way(&self, own: &Id) -> Option<Option<String>> {
         let Some(address) = self.destination.address else {
             return Some(None);

@@ -9,13 +9,13 @@ use crate::sanitize;
 
 /// Shell code that reads a password without echo, and prints it to standard output.
 ///
-/// An empty password is an error. The echo is restored even after Ctrl-C. Ctrl-Z is ignored, because a
-/// stopped command would leave the echo off. `read -s` is simpler, but does not exist in every shell.
+/// Fails if the password is empty. Restores the echo even after Ctrl-C. Ignores Ctrl-Z, because a stopped
+/// command would leave the echo off. `read -s` is simpler, but does not exist in every shell.
 pub(super) const READ_PASSWORD: &str = "trap '' TSTP; trap 'stty echo; echo >&2' EXIT; trap 'exit 1' HUP INT TERM; \
                                         stty -echo; printf 'Password: ' >&2; IFS= read -r word; printf %s \"$word\"; \
                                         [ -n \"$word\" ]";
 
-/// The characters to percent-encode in the path of a URL.
+/// The characters that must be percent-encoded in the path of a URL.
 const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
@@ -58,7 +58,7 @@ pub(super) fn ping(target: &Target, trust: &Trust, options: &str) -> String {
     }
 }
 
-/// Prefixes a command with a password prompt. The command receives the password in its environment.
+/// Returns a command line that prompts for the password, and passes it to the command in the environment.
 pub(super) fn ask_for_password(command: &str) -> String {
     format!("REDISCLI_AUTH=$({READ_PASSWORD}) && export REDISCLI_AUTH && {command}")
 }
@@ -115,7 +115,7 @@ fn address_options(target: &Target, trust: &Trust) -> String {
     }
 }
 
-/// Returns the TLS options of this run for `sessiontut ping`, without those in `options`.
+/// Returns the TLS options of this run for `sessiontut ping`. Omits those that are already in `options`.
 fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
     let name = trust
         .tls_name
@@ -169,7 +169,7 @@ pub(super) fn login_options(target: &Target) -> String {
     format!("{user}{password}")
 }
 
-/// Returns the user in the target, but only if the target also has a password.
+/// Returns the user in the target. Returns `None` if the target has no password.
 fn user(target: &Target) -> Option<&str> {
     target.password.as_ref().and(target.user.as_deref())
 }

@@ -167,7 +167,7 @@ pub(super) fn slow(at: &FixContext) -> Fixes {
     .and("cache", "run a caching resolver on this host (systemd-resolved, dnsmasq, unbound)")
 }
 
-/// Fixes for a host name to which the resolver appended a search domain.
+/// Fixes for a host name that the resolver completed with a search domain.
 pub(super) fn completed(at: &FixContext) -> Fixes {
     match at.seen.dns.as_ref().and_then(|lookup| lookup.completed.as_ref()) {
         Some(completed) => advise(
@@ -209,8 +209,8 @@ pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Fixes for a name with several addresses, if a connection to at least one of them failed. A single lost
-/// packet can have the same effect.
+/// Fixes for a name with several addresses, if connections to some of them failed. A single lost packet can
+/// have the same effect.
 pub(super) fn partial(at: &FixContext) -> Fixes {
     let mut dials = at.seen.tcp.dials.iter();
     let failed = dials.find_map(|dial| {
@@ -241,8 +241,9 @@ pub(super) fn partial(at: &FixContext) -> Fixes {
     advise("records", remove).after(look)
 }
 
-/// Adds a fix about the name's entry in `/etc/hosts`. The fix comes first if the entry is probably wrong:
-/// name servers disagree, the system ignores the file, or no connection can be opened.
+/// Adds a fix about the name's entry in `/etc/hosts`. The fix comes first if the entry is probably wrong.
+/// Signs of this are different answers from name servers, a system that ignores the file, or a failed
+/// connection.
 pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Vec<Fix>) -> Vec<Fix> {
     let is_local = matches!(cause, Cause::LocalOpenFiles | Cause::TcpNoLocalPort);
     let (entry, lookup) = match &at.seen.dns {

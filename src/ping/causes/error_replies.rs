@@ -10,7 +10,8 @@ use super::Cause;
 /// arguments.
 #[derive(Debug)]
 pub(crate) struct ErrorReply {
-    /// The text that identifies the reply: its first word, the whole reply, or a part in lower case.
+    /// The text that identifies the reply. This is its first word, the whole reply, or a part of the reply in
+    /// lower case.
     marker: &'static str,
     /// The cause that `ping` reports for this error reply.
     pub cause: Cause,
@@ -95,12 +96,12 @@ impl ErrorReply {
         self
     }
 
-    /// Whether the word is the code of a reply in the table, such as `WRONGPASS`.
+    /// Whether the word is an error code in the table, such as `WRONGPASS`.
     pub(crate) fn is_code(word: &str) -> bool {
         ERROR_REPLIES.iter().any(|reply| reply.marker == word)
     }
 
-    /// Finds the row for an error reply. `text` is the reply without the leading `-`.
+    /// Finds the row for an error reply. `text` does not include the `-` at the start.
     pub(crate) fn of(text: &str) -> Option<&'static Self> {
         let code = text.split(' ').next().unwrap_or_default();
         let lower = text.to_lowercase();

@@ -11,8 +11,8 @@ pub struct Fix {
     pub text: String,
     /// A POSIX shell command that can be pasted unchanged.
     pub command: Option<String>,
-    /// The command that undoes the fix, or a description of the steps. Set only for AWS fixes that documents
-    /// prove right.
+    /// The command that undoes the fix, or a description of the steps. Set only for AWS fixes that are proved
+    /// by documents.
     pub undo: Option<String>,
 }
 
@@ -45,8 +45,8 @@ impl Fixes {
         self
     }
 
-    /// Adds to the last fix a command that tries another URL or password. Also adds a sentence: if the
-    /// command succeeds, change the application in the same way.
+    /// Adds a command to the last fix, which tries another URL or password. The text of the fix then says how
+    /// to change the application if the command succeeds.
     pub(super) fn try_command(mut self, command: impl Into<String>) -> Self {
         if let Some(last) = self.0.last_mut() {
             last.text
@@ -55,7 +55,7 @@ impl Fixes {
         self.command(command)
     }
 
-    /// Adds a redis-cli command to the last fix, unless the server has refused that command in this run.
+    /// Adds a redis-cli command to the last fix. Adds nothing if the server refused that command in this run.
     pub(super) fn redis_cli(self, at: &FixContext, arguments: &str) -> Self {
         let name = |command: &str| command.split(' ').next().map(str::to_owned);
         let mut refused = at.seen.server.refused.iter();

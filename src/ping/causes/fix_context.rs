@@ -26,7 +26,7 @@ pub(crate) struct FixContext<'a> {
     pub(super) reply: Option<&'a str>,
 }
 
-/// A target without a host, and empty observations.
+/// A target without a host, and empty observations. Used if nothing is known.
 static UNKNOWN: LazyLock<(Target, Observations)> = LazyLock::new(|| {
     let address = Address::Tcp {
         host: String::new(),
@@ -110,8 +110,8 @@ impl<'a> FixContext<'a> {
         commands::ping(self.given, self.trust(), options)
     }
 
-    /// Returns the target for commands of this program: the primary, or the Sentinel URL if no Sentinel has
-    /// reported the primary. A Sentinel itself stores no data.
+    /// Returns the target for commands of this program. This is the primary or, if no Sentinel has reported
+    /// the primary, the Sentinel URL.
     fn url(&self) -> &'a Target {
         match &self.seen.followed {
             Some(_) if self.seen.primary().is_none() => self.given,
@@ -124,7 +124,7 @@ impl<'a> FixContext<'a> {
         commands::ping(target, self.trust(), options)
     }
 
-    /// Like [`Self::ping`], but for a changed copy of the target.
+    /// Like [`Self::ping`], but with a change to the target.
     pub(super) fn ping_to(&self, change: impl FnOnce(&mut Target)) -> String {
         let mut target = self.url().clone();
         change(&mut target);
@@ -183,7 +183,7 @@ impl<'a> FixContext<'a> {
         format!("ip route get {}", self.numeric_host())
     }
 
-    /// Whether the error reply contains this text, which must be in lower case.
+    /// Whether the error reply contains this lower-case text. Ignores the case of the reply.
     pub(super) fn reply_contains(&self, text: &str) -> bool {
         self.reply
             .is_some_and(|reply| reply.to_lowercase().contains(text))
@@ -198,7 +198,7 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Returns the provider or network that the host name, or its CNAME, belongs to.
+    /// Returns the provider or network that the host name or its CNAME belongs to.
     pub(super) fn hosting(&self) -> Option<&'static Hosting> {
         let lookup = self.seen.dns.as_ref();
         let completed = lookup.and_then(|lookup| Some(&lookup.completed.as_ref()?.name));
@@ -216,7 +216,8 @@ impl<'a> FixContext<'a> {
             .flatten()
     }
 
-    /// Returns the provider that runs the server. Users of a provider have no access to the server's host.
+    /// Returns the provider that runs the server, if there is one. Users then have no access to the server's
+    /// host.
     pub(super) fn provider(&self) -> Option<&'static Hosting> {
         self.hosting()
             .filter(|hosting| hosting.reach != Reach::Containers)
@@ -255,7 +256,8 @@ impl<'a> FixContext<'a> {
         format!("{text}{}", if self.is_aws() { note } else { "" })
     }
 
-    /// Returns the `aws` option for the region, which comes from this EC2 instance or from the host name.
+    /// Returns the `--region` option for `aws`. The region comes from this EC2 instance or from the host
+    /// name.
     pub(super) fn region_option(&self) -> String {
         let named = || provider::endpoint_hint(self.host())?.region;
         let region = self

@@ -47,10 +47,10 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
     }
 }
 
-/// Round trips within a data centre are shorter than this.
+/// Within a data centre, round trips are shorter than this.
 const DISTANT: Duration = Duration::from_millis(1);
 
-/// Whether the network causes most of the median round trip time.
+/// Whether the network causes more than half of the median round trip time.
 fn is_distant(at: &FixContext) -> bool {
     let usual = median(&at.seen.ping.round_trips);
     let connecting = at.seen.tcp.connect_time();

@@ -116,7 +116,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         .after(form)
 }
 
-/// Suggests a fix if the form of the password shows a mistake.
+/// Suggests a fix if the form of the password looks wrong, such as a password in quotes.
 fn written_wrongly(password: &str) -> Option<Fixes> {
     let text = match suspicious_form(password)? {
         SuspiciousForm::Quoted => {

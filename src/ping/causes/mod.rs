@@ -1,5 +1,4 @@
-//! The table of all causes and warnings, with their codes, exit statuses, meanings and fixes. The tests and
-//! the documentation have one entry for each row of this table.
+//! The table of all causes and warnings, with their codes, exit statuses, meanings and fixes.
 //!
 //! To add a row, follow "Add a cause or a warning" in CONTRIBUTING.md. `sessiontut ping --codes` prints the
 //! table, and `sessiontut explain CODE` prints the page about one cause.
@@ -32,8 +31,8 @@ pub(crate) use fix_context::FixContext;
 pub(in crate::ping) use no_reply::other_server_fixes;
 pub(in crate::ping) use url::url_fixes;
 
-/// Declares [`Cause`]. Each row has the form `Variant "code" ExitStatus "meaning" => fixes;`. `fixes` is a
-/// function from a [`FixContext`] to at least one fix. A warning has the exit status `Ok`.
+/// Declares [`Cause`]. Each row has the form `Variant "code" ExitStatus "meaning" => fixes;`, where `fixes`
+/// is a function that takes a [`FixContext`]. The exit status of a warning is `Ok`.
 macro_rules! causes {
     ($($variant:ident $code:literal $exit:ident $meaning:literal => $fixes:expr;)+) => {
         /// The reason why a connection fails, or a warning about a connection that works.
@@ -76,7 +75,7 @@ macro_rules! causes {
                 }
             }
 
-            /// Returns at least one fix, most promising first.
+            /// Returns the fixes, most promising first. There is at least one fix.
             #[must_use]
             pub(crate) fn fixes(self, at: &FixContext) -> Vec<Fix> {
                 let fixes: fn(&FixContext) -> Fixes = match self { $(Self::$variant => $fixes,)+ };

@@ -1,4 +1,4 @@
-//! Fixes for a port that accepts connections, but gets no reply from Redis.
+//! Fixes for a port that accepts connections, if Redis does not reply.
 
 use super::commands::shell_quoted;
 use super::fix::{Fix, Fixes, advise};
@@ -61,8 +61,8 @@ pub(super) fn stalled(at: &FixContext) -> Fixes {
     fixes.after(tcp::forwarder(at))
 }
 
-/// Suggests fixes if the server is not at fault: the timeout is too short, packets are lost, or another
-/// connection works.
+/// Suggests fixes if the server is not at fault. The timeout may be too short, packets may be lost, or
+/// another connection may work.
 fn before_the_server(at: &FixContext) -> Option<Fixes> {
     match NoReply::of(at.seen) {
         NoReply::ShortTimeout(round_trip) => Some(longer_timeout(at, round_trip)),
@@ -220,8 +220,8 @@ pub(super) fn not_redis(at: &FixContext) -> Fixes {
     correct.after(find).after(tcp::forwarder(at))
 }
 
-/// Adds a fix if another connection works, which means that only one of several servers has the fault.
-/// Removes fixes that would adapt the application to the fault.
+/// Changes the fixes if another connection works, so that only one of several servers has the fault. Adds a
+/// fix for this case, and removes fixes that adapt the application to the fault.
 pub(in crate::ping) fn other_server_fixes(at: &FixContext, fixes: Vec<Fix>) -> Vec<Fix> {
     let Some(look) = at.seen.experiments.other_server() else {
         return fixes;

@@ -70,8 +70,8 @@ pub(super) fn eviction(at: &FixContext) -> Fixes {
     }
 }
 
-/// Returns a higher memory limit in megabytes: a third more than now. Returns `None` if the limit cannot be
-/// set.
+/// Returns a memory limit for Redis in megabytes that is a third higher than now. Returns `None` if the limit
+/// cannot be set.
 fn more_memory(at: &FixContext) -> Option<u64> {
     const MEGABYTE: u64 = 1 << 20;
     let server = &at.seen.server;
@@ -80,7 +80,7 @@ fn more_memory(at: &FixContext) -> Option<u64> {
     can_be_set.then(|| (used.saturating_mul(4) / 3).div_ceil(MEGABYTE))
 }
 
-/// Whether the host has at least twice this much memory, in megabytes. The other half is for other programs.
+/// Whether the host has at least twice this many megabytes of memory.
 fn is_in_memory(at: &FixContext, megabytes: u64) -> bool {
     let total = at.seen.server.number("total_system_memory").unwrap_or_default();
     total >> 21 > megabytes

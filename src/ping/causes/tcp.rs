@@ -18,7 +18,7 @@ pub(super) use unreachable::{prohibited, unreachable};
 
 /// Fixes for a host without a free local port. Connections in TIME_WAIT occupy a port for a minute.
 pub(super) fn no_local_port(at: &FixContext) -> Fixes {
-    /// The kernel's default range.
+    /// The kernel's default range of local ports.
     const DEFAULT: (u16, u16) = (32_768, 60_999);
     let ports = at
         .seen
@@ -93,12 +93,12 @@ fn provider_port(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Suggests what to check at the provider, if the host name belongs to one.
+/// Suggests what to check at the provider, if the host name belongs to a provider.
 fn provider_check(at: &FixContext) -> Option<Fixes> {
     at.provider().map(|provider| advise("provider", provider.check))
 }
 
-/// Suggests what to check if the host is a container whose name could be resolved.
+/// Suggests what to check if the host name is the name of a container, and the lookup succeeded.
 fn container_network(at: &FixContext) -> Option<Fixes> {
     at.hosting()
         .filter(|hosting| hosting.reach == Reach::Containers)
@@ -190,7 +190,7 @@ pub(super) fn mtu(at: &FixContext) -> Fixes {
         )
 }
 
-/// The smallest MTU that IPv6 allows (RFC 8200, 5). Few tunnels have a smaller MTU.
+/// The smallest MTU that IPv6 allows (RFC 8200, 5). Nearly all tunnels support this MTU.
 const USUALLY_SMALL_ENOUGH: u16 = 1280;
 
 /// Whether the port looks like a typo of 6379 or 6380, or is the port of Memcached.

@@ -8,8 +8,8 @@ use super::fix_context::FixContext;
 use crate::ping::observation::{CertificateProblem, Handshake, PeerCertificate, TlsResult};
 use crate::sanitize;
 
-/// The tolerance for clocks, in seconds: two clocks with a smaller difference count as equal. The tolerance
-/// covers the round trip and delays on busy hosts.
+/// The largest difference between two clocks that count as equal, in seconds. It allows for the round trip
+/// and delays on busy hosts.
 const AGREE: i64 = 300;
 
 pub(super) fn required(at: &FixContext) -> Fixes {
@@ -33,7 +33,7 @@ pub(super) fn untrusted(at: &FixContext) -> Fixes {
     untrusted_certificate(at, tls).and_all(also_other_name(tls))
 }
 
-/// Suggests further fixes if the certificate is also for a different host.
+/// Suggests further fixes for a rejected certificate that is also for a different host.
 fn also_other_name(tls: &Handshake) -> Option<Fixes> {
     let own = tls.certificate()?;
     let name = own.names.first()?;
@@ -48,7 +48,7 @@ fn also_other_name(tls: &Handshake) -> Option<Fixes> {
     })
 }
 
-/// Suggests further fixes if the certificate is also not signed by a trusted CA.
+/// Suggests further fixes for a rejected certificate that is also not signed by a trusted CA.
 fn also_untrusted(tls: &Handshake) -> Option<Fixes> {
     (!tls.chain.is_empty() && !tls.leads_to_trusted_ca).then(|| trust_file(&signer(tls)))
 }

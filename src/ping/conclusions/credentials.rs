@@ -1,4 +1,4 @@
-//! Looks for mistakes in the password after a failed login. No part of the password is shown.
+//! Looks for mistakes in the password after a failed login. Reports contain no part of the password.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use crate::redis_url::provider::{self, EndpointKind};
 use crate::redis_url::{Target, invisible, is_missing_value};
 use crate::sanitize;
 
-/// Describes where the password comes from, and any suspicious property.
+/// Describes where the password comes from, and what is suspicious about the password.
 pub(in crate::ping) fn facts(target: &Target) -> Vec<String> {
     let Some(password) = &target.password else {
         return Vec::new();
@@ -63,7 +63,7 @@ impl SuspiciousForm {
 }
 
 pub(in crate::ping) fn suspicious_form(password: &str) -> Option<SuspiciousForm> {
-    /// Shorter passwords may look like base64 by chance.
+    /// The minimum length for this test. Shorter passwords may look like base64 by chance.
     const SHORTEST: usize = 8;
     let is_in = |quote: char| {
         let inner = password
@@ -153,7 +153,7 @@ impl IamToken {
         facts
     }
 
-    /// Describes the parts of the token that do not match the cache.
+    /// Describes the differences between the token and the cache in the URL.
     fn wrong_host(&self, host: &str) -> Vec<String> {
         let mut facts = Vec::new();
         let cache = sanitize::excerpt(self.cache.as_bytes(), 60);
@@ -249,9 +249,9 @@ impl IamToken {
     }
 }
 
-/// The longest lifetime of a token that AWS accepts, in seconds (15 minutes).
+/// The longest lifetime of a token, in seconds. AWS does not accept more than 15 minutes.
 const USUAL_LIFETIME: u64 = 900;
-/// A common difference between two clocks, in seconds.
+/// The tolerance for differences between two clocks, in seconds.
 const CLOCK_TOLERANCE: u64 = 60;
 
 /// Converts a time such as `20250101T000000Z` to seconds since 1970.

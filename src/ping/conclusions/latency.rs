@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::ping::observation::Observations;
 
-/// Round trips with a longer median than this are reported as slow.
+/// If the median round trip is longer than this, the warning `latency.high` is reported.
 pub(in crate::ping) const SLOW_MEDIAN: Duration = Duration::from_millis(20);
 
-/// An outlier is a round trip that is longer than this, and longer than [`OUTLIER_FACTOR`] times the median.
+/// The minimum duration of an outlier. An outlier is also longer than [`OUTLIER_FACTOR`] times the median.
 const OUTLIER: Duration = Duration::from_millis(10);
 
 const OUTLIER_FACTOR: u32 = 5;
@@ -18,13 +18,13 @@ const MANY_ROUND_TRIPS: usize = 6;
 /// The time before the kernel first retransmits a SYN (RFC 6298, 2).
 pub(in crate::ping) const FIRST_RETRANSMISSION: Duration = Duration::from_secs(1);
 
-/// The part of a connection that makes round trips slow. The connect time shows the network's share, because
+/// The part of a connection that makes round trips slow. Connecting shows the network delay alone, because
 /// the server's kernel accepts connections even while Redis is busy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SlowPart {
     Network,
     Server,
-    /// Packet loss, which the warning `path.loss` reports.
+    /// Lost packets, which the warning `path.loss` reports.
     Loss,
     #[default]
     Unknown,
@@ -59,7 +59,7 @@ pub(crate) fn is_uneven(round_trips: &[Duration]) -> bool {
     outliers > usize::from(round_trips.len() >= MANY_ROUND_TRIPS)
 }
 
-/// Returns zero if there are no round trips.
+/// Returns the median, or zero if there are no round trips.
 #[must_use]
 pub(crate) fn median(round_trips: &[Duration]) -> Duration {
     let mut sorted = round_trips.to_vec();

@@ -8,13 +8,13 @@ use crate::os::PacketCounts;
 use crate::ping::observation::{Observations, TlsResult};
 use crate::ping::response::Response;
 
-/// The timeout may be too short if the wait for a reply was shorter than this number of round trips.
+/// If the wait for a reply was shorter than this number of round trips, the timeout may be too short.
 const FEW_ROUND_TRIPS: u32 = 3;
 
 /// The reason for a missing reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ping) enum NoReply {
-    /// The timeout is shorter than a few round trips. Contains the round trip time.
+    /// The timeout is too short. Contains the round trip time.
     ShortTimeout(Duration),
     /// The request does not reach the server.
     LostPackets,
@@ -34,7 +34,7 @@ impl NoReply {
         }
     }
 
-    /// Returns a summary of the reason, or `None` for [`Self::SilentServer`].
+    /// Returns a summary of the reason. Returns `None` for a silent server.
     pub(in crate::ping) fn summary(self) -> Option<&'static str> {
         match self {
             Self::ShortTimeout(_) => Some("no reply before the timeout"),
@@ -43,8 +43,8 @@ impl NoReply {
         }
     }
 
-    /// Describes the round trip time or the fate of the packets. If the timeout is too short, packets are not
-    /// mentioned, because acknowledgements may still be on their way.
+    /// Describes the round trip time if the timeout is too short. Otherwise, describes which packets were
+    /// acknowledged.
     pub(in crate::ping) fn fact(self, seen: &Observations) -> Option<String> {
         match self {
             Self::ShortTimeout(round_trip) => Some(format!(
@@ -56,8 +56,8 @@ impl NoReply {
     }
 }
 
-/// Returns how long this program waited for the missing reply, and the round trip time. The TCP handshake
-/// replaces a missing round trip measurement.
+/// Returns the time that this program waited for the missing reply, and the round trip time. If no round trip
+/// was measured, the TCP handshake counts as the round trip.
 fn unanswered(seen: &Observations) -> Option<(Duration, Duration)> {
     let connecting = seen.tcp.round_trip();
     let is_silent = |response: &Response| matches!(response, Response::Timeout(_));

@@ -1,4 +1,4 @@
-//! Conclusions from the observations, for both the verdict and the fixes.
+//! Conclusions that both the verdict and the fixes draw from the observations.
 
 mod credentials;
 mod latency;

@@ -27,8 +27,7 @@ pub(super) use reconnect::Reconnect;
 pub(super) use server_clock::server_clock_ahead;
 pub(super) use wider_offer::wider_offer;
 
-/// The time limit for the reply to a PING over TLS. Before this PING, the handshake has shown that the port
-/// speaks TLS.
+/// The time limit for the reply to a PING over TLS. This PING follows a successful handshake.
 const INSIDE_TLS: Duration = Duration::from_millis(700);
 
 /// Returns how long a check waits for a reply before it starts experiments: a quarter of the remaining time.
@@ -36,7 +35,7 @@ pub(super) fn patience(deadline: Deadline) -> Duration {
     deadline.span() / 4
 }
 
-/// Runs both futures until `work` completes, then cancels `side`.
+/// Runs both futures at the same time. When `work` completes, cancels `side`.
 pub(super) async fn with_side_task<T, S>(
     work: impl Future<Output = T>,
     side: impl Future<Output = S>,
@@ -49,10 +48,10 @@ pub(super) async fn with_side_task<T, S>(
     }
 }
 
-/// Runs `rung`. After [`patience`], also runs `experiment`.
+/// Runs `rung`. If it takes longer than [`patience`], also runs `experiment`.
 ///
 /// If the rung completes first, the experiment is cancelled. If the experiment completes first with a
-/// decisive result, the rung is cancelled and returns `None`.
+/// decisive result, the rung is cancelled, and its result is `None`.
 pub(super) async fn with_experiment<T, E: Decisive>(
     rung: impl Future<Output = T>,
     experiment: impl Future<Output = E>,
@@ -72,7 +71,7 @@ pub(super) async fn with_experiment<T, E: Decisive>(
     }
 }
 
-/// The result of an experiment. A decisive result ends the wait for the first connection.
+/// The result of an experiment. A decisive result makes it unnecessary to wait for the first connection.
 pub(super) trait Decisive {
     /// Whether the result proves which protocol the port speaks.
     fn is_decisive(&self) -> bool;
@@ -91,7 +90,7 @@ impl Decisive for Experiment {
 }
 
 impl Observations {
-    /// Whether the URL does not require TLS, but a ClientHello on a second connection got a TLS reply.
+    /// Whether a ClientHello got a TLS reply on a second connection. Used if the URL does not require TLS.
     pub(super) fn shows_tls(&self) -> bool {
         matches!(&self.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if result.is_tls())
     }

@@ -10,19 +10,19 @@ use crate::ping::observation::{PacketSizes, TlsResult};
 use crate::ping::rungs::ping::Requests;
 use crate::ping::rungs::tcp::SegmentSize;
 
-/// The minimum wait for the reply to one packet size, even on a fast connection.
+/// The minimum time to wait for the reply to a packet, even on a fast connection.
 const SHORTEST_WAIT: Duration = Duration::from_millis(150);
 
 /// The smallest packet size to try. Every host must accept packets of this size (RFC 9293, 3.7.1).
 pub(in crate::ping) const SMALLEST_PACKET: u16 = 576;
 
-/// The precision of the search, in bytes. The search ends when the limit is known up to this difference.
+/// The precision of the search in bytes. The search ends when the remaining range is not larger than this.
 const PRECISION: u16 = 8;
 
 /// How many sizes are tried at the same time, each on its own connection.
 const SIZES_AT_ONCE: u16 = 4;
 
-/// The results of further handshakes, which run while the first handshake gets no reply.
+/// The results of two handshakes, which run while the first handshake waits for a reply.
 #[derive(Debug)]
 pub(in crate::ping) struct MoreHandshakes {
     /// The handshake in packets of the default size.
@@ -37,11 +37,11 @@ pub(super) enum Sizes {
     Limited(PacketSizes),
     /// A large packet got through although a smaller packet was lost, so the packet size is not the reason.
     Unlimited,
-    /// No packet gets through, or the time was too short to find the limit.
+    /// No packet gets through, or the search took too long.
     Unknown,
 }
 
-/// The data for packets of each size.
+/// The data that is sent in packets of each size.
 #[derive(Clone, Copy)]
 pub(super) enum Large<'a> {
     /// An ECHO of a large value, after a login.
@@ -82,7 +82,7 @@ impl Reconnect<'_> {
         MoreHandshakes { usual, small, sizes }
     }
 
-    /// Searches for the packet size limit after a long AUTH got no reply. Does not log in, because a server
+    /// Searches for the packet size limit, after a long AUTH got no reply. Does not log in, because a server
     /// may count failed logins. `path_mtu` is this host's packet size.
     pub(super) async fn sizes_without_login(&self, path_mtu: u16, deadline: Deadline) -> Option<PacketSizes> {
         let requests = Requests::of(self.target);

@@ -65,13 +65,13 @@ impl Reconnect<'_> {
     }
 }
 
-/// Whether an error reply of Redis is about a PROXY header, which Redis parses as a command.
+/// Whether Redis replied that it does not know the command PROXY. Redis parses a PROXY header as a command.
 pub(in crate::ping) fn rejects_proxy_header(error: &str) -> bool {
     let error = error.to_lowercase();
     error.contains("unknown command") && ["'proxy'", "`proxy`"].iter().any(|name| error.contains(name))
 }
 
-/// Whether no further reply follows. If a second reply follows, the first reply belongs to the PROXY header.
+/// Whether no second reply follows. A second reply would mean that the first reply was to the PROXY header.
 async fn is_the_only_reply(
     response: &Response,
     connection: &mut ProbeConnection<Stream>,

@@ -10,7 +10,7 @@ use crate::ping::rungs::{ping, tcp, tls};
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Address, Target, Trust};
 
-/// Everything that is needed to open further connections to the same server.
+/// The parameters for further connections to the same server.
 #[derive(Clone, Copy)]
 pub(in crate::ping) struct Reconnect<'a> {
     pub(in crate::ping) target: &'a Target,

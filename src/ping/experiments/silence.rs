@@ -12,8 +12,8 @@ use crate::deadline::Deadline;
 use crate::ping::observation::{Experiment, PacketSizes, Repeat};
 use crate::ping::response::Response;
 
-/// The delay between the repeated PING and the ClientHello. A load balancer then sends the PING to the next
-/// server in its list.
+/// The delay between the repeated PING and the ClientHello. The delay makes sure that a load balancer sends
+/// the PING to the next server in its list.
 const LEAD: Duration = Duration::from_millis(50);
 
 /// The results on further connections, after the first connection ended or got no reply.
@@ -32,9 +32,9 @@ impl Decisive for Explanation {
 }
 
 impl Reconnect<'_> {
-    /// Finds out why the first request gets no reply, or why the connection ends. Tests another server behind
-    /// the address, TLS, and a PROXY header. For a large request, `path_mtu` is the packet size, and packet
-    /// loss is tested too.
+    /// Finds out why the first request gets no reply, or why the connection ends. The experiments are a
+    /// second connection, TLS, and a PROXY header. For a large request, `path_mtu` is the packet size, and
+    /// different sizes are tried too.
     pub(in crate::ping) async fn explain(
         &self,
         banner: Banner,

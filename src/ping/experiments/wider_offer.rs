@@ -1,4 +1,4 @@
-//! Offers more TLS options than the first ClientHello did.
+//! Sends a ClientHello with more options than the first ClientHello.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use crate::ping::observation::WiderOffer;
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::ping::rungs::tls;
 
-/// Sends a ClientHello with more options than the first ClientHello, to find out what the server requires.
+/// Sends a ClientHello with more options than the first one, and returns what the server chose.
 pub(in crate::ping) async fn wider_offer(
     address: SocketAddr,
     name: &str,

@@ -1,4 +1,4 @@
-//! The metadata service of EC2 instances.
+//! The client for the metadata service of EC2 instances.
 //!
 //! IMDSv2 needs one PUT for a token and a few GETs. The AWS SDK would add many crates for these requests.
 
@@ -17,12 +17,12 @@ const METADATA_ADDRESS: &str = "169.254.169.254:80";
 
 const METADATA_ADDRESS_V6: &str = "[fd00:ec2::254]:80";
 
-/// Responses are read up to this size, in bytes. The longest value is a list of groups with a few hundred
-/// bytes.
+/// The maximum number of bytes that are read from a response. The longest value is a list of groups with a
+/// few hundred bytes.
 const LONGEST_RESPONSE: u64 = 8 * 1024;
 
-/// Returns `HOST:PORT` of the metadata service, or `None` if this host is not on EC2. The environment
-/// variables of the AWS SDKs take precedence.
+/// Returns `HOST:PORT` of the metadata service. The environment variables of the AWS SDKs take precedence.
+/// Returns `None` if this host is not on EC2.
 pub(super) fn service(setting: impl Fn(&str) -> Option<String>, is_ec2: fn() -> bool) -> Option<String> {
     if setting("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return None;
@@ -46,7 +46,7 @@ fn host_and_port(endpoint: &str) -> Option<String> {
     Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
 }
 
-/// Whether the firmware tables identify this host as an EC2 instance. Otherwise, no request is sent.
+/// Whether this host is an EC2 instance, according to the firmware tables.
 pub(super) fn is_ec2() -> bool {
     let reads = |path: &str| fs::read_to_string(path).unwrap_or_default().to_lowercase();
     reads("/sys/class/dmi/id/sys_vendor").contains("amazon ec2")
@@ -76,8 +76,8 @@ impl<'a> Metadata<'a> {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Returns the path of the network interface with this source address. In a container, no interface has
-    /// the address, so the path is that of the first interface.
+    /// Returns the path of the network interface with this source address. In a container, no network
+    /// interface has the address, so the first one is used.
     pub(super) async fn interface(&self, source: Option<IpAddr>) -> Option<String> {
         const ALL: &str = "network/interfaces/macs";
         let source = source.map(|address| address.to_string());
@@ -116,8 +116,8 @@ async fn request(service: &str, method: &str, path: &str, header: &str) -> Optio
     is_ok.then(|| lines.join("\n"))
 }
 
-/// Whether the whole body has arrived, according to its length. Some services keep the connection open after
-/// the body.
+/// Whether the response is complete, according to its Content-Length. Some services keep the connection open
+/// after the response.
 fn is_complete(response: &[u8]) -> bool {
     let text = String::from_utf8_lossy(response);
     let Some((head, body)) = text.split_once("\r\n\r\n") else {

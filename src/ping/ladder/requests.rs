@@ -233,8 +233,8 @@ impl Ladder<'_> {
         }
     }
 
-    /// Waits for the first response. If the response is late or may come from a TLS server, runs experiments
-    /// to find the reason.
+    /// Waits for the first response. If it is late, or may come from a TLS server, runs experiments to find
+    /// the reason.
     ///
     /// Returns `None` if a decisive experiment has ended the wait. For a large request, `path_mtu` is the
     /// packet size.

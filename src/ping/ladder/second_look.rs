@@ -11,16 +11,16 @@ use crate::ping::response::Response;
 use crate::ping::rungs::ping::Requests;
 use crate::ping::rungs::tcp::SegmentSize;
 
-/// The time limit for the second connection, which delays the report.
+/// The time limit for the second connection. The report waits for this connection.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// The part of the run that is repeated on another connection.
+/// What is repeated on the second connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Repeated {
     Handshake,
     Requests,
-    /// The requests, after the write test failed on a replica. Their replies show whether the other server is
-    /// a primary.
+    /// The requests, after a failed write test on a replica. Their replies show whether the other server is a
+    /// primary.
     Role,
 }
 

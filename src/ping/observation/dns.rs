@@ -11,7 +11,7 @@ pub struct Lookup {
     pub addresses: Vec<IpAddr>,
     /// The error message of the system's resolver.
     pub fault: Option<String>,
-    /// Whether the system's resolver was too slow: the deadline passed, or a name server answered this
+    /// Whether the system's resolver was too slow. Either the deadline passed, or a name server answered this
     /// program first.
     pub system_timed_out: bool,
     /// The name servers' answers to this program's own queries.
@@ -31,10 +31,10 @@ pub struct Lookup {
     pub took: Duration,
 }
 
-/// A full host name: the name in the URL, followed by a search domain from `/etc/resolv.conf`.
+/// The full host name that the resolver found with a search domain from `/etc/resolv.conf`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompletedName {
-    /// Without a dot at the end.
+    /// The full name, without a dot at the end.
     pub name: String,
     /// The line of `/etc/resolv.conf` that lists the search domains.
     pub search: FileLine,
@@ -42,7 +42,7 @@ pub struct CompletedName {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileLine {
-    /// Counted from 1.
+    /// The number of the line, counted from 1.
     pub number: usize,
     /// The text of the line, made safe to print.
     pub text: String,
@@ -70,7 +70,7 @@ pub struct HostsEntry {
 pub struct NameServer {
     pub address: SocketAddr,
     pub answer: NameAnswer,
-    /// The record type (A or AAAA) without an answer, if only the other type got an answer.
+    /// The record type (A or AAAA) that got no answer, if the other type got an answer.
     pub silent_about: Option<&'static str>,
     /// The time until the answer arrived or the wait ended.
     pub took: Duration,
@@ -92,7 +92,7 @@ pub enum NameAnswer {
     Timeout,
     /// The query could not be sent, or no server listens. Contains the error message.
     Unreachable(String),
-    /// The response is too long for UDP, but the query over TCP failed for this reason (RFC 7766).
+    /// The response is too long for UDP, but the query over TCP failed (RFC 7766). Contains the reason.
     NoTcp(String),
     /// This host itself blocked the query. Contains the error message.
     Blocked(String),

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdleTest {
     pub trials: Vec<IdleTrial>,
-    /// Whether the server restarted during the test, according to its run ID.
+    /// Whether the run ID of the server changed during the test. If so, the server restarted.
     pub is_restarted: bool,
 }
 
@@ -15,14 +15,14 @@ pub(in crate::ping) const STAGGER: Duration = Duration::from_millis(400);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdleTrial {
-    /// The time until the connection was used or ended.
+    /// How long the connection was idle.
     pub idle: Duration,
     /// The TCP keepalive interval, or `None` without TCP keepalive.
     pub keepalive: Option<Duration>,
     pub end: IdleEnd,
 }
 
-/// What happened to an idle connection.
+/// The end of an idle connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdleEnd {
     Survived,

@@ -37,7 +37,7 @@ pub struct Observations {
     pub ping: Pings,
     /// The requests after PING to which a working connection must reply.
     pub requests: Requests,
-    /// The results on other connections that explain a missing reply.
+    /// The results of experiments on other connections.
     pub experiments: Experiments,
     /// What the server reports about itself.
     pub server: ServerInfo,
@@ -45,11 +45,10 @@ pub struct Observations {
     pub write_test: Option<WriteTest>,
     /// Whether the connection ended before `--write-check` could test writing.
     pub is_write_untested: bool,
-    /// The responses to the tutorial's commands, in a form that changes nothing. These commands are sent only
-    /// after a reply has shown that an ACL forbids a command.
+    /// The responses to the tutorial's commands, sent in a form that changes nothing. They are sent only if
+    /// an ACL forbids a command.
     pub permissions: Vec<(&'static str, Response)>,
-    /// The trials of `--idle` or `--hold`. If there are any, the other observations belong to a later
-    /// connection.
+    /// The trials of `--idle` or `--hold`. The other observations then belong to a later connection.
     pub idle: Option<IdleTest>,
     /// The packet counts of a connection on which a reply timed out.
     pub packets: Option<PacketCounts>,
@@ -81,7 +80,7 @@ pub struct Followed {
 pub enum SentinelAnswer {
     /// The address of the primary.
     Primary(NamedPrimary),
-    /// An invalid address.
+    /// The address is invalid. Contains the address as a text.
     NoAddress(String),
     /// The Sentinel does not monitor a primary with this name. Contains the names of the monitored primaries.
     UnknownName(Vec<String>),
@@ -129,7 +128,7 @@ impl Observations {
         listeners.iter().find(|listener| listener.covers(to.ip()))
     }
 
-    /// Whether this host itself sent the ICMP error.
+    /// Whether this host itself sent this ICMP error.
     pub(in crate::ping) fn is_from_this_host(&self, icmp: Icmp) -> bool {
         let own = self.this_host.as_ref().and_then(|this_host| this_host.source);
         icmp.from
@@ -159,7 +158,7 @@ impl Observations {
         self.ping.response.as_ref().is_some_and(Response::is_pong)
     }
 
-    /// Whether an ACL forbids a command that the run needs.
+    /// Whether an ACL forbids a command that `ping` needs.
     pub fn is_refused_by_acl(&self) -> bool {
         let is_pinged = self.has_pong() || self.serves_without_ping();
         let write_test = self.write_test.iter().flat_map(|test| &test.queued);
@@ -174,8 +173,8 @@ impl Observations {
             .any(Response::is_forbidden)
     }
 
-    /// Whether the error reply to PING explains why Redis cannot serve requests now. Redis still replies to
-    /// INFO.
+    /// Whether PING got an error reply that explains why Redis cannot serve requests now. Redis still replies
+    /// to INFO.
     pub fn reports_its_state(&self) -> bool {
         let code = self.ping.response.as_ref().and_then(Response::error_code);
         matches!(code.as_deref(), Some("LOADING" | "MASTERDOWN" | "MISCONF"))
@@ -187,15 +186,15 @@ impl Observations {
         code.as_deref() == Some("NOAUTH")
     }
 
-    /// Returns the error reply to the read request, if the server cannot read data. A Sentinel's error does
-    /// not count, because a Sentinel stores no data.
+    /// Returns the error reply to the read request, if the server cannot read data. Returns `None` for a
+    /// Sentinel, which stores no data.
     pub fn refused_read(&self) -> Option<String> {
         let refusal = self.requests.read.as_ref().and_then(Response::refusal);
         refusal.filter(|_| !self.server.is_sentinel())
     }
 
-    /// Whether the server rejects PING, but runs the read request. If the user lacks the permission for that
-    /// key, the ECHO counts instead.
+    /// Whether the server rejects PING, but can read data. If the user has no permission for the key, a reply
+    /// to ECHO is enough.
     pub fn serves_without_ping(&self) -> bool {
         if self.ping.response.as_ref().and_then(Response::error).is_none() {
             return false;
@@ -237,7 +236,7 @@ impl Observations {
         self.write_test.as_ref().is_some_and(is_silent) && self.second_connection_works()
     }
 
-    /// Whether a second connection got the replies that were missing on the first one.
+    /// Whether the failure happened only on the first connection.
     pub fn fails_only_on_first_connection(&self) -> bool {
         let second_handshake = self.tls.second_handshake.as_ref();
         second_handshake.is_some_and(TlsResult::is_tls)

@@ -14,7 +14,7 @@ pub struct Login {
     pub response: Option<Response>,
     /// The time until the response to AUTH.
     pub took: Duration,
-    /// Whether the password was withheld, because only `--insecure` accepted the certificate.
+    /// Whether the password was not sent, because the certificate was accepted only through `--insecure`.
     pub is_password_withheld: bool,
 }
 
@@ -25,7 +25,8 @@ pub struct Pings {
     pub response: Option<Response>,
     /// The time until the response to the first PING.
     pub took: Duration,
-    /// An additional reply that belongs to no request, after an unexpected reply to AUTH or PING.
+    /// An additional reply, which belongs to no request. It is read only after an unexpected reply to AUTH or
+    /// PING.
     pub surplus_reply: Option<Response>,
     /// The round trip times, in the order of measurement.
     pub round_trips: Vec<Duration>,
@@ -40,17 +41,16 @@ pub struct Requests {
     pub read: Option<Response>,
     /// The response to an ECHO of 4 kB.
     pub echo: Option<Echo>,
-    /// The request at which the connection ended or the replies stopped.
+    /// The request that got no reply, or at which the connection ended.
     pub stopped_at: Option<Exchange>,
     /// The time until the last response.
     pub took: Duration,
 }
 
-/// The results on other connections that explain a missing reply.
+/// The results of experiments on other connections.
 #[derive(Clone, Debug, Default)]
 pub struct Experiments {
-    /// The result of an experiment: with TLS if the URL does not require TLS, or with plain text if the URL
-    /// requires TLS.
+    /// The result with the other protocol: with TLS if the URL does not require TLS, or else with plain text.
     pub other_protocol: Option<Experiment>,
     /// The same requests on a second connection.
     pub repeat: Option<Repeat>,
@@ -76,7 +76,7 @@ pub struct SecondLook {
 pub enum SecondResult {
     /// The TLS handshake, or `None` if the connection could not be opened.
     Handshake(Option<TlsResult>),
-    /// The requests. If `needs_primary` is true, the connection works only if the server is a primary.
+    /// The requests. If `needs_primary` is true, the server must also be a primary.
     Requests { repeat: Repeat, needs_primary: bool },
 }
 
@@ -108,7 +108,7 @@ impl SecondLook {
 pub enum Echo {
     /// The same value, so 4 kB get through in both directions.
     Same,
-    /// An error reply, which does not show whether large packets get through.
+    /// An error reply. It does not show whether large packets get through.
     Refused(String),
     /// The same value, but in reply to this other command.
     InReplyTo(&'static str),
@@ -137,7 +137,7 @@ pub struct Repeat {
 }
 
 impl Experiments {
-    /// Returns the second look, if its connection works.
+    /// Returns the result on another connection, if that connection works.
     pub fn other_server(&self) -> Option<&SecondLook> {
         self.second_look.as_ref().filter(|look| look.works())
     }
@@ -147,14 +147,14 @@ impl Experiments {
         self.repeat.as_ref()?.exchanges.last()
     }
 
-    /// Returns the request that got no reply on the second connection.
+    /// Returns the request that got no reply on the second connection either.
     pub fn stopped_again_at(&self) -> Option<&Exchange> {
         self.repeat.as_ref()?.stopped_at()
     }
 }
 
 impl Repeat {
-    /// Returns the response to a command, if the second connection got that far.
+    /// Returns the response to a command on the second connection.
     pub fn response(&self, command: &str) -> Option<&Response> {
         let exchange = self.exchanges.iter().find(|exchange| exchange.command == command);
         exchange.map(|exchange| &exchange.response)
@@ -171,7 +171,7 @@ impl Repeat {
     }
 }
 
-/// The packet size limit: sizes of IP packets in bytes.
+/// The packet size limit, as two sizes of IP packets in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketSizes {
     /// The largest size that got through.
@@ -187,7 +187,7 @@ pub enum Experiment {
     PlainPing(Response),
     /// A TLS handshake, if the URL does not require TLS.
     ClientHello {
-        /// The result of the handshake, which accepts any certificate.
+        /// The result of the handshake. Any certificate is accepted.
         result: TlsResult,
         /// The response to PING over TLS.
         inside: Option<Response>,

@@ -21,9 +21,9 @@ pub struct ServerInfo {
     pub info_error: Option<String>,
     /// The commands that got an error reply.
     pub refused: Vec<&'static str>,
-    /// The fields in the reply to INFO. They are shared, because observations are cloned after each check.
+    /// The fields in the reply to INFO. The map is shared, because observations are cloned after each check.
     pub fields: Arc<BTreeMap<String, String>>,
-    /// The response to MULTI, which is sent only if the server does not support another Redis command.
+    /// The response to MULTI. It is sent only if the server does not support another Redis command.
     pub multi: Option<Response>,
     /// The fields in the reply to CLUSTER INFO.
     pub cluster: BTreeMap<String, String>,
@@ -31,7 +31,7 @@ pub struct ServerInfo {
     pub settings: BTreeMap<String, String>,
     /// The response to a read request on a cluster node.
     pub cluster_read: Option<Response>,
-    /// The first primary in the list of a Sentinel.
+    /// The first primary that a Sentinel lists.
     pub sentinel_primary: Option<NamedPrimary>,
     /// The attempts to connect to `sentinel_primary`.
     pub sentinel_primary_dials: Vec<Dial>,
@@ -68,13 +68,14 @@ impl ServerInfo {
             .collect()
     }
 
-    /// Whether this may be a service with a limited set of commands. Such a service lacks some Redis
-    /// commands, although it is not an old version of Redis. HELLO was added in Redis 6.
+    /// Whether this may be a service with a limited set of commands. Such a service lacks some commands,
+    /// although it is not a Redis version before 6.
     pub fn may_be_limited(&self) -> bool {
         !self.is_before(6) && !self.unsupported().is_empty()
     }
 
-    /// Returns the idle time after which the server closes a connection. Zero means never.
+    /// Returns the idle time after which the server closes a connection. Zero means that the server never
+    /// closes idle connections.
     pub fn idle_limit(&self) -> Option<Duration> {
         self.setting("timeout")?.parse().ok().map(Duration::from_secs)
     }
@@ -119,7 +120,7 @@ impl ServerInfo {
             .or_else(|| self.field("role").map(str::to_owned))
     }
 
-    /// Returns the role in the words of messages, such as `primary`.
+    /// Returns the role as it appears in messages, such as `primary`.
     pub fn role_text(&self) -> Option<String> {
         self.role_name().map(|name| role_text(&name))
     }
@@ -166,7 +167,8 @@ impl ServerInfo {
                 }))
     }
 }
-/// Converts a role in a Redis reply to the word in messages: `master` to `primary`, and `slave` to `replica`.
+/// Converts a role in a Redis reply to the word for messages: `master` to `primary`, and `slave` to
+/// `replica`.
 pub(crate) fn role_text(name: &str) -> String {
     match name {
         "master" => "primary".into(),

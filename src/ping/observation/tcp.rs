@@ -12,10 +12,10 @@ pub struct Connecting {
     pub dials: Vec<Dial>,
     /// How long all attempts took together.
     pub took: Duration,
-    /// The attempt to connect to the provider's TLS port. Made if the URL has another port and all other
-    /// attempts failed.
+    /// The attempt to connect to the provider's TLS port. It is made if the URL has another port and all
+    /// other attempts failed.
     pub other_port: Option<Dial>,
-    /// How many retransmissions this host's kernel could not send during the attempts.
+    /// The number of retransmissions that this host's kernel could not send during the attempts.
     pub blocked_retransmissions: u64,
 }
 
@@ -41,7 +41,8 @@ impl Connecting {
         self.connected().is_some_and(is_here)
     }
 
-    /// Returns the time to connect without the wait for other addresses. This is about one round trip.
+    /// Returns the time to connect, without the wait for other addresses. Connecting takes about one round
+    /// trip.
     pub fn round_trip(&self) -> Duration {
         self.connected()
             .map_or(self.took, |dial| dial.took.min(self.took))
@@ -102,7 +103,7 @@ impl std::fmt::Display for Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DialResult {
     Connected,
-    /// An RST was received or, for a unix socket, no process listens.
+    /// An RST was received. For a unix socket, no process listens.
     Refused,
     /// The path does not belong to a unix socket. Contains a sentence about the file.
     NoSocket(&'static str),
@@ -112,7 +113,7 @@ pub enum DialResult {
     Unreachable(ErrorSource),
     /// This host has no route for the address family.
     NoRoute,
-    /// An address in this host's network did not reply to ARP, so no SYN was sent.
+    /// There was no ARP reply for an address in this host's network, so no SYN was sent.
     NoNeighbour,
     Timeout {
         /// The number of SYNs that were sent, if the kernel reports it.

@@ -13,18 +13,18 @@ use crate::redis_url::Trust;
 /// The TLS handshake, if the URL requires TLS, and further handshakes that explain its failure.
 #[derive(Clone, Debug, Default)]
 pub struct Handshakes {
-    /// The handshake on the connection.
+    /// The first handshake.
     pub handshake: Option<Handshake>,
-    /// A second handshake, which accepts any certificate. Tried if the server closed the first connection or
-    /// did not reply.
+    /// A second handshake that accepts any certificate. It is tried if the server closed the first connection
+    /// or did not reply.
     pub second_handshake: Option<TlsResult>,
     /// A handshake in small packets, which runs while the first handshake gets no reply.
     pub small_packet_handshake: Option<TlsResult>,
-    /// The server's choice from a wider offer. Tried if the two sides have no TLS version or algorithm in
-    /// common.
+    /// The server's choice from a ClientHello with more options. It is sent if the two sides have no TLS
+    /// version or algorithm in common.
     pub wider_offer: Option<WiderOffer>,
-    /// How many seconds the server's clock is ahead of this host's clock. Measured only if the certificate
-    /// seems to be expired or not yet valid.
+    /// How many seconds the server's clock is ahead of this host's clock. It is measured only if the
+    /// certificate seems to be expired or not yet valid.
     pub server_clock_ahead: Option<i64>,
     /// The TLS options of this run.
     pub trust: Trust,
@@ -82,7 +82,7 @@ pub enum TlsResult {
     CertificateRejected,
     /// The server ended the handshake with this alert.
     Alert(AlertDescription),
-    /// The server chose something that was not offered.
+    /// The server chose an option that was not offered.
     NothingInCommon,
     /// The server violated the protocol. Contains the TLS library's message.
     Misbehaved(String),
@@ -91,7 +91,7 @@ pub enum TlsResult {
     /// The server closed or reset the connection.
     Closed,
     TimedOut,
-    /// The host name, or the name in `--tls-name`, is not valid in certificates.
+    /// The host name, or the name in `--tls-name`, cannot be used in certificates.
     BadName(String),
     /// The TLS options (`--ca`, `--cert`, `--key`) cannot be used.
     Unusable(String),
@@ -113,8 +113,7 @@ pub enum CertificateProblem {
     OtherName,
     Expired,
     NotValidYet,
-    /// A part of the chain that this program does not support, but that other clients may support. Contains a
-    /// description.
+    /// Other clients may support the certificate chain, but this program does not. Contains a description.
     Unsupported(String),
     /// The certificate is not valid for servers, so other clients also reject it. Contains a description.
     Invalid(String),
@@ -145,7 +144,7 @@ pub struct PeerCertificate {
     pub begins_in: i64,
     /// The seconds until the certificate expires. Negative if it has expired.
     pub ends_in: i64,
-    /// The part that this program does not support, such as `a key on the curve P-521`.
+    /// The unsupported part of the certificate, such as `a key on the curve P-521`.
     pub unsupported: Option<String>,
     pub der: Vec<u8>,
 }
@@ -180,7 +179,7 @@ impl PeerCertificate {
 /// The number of characters in a line of PEM.
 const PEM_LINE: usize = 64;
 
-/// The server's choice from a ClientHello that offers more than this program supports.
+/// The server's choice from a ClientHello with more options than this program supports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WiderOffer {
     pub version: ProtocolVersion,

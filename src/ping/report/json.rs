@@ -60,7 +60,7 @@ pub(crate) fn render_documents(answer: &AwsAnswer, verdict: &Verdict, elapsed: D
     report
 }
 
-/// Marks the report on a run that Ctrl-C ended early. No fault was found, but some checks are missing.
+/// Marks the report on a run that Ctrl-C ended early. No fault was found, but some checks were not run.
 pub(crate) fn mark_interrupted(report: &mut Value) {
     report["ok"] = false.into();
     report["interrupted"] = true.into();
@@ -177,7 +177,7 @@ fn frame(verdict: &Verdict, elapsed: Duration) -> Value {
     })
 }
 
-/// Describes the target. If the URL contains Sentinels, `reached` is the primary.
+/// Describes the target. `reached` is the primary if the URL contains Sentinels.
 fn target_of(target: &Target, reached: &Target) -> Value {
     let kind = match (&reached.address, target.origin) {
         (_, Origin::Practice) => Some("practice"),
@@ -220,7 +220,7 @@ fn server_of(seen: &Observations) -> Value {
     json!({"version": version, "flavor": flavor(seen), "mode": mode, "role": role})
 }
 
-/// Returns the kind of server, according to the fields in INFO.
+/// Returns the kind of server, such as `valkey`, according to the fields in INFO.
 #[must_use]
 pub fn flavor(seen: &Observations) -> Option<&'static str> {
     let server = &seen.server;

@@ -32,7 +32,7 @@ pub enum Status {
     /// The check passed, but there is a warning about it.
     Warn,
     Fail,
-    /// The check was not needed or not reached.
+    /// The check was not needed or was not reached.
     Skipped,
 }
 
@@ -78,7 +78,7 @@ pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Rep
     steps
 }
 
-/// Returns the layer that a warning belongs to.
+/// Returns the check that a warning belongs to.
 fn rung_of(code: &str) -> Rung {
     match code.split('.').next().unwrap_or_default() {
         "url" => Rung::Url,
@@ -93,7 +93,7 @@ fn rung_of(code: &str) -> Rung {
     }
 }
 
-/// Returns the result of one check, based on the observations alone.
+/// Returns the result of one check. The result depends only on the observations.
 #[must_use]
 pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> ReportStep {
     let given = target;
@@ -127,7 +127,7 @@ pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> Repo
     }
 }
 
-/// Returns a hint from the host name, as a warning of the URL check.
+/// Returns a warning of the URL check with a hint about the host name.
 #[must_use]
 pub(crate) fn hint(text: &str) -> ReportStep {
     ReportStep {

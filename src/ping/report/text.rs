@@ -20,7 +20,7 @@ pub enum ReportLine {
     Words {
         /// The start of the first line, such as a number.
         lead: String,
-        /// The indentation of the following lines, in columns.
+        /// The indentation of the second and later lines, in columns.
         further: usize,
         /// The text after `lead`.
         text: String,
@@ -30,7 +30,7 @@ pub enum ReportLine {
 }
 
 impl ReportLine {
-    /// Returns text whose following lines are aligned with the text after `lead`.
+    /// Returns text with a lead. The second and later lines are aligned with the text after the lead.
     fn aligned(lead: impl Into<String>, text: impl Into<String>) -> Self {
         let lead = lead.into();
         Self::Words {
@@ -40,7 +40,7 @@ impl ReportLine {
         }
     }
 
-    /// Returns text without a lead, whose following lines are indented.
+    /// Returns text without a lead. The second and later lines are indented.
     fn hanging(further: usize, text: String) -> Self {
         Self::Words {
             lead: String::new(),
@@ -111,7 +111,7 @@ pub(crate) fn aws_headline(answer: &AwsAnswer, verdict: &Verdict) -> ReportLine 
     ReportLine::hanging(4, text)
 }
 
-/// Returns the first line of the verdict, which must be understandable without the rest.
+/// Returns the first line of the verdict. It must be understandable without the other lines.
 #[must_use]
 pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> ReportLine {
     let practice = match target.origin {

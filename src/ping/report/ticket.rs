@@ -12,12 +12,12 @@ use crate::ping::observation::{Endpoint, Observations};
 use crate::ping::this_host;
 use crate::sanitize;
 
-/// How many lines are quoted from a file or from a command's output.
+/// The maximum number of lines that are quoted from a file or from a command's output.
 const MOST_LINES: usize = 20;
 /// The maximum number of addresses for which the route is looked up.
 const MOST_ROUTES: usize = 8;
 
-/// Describes this host, the program and the time. Runs the program `ip`, if installed.
+/// Describes this host, the program and the time. Runs the program `ip` if it is installed.
 #[must_use]
 pub(crate) fn describe(started: SystemTime, seen: &Observations) -> Value {
     json!({
@@ -81,7 +81,7 @@ fn route(to: IpAddr) -> Value {
     json!({"to": to.to_string(), "source": source, "route": route})
 }
 
-/// Returns the output lines of the program `ip`, or none if `ip` is not installed.
+/// Returns the output lines of the program `ip`. If `ip` is not installed, there are none.
 fn ip(arguments: &[&str]) -> Vec<String> {
     let output = Command::new("ip").args(arguments).output();
     let output = output.ok().filter(|output| output.status.success());

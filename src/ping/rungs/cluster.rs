@@ -14,18 +14,19 @@ use crate::ping::observation::{Dial, DialResult, Endpoint, SLOTS};
 use crate::ping::response::{items, text};
 use crate::redis_client::{Limits, ProbeConnection, Stream};
 
-/// The time limit for connecting to the announced nodes. The limit is a third of the timeout if that is
-/// shorter.
+/// The time limit for connecting to the announced nodes. If a third of the timeout is shorter, that is the
+/// limit.
 const NODE_BUDGET: Duration = Duration::from_secs(1);
-/// The maximum number of nodes to connect to. Of a larger cluster, only a sample is tried.
+/// The maximum number of nodes to connect to. In a larger cluster, only some nodes are tried.
 const MOST_NODES: usize = 64;
-/// The maximum number of random keys to try. This is enough for a node that serves two slots in a thousand.
+/// The maximum number of random keys to try. Even if a node serves only two slots in a thousand, this is
+/// enough.
 const MOST_ATTEMPTS: u32 = 20_000;
 
 /// The topology of a cluster, as one node reports it.
 #[derive(Debug, Default)]
 pub(crate) struct Topology {
-    /// The distinct addresses of the nodes. An empty host stands for the host of this node.
+    /// The distinct addresses of the nodes. An empty host means the host of this node.
     nodes: Vec<(String, u16)>,
     /// The ranges of slots for which this node is the primary.
     own_slots: Vec<(i64, i64)>,
@@ -70,7 +71,7 @@ impl Topology {
         join_all(sample.map(|(host, port)| dial_node(host, *port, this_node, until))).await
     }
 
-    /// Returns a random key in a slot of this node. The node would redirect requests for other keys.
+    /// Returns a random key in a slot that this node serves. The node would redirect requests for other keys.
     pub(crate) fn key_of_this_node(&self) -> Option<String> {
         let is_own = |key: &String| {
             let slot = i64::from(crc16::State::<crc16::XMODEM>::calculate(key.as_bytes()) % SLOTS);

@@ -23,13 +23,14 @@ use crate::ping::observation::{CompletedName, HostsEntry, Lookup, NameAnswer, Na
 use crate::sanitize;
 use system_config::SystemConfig;
 
-/// A lookup that takes longer than this slows applications down.
+/// A lookup that takes longer than this counts as slow.
 pub(crate) const SLOW_LOOKUP: Duration = Duration::from_secs(1);
-/// How long to wait for the system's lookup before querying the name servers. The wait is a quarter of the
-/// remaining time if that is shorter.
+/// How long to wait for the system's lookup before the name servers are queried too. If a quarter of the
+/// remaining time is shorter, waits only that long.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The minimum time for querying name servers. Queries with less time would probably get no reply.
+/// The minimum remaining time for querying name servers. With less time, they would probably not reply in
+/// time.
 const SHORTEST_QUERY: Duration = Duration::from_millis(100);
 
 /// The name of the resolver in this program, if most applications use a different one.
@@ -77,7 +78,7 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     lookup
 }
 
-/// Returns the name's entry in `/etc/hosts`, with the name servers' answers for comparison.
+/// Returns the name's entry in `/etc/hosts`, and the answers of the name servers for comparison.
 pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsEntry, Vec<NameServer>)> {
     let entry = system_config::in_hosts_file(host)?;
     let mut lookup = Lookup::default();
@@ -87,7 +88,7 @@ pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsE
     Some((entry, lookup.servers))
 }
 
-/// Parses a host that is an IP address, so needs no lookup.
+/// Parses a host that is an IP address. Such a host needs no lookup.
 pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Some(SocketAddr::new(address, port));
@@ -98,7 +99,7 @@ pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
         .flatten()
 }
 
-/// Returns the addresses of a host, or none if the lookup fails. An IP address needs no lookup.
+/// Returns the addresses of a host, which may itself be an IP address. Returns none if the lookup fails.
 pub(crate) async fn addresses(host: &str, port: u16, deadline: Deadline) -> Vec<SocketAddr> {
     if let Some(address) = literal_address(host, port) {
         return vec![address];
@@ -233,7 +234,7 @@ fn record(lookup: &mut Lookup, host: &str, found: Result<SystemResult, oneshot::
     }
 }
 
-/// Records the name that the addresses belong to. Its origin is a search domain or an alias.
+/// Records the name that has the addresses. It was found through a search domain or an alias.
 fn record_other_name(lookup: &mut Lookup, host: &str, name: &str) {
     if system_config::in_hosts_file(host).is_some() {
         return;
@@ -293,7 +294,7 @@ mod tests {
 
     use super::*;
 
-    /// Starts a name server for the empty zone `lab`. It refuses queries about other zones.
+    /// Starts a name server with one empty zone, `lab`. The server refuses queries about other zones.
     fn name_server() -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();

@@ -10,8 +10,8 @@ use crate::redis_client::{ProbeConnection, Stream};
 
 /// Sends each of the tutorial's commands in a form that changes nothing, and returns the responses.
 ///
-/// Redis checks permissions before arguments, so invalid arguments are sufficient. MULTI and EXEC come last:
-/// if MULTI is allowed but EXEC is not, the transaction stays open.
+/// The arguments are invalid, which is sufficient because Redis checks permissions first. MULTI and EXEC come
+/// last: if MULTI is allowed but EXEC is not, the transaction stays open.
 pub(crate) async fn observe(
     connection: &mut ProbeConnection<Stream>,
     deadline: Deadline,

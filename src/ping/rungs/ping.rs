@@ -17,7 +17,7 @@ use crate::redis_url::Target;
 use crate::secret::Secret;
 use crate::session::KEY_PREFIX;
 
-/// How many round trips are always measured.
+/// The number of round trips that are always measured.
 const ROUND_TRIPS: usize = 5;
 /// The number of additional round trips if the first round trips are uneven. A single slow round trip may be
 /// due to chance.
@@ -25,13 +25,12 @@ const MORE_ROUND_TRIPS: usize = 10;
 /// The number of round trips for which time is reserved. The role check needs them for the cluster state and
 /// the write test.
 const RESERVED_ROUND_TRIPS: u32 = 8;
-/// The share of the remaining time that is available for requests about the server.
+/// The share of the remaining time for requests about the server.
 const DESCRIPTION_SHARE: f64 = 0.75;
-/// The number of bytes that must get through in each direction. They fill several packets, but not a server's
-/// buffers.
+/// The size of the large request in bytes. It fills several packets, but not a server's buffers.
 const LARGE: usize = 4096;
 
-/// Sends AUTH, without a user name if there is no user.
+/// Sends AUTH. If there is no user, the password is the only argument.
 pub(crate) async fn log_in(
     connection: &mut ProbeConnection<Stream>,
     user: Option<&str>,
@@ -57,14 +56,14 @@ pub(crate) async fn observe(connection: &mut ProbeConnection<Stream>, deadline: 
 
 /// Whether the error reply means that the command is forbidden or unsupported.
 ///
-/// Any other error is the server's actual reply to the command.
+/// Any other error is a valid reply to the command.
 pub(crate) fn is_unavailable(error: &str) -> bool {
     // This covers "unknown command" and "unsupported command".
     error.starts_with("NOPERM")
         || (ErrorReply::of(error).is_none() && error.to_lowercase().contains("command"))
 }
 
-/// The requests after PING. Their replies cannot be confused, because the replies have different shapes, and
+/// The requests after PING. Their replies cannot be confused, because each reply has a different form, and
 /// the value of ECHO is unique.
 pub(crate) struct Requests {
     commands: Vec<(&'static str, Cmd)>,
@@ -154,7 +153,7 @@ impl Requests {
         exchanges
     }
 
-    /// Returns the response to ECHO, or `None` if the connection ended before.
+    /// Returns the response to ECHO. Returns `None` if the connection ended before the response.
     pub(crate) fn echo(&self, exchanges: &[Exchange]) -> Option<Echo> {
         let is_value = |response: &Response| matches!(response, Response::Reply(Value::BulkString(bytes)) if bytes == self.value.as_bytes());
         if let Some(exchange) = exchanges.iter().find(|exchange| is_value(&exchange.response)) {
@@ -191,8 +190,8 @@ fn config(pattern: &str) -> Cmd {
     cmd("CONFIG").arg("GET").arg(pattern).clone()
 }
 
-/// Returns a read request, which changes nothing. Even users with few permissions can run HGETALL, because
-/// the tutorial needs it.
+/// Returns a read request, which changes nothing. The command is HGETALL, which every user of the tutorial
+/// may run.
 pub(crate) fn read() -> Cmd {
     read_key(&format!("{KEY_PREFIX}ping"))
 }
@@ -204,7 +203,7 @@ pub(crate) fn read_key(key: &str) -> Cmd {
 
 /// Measures round trips of `command`, and appends them to `round_trips`.
 ///
-/// `hint` is a round trip that was measured in another way. If the results are uneven or differ much from
+/// `hint` is a round trip that was measured in another way. If the results are uneven, or differ much from
 /// `hint`, measures additional round trips.
 pub(crate) async fn measure(
     connection: &mut ProbeConnection<Stream>,

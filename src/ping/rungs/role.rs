@@ -1,5 +1,4 @@
-//! The check of the role, which reads what the server reports about itself, and tests the tutorial's
-//! commands.
+//! The check of the role. It reads what the server reports about itself, and tests the tutorial's commands.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +12,8 @@ use crate::random;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::session::KEY_PREFIX;
 
-/// Reads the replies to HELLO, ROLE and INFO. An error reply is not a failure, because an ACL may forbid each
-/// of these commands.
+/// Reads the replies to HELLO, ROLE and INFO. Ignores error replies, because an ACL may forbid these
+/// commands.
 pub(crate) fn server_info(exchanges: &[Exchange]) -> ServerInfo {
     let response = |command| exchanges.iter().find(|exchange| exchange.command == command);
     let reply = |command| match response(command).map(|exchange| &exchange.response) {
@@ -86,7 +85,7 @@ pub(crate) async fn observe(
     }
 }
 
-/// Sends MULTI, then discards the empty transaction. Returns the response to MULTI, which many proxies do not
+/// Sends MULTI, and ends the empty transaction. Returns the response to MULTI, which many proxies do not
 /// support.
 async fn empty_transaction(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
     let opened = ask(connection, &cmd("MULTI"), deadline).await;
@@ -96,8 +95,8 @@ async fn empty_transaction(connection: &mut ProbeConnection<Stream>, deadline: D
     opened
 }
 
-/// Runs the tutorial's commands on a temporary key. All commands are in one MULTI transaction, so that
-/// nothing is left behind.
+/// Runs the tutorial's commands on a temporary key, in one MULTI transaction. The last command in the
+/// transaction deletes the key.
 pub(crate) async fn write_test(
     connection: &mut ProbeConnection<Stream>,
     key: &str,
@@ -137,7 +136,7 @@ pub(crate) async fn write_test(
     }
 }
 
-/// Returns a key that no other program uses.
+/// Returns a random key, which no other program uses.
 pub(crate) fn random_key() -> String {
     format!("{KEY_PREFIX}ping:{}", random::hexadecimal::<8>())
 }
@@ -159,7 +158,7 @@ fn info_fields(reply: Option<&Value>) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Returns the fields in the reply to HELLO, under their names in INFO.
+/// Returns the fields in the reply to HELLO. Their names are changed to those in INFO.
 fn hello_fields(reply: Option<&Value>) -> BTreeMap<String, String> {
     let pairs = items(reply).chunks_exact(2);
     let field = |pair: &[Value]| {

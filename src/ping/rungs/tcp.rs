@@ -1,4 +1,4 @@
-//! The check of the TCP connection, which tries all addresses and records each result. The attempts start 100
+//! The check of the TCP connection. It tries all addresses, and records each result. The attempts start 100
 //! ms apart.
 
 use std::collections::HashMap;
@@ -20,12 +20,12 @@ use crate::redis_client::Stream;
 
 /// The time between the starts of two attempts. RFC 8305 ("Connection Attempt Delay") allows 100 ms to 2 s.
 const STAGGER: Duration = Duration::from_millis(100);
-/// The time limit for the other attempts after an attempt has succeeded. The limit is a third of the timeout
-/// if that is shorter.
+/// The time limit for the other attempts after an attempt has succeeded. If a third of the timeout is
+/// shorter, that is the limit.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Tries to connect to every address, and uses the first that succeeds. The other attempts continue for
-/// [`GRACE`], for the report.
+/// Tries to connect to every address, and uses the first connection. The other attempts continue for
+/// [`GRACE`], so that the report can include their results.
 ///
 /// Returns the stream with its address, and all attempts in the order of `addresses`.
 pub(crate) async fn observe(
@@ -76,7 +76,7 @@ pub(crate) async fn observe(
 pub(crate) enum SegmentSize {
     /// The system's default.
     Default,
-    /// A size that every path supports.
+    /// A size that is small enough for every path.
     Small,
     /// At most this many bytes.
     AtMost(u16),
@@ -251,7 +251,7 @@ fn failure(socket: &SockRef<'_>, error: &io::Error) -> DialResult {
     local_failure(error)
 }
 
-/// Interprets an error without a queued ICMP error. Its origin is this host, or an RST.
+/// Interprets an error without an ICMP error. The error comes from this host, or from an RST.
 fn local_failure(error: &io::Error) -> DialResult {
     use io::ErrorKind as Kind;
     match error.kind() {
@@ -274,7 +274,7 @@ fn is_missing_family(error: &io::Error) -> bool {
     return error.kind() == io::ErrorKind::Unsupported;
 }
 
-/// Whether firewalls send this ICMP code (RFC 792; RFC 1812, 5.2.7.1; RFC 4443, 3.1).
+/// Whether firewalls send this ICMP error (RFC 792; RFC 1812, 5.2.7.1; RFC 4443, 3.1).
 fn is_prohibited(icmp: os::Icmp) -> bool {
     if icmp.v6 {
         // 1 administratively prohibited, 4 port unreachable, 5 source address policy, 6 reject route

@@ -26,18 +26,18 @@ pub struct ThisHost {
     pub in_container: bool,
     /// The EC2 instance that this host runs on, if any.
     pub instance: Option<Instance>,
-    /// The use of local ports for connections to the target, if no port is free. Known only on Linux.
+    /// How local ports are used for connections to the target, if no port is free. Known only on Linux.
     pub local_ports: Option<LocalPorts>,
     /// The processes that listen on the port, if the target is this host. Known only on Linux.
     pub listeners: Option<Vec<LocalListener>>,
 }
 
-/// Where an address is in relation to this host.
+/// Where an address is, seen from this host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Nearness {
     /// The address belongs to this host.
     Loopback,
-    /// The address is private, and this host has a specific route to its network.
+    /// The address is private. This host is in its network, or has a specific route to it.
     SameNetwork,
     /// The address is private, but only the default route leads to it.
     ForeignPrivate,
@@ -98,7 +98,7 @@ pub(crate) fn source_for(address: IpAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
-/// No packet is sent to this port, but the port must not be 0.
+/// Any port except 0. No packet is sent to this port.
 const DISCARD_PORT: u16 = 9;
 
 fn nearness(address: IpAddr, source: Option<IpAddr>) -> Nearness {
@@ -162,7 +162,8 @@ fn networks_v6(table: &str) -> Vec<IpNet> {
     table.lines().filter_map(network).collect()
 }
 
-/// Whether this host's ARP requests for the address got no reply. A SYN to the address then cannot be sent.
+/// Whether this host's ARP requests for the address got no reply. This host then cannot send a SYN to the
+/// address.
 pub(super) fn is_arp_unanswered(address: IpAddr) -> bool {
     let table = fs::read_to_string("/proc/net/arp").unwrap_or_default();
     lists_as_unanswered(&table, address)
@@ -179,7 +180,7 @@ fn lists_as_unanswered(table: &str, address: IpAddr) -> bool {
 }
 
 /// Returns the number of retransmissions that this host's kernel could not send so far. A local firewall or
-/// policy drops such packets.
+/// policy drops these packets.
 pub(super) fn blocked_retransmissions() -> Option<u64> {
     let table = fs::read_to_string("/proc/net/netstat").ok()?;
     let mut rows = table.lines().filter(|row| row.starts_with("TcpExt:"));
@@ -190,7 +191,7 @@ pub(super) fn blocked_retransmissions() -> Option<u64> {
     values.split_whitespace().nth(at)?.parse().ok()
 }
 
-/// Looks for traces of Docker, Podman, Kubernetes, ECS and systemd-nspawn.
+/// Whether there are signs of Docker, Podman, Kubernetes, ECS or systemd-nspawn.
 fn in_container() -> bool {
     const FILES: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
     const VARIABLES: [&str; 3] = [

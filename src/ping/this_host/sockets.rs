@@ -8,22 +8,21 @@ use std::path::{Path, PathBuf};
 
 use crate::sanitize;
 
-/// The kernel's range of local ports, and the ports in use for one destination.
+/// The kernel's range of local ports, and the number of ports in use for one destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalPorts {
     pub first: u16,
     pub last: u16,
     /// The number of open connections to the destination.
     pub open: usize,
-    /// The number of closed connections to the destination that still occupy their ports for a minute
-    /// (TIME_WAIT).
+    /// The number of closed connections to the destination whose ports are not free yet (TIME_WAIT).
     pub time_wait: usize,
 }
 
 /// A process on this host that listens on the target's port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalListener {
-    /// The address on which the process listens. The unspecified address stands for all addresses.
+    /// The address on which the process listens. The unspecified address means all addresses.
     pub address: IpAddr,
     /// The number of connections that the process has not accepted yet.
     pub waiting: u32,
@@ -40,8 +39,8 @@ impl LocalListener {
             || (self.address.is_unspecified() && self.address.is_ipv4() == address.is_ipv4())
     }
 
-    /// Returns the kind of forwarder, such as `an SSH tunnel`, if the process forwards connections to a
-    /// server elsewhere.
+    /// Returns the kind of forwarder, such as `an SSH tunnel`, if the process forwards connections to another
+    /// server.
     pub(crate) fn forwarder(&self) -> Option<&'static str> {
         match self.process.as_deref()? {
             // The server side of `ssh -R` also listens.
@@ -113,8 +112,9 @@ pub(super) fn listeners(port: u16) -> Option<Vec<LocalListener>> {
     )
 }
 
-/// Returns the users who have opened connections from this host to `own`, an address of this process. The key
-/// is the address of the other end. Returns `None` if the tables are unreadable or do not list this process.
+/// Returns the users who have opened connections from this host to `own`, an address on which this process
+/// listens. The keys are the other ends of these connections. Returns `None` if the tables cannot be read, or
+/// do not list the sockets of this process.
 pub(crate) fn users_connected_to(own: SocketAddr) -> Option<HashMap<SocketAddr, u32>> {
     // The tables may be long, so parse only a few rows.
     let port = format!(":{:04X} ", own.port());
@@ -175,8 +175,7 @@ impl Row {
     }
 }
 
-/// Parses an address and a port. The address is in network byte order, printed as 32-bit numbers in the
-/// host's byte order.
+/// Parses a hexadecimal address and port. Each 32 bits of the address are a number in this host's byte order.
 fn hex_address(text: &str) -> Option<SocketAddr> {
     let (text, port) = text.split_once(':')?;
     let words = (0..text.len() / 8).map(|at| u32::from_str_radix(text.get(at * 8..at * 8 + 8)?, 16).ok());

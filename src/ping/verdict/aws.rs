@@ -11,7 +11,7 @@ use crate::ping::observation::Observations;
 use crate::redis_url::{Target, provider};
 use crate::sanitize;
 
-/// Kinds of fix that change AWS objects. Documents can prove such a fix right or unnecessary.
+/// The kinds of fix that change AWS objects. Documents can show that such a fix is needed or unnecessary.
 const KINDS: [&str; 4] = ["security-group", "network-acl", "route", "outside-vpc"];
 
 /// Returns the question that AWS documents can answer about this verdict. Returns `None` if AWS documents
@@ -42,8 +42,7 @@ pub(crate) fn question(target: &Target, verdict: &Verdict) -> Option<Question> {
     }
 }
 
-/// Adds the results from the documents to a verdict. [`question`] must have returned a question about this
-/// verdict.
+/// Adds the results from AWS documents to a verdict for which [`question`] has returned a question.
 pub(crate) fn add(answer: &AwsAnswer, verdict: &mut Verdict) {
     let assessment = &answer.assessment;
     match &mut verdict.finding {
@@ -101,7 +100,7 @@ pub(super) fn other_region(target: &Target, seen: &Observations) -> Option<Strin
     })
 }
 
-/// Returns the verdict on AWS documents without a connection attempt.
+/// Returns the verdict on AWS documents, if there was no connection attempt.
 pub(crate) fn of_documents(answer: &AwsAnswer) -> Verdict {
     let assessment = &answer.assessment;
     let mut verdict = Verdict::default();
@@ -203,7 +202,7 @@ fn of_aws(fix: &AwsFix) -> Fix {
     }
 }
 
-/// Describes a failed check, and the rules that almost allow the connection. Each fact is one line.
+/// Describes a failed check. Also describes rules that almost allow the connection, one per line.
 fn facts_of(check: &Check) -> Vec<String> {
     let term = check
         .aws_code
@@ -232,7 +231,7 @@ fn safe(text: &str) -> String {
     sanitize::line(text).into_owned()
 }
 
-/// Returns the facts in ElastiCache's description of the cache that concern another cause.
+/// Returns the facts about a cause in ElastiCache's description of the cache.
 fn facts_about(cause: Cause, assessment: &Assessment) -> Vec<String> {
     let of_check = |code: Code| {
         // An unknown check that needs no further permission has found that there is no such cache.

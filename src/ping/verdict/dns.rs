@@ -11,8 +11,7 @@ use crate::ping::rungs::dns::SLOW_LOOKUP;
 use crate::redis_url::Target;
 use crate::sanitize;
 
-/// The longest normal lookup time of a recursive resolver. It allows for queries to other servers and one
-/// lost packet.
+/// A recursive resolver may take this long if it queries other servers, and a packet is lost.
 const SLOW_RESOLVER: Duration = Duration::from_millis(1900);
 
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
@@ -197,7 +196,7 @@ fn skips_hosts_file(lookup: &Lookup) -> bool {
     lookup.hosts_file.is_some() && sources.is_some_and(|line| !line.sets_source("files"))
 }
 
-/// Describes the name's entry in `/etc/hosts`, and the different answers of name servers.
+/// Describes the name's entry in `/etc/hosts`, and the answers of the name servers if they differ.
 pub(super) fn hosts_file(target: &Target, seen: &Observations) -> Vec<String> {
     let (Some(host), Some(lookup)) = (target.host(), &seen.dns) else {
         return Vec::new();
@@ -287,7 +286,7 @@ fn why_slow(server: &NameServer) -> Option<String> {
     }
 }
 
-/// Returns a warning if a search domain completed the name.
+/// Returns a warning if the resolver found the name only with a search domain.
 pub(super) fn completed(target: &Target, seen: &Observations) -> Option<(Cause, String)> {
     let lookup = seen.dns.as_ref()?;
     let completed = lookup.completed.as_ref()?;

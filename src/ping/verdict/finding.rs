@@ -7,7 +7,7 @@ use crate::ping::causes::{Cause, Fix, FixContext, hosts_file_fixes, other_server
 use crate::ping::observation::PacketSizes;
 use crate::sanitize;
 
-/// The result of a run: a cause or, if Redis works, none.
+/// The result of a run: the cause of a failure, if there is one, and warnings.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
     /// What is wrong, or `None` if Redis works.
@@ -43,7 +43,7 @@ pub enum Certainty {
 /// A problem that does not prevent the use of Redis.
 #[derive(Clone, Debug)]
 pub struct Warning {
-    /// The problem, which has a code like the cause of a failure.
+    /// The code, meaning and fixes of the warning.
     pub cause: Cause,
     /// What was observed, in one sentence.
     pub summary: String,
@@ -71,7 +71,7 @@ impl Verdict {
     }
 }
 
-/// A finding starts with a cause. The fixes come last, because they depend on all observations.
+/// Methods that build a finding. The fixes are added last, because they depend on all observations.
 impl Finding {
     fn new(cause: Cause, certainty: Certainty) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl Finding {
         self
     }
 
-    /// Adds the error reply that shows the cause. Both the evidence and the fixes use the reply.
+    /// Adds the error reply that shows the cause to the evidence. The fixes also depend on this reply.
     pub(super) fn replied(mut self, command: &str, reply: &str) -> Self {
         self.reply = Some(reply.to_owned());
         self.fact(replied(command, reply))

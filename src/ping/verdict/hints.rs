@@ -1,4 +1,4 @@
-//! Hints from the URL about a failed connection.
+//! Hints in the URL about the reason why a connection fails.
 
 use crate::ping::causes::Cause;
 use crate::ping::causes::tcp::cluster_client_port;
@@ -6,7 +6,7 @@ use crate::ping::conclusions;
 use crate::redis_url::provider;
 use crate::redis_url::{Target, UrlWarning};
 
-/// Returns the hints from the URL about a failure. Hints are only additional evidence, never a cause.
+/// Returns the hints in the URL about a failure. Hints are only additional evidence, never a cause.
 pub(super) fn all(target: &Target, cause: Cause) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(endpoint) = target.host().and_then(provider::endpoint_hint) {

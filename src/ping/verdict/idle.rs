@@ -62,14 +62,15 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Returns the test, and the connection that was lost after the shortest idle time.
+/// Returns the test and the lost connection with the shortest idle time. Returns `None` if no connection was
+/// lost.
 fn lost(seen: &Observations) -> Option<(&IdleTest, &IdleTrial)> {
     let test = seen.idle.as_ref()?;
     let lost = test.shortest_lost(None).or_else(|| test.any_lost())?;
     Some((test, lost))
 }
 
-/// Adds a fact to a finding about a new connection: an earlier connection worked until it was idle.
+/// Adds to a finding about a new connection that an earlier connection was lost while it was idle.
 pub(super) fn with_lost_connection(finding: Finding, seen: &Observations) -> Finding {
     match lost(seen) {
         Some((_, lost)) if finding.cause != Cause::PathIdle => {
@@ -96,10 +97,10 @@ fn what_happened(lost: &IdleTrial) -> String {
     )
 }
 
-/// Whether the observations prove that the idle time ended the connection, and not some event at that moment.
+/// Whether the observations prove that the idle time ended the connection, and not another event.
 ///
-/// One of these observations is enough: the server has this idle limit, keepalive made a difference, or
-/// connections with different start times were lost after equal idle times.
+/// The proof can be the server's own limit, an effect of keepalive, or equal idle times of connections with
+/// different start times.
 fn is_proved(test: &IdleTest, lost: &IdleTrial, seen: &Observations) -> bool {
     let has_limit = seen
         .server
@@ -138,7 +139,7 @@ fn keepalive(test: &IdleTest) -> Option<String> {
     )
 }
 
-/// Describes which device or program drops idle connections, and after what time.
+/// Describes what drops idle connections, and after which time.
 fn enforcer(lost: &IdleTrial, limit: &str, seen: &Observations) -> String {
     let what = match (lost.end, seen.server.idle_limit()) {
         (IdleEnd::Closed, Some(setting)) if is_server(lost.idle, setting) => {
@@ -156,7 +157,7 @@ fn enforcer(lost: &IdleTrial, limit: &str, seen: &Observations) -> String {
     format!("{what} idle connections after {limit}")
 }
 
-/// Whether the server's own limit explains this idle time. Redis checks for idle clients about once a second,
+/// Whether the server's own limit explains this idle time. Redis looks for idle clients about once a second,
 /// and counts whole seconds.
 fn is_server(idle: Duration, limit: Duration) -> bool {
     let early = limit.saturating_sub(Duration::from_millis(500));

@@ -1,4 +1,4 @@
-//! Warnings about slow round trips, with the slow part of the connection.
+//! Warnings about slow round trips.
 
 use super::finding::Found;
 use crate::clock::seconds;

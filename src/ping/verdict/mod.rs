@@ -31,7 +31,7 @@ use crate::sanitize;
 pub use finding::Verdict;
 pub(crate) use finding::{Certainty, Finding};
 
-/// Returns the verdict: the cause that explains the observations, if any, and the warnings.
+/// Returns the cause that explains the observations, if there is one, and the warnings.
 #[must_use]
 pub fn judge(given: &Target, seen: &Observations) -> Verdict {
     let target = seen.target(given);
@@ -89,7 +89,7 @@ pub fn judge(given: &Target, seen: &Observations) -> Verdict {
     verdict
 }
 
-/// Whether a warning only repeats a part of the cause.
+/// Whether a warning contains nothing beyond the cause.
 fn repeats(warning: Cause, cause: Cause) -> bool {
     warning == cause
         || matches!(
@@ -105,8 +105,8 @@ fn repeats(warning: Cause, cause: Cause) -> bool {
         )
 }
 
-/// Handles a certificate problem that `--insecure` allows. The problem becomes the finding or, if a later
-/// check failed, a warning.
+/// Handles a certificate problem that `--insecure` allows. If a later check failed, the problem becomes a
+/// warning, otherwise the finding.
 fn with_accepted_certificate(
     finding: Option<Finding>,
     seen: &Observations,
@@ -148,8 +148,8 @@ pub(crate) fn judge_answer(target: &Target, seen: &Observations) -> Verdict {
     verdict
 }
 
-/// Returns the verdict on a working node whose cluster a client cannot connect to. `why` is the client's
-/// error.
+/// Returns the verdict on a node that works, but whose cluster the client cannot use. `why` is the client's
+/// error message.
 #[must_use]
 pub fn judge_cluster(target: &Target, seen: &Observations, verdict: &Verdict, why: &str) -> Verdict {
     let cause = Cause::ClusterUnreachableNodes;

@@ -196,12 +196,12 @@ pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
 pub(super) const ONLY_THIS_CONNECTION: &str =
     "a second connection works, so perhaps only one of several servers is faulty, or the fault was temporary";
 
-/// The text for a server that accepts a login but then requires a login.
+/// The text for a server that accepts a login, but then replies that a login is required.
 pub(super) const BEHIND_PROXY: &str =
     "a proxy accepts the password, but the Redis server behind the proxy requires a login";
 
-/// Returns the finding about packets that are lost because of their size. `fact` names the request without a
-/// reply.
+/// Returns the finding about packets that are lost because of their size. `fact` is a text about the request
+/// without a reply.
 pub(super) fn large_packets_lost(sizes: PacketSizes, fact: String, seen: &Observations) -> Finding {
     let PacketSizes { passed, lost } = sizes;
     let requests = seen.packets.is_some_and(|packets| packets.unacknowledged > 0);

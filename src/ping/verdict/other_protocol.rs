@@ -7,7 +7,7 @@ use crate::ping::causes::Cause;
 use crate::ping::response::Response;
 use crate::sanitize;
 
-/// The maximum number of bytes of an unknown protocol that are quoted.
+/// The maximum number of bytes that are quoted from an unknown protocol.
 pub(super) const QUOTED: usize = 60;
 
 /// Returns the finding about a RESP reply that Redis never sends to this command.
@@ -27,7 +27,8 @@ pub(super) fn unexpected_reply(response: &Response, command: &str) -> Finding {
     another_server(format!("+{shown}").as_bytes()).fact(format!("reply to {command}: {shown}"))
 }
 
-/// Returns the finding about bytes that are not RESP. `when` is the time at which they arrived, as a text.
+/// Returns the finding about bytes that are not RESP. `when` says when or where they arrived, such as `in
+/// reply to PING`.
 pub(super) fn not_redis(received: &[u8], when: &str) -> Finding {
     another_server(received).fact(format!("received {when}: {}", quote(received)))
 }

@@ -89,9 +89,9 @@ fn login_error_after_ok(
     }
 }
 
-/// Returns the finding about a proxy that accepts the password but does not log in to Redis.
+/// Returns the finding about a proxy that accepts the password, but does not log in to Redis.
 ///
-/// Only the expected reply to PING proves this. Otherwise, the `OK` may be a late reply to another request.
+/// The proof is a correct reply to PING. Otherwise, `OK` may be a late reply to another request.
 pub(super) fn no_login_behind_proxy(command: &str, error: &str, seen: &Observations) -> Finding {
     Finding::proved_if(seen.has_pong() || command == "PING", Cause::ProxyNoBackend)
         .summary(BEHIND_PROXY)
@@ -99,7 +99,7 @@ pub(super) fn no_login_behind_proxy(command: &str, error: &str, seen: &Observati
         .fact(replied(command, error))
 }
 
-/// Returns the finding about a run that ended before PING without any cause.
+/// Returns the finding about a run that ended before PING, if no other cause was found.
 pub(super) fn judge_missing(seen: &Observations) -> Option<Finding> {
     seen.ping
         .response
@@ -107,7 +107,7 @@ pub(super) fn judge_missing(seen: &Observations) -> Option<Finding> {
         .then(|| Finding::likely(Cause::ServerSilent).fact("the run ended before PING"))
 }
 
-/// Returns the finding about a server that replied only to a ClientHello on a second connection, but not to
+/// Returns the finding about a server that replied to a ClientHello on a second connection, but never to
 /// plain text.
 fn tls_required(seen: &Observations) -> Option<Finding> {
     let (result, inside) = match &seen.experiments.other_protocol {
@@ -140,7 +140,7 @@ fn tls_required(seen: &Observations) -> Option<Finding> {
 }
 
 /// Returns the finding about a server that closes a plain-text connection at once, as Redis does on a TLS
-/// port. The cause is only likely, because the second connection for a test could not be opened.
+/// port. The cause is only likely, because no second connection could be opened.
 fn tls_untested(seen: &Observations) -> Option<Finding> {
     let first = seen.auth.response.as_ref().or(seen.ping.response.as_ref())?;
     let is_rejected = match first {
@@ -209,8 +209,8 @@ fn is_about_something_else(error: &str) -> bool {
         .any(|word| lower.contains(word))
 }
 
-/// Returns the finding about a response to SELECT. Sentinels do not support SELECT, so [`super::role`]
-/// reports a Sentinel.
+/// Returns the finding about a response to SELECT. A Sentinel does not support SELECT, so [`super::role`]
+/// handles Sentinels.
 fn judge_select(target: &Target, response: &Response, seen: &Observations) -> Option<Finding> {
     if response.is_granted() || seen.server.is_sentinel() {
         return None;

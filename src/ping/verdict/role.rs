@@ -18,8 +18,7 @@ use crate::ping::observation::{Exchange, Observations, WriteTest};
 use crate::ping::response::{ABORTED, Response};
 use crate::sanitize;
 
-/// A round trip time that may be too long for the write test. If round trips are slower, the timeout may be
-/// too short.
+/// If a round trip takes longer than this, the timeout may be too short for the write test.
 const SLOW_ROUND_TRIP: Duration = Duration::from_millis(100);
 
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
@@ -97,7 +96,8 @@ fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
     }
 }
 
-/// Returns the finding about a connection that the server closed during the write test, but not at a read.
+/// Returns the finding about a connection that the server closed during the write test, after it replied to a
+/// read request.
 fn closed(last: &Exchange, seen: &Observations) -> Finding {
     Finding::proved(Cause::ProtoClosed)
         .summary(format!(

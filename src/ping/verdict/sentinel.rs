@@ -1,4 +1,5 @@
-//! The verdict on Sentinels. They can be in a Sentinel URL, or at the address in the URL of a Redis server.
+//! The verdict on Sentinels: those in a Sentinel URL, and a Sentinel at the address of a supposed Redis
+//! server.
 
 use super::finding::Finding;
 use super::reply::unusable;
@@ -74,7 +75,7 @@ pub(super) fn facts(seen: &Observations) -> Option<String> {
     }
 }
 
-/// Returns the finding about a URL of a Redis server that leads to a Sentinel.
+/// Returns the finding about a Sentinel at the address of a supposed Redis server.
 pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
     if !seen.server.is_sentinel() {
         return None;

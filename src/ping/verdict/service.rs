@@ -1,5 +1,5 @@
-//! The verdict on a server that replies to PING. The server must also reply to other requests in the right
-//! order, and receive and send large packets.
+//! The verdict on a server that replies to PING, but may not work in other ways. The server must reply to
+//! other requests in the right order, and handle large packets.
 
 use super::error_reply::error_reply;
 use super::finding::{Finding, Found, replied};
@@ -115,7 +115,8 @@ fn reply_about_earlier_command(target: &Target, seen: &Observations) -> Option<S
         })
 }
 
-/// Masks the password in a reply, which may be a late reply to AUTH.
+/// Masks the password in an error reply. The error may be a late reply to AUTH, which can contain the
+/// password.
 fn masked(target: &Target, error: &str) -> String {
     match &target.password {
         Some(password) => error_without(error, password),
@@ -156,7 +157,7 @@ fn refused_read(error: &str, seen: &Observations) -> Finding {
     error_reply(error, "HGETALL", seen).fact(reply_to_ping(seen))
 }
 
-/// Returns the finding about a connection that ended or got no more replies after `PONG`. Returns `None` if
+/// Returns the finding about a connection that ended, or got no more replies, after `PONG`. Returns `None` if
 /// only a request about the server itself failed.
 fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     let repeat = seen.experiments.repeat.as_ref();
@@ -250,8 +251,8 @@ pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
         .facts(reason.fact(seen))
 }
 
-/// Returns a warning about a service with a limited set of commands. Such a service rejects several basic
-/// Redis commands, or closes the connection at one of them.
+/// Returns a warning about a service that supports only some Redis commands. Such a service rejects several
+/// basic commands, or closes the connection when it receives one.
 pub(super) fn limited(seen: &Observations) -> Option<Found> {
     // If either connection refuses the read request, even single commands do not work, so this is not a
     // limited service.
@@ -284,7 +285,7 @@ pub(super) fn limited(seen: &Observations) -> Option<Found> {
     Some((Cause::ProxyLimited, summary))
 }
 
-/// Describes the commands that the server does not support. Returns `None` for a few commands, because
+/// Describes the commands that the server does not support. Returns `None` if there are only a few, because
 /// commands can be renamed, and old versions of Redis have no HELLO.
 fn not_supported(server: &ServerInfo) -> Option<String> {
     let missing = server.unsupported();

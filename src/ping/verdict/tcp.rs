@@ -26,8 +26,8 @@ pub(super) use listener::describe_listener;
 /// 6298, 2).
 const SECOND_SYN_SENT: Duration = Duration::from_millis(1900);
 
-/// Returns the finding if no connection attempt succeeded. The attempt with the lowest [`rank`] determines
-/// the cause.
+/// Returns the finding if all connection attempts failed. The attempt with the lowest [`rank`] determines the
+/// cause.
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     if seen.tcp.connected().is_some() {
         return None;
@@ -68,8 +68,8 @@ fn only_ipv6(target: &Target, seen: &Observations) -> Option<String> {
         .then(|| format!("{host} has only IPv6 addresses, and this host has no IPv6 route to them"))
 }
 
-/// Ranks the result of an attempt. If attempts fail in different ways, the lowest rank is reported: refused,
-/// then prohibited, unreachable and timeout.
+/// Returns the rank of a failed attempt. If attempts fail in different ways, the one with the lowest rank is
+/// reported: refused, prohibited, unreachable, then timeout.
 fn rank(dial: &Dial) -> u8 {
     match &dial.result {
         DialResult::Timeout { .. } if never_left(dial) => 3,
@@ -179,7 +179,7 @@ fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
     }
 }
 
-/// Returns a note if only some hosts can reach the address.
+/// Returns a note if the address can be reached only from certain networks.
 fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
     let Endpoint::Ip(address) = &dial.to else {
         return None;
@@ -240,7 +240,7 @@ fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<S
     facts
 }
 
-/// Says whether the provider's TLS port accepts connections.
+/// Describes whether the provider's TLS port accepts connections.
 fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     let service = Hosting::of(target.host()?)?.service;
     let dial = seen.tcp.other_port.as_ref()?;
@@ -252,7 +252,7 @@ fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     Some(format!("{} is the TLS port of {service}; {result}", dial.to))
 }
 
-/// Returns a warning if the connection works, but packets were lost and retransmitted.
+/// Returns a warning about lost packets on a connection that works.
 pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
     let count = lost_packets(seen);
     let syns = "the first SYN got no reply and had to be sent again, so connecting took over 1 s";

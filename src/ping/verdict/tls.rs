@@ -195,7 +195,7 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
     finding.facts(reason.fact(seen))
 }
 
-/// Returns the finding about a reply that is not TLS. The response to a plain-text PING does not show the cause.
+/// Returns the finding about a reply that is not TLS, if a plain-text PING did not show the cause.
 fn not_tls(plain_ping: Option<&Response>) -> Finding {
     // A Redis server without TLS would reply to PING, unless it cannot accept a second connection.
     let is_silent = matches!(plain_ping, Some(Response::Timeout(_) | Response::NotResp(_)));

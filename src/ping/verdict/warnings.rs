@@ -10,14 +10,14 @@ use crate::ping::response::Response;
 use crate::redis_url::{Target, UrlWarning};
 use crate::sanitize;
 
-/// A certificate with fewer seconds left than this (14 days) expires soon.
+/// The number of seconds before expiry (14 days) at which a certificate causes a warning.
 const EXPIRES_SOON: i64 = 14 * 86_400;
 
-/// The percentage of maxmemory or maxclients from which there is a warning. For maxmemory, the eviction
+/// The percentage of maxmemory or maxclients above which there is a warning. For maxmemory, the eviction
 /// policy does not matter.
 const NEARLY_FULL: u64 = 90;
 
-/// Returns all warnings that follow from the URL and the observations.
+/// Returns all warnings about the URL and the observations.
 pub(super) fn all(target: &Target, seen: &Observations, context: &FixContext) -> Vec<Warning> {
     let url = target.warnings.iter().filter_map(url);
     let others = [
@@ -143,8 +143,8 @@ fn lost_primary(seen: &Observations) -> Option<Found> {
     })
 }
 
-/// Returns a warning about a server that is older than Redis 6 or has no HELLO. A service that also rejects
-/// INFO is not an old Redis.
+/// Returns a warning about a Redis version before 6, which has no HELLO. Returns `None` if the server also
+/// rejects INFO, because it is then another service.
 fn old(server: &ServerInfo) -> Option<Found> {
     let is_old = server.is_before(6);
     let hello = server
@@ -185,8 +185,8 @@ fn idle_timeout(server: &ServerInfo) -> Option<Found> {
     })
 }
 
-/// Returns a warning if Redis will reject every write because of missing replicas. INFO counts the replicas
-/// only if `min-replicas-to-write` is set.
+/// Returns a warning if Redis rejects all writes because it has too few replicas. INFO counts replicas only
+/// if `min-replicas-to-write` is set.
 fn no_replicas(seen: &Observations) -> Option<Found> {
     if seen.write_test.as_ref().is_some_and(WriteTest::has_passed) {
         return None;
@@ -233,7 +233,7 @@ fn eviction(seen: &Observations) -> Option<Found> {
     Some((Cause::ServerEviction, summary))
 }
 
-/// Returns a warning about a cluster that works without some of its slots.
+/// Returns a warning about a cluster that works, although some slots are not served.
 fn partial(server: &ServerInfo) -> Option<Found> {
     let failing = server.failing_slots().filter(|slots| *slots > 0)?;
     (server.cluster_state() == Some("ok")).then(|| {

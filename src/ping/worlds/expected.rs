@@ -1,5 +1,5 @@
-//! Determines which verdicts are right in a world. Each broken part has one or more right causes. The broken
-//! part in the lowest layer determines the verdict.
+//! Determines the right verdicts for a random world. Each broken part has one or more right causes. The
+//! broken part in the lowest layer determines the verdict.
 
 use super::parts::{
     Acl, CutAt, CutBy, CutOn, Db, Door, Extra, Host, Lacks, Login, Name, Path, Port, Proxy, Role, Scheme,
@@ -19,11 +19,11 @@ pub(super) struct Fault {
     pub(super) is_provable: bool,
     /// Whether Redis may be usable despite the fault. If so, a verdict without a cause is also right.
     pub(super) may_be_ok: bool,
-    /// Whether only the first connection has the fault. `ping` may then report the next fault instead.
+    /// Whether only the first connection has the fault. If so, `ping` may report the next fault instead.
     pub(super) is_momentary: bool,
 }
 
-/// The layers, in the order in which faults take effect.
+/// The layers of faults. Faults in earlier layers take effect first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Layer {
     Name,
@@ -123,8 +123,8 @@ impl World {
         Some(if is_provable { fault } else { fault.likely() })
     }
 
-    /// Returns the fault of the network path. If all addresses fail, a rejection takes precedence over a
-    /// missing reply.
+    /// Returns the fault of the network path. If all addresses fail, a rejection is reported before a missing
+    /// reply.
     fn path_fault(&self) -> Option<Fault> {
         let faults = self.paths().map(|path| {
             Some(match path {

@@ -1,4 +1,4 @@
-//! Worlds in which `ping` once reported a wrong verdict.
+//! Worlds for which `ping` once reported a wrong verdict.
 
 #![allow(
     clippy::enum_glob_use,

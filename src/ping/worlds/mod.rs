@@ -38,7 +38,7 @@ use self::world::World;
 use crate::ping::verdict::tests::consistency::contradictions;
 use crate::ping::verdict::{Certainty, Verdict, judge};
 
-/// The user and the password that a scripted server may accept.
+/// The user and password that a scripted server may accept.
 const USER: &str = "ada";
 const PASSWORD: &str = "Plover-4417";
 
@@ -52,12 +52,12 @@ const THREADS: usize = 2;
 const TIMEOUT: Duration = Duration::from_secs(1);
 const MORE_TIME: Duration = Duration::from_secs(4);
 
-/// The errors in the verdict on a world.
+/// The errors in the verdict on a random world.
 #[derive(Debug, Default)]
 struct Faults {
     /// The reported cause, if it is not one of the right causes.
     wrong_cause: Option<String>,
-    /// The cause that was reported as proved, if it does not exist or the observations do not prove it.
+    /// The cause that was wrongly reported as proved.
     false_proof: Option<String>,
     others: Vec<String>,
 }
@@ -142,7 +142,7 @@ async fn check_patiently(world: World, certificates: &Arc<Certificates>) -> Faul
     check(world, certificates, MORE_TIME).await.1
 }
 
-/// A world with its number, and the errors in its verdict.
+/// The number of a world, the world, and the errors in its verdict.
 type Checked = (usize, World, Faults);
 
 /// Checks all worlds, `at_once` of them at the same time.
@@ -192,7 +192,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
         .block_on(work)
 }
 
-/// Counts the worlds with the lowest fault in one layer, and the right verdicts on them.
+/// The number of worlds with the lowest fault in one layer, and the number of right verdicts on these worlds.
 #[derive(Default)]
 struct Score {
     worlds: usize,
@@ -257,7 +257,7 @@ fn ping_names_the_lowest_fault_of_every_world() {
     );
 }
 
-/// Returns one world for each kind of wrong verdict.
+/// Returns one failed world for each kind of error.
 fn one_of_each_kind(failed: &[(usize, Faults)]) -> impl Iterator<Item = &(usize, Faults)> {
     let mut kinds = HashSet::new();
     failed.iter().filter(move |(_, faults)| {

@@ -1,5 +1,5 @@
-//! Runs the checks in a world. Lookups and connection attempts to other hosts are simulated, because the
-//! scripted server cannot imitate them.
+//! Runs the checks in a random world. Lookups and connection attempts to other hosts are simulated, because
+//! the scripted server cannot imitate them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -101,7 +101,7 @@ fn target(world: World, here: SocketAddr) -> Target {
     Target::parse(&format!("{scheme}://{login}{host}/{db}")).unwrap()
 }
 
-/// Replaces the lookup and the connection attempts on loopback by simulated ones.
+/// Replaces the lookup and the connection attempts on loopback with simulated ones.
 fn make_up(world: World, seen: &mut Observations) {
     let addresses: Vec<SocketAddr> = ["10.0.3.17:6379", "10.0.4.17:6379", "10.0.5.17:6379"]
         .iter()

@@ -1,4 +1,5 @@
-//! The parts of a random world. The first variant of each part is the healthy one.
+//! The parts of a random world, such as its network and its server. The first variant of each part is the
+//! healthy one.
 //!
 //! All variants have different names, so that a failing world can be printed as code; see
 //! [`super::found_before`].
@@ -43,7 +44,7 @@ parts! {
         Container,
     }
 
-    /// The name servers' answer about the host name.
+    /// The answer of the name servers about the host name.
     Name {
         Resolves,
         NxDomain,
@@ -56,7 +57,7 @@ parts! {
         NameServersDisagree,
         /// One of two name servers does not respond.
         ResolvesSlowly,
-        /// A search domain completes the name.
+        /// The resolver finds the name only with a search domain.
         ResolvesCompleted,
     }
 
@@ -73,9 +74,9 @@ parts! {
         NoRoute,
         NoNeighbour,
         NoLocalPort,
-        /// The path works, but the first SYN is lost.
+        /// The connection works, but the first SYN is lost.
         OpenLosesPackets,
-        /// The path works, but each round trip takes a long time.
+        /// The connection works, but each round trip takes a long time.
         OpenFarAway,
     }
 

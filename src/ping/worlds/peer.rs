@@ -223,14 +223,14 @@ enum Ending {
     Reset,
 }
 
-/// A delay that is longer than the wait for a banner and the start of experiments, but shorter than the
-/// timeout.
+/// A delay after which `ping` no longer waits for a banner, and runs experiments. The timeout has not passed
+/// yet.
 const LATE: Duration = Duration::from_millis(350);
 
 /// The beginning of a handshake record of 122 bytes. The rest is never sent.
 const START_OF_SERVER_HELLO: &[u8] = b"\x16\x03\x03\0\x7a\x02\0\0\x76\x03\x03";
 
-/// The content types of TLS records, and alerts (RFC 8446, B.1 and B.2).
+/// The content type of handshake records, and the codes of two alerts (RFC 8446, B.1 and B.2).
 const HANDSHAKE: u8 = 0x16;
 const PROTOCOL_VERSION: u8 = 70;
 const UNRECOGNIZED_NAME: u8 = 112;

@@ -1,4 +1,5 @@
-//! A Redis server with the faults of a world. The order of its checks is that of `processCommand` in Redis 7.
+//! A scripted Redis server with the faults of a world. It checks commands in the same order as
+//! `processCommand` in Redis 7.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -12,7 +13,7 @@ use super::{PASSWORD, USER};
 /// The delay of a slow reply.
 const DELAY: Duration = Duration::from_millis(30);
 const LONG_DELAY: Duration = Duration::from_millis(90);
-/// A delay after which `ping` has started its experiments.
+/// A delay after which `ping` already runs experiments.
 const LATE: Duration = Duration::from_millis(350);
 
 /// What the server does after a request.

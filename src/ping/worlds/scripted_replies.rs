@@ -191,7 +191,7 @@ impl Session {
         )
     }
 
-    /// Returns the port that the node announces for the other node. If that node must be unreachable, nothing
+    /// Returns the port that is announced for the other node. If that node must be unreachable, no process
     /// listens on the port. Otherwise, the port is this node's own.
     pub(super) fn other_port(&self) -> u16 {
         match self.world.role {
@@ -230,7 +230,8 @@ fn sentinel_masters() -> String {
     ])])
 }
 
-/// The first slot of the other node in a cluster. The key of the read request is in a higher slot.
+/// The first slot of the other node in the cluster. The key of the read request is in one of the other node's
+/// slots.
 pub(super) const OTHER_NODE: u16 = 8192;
 
 pub(super) fn slot(key: &str) -> u16 {
@@ -241,7 +242,7 @@ pub(super) fn bulk(text: &str) -> String {
     format!("${}\r\n{text}", text.len())
 }
 
-/// Returns an array reply. The items are passed without their final line ending.
+/// Returns an array reply. The items have no line ending at the end.
 fn array(items: &[String]) -> String {
     let mut reply = format!("*{}", items.len());
     for item in items {

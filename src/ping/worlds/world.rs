@@ -1,4 +1,4 @@
-//! A random world: a combination of parts.
+//! A random world: a server, a network and a URL, some parts of which are broken.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -9,7 +9,7 @@ use super::parts::{
 };
 use crate::ping::WriteCheck;
 
-/// A combination of servers, a URL, and the network between the servers and this host.
+/// The parts of a random world. Each part is healthy or broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct World {
     pub(super) host: Host,
@@ -38,7 +38,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// A world without faults.
+    /// A world in which nothing is broken.
     pub(super) const HEALTHY: Self = Self {
         host: Host::HEALTHY,
         name: Name::HEALTHY,
@@ -120,7 +120,7 @@ impl World {
         })
     }
 
-    /// Removes impossible combinations of parts.
+    /// Removes combinations of parts that cannot exist.
     fn consistent(self) -> Self {
         let is_tls = self.port != Port::PlainPort;
         let has_name = !matches!(self.host, Host::Here | Host::ByAddress);
@@ -172,7 +172,7 @@ impl World {
         [Some(self.path), self.second, self.third].into_iter().flatten()
     }
 
-    /// Whether the connection uses an address whose packets get lost. The first address that works is used.
+    /// Whether packets to the address in use get lost. The address in use is the first one that works.
     pub(super) fn loses_packets(&self) -> bool {
         self.paths().find(|path| path.is_open()) == Some(Path::OpenLosesPackets)
     }
@@ -204,7 +204,7 @@ impl World {
     }
 }
 
-/// Generates a login, which the server usually accepts.
+/// Generates a login that the server usually accepts.
 fn any_login() -> impl Strategy<Value = Login> {
     prop_oneof![
         2 => select(&[Login::NoLogin, Login::Password, Login::UserAndPassword][..]),
@@ -212,7 +212,7 @@ fn any_login() -> impl Strategy<Value = Login> {
     ]
 }
 
-/// Generates a scheme and a port, which usually match.
+/// Generates a scheme and a port that usually match.
 fn any_port() -> impl Strategy<Value = (Scheme, Port)> {
     prop_oneof![
         20 => Just((Scheme::PlainUrl, Port::PlainPort)),

@@ -1,4 +1,4 @@
-//! Tests of network ACLs, in which the first matching entry decides.
+//! Tests of network ACLs.
 
 use serde_json::{Value, json};
 

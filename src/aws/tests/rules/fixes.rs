@@ -9,8 +9,8 @@ use crate::aws::tests::example::{
 
 const SERVERLESS: &str = "shop-x1y2z3.serverless.euc1.cache.amazonaws.com";
 
-/// Compares the fix commands and undo commands with the expected commands, without the parts that all
-/// commands share. The expected text is `-` for a fix without a command.
+/// Compares the fix and undo commands with the expected commands, without the parts that all commands share.
+/// The text `-` means a fix without a command.
 fn check(what: &str, example: &Example, expected: &[&str]) {
     let assessment = example.judge();
     let short = |line: &str| line.replace("aws ec2 ", "").replace(" --region eu-central-1", "");

@@ -34,7 +34,7 @@ pub(in crate::ping::causes) fn timeout(at: &FixContext) -> Fixes {
         .after(dns::search_domain(at))
 }
 
-/// Fixes for a server that is not on AWS, as far as this host knows.
+/// Fixes for a server that is probably not on AWS.
 fn timeout_elsewhere(at: &FixContext) -> Fixes {
     let port = at.port();
     if other_port_works(at) {
@@ -201,8 +201,8 @@ fn security_group(at: &FixContext) -> Fixes {
     .command(look)
 }
 
-/// Fixes for a cache in another region. The cache's address looks local, because the default VPCs of all
-/// regions use the same range.
+/// Fixes for a cache in another region. The default VPCs of all regions have the same range, so the address
+/// of the cache looks local.
 fn other_region(at: &FixContext) -> Option<Fixes> {
     let (named, own) = at.regions()?;
     (named != own).then(|| {

@@ -1,4 +1,5 @@
-//! Sends a DNS query to one name server. The system's resolver does not report which server failed, or how.
+//! Sends a DNS query to one name server. This is needed because the system's resolver does not report which
+//! server failed, or how.
 
 use std::future::Future;
 use std::io;
@@ -17,14 +18,14 @@ use crate::sanitize;
 
 /// The time until an unanswered query is sent again.
 const RETRY: Duration = Duration::from_millis(800);
-/// The wait for the second address family, after the first family has returned addresses. RFC 8305 suggests
-/// 50 ms for browsers.
+/// How long to wait for the second address family, after the first family has returned addresses. RFC 8305
+/// suggests 50 ms for browsers.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(300);
 /// The maximum length of a UDP response. RFC 6891 suggests 4096.
 const LONGEST_DATAGRAM: usize = 4096;
 
 /// Queries one server for the A and AAAA records of a fully qualified name. If only one record type gets an
-/// answer, also returns the other type.
+/// answer, also returns the type without an answer.
 pub(super) async fn query(
     server: SocketAddr,
     name: &str,
@@ -63,7 +64,7 @@ async fn second(
     until.bound(rest).await.unwrap_or(NameAnswer::Timeout)
 }
 
-/// Combines the answers for both families. Both must be "no address" to prove that there is no address.
+/// Combines the answers for both families. The name has no address only if both answers say so.
 fn merge(v4: NameAnswer, v6: NameAnswer) -> NameAnswer {
     use NameAnswer as Answer;
     match (v4, v6) {
@@ -285,7 +286,8 @@ mod tests {
         use proptest::prelude::*;
         use proptest::sample::Index;
 
-        /// Returns a server's response with some bytes changed, cut off at `end`, and followed by `more`.
+        /// Returns a damaged response: some bytes are changed, the rest is cut off at `end`, and `more` is
+        /// appended.
         fn mangled(asked: &Message, changes: &[(Index, u8)], end: Index, more: &[u8]) -> Vec<u8> {
             let mut answer = asked.clone();
             answer.metadata.message_type = MessageType::Response;

@@ -77,8 +77,8 @@ impl SystemConfig {
 
     /// Returns how many of the first [`Self::candidates`] the user may have meant.
     ///
-    /// For a host name with at least `ndots` dots, this is only the name itself. For a single word, these are
-    /// the names with a search domain.
+    /// If the host name has at least `ndots` dots, this is only the name itself. If it is a single word,
+    /// these are only the names with a search domain.
     pub(super) fn plausible_candidates(&self, host: &str) -> usize {
         match host.matches('.').count() {
             dots if dots >= self.ndots => 1,
@@ -99,7 +99,7 @@ fn socket_address(server: &ScopedIp) -> Option<SocketAddr> {
     }
 }
 
-/// Returns each line of a file with its number.
+/// Returns the lines of a file, with their numbers.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(text.lines())
 }

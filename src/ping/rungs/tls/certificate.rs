@@ -10,9 +10,9 @@ use x509_parser::public_key::PublicKey;
 use crate::ping::observation::PeerCertificate;
 use crate::sanitize;
 
-/// How many names are kept. Some certificates have thousands.
+/// The maximum number of names that are kept. Some certificates have thousands.
 const MOST_NAMES: usize = 12;
-/// How many certificates of a chain are parsed. Real chains have two to four.
+/// The maximum number of certificates that are parsed. Real chains have two to four.
 const MOST_CERTIFICATES: usize = 10;
 /// The lengths of RSA keys that ring supports, in bits.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -26,7 +26,7 @@ pub(super) fn read_chain<'a>(
     chain.map(|der| read(der, clock).unwrap_or_default()).collect()
 }
 
-/// Parses the names and dates of a certificate, which rustls does not expose. All text is made safe to print.
+/// Parses a certificate, because rustls does not expose its names and dates. All text is made safe to print.
 pub(super) fn read(der: &CertificateDer<'_>, clock: i64) -> Option<PeerCertificate> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let alternatives = certificate.subject_alternative_name().ok().flatten();
@@ -77,18 +77,18 @@ pub(super) fn read_names(names: &[&[u8]]) -> Vec<String> {
         .collect()
 }
 
-/// The path of issuer names in a chain, starting at the server's certificate.
+/// The result of following the issuer names, starting at the server's certificate.
 pub(super) struct NamePath {
-    /// Whether the path ends at a trusted CA.
+    /// Whether the issuer names lead to a trusted CA.
     pub(super) is_trusted: bool,
-    /// The trusted CA's certificate, if the server did not send it.
+    /// The certificate of the trusted CA, if the server did not send it.
     pub(super) root: Option<CertificateDer<'static>>,
-    /// The first unsupported feature of a certificate on the path.
+    /// The first unsupported feature in the certificates on the way.
     pub(super) unsupported: Option<String>,
 }
 
 impl NamePath {
-    /// Follows the issuer names without verifying signatures, because their algorithms may be unsupported.
+    /// Follows the issuer names. Does not verify signatures, because their algorithms may be unsupported.
     pub(super) fn of(
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -193,8 +193,8 @@ fn unsupported(certificate: &X509Certificate<'_>) -> Option<String> {
     }
 }
 
-/// Returns the type of a key that ring does not support. The identifiers are from RFC 3279, 5480, 5639, 8410
-/// and SEC 2.
+/// Returns the type of the key if ring does not support it. The identifiers are from RFC 3279, 5480, 5639,
+/// 8410 and SEC 2.
 fn unsupported_key(certificate: &X509Certificate<'_>) -> Option<String> {
     let key = certificate.public_key();
     let curve = || {
@@ -226,7 +226,7 @@ fn unsupported_key(certificate: &X509Certificate<'_>) -> Option<String> {
     }
 }
 
-/// Returns the name of a signature algorithm that webpki does not support with ring.
+/// Returns the name of the signature algorithm if webpki does not support it with ring.
 fn unsupported_signature(certificate: &X509Certificate<'_>) -> Option<String> {
     let name = match certificate.signature_algorithm.algorithm.to_id_string().as_str() {
         "1.2.840.113549.1.1.4" => "MD5 with RSA",

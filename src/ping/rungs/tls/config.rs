@@ -16,8 +16,8 @@ use super::verify::{SeenTls, Verifier};
 use crate::clock::unix_now;
 use crate::redis_url::Trust;
 
-/// Returns the TLS configuration of all connections. Trusts the system's CAs (or those in `SSL_CERT_FILE`)
-/// and those in `--ca`.
+/// Returns the TLS configuration of all connections. It trusts the CAs of the system (or those in
+/// `SSL_CERT_FILE`) and the CAs in `--ca`.
 ///
 /// # Errors
 ///
@@ -26,7 +26,7 @@ pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, String> {
     recording_config(trust, &Arc::default())
 }
 
-/// Returns a client configuration that also records the server's messages.
+/// Returns a client configuration that also records what the server sends.
 pub(super) fn recording_config(trust: &Trust, seen: &Arc<SeenTls>) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let client = match (&trust.cert, &trust.key) {

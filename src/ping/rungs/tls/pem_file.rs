@@ -10,7 +10,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use crate::ping::rungs::tcp::errno_text;
 use crate::sanitize;
 
-/// Reads the certificates in a file. Returns at least one.
+/// Reads the certificates in a file. Returns at least one certificate.
 ///
 /// # Errors
 ///
@@ -27,7 +27,8 @@ pub(super) fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateD
     }
 }
 
-/// The maximum size of a PEM file, in bytes. A device such as /dev/zero must not fill the memory.
+/// The maximum size of a PEM file, in bytes. The limit is for files such as /dev/zero, which would fill the
+/// memory.
 const MAX_PEM_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(super) fn open(path: &Path) -> Result<impl BufRead + use<>, pem::Error> {

@@ -85,7 +85,7 @@ fn names_only_in_subject(own: &PeerCertificate, name: &ServerName<'_>) -> bool {
     own.names.is_empty() && own.common_names.iter().any(is_match)
 }
 
-/// Returns the library's message, with a name such as `UnhandledCriticalExtension` split into words.
+/// Returns the library's message. Splits a name such as `UnhandledCriticalExtension` into words.
 fn plain(error: &impl ToString) -> String {
     let text = error.to_string();
     let text = sanitize::line(&text);

@@ -1,4 +1,4 @@
-//! Verifies certificates, and records the server's messages.
+//! Verifies certificates, and records what the server sends.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ use super::problem::problem;
 use super::trusted_cas::Trusted;
 use crate::ping::observation::{CertificateProblem, PeerCertificate, TrustedCas};
 
-/// The data that the server sent during the handshake. Recorded even if the handshake fails.
+/// The data that the server sent in the handshake, even if the handshake failed.
 #[derive(Debug, Default)]
 pub(super) struct SeenTls(Mutex<Seen>);
 
@@ -42,16 +42,16 @@ impl SeenTls {
 /// Records the certificates, then verifies them with webpki.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    /// The trusted CAs, or `None` to accept any certificate without verification.
+    /// The trusted CAs, or `None` if certificates are not verified.
     pub(super) trusted: Option<Trusted>,
-    /// Whether to continue with an invalid certificate. Its problem is recorded in any case.
+    /// Whether to continue with an invalid certificate. The problem is recorded in both cases.
     pub(super) accepts_all: bool,
     pub(super) seen: Arc<SeenTls>,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// Signature algorithms that ring does not support (RFC 8446, 4.2.3): ECDSA with P-521, and RSA-PSS keys.
-/// This program offers them so that servers with such a key send their certificate.
+/// Signature algorithms that ring does not support (RFC 8446, 4.2.3): ECDSA with P-521, and RSA-PSS keys. A
+/// server with such a key sends its certificate only if the client offers the algorithm.
 const UNSUPPORTED: [SignatureScheme; 4] = [
     SignatureScheme::ECDSA_NISTP521_SHA512,
     SignatureScheme::Unknown(0x0809),
@@ -160,7 +160,8 @@ impl Verifier {
         Ok(ServerCertVerified::assertion())
     }
 
-    /// Checks whether the trusted CA has expired, as OpenSSL and most other clients do. webpki does not.
+    /// Checks whether the trusted CA has expired. webpki does not check this, but OpenSSL and most other
+    /// clients do.
     fn check_root(&self, path: &NamePath, now: UnixTime) -> Result<(), Error> {
         let root = path.root.as_ref();
         let root = root.and_then(|der| certificate::read(der, now.as_secs().cast_signed()));
@@ -192,7 +193,7 @@ impl Verifier {
         })
     }
 
-    /// Records the problem, and ends the handshake unless all certificates are accepted.
+    /// Records the problem. Ends the handshake, unless all certificates are accepted.
     fn reject(&self, problem: CertificateProblem, error: Error) -> Result<(), Error> {
         self.seen.update(|seen| {
             seen.problem.get_or_insert(problem);

@@ -17,7 +17,7 @@ use crate::ping::observation::WiderOffer;
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::random;
 
-/// The server's messages are read up to this size, in bytes.
+/// The maximum number of bytes that are read from the server.
 const MOST_BYTES: usize = 64 * 1024;
 
 const HANDSHAKE: u8 = 22;
@@ -114,8 +114,8 @@ pub(in crate::ping) async fn observe(
     None
 }
 
-/// Sends the ClientHello. Returns the handshake messages up to ServerHelloDone, an alert, or the end of the
-/// connection.
+/// Sends the ClientHello, and returns the server's handshake messages. Stops after ServerHelloDone, an alert,
+/// or the end of the connection.
 async fn exchange(mut stream: TcpStream, hello: &[u8], deadline: Deadline) -> Vec<u8> {
     let mut received = Vec::new();
     if !matches!(deadline.bound(stream.write_all(hello)).await, Ok(Ok(()))) {
@@ -134,7 +134,8 @@ async fn exchange(mut stream: TcpStream, hello: &[u8], deadline: Deadline) -> Ve
     handshake_messages(&received).0
 }
 
-/// Extracts the handshake messages from the records. Also returns whether all needed data has arrived.
+/// Extracts the handshake messages from the records. Also returns whether all necessary messages have
+/// arrived.
 fn handshake_messages(mut records: &[u8]) -> (Vec<u8>, bool) {
     let mut messages = Vec::new();
     let mut is_over = false;
@@ -319,7 +320,7 @@ fn extension(out: &mut Vec<u8>, kind: u16, content: &[u8]) {
     out.extend(prefixed16(content));
 }
 
-/// Returns the content after its length in two bytes. A host name or a few lists always fit.
+/// Returns the content, preceded by its length in two bytes. The content is always short enough.
 fn prefixed16(content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap_or(u16::MAX);
     [&length.to_be_bytes()[..], content].concat()

@@ -29,7 +29,7 @@ pub(super) fn open_files(seen: &Observations) -> Option<String> {
     ))
 }
 
-/// Describes the use of local ports, if none is free.
+/// Describes how local ports are used, if none is free.
 pub(super) fn local_ports(seen: &Observations, dial: &Dial) -> Option<String> {
     let ports = seen.this_host.as_ref()?.local_ports?;
     let LocalPorts {
@@ -48,7 +48,7 @@ pub(super) fn local_ports(seen: &Observations, dial: &Dial) -> Option<String> {
     })
 }
 
-/// Returns a note if the range of local ports is so small that its size is the problem.
+/// Returns a note if the range of local ports is too small.
 pub(super) fn few_ports(seen: &Observations) -> Option<String> {
     const FEW: u16 = 1000;
     let LocalPorts { first, last, .. } = seen.this_host.as_ref()?.local_ports?;

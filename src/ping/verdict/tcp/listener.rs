@@ -24,7 +24,7 @@ pub(in crate::ping::verdict) fn describe_listener(seen: &Observations) -> Option
     })
 }
 
-/// Describes the process that listens on the port, if a connection to a port of this host failed.
+/// Describes the listening process after a connection to this host failed.
 pub(super) fn local_listener(seen: &Observations, dial: &Dial) -> Option<String> {
     let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
     let Endpoint::Ip(to) = &dial.to else { return None };
@@ -54,7 +54,7 @@ pub(super) fn local_listener(seen: &Observations, dial: &Dial) -> Option<String>
     })
 }
 
-/// Explains a refused connection. The reason is known only if the server is on this host.
+/// Describes why a connection was refused. The reason is known only if the server is on this host.
 pub(super) fn refusal(seen: &Observations, to: &Endpoint) -> String {
     let Endpoint::Ip(address) = to else {
         return format!("no process is listening on the socket {to}");

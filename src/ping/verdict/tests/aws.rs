@@ -1,4 +1,4 @@
-//! Tests of the facts that ElastiCache's description of a cache adds to causes in other layers.
+//! Tests of the evidence from ElastiCache's description of a cache.
 
 // The `json!` macro returns owned values.
 #![allow(clippy::needless_pass_by_value)]
@@ -15,7 +15,7 @@ const GROUP: &str = "master.shop.x1y2z3.euc1.cache.amazonaws.com";
 const SERVERLESS: &str = "shop-x1y2z3.serverless.euc1.cache.amazonaws.com";
 const PUBLIC: &str = "shop-x1y2z3.public.serverless.euc1.cache.amazonaws.com";
 
-/// Returns the documents about the replication group `shop` with these members.
+/// Returns the documents about the replication group `shop`, which has these members.
 fn group(members: Value) -> Vec<Value> {
     let mut group = json!({"ReplicationGroupId": "shop", "Status": "available", "Engine": "valkey", "MemberClusters": ["shop-001"],
         "NodeGroups": [{"PrimaryEndpoint": {"Address": GROUP, "Port": 6390}, "NodeGroupMembers": []}]});
@@ -41,7 +41,7 @@ fn answer(host: &str, port: u16, documents: &[Value]) -> AwsAnswer {
     }
 }
 
-/// Returns the evidence that the answer adds to a cause.
+/// Returns the evidence that `--aws` adds to a cause.
 fn added(cause: Cause, answer: &AwsAnswer) -> String {
     let mut verdict = Verdict {
         finding: Some(Finding::proved(cause)),
@@ -233,7 +233,8 @@ fn aws_is_asked_only_about_causes_that_it_can_explain() {
     assert_eq!(works, Some(Question::Path));
 }
 
-/// A serverless cache whose second port is blocked looks like a cluster with an unreachable node.
+/// If the second port of a serverless cache is blocked, the verdict reports a cluster node that cannot be
+/// reached.
 #[test]
 fn the_rule_that_an_unreachable_node_needs_comes_first() {
     let mut found = Documents::default();

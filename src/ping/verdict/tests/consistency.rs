@@ -1,4 +1,4 @@
-//! Rules for every verdict: no statement may contradict an observation of the same run.
+//! Rules for every verdict. No statement may contradict an observation of the same run.
 //!
 //! The tests apply the rules to all situations and all random worlds.
 
@@ -279,7 +279,7 @@ impl Run<'_> {
         self.lost_in_url(cause, fix, &url)
     }
 
-    /// Returns the command in a fix, if the server refused this command during the run.
+    /// Returns the command in a fix, if the server has refused this command.
     fn refused_command(&self, cause: Cause, fix: &Fix) -> Option<String> {
         let command = fix.command.as_deref()?;
         let (_, arguments) = command.split_once("redis-cli")?;
@@ -343,7 +343,7 @@ impl Run<'_> {
         Some(format!("the URL loses {what}"))
     }
 
-    /// Whether anything indicates that the server runs on AWS.
+    /// Whether the observations show that the server runs on AWS.
     fn is_aws(&self) -> bool {
         let is_named = self
             .target

@@ -1,7 +1,7 @@
-//! Situations for each cause and warning, and the reports on them.
+//! One or more examples for each cause and warning, and the reports on these examples.
 //!
-//! A cause without a situation is a compile error. There is one file of situations per layer, and the wording
-//! is in `tests/golden/causes/`.
+//! A cause without an example is a compile error. There is one file of examples per layer, and the wording is
+//! in `tests/golden/causes/`.
 
 mod aws;
 mod dns;
@@ -38,7 +38,7 @@ use crate::ping::verdict::tests::consistency::contradictions;
 use crate::ping::verdict::{Verdict, judge, judge_url};
 use crate::redis_url::Target;
 
-/// A URL with the observations of a run. An invalid URL has no observations.
+/// An example of a cause: a URL with the observations of a run. An invalid URL has no observations.
 struct Situation {
     title: &'static str,
     url: &'static str,
@@ -53,7 +53,7 @@ impl Situation {
         }
     }
 
-    /// Returns the text of the report without wrapping.
+    /// Returns the text of the report before lines are wrapped.
     fn report(&self) -> String {
         let verdict = self.judge();
         let headline = match &self.seen {
@@ -125,7 +125,7 @@ fn by_hosts_file(address: &str, elsewhere: &str) -> Lookup {
     }
 }
 
-/// Adds the answer of the Sentinel in [`SENTINEL`] to the observations.
+/// Adds the reply of the Sentinel in [`SENTINEL`] to the observations.
 fn asked(answer: SentinelAnswer, seen: Observations) -> Observations {
     let url = target(SENTINEL);
     let followed = Followed {
@@ -137,7 +137,7 @@ fn asked(answer: SentinelAnswer, seen: Observations) -> Observations {
     seen.with(|seen| seen.followed = Some(followed))
 }
 
-/// Returns a second look with this address and these replies.
+/// Returns the result on another connection, with this address and these replies.
 pub(super) fn second_look(address: &str, replies: &[(&'static str, &str)]) -> SecondLook {
     let exchanges = replies.iter().map(|(command, text)| Exchange {
         command,
@@ -392,7 +392,7 @@ fn the_wording_of_the_pages_in_the_documentation() {
     }
 }
 
-/// A fix must work with the address in the URL. A unix socket has no host and no port.
+/// Fixes must work with the address in the URL. A unix socket has no host and no port.
 #[test]
 fn the_fixes_for_a_unix_socket_contain_no_host_or_port() {
     let socket = target(SOCKET);

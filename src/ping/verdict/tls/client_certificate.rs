@@ -9,8 +9,8 @@ use crate::ping::observation::{Handshake, PeerCertificate};
 use crate::ping::verdict::finding::Finding;
 use crate::ping::verdict::finding::alert_name;
 
-/// Returns the finding about a TLS alert that concerns the client certificate, during or after the handshake.
-/// Returns `None` for other alerts.
+/// Returns the finding about a TLS alert that concerns the client certificate. Returns `None` for other
+/// alerts.
 pub(in crate::ping::verdict) fn client_certificate(
     alert: AlertDescription,
     tls: Option<&Handshake>,

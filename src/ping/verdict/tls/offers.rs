@@ -1,4 +1,4 @@
-//! The verdict on a server that supports no TLS version or algorithm of this program.
+//! The verdict on a server that has no TLS version or algorithm in common with this program.
 
 use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 
@@ -38,8 +38,8 @@ pub(super) fn nothing_in_common(
         .facts(without_name(tls))
 }
 
-/// Returns the finding about the server's choice from a wider offer. Returns `None` if this program supports
-/// the whole choice.
+/// Returns the finding about the options that the server chose. Returns `None` if this program supports all
+/// of them.
 fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
     let version = version_name(offer.version);
     let seen = format!(
@@ -74,8 +74,8 @@ fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
 
 const SUPPORTED_GROUPS: [NamedGroup; 3] = [NamedGroup::X25519, NamedGroup::secp256r1, NamedGroup::secp384r1];
 
-/// Whether rustls supports the cipher suite. It supports the suites of TLS 1.3, and those with ECDHE and
-/// AES-GCM or ChaCha20.
+/// Whether rustls supports the cipher suite. It supports those of TLS 1.3, and those with ECDHE and AES-GCM
+/// or ChaCha20.
 fn is_supported_suite(name: &str) -> bool {
     (!name.contains("_WITH_") || name.starts_with("TLS_ECDHE_"))
         && (name.contains("_GCM_") || name.contains("CHACHA20"))
@@ -95,8 +95,8 @@ fn version_name(version: ProtocolVersion) -> String {
     format!("{version:?}").replace("TLSv", "TLS ").replace('_', ".")
 }
 
-/// Returns a note if the URL contains an IP address, so that no host name was sent. A server with several
-/// certificates needs the name to select a certificate.
+/// Returns a note if no host name was sent, because the URL contains an IP address. A server with several
+/// certificates selects a certificate by the name.
 pub(super) fn without_name(tls: &Handshake) -> Option<String> {
     tls.expected_name.parse::<std::net::IpAddr>().is_ok().then(|| {
         "the URL contains an address instead of a name, so this program sent no server name (SNI); some servers \

@@ -1,4 +1,4 @@
-//! Situations on AWS, with the results of `--aws`.
+//! Examples on AWS, with the results of `--aws`.
 
 use super::*;
 use crate::aws::{AwsAnswer, Documents, Origin};
@@ -50,7 +50,7 @@ pub(super) const NO_ACLS: [&str; 5] = captured!(
     "security-groups",
     "subnets"
 );
-/// The network ACL comes first, so that it takes precedence over the captured one.
+/// The changed network ACL comes first, so that it takes precedence over the captured network ACL.
 const PARTLY: [&str; 6] = [
     ALL_ALLOWED[0],
     r#"{"NetworkAcls": [{"NetworkAclId": "acl-0a", "Associations": [{"SubnetId": "subnet-7631a4c10074d37f8"}], "Entries": [

@@ -1,4 +1,4 @@
-//! Situations with names that cannot be found, or only slowly.
+//! Examples of names that cannot be found, or only slowly.
 
 use super::*;
 

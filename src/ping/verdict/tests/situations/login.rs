@@ -1,4 +1,4 @@
-//! Situations about logins and permissions.
+//! Examples with logins and permissions.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Situations about roles, clusters, databases and latency.
+//! Examples with roles, clusters, databases and latency.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Situations about servers (memory, saves and limits), proxies, and connections without a proper reply.
+//! Examples with server states and limits, proxies, and connections without a proper reply.
 
 use super::*;
 
@@ -6,8 +6,8 @@ fn read(reply_text: &str) -> Observations {
     pong().with(|seen| seen.requests.read = Some(reply(reply_text)))
 }
 
-/// Returns observations of a connection on which a command after `PONG` got no reply. A second connection got
-/// replies to `answered`, and then failed at `then` in the same way.
+/// Returns observations of a connection on which a command after `PONG` got no reply. A second connection
+/// replied to `answered`, and then failed at `then`.
 fn stopped(
     command: &'static str,
     response: Response,

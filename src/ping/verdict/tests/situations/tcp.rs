@@ -1,4 +1,4 @@
-//! Situations with failed connections and lost packets.
+//! Examples of failed connections and lost packets.
 
 use super::aws::{ALL_ALLOWED, MISSING_RULE, NO_ACLS, verdict_on};
 use super::*;
@@ -21,7 +21,7 @@ fn icmp(code: u8) -> ErrorSource {
     })
 }
 
-/// Returns observations of a timeout on this host, with these processes listening on the port.
+/// Returns observations of a timeout on this host. These processes listen on the port.
 fn silence_here(listeners: Vec<LocalListener>) -> Observations {
     listened_here(listeners, dialled(SILENCE))
 }

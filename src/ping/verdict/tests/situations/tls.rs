@@ -1,4 +1,4 @@
-//! Situations about TLS handshakes and certificates.
+//! Examples with TLS handshakes and certificates.
 
 use super::*;
 
