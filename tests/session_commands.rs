@@ -272,7 +272,7 @@ fn a_user_with_only_the_permissions_of_the_app_can_log_in() {
     assert!(
         finished
             .stderr
-            .contains("may contain keys that sessiontut did not create"),
+            .contains("perhaps contains keys that sessiontut did not create"),
         "{}",
         finished.stderr
     );

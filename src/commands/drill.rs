@@ -37,7 +37,7 @@ pub(super) fn run(args: &DrillArgs) -> Result<Exit, Error> {
     }
     if !ui::is_interactive() {
         return Err(Error::usage(
-            "drill needs a terminal; use drill --serve FAULT to run an endpoint without the quiz",
+            "`sessiontut drill` needs a terminal; to run a server with a fault but without the quiz, use `sessiontut drill --serve FAULT`",
         ));
     }
     if let Some(problem) = problem {
@@ -49,7 +49,7 @@ pub(super) fn run(args: &DrillArgs) -> Result<Exit, Error> {
 fn named(name: &str) -> Result<&'static DrillFault, Error> {
     drill::find(name).ok_or_else(|| {
         Error::usage(format!(
-            "drill {name}: unknown fault; drill --list shows all faults"
+            "unknown fault {name}; `sessiontut drill --list` lists all faults"
         ))
     })
 }

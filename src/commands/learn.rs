@@ -100,7 +100,7 @@ pub(super) fn run(args: &LearnArgs) -> Result<Exit, Error> {
     }
     if !args.yes && !ui::is_interactive() {
         return Err(Error::usage(
-            "lessons need a terminal; use `learn --yes` to run them unattended",
+            "lessons need a terminal; to run them without a learner, use `sessiontut learn --yes`",
         ));
     }
     if !args.yes && args.lesson.is_none() {
@@ -108,7 +108,7 @@ pub(super) fn run(args: &LearnArgs) -> Result<Exit, Error> {
         let standings = standings(&lessons, &progress);
         if standings.iter().all(|(_, standing)| *standing == Standing::Done) {
             ui::learn::list(&standings);
-            ui::told("the course is finished: you have done all lessons");
+            ui::told("you have completed all lessons");
             tell_what_is_next();
             return Ok(Exit::Ok);
         }
@@ -218,9 +218,11 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
 
 fn note_keys_left(is_unattended: bool) {
     if is_unattended {
-        ui::note("the lesson's keys could not be removed");
+        ui::note("the keys of the lesson could not be removed");
     } else {
-        ui::note("the lesson's keys could not be removed; the next `sessiontut learn` removes them");
+        ui::note(
+            "the keys of the lesson could not be removed; the next run of `sessiontut learn` removes them",
+        );
     }
 }
 
@@ -228,9 +230,9 @@ fn note_keys_left(is_unattended: bool) {
 const NEXT: &[&str] = &[
     "`sessiontut learn --cheat-sheet` prints these rules and all commands",
     "`sessiontut serve` shows the app, and its complete code on the page /source",
-    "`sessiontut login ada`, `visits`, `expire`, `session` and `logout` each run one operation from your shell",
-    "`sessiontut drill` lets you practise finding out why a Redis connection fails; `sessiontut learn LESSON` repeats \
-     a lesson, and `sessiontut learn --reset all` starts the course again",
+    "`sessiontut login ada`, `visits`, `expire`, `session` and `logout` each run one operation of the session store",
+    "with `sessiontut drill`, you can practise finding the cause of a connection problem",
+    "`sessiontut learn LESSON` repeats a lesson, and `sessiontut learn --reset all` starts the course again",
 ];
 
 fn tell_what_is_next() {

@@ -132,7 +132,7 @@ pub(super) fn expire(args: &ExpireArgs) -> Result<Exit, Error> {
             return Err(anyhow!("the session did not expire: another visit reset its TTL").into());
         }
         step.keep(step.cookie().with(Some(&token), Some(SessionEnd::Expired)))?;
-        ui::told("expired: the key is gone, so the session has ended");
+        ui::told("expired: Redis has deleted the key, so the session has ended");
         Ok(Exit::Ok)
     })
 }
@@ -322,7 +322,9 @@ impl StepContext {
             .reply(async |store| count_other_keys(store.redis.unrecorded()).await)
             .await?;
         if let Some(others) = notice(others)
-            && !ui::agrees(&format!("{others}; only keys under {KEY_PREFIX} are written"))
+            && !ui::agrees(&format!(
+                "{others}; sessiontut writes only keys that start with {KEY_PREFIX}"
+            ))
         {
             return Ok(false);
         }
@@ -365,7 +367,9 @@ impl StepContext {
         }
         let why = match (cookie.token(), cookie.ended) {
             (_, Some(SessionEnd::Expired)) => "the session's key has expired",
-            (_, Some(SessionEnd::LoggedOut)) => "you have logged out",
+            (_, Some(SessionEnd::LoggedOut)) => {
+                "you have logged out; to log in again, run `sessiontut login NAME`"
+            }
             (None, None) => "run `sessiontut login NAME` first",
             (Some(_), None) => "the session's key no longer exists, because it has expired or was deleted",
         };

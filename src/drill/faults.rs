@@ -54,13 +54,13 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::TcpRefused,
         endpoint: refused,
         symptom: "a connection attempt fails at once with an RST",
-        evidence: "the connection is refused at once: the host replies with an RST, the TCP packet that rejects a connection. So \
-                   the host is reachable, but no process is listening on the port. A firewall that drops packets sends no reply, and a paused server process still accepts \
-                   connections",
+        evidence: "the host replies at once with an RST, the TCP packet that rejects a connection. So the host \
+                   is reachable, but no process is listening on the port. A firewall that drops packets would \
+                   not reply, and a paused server process would still accept connections",
         look_alikes: [
             (
                 "dropped",
-                "a connection attempt does not wait for a reply, but ends at once",
+                "a connection attempt fails at once, without waiting for a reply",
             ),
             ("closed", "TCP does not connect"),
             ("silent", "TCP does not connect"),
@@ -76,9 +76,9 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::TcpTimeout,
         endpoint: dropped,
         symptom: "a connection attempt gets neither a SYN-ACK nor an RST",
-        evidence: "a SYN packet asks for a TCP connection. Here, it gets neither a SYN-ACK, which accepts the connection, nor an \
-                   RST, which rejects it. A security group that blocks your packets has the same effect. \
-                   Here, the server's accept queue is full, because it no longer accepts connections",
+        evidence: "a SYN packet asks for a TCP connection. Here, the SYN gets neither a SYN-ACK, which accepts \
+                   the connection, nor an RST, which rejects it. A security group that blocks your packets has \
+                   the same effect. In this drill, the server's queue of new connections is full",
         look_alikes: [
             ("refused", "no RST arrives"),
             ("silent", "TCP does not connect"),
@@ -92,8 +92,9 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::ProtoClosed,
         endpoint: || behind(Behaviour::Close),
         symptom: "TCP connects, and the server closes the connection at once without sending a byte",
-        evidence: "TCP connects, but the server closes the connection without sending a byte. Redis sends an error \
-                   when it rejects a client; a proxy without a backend does not",
+        evidence: "TCP connects, but the server closes the connection without sending a byte. Redis would send \
+                   an error before it rejects a client. A proxy that cannot reach its Redis server closes \
+                   connections like this",
         look_alikes: [
             ("refused", "TCP connects"),
             ("silent", "the connection does not stay open"),
@@ -107,9 +108,9 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::ServerSilent,
         endpoint: || behind(Behaviour::Ignore),
         symptom: "TCP connects, but neither PING nor a TLS ClientHello gets a reply",
-        evidence: "TCP connects, so the network works, but neither PING nor a ClientHello (the first message of TLS) gets a reply: \
-                   the process \
-                   is stopped or stuck. If a security group blocked your packets, TCP would not connect",
+        evidence: "TCP connects, so the network works. But neither PING nor a ClientHello (the first message of \
+                   TLS) gets a reply, so the server process is stopped or stuck. If a security group blocked \
+                   your packets, TCP would not connect",
         look_alikes: [
             ("dropped", "TCP connects"),
             ("tls-only", "a TLS handshake does not succeed"),
@@ -123,8 +124,8 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::ProtoNotRedis,
         endpoint: || behind(Behaviour::WebServer),
         symptom: "the reply to PING starts with HTTP/1.1",
-        evidence: "the reply starts with HTTP/1.1, but no Redis reply starts with H: the port belongs to another \
-                   service",
+        evidence: "the reply starts with HTTP/1.1, so the port belongs to a web server. No reply of Redis \
+                   starts with H",
         look_alikes: [
             ("closed", "bytes arrive before the server closes the connection"),
             ("tls-only", "PING without TLS gets a reply"),
@@ -138,11 +139,11 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::TlsRequired,
         endpoint: || over_tls("redis", Certificate::Right),
         symptom: "PING without TLS gets no reply, but a TLS handshake succeeds",
-        evidence: "PING without TLS gets no Redis reply, but a TLS handshake on a second connection succeeds: the URL \
-                   must start with rediss://",
+        evidence: "PING without TLS gets no Redis reply, but a TLS handshake on a second connection succeeds. \
+                   So the URL must start with rediss://",
         look_alikes: [
             ("plain-only", "the URL starts with redis://"),
-            ("silent", "the server replies to one of these two"),
+            ("silent", "one of these two gets a reply"),
             (
                 "closed",
                 "the server does not close the connection before it has received anything",
@@ -156,11 +157,12 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::TlsNotOffered,
         endpoint: || served("rediss", "", ServerOptions::default()),
         symptom: "a TLS handshake gets no reply, but PING without TLS returns PONG",
-        evidence: "the ClientHello, which is the first message of TLS, gets no reply, because Redis is waiting for a newline, which a ClientHello does not \
-                   contain. PING without TLS on a second connection works, so the URL must start with redis://",
+        evidence: "the ClientHello, which is the first message of TLS, gets no reply. Redis waits for a \
+                   newline, but a ClientHello contains no newline. On a second connection, PING without TLS \
+                   works. So the URL must start with redis://",
         look_alikes: [
             ("tls-only", "the URL starts with rediss://"),
-            ("silent", "the server replies to one of these two"),
+            ("silent", "one of these two gets a reply"),
             ("expired-certificate", "no certificate arrives"),
             ("wrong-name", "no certificate arrives"),
         ],
@@ -171,8 +173,8 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::TlsExpired,
         endpoint: || over_tls("rediss", Certificate::Expired),
         symptom: "the server's certificate lists the host of the URL, but its end date has passed",
-        evidence: "the CA is trusted and the name matches, but the certificate's end date has passed. Check this \
-                   host's clock, too: it may be wrong",
+        evidence: "the CA is trusted and the name matches, but the certificate's end date has passed. Check the \
+                   clock of this host, too, because a wrong clock has the same effect",
         look_alikes: [
             ("wrong-name", "the certificate lists the host of the URL"),
             ("tls-only", "the URL starts with rediss://"),
@@ -186,8 +188,9 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::TlsNameMismatch,
         endpoint: || over_tls("rediss", Certificate::Misnamed),
         symptom: "the server's certificate has not expired, but it does not list the host of the URL",
-        evidence: "the certificate is valid and trusted, but does not list the host of the URL. This happens if you \
-                   connect through a CNAME, an IP address or a tunnel; --tls-name sets the name to expect",
+        evidence: "the certificate has not expired and its CA is trusted, but the certificate does not list the \
+                   host of the URL. This happens if you connect through a CNAME, an IP address or a tunnel. \
+                   With --tls-name, you can set the name that ping expects",
         look_alikes: [
             (
                 "expired-certificate",
@@ -204,8 +207,8 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::AuthFailed,
         endpoint: || with_password(WRONG_PASSWORD, SimulatedFault::None),
         symptom: "AUTH returns WRONGPASS",
-        evidence: "AUTH returns WRONGPASS. If the password were missing, commands would return NOAUTH; if the user \
-                   lacked permissions, they would return NOPERM",
+        evidence: "AUTH returns WRONGPASS. Without a password, commands would return NOAUTH. Without \
+                   permissions, they would return NOPERM",
         look_alikes: [
             ("acl", "AUTH does not succeed"),
             ("loading", "no reply contains LOADING"),
@@ -222,8 +225,8 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::AuthNoPermission,
         endpoint: || with_password(PASSWORD, SimulatedFault::NoPermission),
         symptom: "AUTH succeeds, but commands return NOPERM",
-        evidence: "the login succeeds, but commands return NOPERM: the password is right, but the user's ACL rules \
-                   are not",
+        evidence: "the login succeeds, so the password is right. But commands return NOPERM, because the user's \
+                   ACL rules do not allow them",
         look_alikes: [
             ("wrong-password", "AUTH succeeds"),
             ("replica", "no reply contains READONLY"),
@@ -237,8 +240,8 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::ServerMaxClients,
         endpoint: without_clients,
         symptom: "the server sends \"max number of clients reached\" as soon as TCP connects",
-        evidence: "before the server receives any command, it sends `max number of clients reached` and closes the \
-                   connection: look for a pool that leaks connections",
+        evidence: "before the server receives any command, it sends `max number of clients reached` and closes \
+                   the connection. Check whether an application opens connections without closing them",
         look_alikes: [
             (
                 "closed",
@@ -255,8 +258,8 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::ServerLoading,
         endpoint: || with_fault(SimulatedFault::Loading),
         symptom: "PING returns LOADING at once",
-        evidence: "PING returns LOADING: the server has just started, and will accept commands once its data is in \
-                   memory",
+        evidence: "PING returns LOADING. The server has just started, and will accept commands when it has \
+                   loaded all data into memory",
         look_alikes: [
             ("slow", "not every command succeeds"),
             ("silent", "PING gets a reply"),
@@ -273,8 +276,8 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::RoleReplica,
         endpoint: || with_fault(SimulatedFault::Replica),
         symptom: "PING returns PONG at once, but a write returns READONLY",
-        evidence: "PING works, but a write returns READONLY: the URL leads to a reader endpoint, or to a node that is \
-                   no longer the primary",
+        evidence: "PING works, but a write returns READONLY. The URL contains a reader endpoint, or the address \
+                   of a node that is no longer the primary",
         look_alikes: [
             ("acl", "no reply contains NOPERM"),
             ("cluster", "no reply contains MOVED"),
@@ -288,8 +291,8 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::ClusterMode,
         endpoint: cluster,
         symptom: "PING returns PONG at once, but a command with a key returns MOVED",
-        evidence: "PING works, but a command with a key returns MOVED and another address: the client must support \
-                   the cluster protocol",
+        evidence: "PING works, but a command with a key returns MOVED and another address. So the client must \
+                   support the cluster protocol",
         look_alikes: [
             ("replica", "no reply contains READONLY"),
             ("acl", "no reply contains NOPERM"),
@@ -303,8 +306,8 @@ pub static FAULTS: &[DrillFault] = &[
         cause: Cause::LatencyHigh,
         endpoint: slow,
         symptom: "every command succeeds, but takes a tenth of a second",
-        evidence: "every command works, but takes a tenth of a second. A page that sends ten commands one by one \
-                   takes a whole second: check whether the server is in another availability zone or region",
+        evidence: "every command works, but takes a tenth of a second. A page that sends ten commands one by \
+                   one takes a whole second. Check whether the server is in another availability zone or region",
         look_alikes: [
             ("loading", "PING returns PONG"),
             ("silent", "every command gets a reply"),

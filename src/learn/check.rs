@@ -131,14 +131,14 @@ pub(crate) fn explanation(command: &str, got: &str) -> Option<&'static str> {
         ("HGETALL" | "HKEYS" | "HVALS" | "SMEMBERS" | "LRANGE", "(empty array)") => "there is no such key",
         ("TYPE", "none") => "there is no such key",
         _ if got.starts_with("(error) WRONGTYPE") => {
-            "this command is for another type of value, so it has changed nothing; TYPE shows the type of a key"
+            "the value of this key has another type, so the command has changed nothing; TYPE shows the type of a value"
         }
         _ if got.starts_with("(error) NOPERM") => "this user's ACL does not allow the command",
         ("SET", _) if got.starts_with("(error) ERR syntax error") => {
-            "SET stores one string under a key, and accepts only options such as EX after it; HSET sets a field of a hash"
+            "after the key, SET takes one value, and then only options such as EX; HSET sets a field of a hash"
         }
         _ if got.starts_with("(error) ERR syntax error") => {
-            "Redis does not recognise one of the words after the key: check their order and spelling"
+            "Redis does not recognise one of the arguments after the key: check their order and spelling"
         }
         ("HINCRBY" | "HINCRBYFLOAT", _) if got.starts_with("(error) ERR hash value is not") => {
             "the field does not contain a number, so nothing can be added to it"
@@ -147,7 +147,7 @@ pub(crate) fn explanation(command: &str, got: &str) -> Option<&'static str> {
             "the value of the key is not a number, so nothing can be added to it"
         }
         _ if got.starts_with("(error) ERR value is not an integer") => {
-            "this command expects a whole number in one of its places: check the order of the words after the key"
+            "one of the arguments must be a whole number: check the order of the arguments after the key"
         }
         _ if got.starts_with("(error) ERR invalid expire time") => "a TTL must be greater than zero",
         _ if got.starts_with("(error) ERR no such key") => "there is no such key: check the name",
@@ -155,13 +155,13 @@ pub(crate) fn explanation(command: &str, got: &str) -> Option<&'static str> {
             "MULTI must come first: it starts the transaction"
         }
         ("MULTI", _) if got.starts_with("(error)") => {
-            "a transaction has already begun; EXEC runs its commands"
+            "a transaction has already started; EXEC runs its commands"
         }
         ("EXEC", _) if got.starts_with("(error) EXECABORT") => {
             "Redis rejected one of the queued commands, so it has run none of them; start again with MULTI"
         }
         _ if got.starts_with("(error) ERR wrong number of arguments") => {
-            "an argument is missing, or there is one too many"
+            "an argument is missing, or there are too many arguments"
         }
         _ => return None,
     };

@@ -288,8 +288,9 @@ impl Course<'_> {
             && blocks.iter().any(uses_app)
         {
             let title = &lesson.steps[starts].title;
-            let text =
-                format!("the app of this lesson is not running: to start it, go back with b to \"{title}\"");
+            let text = format!(
+                "the app of this lesson is not running; to start it, press b until you reach the step \"{title}\""
+            );
             self.say(Mark::Warning, &text);
         }
         for (block, content) in blocks.iter().enumerate() {

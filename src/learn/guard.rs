@@ -19,16 +19,16 @@ pub(crate) enum Forbidden {
     #[error("not sent: the key comes first, as in {0}")]
     KeyNotFirst(String),
     /// The command is not on the list.
-    #[error("not sent: {0} is not on the list of commands a lesson may run")]
+    #[error("not sent: {0} is not a command that lessons allow")]
     Unlisted(String),
     /// The command begins with the name of a client program, or with a copied prompt.
-    #[error("not sent: leave out {0}, and type only the command")]
+    #[error("not sent: type the command without {0}")]
     NotPartOfCommand(String),
     /// The command reads every key of the database, like KEYS or a SCAN without a suitable pattern.
-    #[error("not sent: {0} would scan other keys; use SCAN 0 MATCH {PREFIX}*")]
+    #[error("not sent: {0} would also read keys of other programs; use SCAN 0 MATCH {PREFIX}*")]
     ScansAllKeys(&'static str),
     /// The key is reserved for other parts of sessiontut, such as a lock.
-    #[error("not sent: sessiontut itself uses the key {0}")]
+    #[error("not sent: the key {0} is reserved for sessiontut")]
     ReservedKey(String),
     /// The command would write to another database, like COPY with DB.
     #[error("not sent: {0} would write to another database")]

@@ -125,7 +125,7 @@ impl Snapshot {
                 }
                 Some(Damage::Field(field)) => {
                     let field = String::from_utf8_lossy(&field).into_owned();
-                    format!("has lost the value of its field {field}, which must stay as it was")
+                    format!("has a new value in the field {field}, but this task must not change that field")
                 }
                 None => continue,
             };

@@ -154,7 +154,7 @@ impl SessionStream {
         tokio::select! {
             () = replaced.cancelled() => {
                 let text =
-                    "This page is no longer updated, because too many newer pages are open; reload it to resume";
+                    "This page is no longer updated, because too many newer pages are open. Reload this page to update it again";
                 (vec![event("fault", text), event("end", "")], true)
             }
             events = read => events,
@@ -171,11 +171,11 @@ impl SessionStream {
                 (vec![Event::default().event("look").data(look.to_string())], false)
             }
             Ok(None) if self.visitor.outlives_its_hash() => {
-                let text = "The key has expired, so the count starts from 1 at the next visit";
+                let text = "The key has expired, so the count starts again at 1 at the next visit";
                 (vec![event("gone", text)], false)
             }
             Ok(None) => {
-                let text = "The session has ended: its key no longer exists, so you must log in again";
+                let text = "The session has ended, because its key no longer exists. You must log in again";
                 // Without `end`, the browser would open the stream again.
                 (vec![event("gone", text), event("end", "")], true)
             }

@@ -45,7 +45,7 @@ pub(super) enum FormError {
     TooLarge,
     /// The form was sent in chunks. A request whose length can be stated in two ways could allow request
     /// smuggling (RFC 9112, section 11.2).
-    #[error("Send the form with a Content-Length, not in chunks")]
+    #[error("Send the form with the header Content-Length, not in chunks")]
     Chunked,
     #[error("The form did not arrive within 5 seconds")]
     TimedOut,

@@ -261,7 +261,7 @@ pub(super) fn unintended_logout(layout: &Layout) -> Response {
     let page_without_logout = ErrorPage {
         layout,
         title: "Log out?",
-        text: "The link came from another site or from a prefetch, so you are still logged in",
+        text: "You are still logged in, because the request for the logout came from another site or from a prefetch",
         redis: None,
         offers_logout: true,
     };
@@ -270,7 +270,7 @@ pub(super) fn unintended_logout(layout: &Layout) -> Response {
 
 /// Returns a 403 response to a browser's request that is not a visit, such as a prefetch.
 pub(super) fn not_a_visit(layout: &Layout) -> Response {
-    let text = "This page is only for visitors who open it: a prefetch, a frame or a script does not count as a visit";
+    let text = "The app counts a visit only if you open this page in a browser tab, not for a prefetch, a frame or a script";
     error(layout, StatusCode::FORBIDDEN, text)
 }
 

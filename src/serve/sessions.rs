@@ -56,13 +56,14 @@ impl Identity {
     }
 }
 
-const BAD_SIGNATURE: &str = "its signature does not match; the cookie was changed, signed with another key or for \
-                             another stage, or set by another application on this host (in the last case, start \
-                             this app with another --cookie-name)";
-const TOO_OLD: &str = "the cookie is older than --max-age";
-const NOT_A_TOKEN: &str = "it is not a valid token, so Redis was not queried; another stage, or another application \
-                           on this host, probably set it (to avoid this, start this app with another --cookie-name)";
-const NO_SESSION: &str = "the cookie looks like a token, but its session has ended or never existed";
+const BAD_SIGNATURE: &str = "its signature is invalid. Perhaps the cookie was changed, or it was signed with another \
+                             SECRET_KEY or by another stage. If another application on this host uses the same \
+                             cookie name, start this app with another --cookie-name";
+const TOO_OLD: &str = "it is older than --max-age";
+const NOT_A_TOKEN: &str = "it is not a valid token, so the app did not query Redis. Another stage or another application \
+                           on this host probably set this cookie. To prevent this, start this app with another \
+                           --cookie-name";
+const NO_SESSION: &str = "it looks like a token, but its session has ended or never existed";
 
 impl Sessions {
     /// Counts a visit in one round trip, in the session of the first valid cookie.

@@ -49,7 +49,7 @@ pub(crate) fn notice(others: Option<u64>) -> Option<String> {
         Some(0) => return None,
         Some(1) => "already contains 1 key that sessiontut did not create".to_owned(),
         Some(keys) => format!("already contains {keys} keys that sessiontut did not create"),
-        None => "may contain keys that sessiontut did not create (this user is not allowed to count them)"
+        None => "perhaps contains keys that sessiontut did not create (this Redis user is not allowed to count keys)"
             .to_owned(),
     };
     Some(format!("this Redis {keys}"))

@@ -16,7 +16,7 @@ pub(crate) fn list(score: &Score) {
         if !mistaken.is_empty() {
             told_behind(
                 &" ".repeat(25),
-                &format!("you answered instead: {}", mistaken.join(", ")),
+                &format!("your wrong answers: {}", mistaken.join(", ")),
             );
         }
     }
@@ -28,16 +28,19 @@ pub(crate) fn serving(drill: &Drill) {
     if let Some(ca) = drill.ca() {
         answer(&ca.to_string_lossy());
     }
-    note("running a deliberately broken endpoint on loopback; press Ctrl-C to stop it");
+    note("this server has a fault on purpose; press Ctrl-C to stop it");
 }
 
 /// Shows the endpoint to diagnose.
 pub(crate) fn task(drill: &Drill) {
-    told("Something is wrong with this Redis. Find out what, using any tool in another terminal:");
+    told("This Redis server has a fault. Use any tool in another terminal to find the fault:");
     answer("");
     answer(&format!("  {}", drill.url().bold()));
     if let Some(ca) = drill.ca() {
-        told_behind("  ", &format!("trust its CA with `--ca {}`", ca.display()));
+        told_behind(
+            "  ",
+            &format!("to trust the CA of this server, use `--ca {}`", ca.display()),
+        );
     }
     answer("");
 }
@@ -48,13 +51,10 @@ pub(crate) fn right(fault: &DrillFault) {
 
 /// Shows the evidence against a wrong answer, without revealing the right answer.
 pub(crate) fn wrong(fault: &DrillFault, picked: &DrillFault) {
-    told_behind(
-        &format!("{} not ", "[!!]".red()),
-        &format!("this: {}", picked.title),
-    );
-    told_behind("     that fault shows: ", picked.symptom);
+    told_behind(&format!("{} wrong: ", "[!!]".red()), picked.title);
+    told_behind("     with that fault: ", picked.symptom);
     if let Some(contradiction) = fault.contradiction_to(picked) {
-        told_behind("     but here:         ", contradiction);
+        told_behind("     but here:        ", contradiction);
     }
     answer("");
 }
@@ -67,7 +67,7 @@ pub(crate) fn hint(fault: &DrillFault, drill: &Drill) {
         .map(|path| format!(" --ca {}", path.display()))
         .unwrap_or_default();
     told(&format!(
-        "Hint: the evidence is in the {layer} layer; `sessiontut ping {}{ca}` runs every check, one per layer.",
+        "Hint: the evidence is in the {layer} layer. `sessiontut ping {}{ca}` checks every layer.",
         drill.url()
     ));
     answer("");
@@ -76,7 +76,7 @@ pub(crate) fn hint(fault: &DrillFault, drill: &Drill) {
 /// Explains the action of each key.
 pub(crate) fn keys() {
     for (key, does) in [
-        ("1-5", "choose an answer (or use the arrow keys and Enter)"),
+        ("1-5", "choose an answer (the arrow keys and Enter also work)"),
         ("h", "show where to look"),
         ("s", "show the solution"),
         ("q", "quit; the score is saved"),
@@ -89,14 +89,14 @@ pub(crate) fn keys() {
 /// Shows the evidence for the right answer, and the score.
 pub(crate) fn solution(fault: &DrillFault, score: &Score) {
     told(&format!(
-        "The fault is {}: {}. ping reports {}. {}.",
+        "The fault is {}: {}. `sessiontut ping` reports {}. {}.",
         fault.name,
         fault.title,
         fault.cause.code(),
         sentence(fault.evidence)
     ));
     answer(&format!(
-        "identified on the first try so far: {} of {}",
+        "faults that you have identified on the first try: {} of {}",
         score.named(),
         FAULTS.len()
     ));

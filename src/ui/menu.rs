@@ -75,7 +75,7 @@ pub(crate) fn select(menu: &Menu<'_>, reader: &mut KeyReader, stop: &Stop) -> Re
                 if keys.iter().any(|(key, _)| *key == typed) {
                     return Ok(Selected::Key(typed));
                 }
-                message = Some("not a key here");
+                message = Some("unknown key");
             }
             Press::Text(_) => message = Some(TEXT_IGNORED),
             _ => {}

@@ -10,9 +10,9 @@ pub mod shown {
     pub const CORRECT: &str = "✓ correct";
     pub const SOLUTION: &str = "Solution:";
     pub const SOLUTION_OFFERED: &str = "to see the solution";
-    pub const RESTORED: &str = "the keys are as they were before this task";
+    pub const RESTORED: &str = "the lesson has undone your changes";
     pub const ONLY_FIRST_LINE: &str = "only the first pasted line";
-    pub const NOT_YET: &str = "✗ not yet";
+    pub const NOT_YET: &str = "✗ not correct yet";
     pub const UNAVAILABLE: &str = "✗ Redis:";
     pub const WAITING_FOR_REDIS: &str = "waiting for redis://127.0.0.1:";
     pub const OTHER_KEYS: &str = "this Redis already contains";
@@ -25,7 +25,7 @@ pub mod shown {
     pub const ALL_TEXT: &str = "all text of this lesson again";
     pub const TEXT_IGNORED: &str = "ignored: type or paste shell commands";
     pub const COMMAND_IGNORED: &str = "not sent: here, Enter runs";
-    pub const ENTER_IGNORED: &str = "this Enter ended the ignored text";
+    pub const ENTER_IGNORED: &str = "the ignored text ends here";
     pub const STAYS: &str = "you stay in the lesson";
     pub const SKIPPED: &str = "skipped";
     pub const NOT_CHECKED: &str = "not checked";

@@ -70,7 +70,7 @@ pub(super) fn run(
         // The drill has already told the learner that the answer was wrong.
         Exit::No if is_drill => Ok(None),
         Exit::No if is_check => Err(CommandFailure {
-            what: "not yet: correct the app, and grade it again".into(),
+            what: "the app is not correct yet: change it, and grade it again".into(),
             interrupted: false,
             lesson: failed_lesson,
         }),

@@ -140,7 +140,7 @@ impl Course<'_> {
     /// Sends a typed command. Returns whether the command completed the task.
     fn is_solved_by(&mut self, place: Place<'_>, line: &str, task: &mut Task<'_>) -> Result<bool, Leave> {
         let Some(typed) = split(line.as_bytes()) else {
-            self.say(Mark::Warning, "not sent: a quote is missing");
+            self.say(Mark::Warning, "not sent: a closing quote is missing");
             return Ok(false);
         };
         if let Err(forbidden) = guard::keys_of(&typed) {
@@ -208,10 +208,7 @@ impl Course<'_> {
 
     /// Restores the keys before the next try, so that a wrong try does not affect it.
     fn start_task_again(&mut self) {
-        self.say(
-            Mark::Plain,
-            "the keys are as they were before this task; try again",
-        );
+        self.say(Mark::Plain, "the lesson has undone your changes; try again");
         self.state.keys_ready = false;
     }
 
@@ -262,7 +259,7 @@ impl Course<'_> {
         if self.sandbox.is_in_transaction() {
             self.say(
                 Mark::Plain,
-                "queued: EXEC runs the queued commands, DISCARD drops them",
+                "Redis now queues your commands; EXEC runs them, and DISCARD deletes them",
             );
             return Ok(AttemptVerdict::ReadOnly);
         }
@@ -343,7 +340,7 @@ fn unit(typed: &[Vec<u8>]) -> Option<&'static str> {
     }
     if is(0, "EXPIREAT") || is(0, "PEXPIREAT") {
         return Some(
-            "this command takes a point in time (the seconds or milliseconds since 1970); EXPIRE takes a number of seconds",
+            "this command takes a date, as the number of seconds or milliseconds since 1970; EXPIRE takes the number of seconds until the key expires",
         );
     }
     None

@@ -81,7 +81,7 @@ impl Course<'_> {
             self.learner.show(&CourseEvent::Skipped {
                 line: check.fence.line,
                 commands: &[],
-                why: "not checked: the command before it was not run",
+                why: "not checked: the previous command was not run",
             });
             return Ok(());
         }
@@ -129,7 +129,7 @@ impl Course<'_> {
         if shell.is_task && uses_app(shell) {
             self.say(
                 Mark::Plain,
-                "your turn: change your app, then press Enter to have it graded",
+                "your turn: change your app, then press Enter to grade it",
             );
             first = offer(Key::Next, "app is ready: grade it");
         }
@@ -327,7 +327,7 @@ impl Course<'_> {
         self.sandbox.resume();
         self.learner.show(&CourseEvent::CountdownOver);
         if let (true, Some(key)) = (waited?, &wait.watch) {
-            let text = format!("the TTL has run out: Redis has deleted {key}");
+            let text = format!("the TTL has ended: Redis has deleted {key}");
             self.say(Mark::Plain, &text);
         }
         Ok(())

@@ -161,7 +161,7 @@ impl Course<'_> {
             return;
         };
         let text = format!(
-            "lesson {number}, {}, teaches what the first failed check requires:",
+            "this step of lesson {number}, {:?}, explains the first failed check:",
             step.title
         );
         self.say(Mark::Plain, &text);
@@ -210,8 +210,8 @@ impl Course<'_> {
         }
         let paths: Vec<&str> = files.iter().map(|file| file.path).collect();
         let text = format!(
-            "location: {} in the source code. To copy it without line breaks, run `sessiontut serve` in another terminal, and \
-             open the page /source?{}",
+            "this code is in {} in the source code of sessiontut. To copy the code without line breaks, run `sessiontut serve` in \
+             another terminal, and open the page /source?{}",
             paths.join(" and "),
             first.query
         );
@@ -240,7 +240,7 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Lessons(&standings));
         let word = self
             .learner
-            .type_line("go to lesson (number, name or part of the title; Enter: stay here)")?;
+            .type_line("go to lesson (number, name or part of the title; Enter: stay in this lesson)")?;
         if word.trim().is_empty() {
             return Ok(());
         }

@@ -32,7 +32,7 @@ impl Course<'_> {
                 .show(&CourseEvent::Unavailable(&error.unavailable()?));
             self.say(
                 Mark::Plain,
-                "you can read on: the next command tries to connect again",
+                "you can continue to read; the next command connects again",
             );
         }
         Ok(())
@@ -71,7 +71,7 @@ impl Course<'_> {
             match again {
                 Ok(()) if is_first_break => {
                     let text =
-                        format!("{unavailable}; connected again, and the lesson's keys are set up again");
+                        format!("{unavailable}; the lesson has connected again, and has restored its keys");
                     self.say(Mark::Warning, &text);
                 }
                 Ok(()) => self.wait_for_redis(place, &unavailable)?,
@@ -93,7 +93,7 @@ impl Course<'_> {
             _ => Restore::All,
         };
         for key in self.sandbox.restore(restore)? {
-            let text = format!("{key} expired in the meantime; the lesson has restored it");
+            let text = format!("{key} expired while you were reading; the lesson has restored the key");
             self.say(Mark::Plain, &text);
         }
         Ok(())
@@ -110,7 +110,7 @@ impl Course<'_> {
                     Ok(()) => {
                         self.say(
                             Mark::Success,
-                            "Redis is available, and the lesson's keys are set up again",
+                            "Redis is available again, and the lesson has restored its keys",
                         );
                         return Ok(());
                     }
@@ -160,8 +160,8 @@ impl Course<'_> {
                 Taken::Yes(lock) if self.uses_keys_of_others(&name)? => {
                     lock.release(&mut self.sandbox.connection);
                     let text = format!(
-                        "this Redis already contains keys with the name {name:?}, and other people may be \
-                                 using them"
+                        "this Redis already contains keys with the name {name:?}, which perhaps belong to \
+                                 another person"
                     );
                     self.say(Mark::Warning, &text);
                     name = self.another_name()?;
@@ -183,7 +183,8 @@ impl Course<'_> {
                 self.lessons = lessons;
             }
             self.state.renamed = true;
-            let text = format!("your name is {name}: the lesson's keys and commands contain it");
+            let text =
+                format!("your name is now {name}; the keys and commands of the lesson contain this name");
             self.say(Mark::Success, &text);
         }
         Ok(())
@@ -231,13 +232,16 @@ impl Course<'_> {
         }
         if let Some(others) = notice(self.sandbox.connection.other_keys()?) {
             let text = format!(
-                "{others}; lessons write only keys that start with sessiontut:, and remove them at the end"
+                "{others}; lessons write only keys that start with sessiontut:, and delete these keys at the end"
             );
             self.say(Mark::Warning, &text);
-            let offers = [offer(Key::Next, "continue"), offer(Key::No, "do not use it")];
+            let offers = [
+                offer(Key::Next, "continue"),
+                offer(Key::No, "do not use this Redis"),
+            ];
             if self.learner.press(&offers)? != Key::Next {
                 return Err(SendError::Unavailable(Unavailable {
-                    what: "not used: nothing was written to it".into(),
+                    what: "this Redis is not used, and the lesson has written nothing to it".into(),
                     fixes: vec![
                         "set REDIS_URL to another Redis, or unset it to use the practice Redis".into(),
                     ],
@@ -251,13 +255,13 @@ impl Course<'_> {
     }
 
     fn another_name(&mut self) -> Result<String, Interrupted> {
-        let mut question = "choose another name; it becomes part of your keys, so that they do not collide with the existing ones";
+        let mut question = "choose another name; your keys will contain this name, so that they differ from the existing keys";
         loop {
             let name = self.learner.type_line(question)?.trim().to_lowercase();
             if name::is_valid(&name) {
                 return Ok(name);
             }
-            question = "a name has at most 20 letters a-z, digits and hyphens, and starts with a letter";
+            question = "a name has at most 20 characters: letters a-z, digits and hyphens; the first character must be a letter";
         }
     }
 

@@ -70,7 +70,7 @@
       const waits = source.readyState === EventSource.CONNECTING;
       say(
         waits
-          ? "The server does not respond, so the TTL shown may be out of date"
+          ? "The server does not respond, so this page no longer shows the current TTL"
           : "The cookie is no longer valid, so you must log in again",
       );
     });

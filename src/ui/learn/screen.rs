@@ -12,15 +12,15 @@ use crate::ui::{window, writer};
 const PROMPT_ROWS: usize = 2;
 
 /// The available keys at a pause in a lesson.
-pub(super) const IN_TEXT: &str = "Enter more  q to the end";
+pub(super) const IN_TEXT: &str = "Enter more  q skip to the end";
 /// The available keys at a pause in complete source files.
 pub(super) const IN_FILES: &str = "Enter more  q back to the lesson";
 
 /// The message about a Redis command that was typed or pasted at a prompt for a single key.
 const COMMAND_IGNORED: &str =
-    "not sent: here, Enter runs the lesson's own commands; you can type commands at the prompt redis>";
+    "not sent: here, Enter runs the commands of the lesson; type your own commands at the prompt redis>";
 /// The message about an Enter after ignored text.
-const ENTER_IGNORED: &str = "this Enter ended the ignored text; the prompt below now waits for a key";
+const ENTER_IGNORED: &str = "the ignored text ends here; now press one of the keys below";
 
 pub(super) struct Screen {
     pub(super) term: Term,
@@ -240,7 +240,7 @@ impl Screen {
                 Some(Key::Char('q' | 'Q')) => return Ok(close),
                 Some(Key::Esc) if close == AfterPause::NoFiles => return Ok(close),
                 Some(Key::Esc) if self.is_leaving()? => return Ok(AfterPause::Leave),
-                Some(Key::Char(_)) => line = format!("read on:  {}", self.at_pause),
+                Some(Key::Char(_)) => line = format!("press Enter or q:  {}", self.at_pause),
                 _ => {}
             }
         }

@@ -44,7 +44,7 @@ impl TerminalLearner {
             CourseEvent::Solution(transcript) => {
                 self.screen.put(&"Solution:".bold().to_string());
                 self.commands(&transcript.exchanges);
-                self.say("type it, or press Enter to run it");
+                self.say("type the solution, or press Enter to run it");
             }
             CourseEvent::Hint { text, number, of } => self.hint(text, *number, *of),
             CourseEvent::Quiz(quiz) => self.question(quiz),
@@ -300,7 +300,7 @@ impl TerminalLearner {
         let ReplyVerdict::Differs { expected, why } = &outcome.verdict else {
             return;
         };
-        self.marked(Mark::Failure, "not yet");
+        self.marked(Mark::Failure, "not correct yet");
         self.say(&format!("{} returns {}", outcome.command, outcome.got.join(" ")));
         self.say(&format!("expected: {}", readable(expected)));
         if let Some(why) = why {
@@ -347,7 +347,7 @@ impl TerminalLearner {
             self.marked(mark, &format!("{} is {word}{why}", index + 1));
         }
         if all_right && picked != quiz.right_answers() {
-            self.say("another answer is right as well");
+            self.say("another answer is also right");
         }
         self.screen.gap();
     }
@@ -358,7 +358,7 @@ impl TerminalLearner {
             self.screen
                 .put(&format!("{:>7}  {}", sign(offer.key), offer.does));
         }
-        self.say("Ctrl-C quits at once; your progress is saved, and the lesson's keys are removed");
+        self.say("Ctrl-C quits at once; your progress is saved, and the keys of the lesson are deleted");
     }
 }
 

@@ -112,7 +112,7 @@ impl Learner for TerminalLearner {
                         return Ok(key);
                     }
                     if matches!(pressed, Pressed::Char(_)) {
-                        lead = "not a key here  ";
+                        lead = "unknown key  ";
                     }
                 }
                 None => {}
@@ -151,7 +151,7 @@ impl Learner for TerminalLearner {
                             false
                         }
                         None if is_key_word(word) => {
-                            self.say(&format!("{word} has no meaning here; ? lists all letters"));
+                            self.say(&format!("{word} is not available here; ? lists all letters"));
                             false
                         }
                         None => break Ok(Typed::Command(line)),
@@ -202,7 +202,7 @@ impl Learner for TerminalLearner {
     fn start_command(&mut self) -> Result<String, Interrupted> {
         let folder = std::env::current_dir().unwrap_or_default();
         let question = format!(
-            "How do you start your app from the folder {}? For example: python app.py (to start it yourself in another terminal, only press Enter)",
+            "How do you start your app from the folder {}? Enter the command, for example: python app.py (to start the app yourself in another terminal, press Enter without a command)",
             folder.display()
         );
         // Accept any pasted text, because start commands are often pasted.

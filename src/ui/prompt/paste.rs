@@ -17,7 +17,7 @@ const BURST: Duration = Duration::from_millis(2);
 /// The message about text at a prompt that does not accept text.
 pub(crate) const TEXT_IGNORED: &str = "ignored: type or paste shell commands in another terminal";
 /// The message about a paste of several lines.
-const ONLY_FIRST_LINE: &str = "only the first pasted line is kept: paste the others one at a time";
+const ONLY_FIRST_LINE: &str = "only the first pasted line is used; paste the other lines one at a time";
 
 /// Handles Enter, and returns whether Enter ends the line. If text arrived with Enter, both are part of a
 /// paste, so the text is inserted.
