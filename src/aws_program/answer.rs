@@ -9,7 +9,7 @@ use crate::sanitize;
 #[derive(Debug, PartialEq)]
 pub(super) enum Answer {
     Document(Value),
-    /// The object in the command does not exist.
+    /// The object that the command asks about does not exist.
     Empty,
     /// AWS or the program `aws` reported an error.
     Problem {

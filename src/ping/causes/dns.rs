@@ -182,7 +182,7 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
     }
 }
 
-/// Suggests a fix if the resolver appended a search domain to a full host name, and so found another host.
+/// Suggests a fix if the resolver found another host, because it appended a search domain to a full host name.
 pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
     let completed = at.seen.dns.as_ref()?.completed.as_ref()?;
     let (host, port) = (at.host(), at.port());

@@ -10,13 +10,12 @@ use super::Cause;
 /// arguments.
 #[derive(Debug)]
 pub(crate) struct ErrorReply {
-    /// The text that identifies the reply. This is its first word, the whole reply, or a part of the reply in
-    /// lower case.
+    /// The text that identifies the reply: the first word, the whole reply, or a lower-case part of the reply.
     marker: &'static str,
     /// The cause that `ping` reports for this error reply.
     pub cause: Cause,
     pub scope: Scope,
-    /// Whether a new connection may succeed, because the host name may now resolve to another server.
+    /// Whether to try a new connection. The host name may now resolve to a server that accepts the request.
     pub reconnect: bool,
 }
 

@@ -27,7 +27,7 @@ const MORE_ROUND_TRIPS: usize = 10;
 const RESERVED_ROUND_TRIPS: u32 = 8;
 /// The share of the remaining time for requests about the server.
 const DESCRIPTION_SHARE: f64 = 0.75;
-/// The size of the large request in bytes. It fills several packets, but not a server's buffers.
+/// The size of the large request in bytes. The request fills several packets, but fits into a server's buffers.
 const LARGE: usize = 4096;
 
 /// Sends AUTH. If there is no user, the password is the only argument.

@@ -399,7 +399,7 @@ impl World {
     fn proxy_fault(&self) -> Option<Fault> {
         Some(match self.proxy {
             Proxy::Direct | Proxy::LateReply => return None,
-            // The error is a reply to the requests after PING, so it never arrives if the first of them is cut.
+            // The error is a reply to a request after PING. If the first such request is cut, no error arrives.
             Proxy::NoBackendError if self.cut_at == CutAt::AtRead && self.db == Db::DbZero => {
                 Fault::new(Layer::Read, &[Cause::ProxyNoBackend, self.cut_cause()]).likely()
             }

@@ -2,8 +2,8 @@
 //! cause in the lowest broken layer. A cause that does not exist must never be reported as proved.
 //!
 //! The parameters of a world determine which verdicts are right ([`expected`]). The test simplifies a failing
-//! world as far as possible, and then prints the world as code for [`found_before`]. To check other worlds, or
-//! more of them:
+//! world as far as possible, and then prints the world as code for [`found_before`]. To check more worlds, or
+//! others:
 //!
 //! ```sh
 //! WORLDS=20000 WORLDS_SEED=7 cargo test --lib ping::worlds -- --nocapture

@@ -142,8 +142,8 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
 /// interface with the cache's address, which works for every kind of cache.
 ///
 /// Several VPCs can use the same address, and an interface can have several groups. The command therefore
-/// changes something only if it finds exactly one group. If this instance's group is unknown, the command only
-/// reads.
+/// changes something only if it finds exactly one group. If this instance's group is unknown, the command
+/// only reads.
 fn security_group(at: &FixContext) -> Fixes {
     let port = at.port();
     let region = at.region_option();
