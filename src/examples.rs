@@ -24,8 +24,8 @@ pub(crate) struct CompleteCode {
     pub(crate) query: String,
 }
 
-/// Returns the code that contains the file at `path`. For the main file of a stage, returns all files of the
-/// stage. For any other file, returns only this file.
+/// Returns the code to show for the file at `path`. For the main file of a stage, returns all files of the
+/// stage. For any other file, returns only this file. Returns `None` if no stage contains the file.
 pub(crate) fn complete(path: &str) -> Option<CompleteCode> {
     let stages = LANGUAGES
         .iter()

@@ -1,4 +1,4 @@
-//! Performs all checks. Each file in the folder `verdict` contains the checks of one kind.
+//! Performs all checks of a connection on AWS. Each submodule contains checks of one kind.
 
 mod acls;
 mod cache;

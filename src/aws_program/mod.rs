@@ -28,7 +28,7 @@ const AT_ONCE: usize = 3;
 pub(crate) enum Question {
     /// The two ends of the connection, and the network between them.
     Path,
-    /// Only the cache, as ElastiCache describes it.
+    /// The cache and its users. AWS is not queried about the network.
     Cache,
 }
 

@@ -35,8 +35,8 @@ use cli::Command;
 /// Parses the command line.
 ///
 /// # Errors
-/// Returns [`Error::CommandLine`] for an invalid command line, and for `--help` and `--version`. The latter
-/// two have exit status 0.
+/// Returns [`Error::CommandLine`] for an invalid command line, and for `--help` and `--version`. The error
+/// for `--help` or `--version` has exit status 0.
 pub fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Cli, Error> {
     #[cfg(unix)]
     crate::os::memory::require();

@@ -25,7 +25,7 @@ pub(crate) type RunCommand<'a> = dyn FnMut(&[String]) -> Result<Option<RunningAp
 
 #[derive(Debug)]
 pub(crate) struct CommandFailure {
-    /// The command and its result.
+    /// The message for the learner: usually the command and its error or exit status.
     pub what: String,
     pub interrupted: bool,
     /// The lesson section about the first failed check, as `lesson#step`.

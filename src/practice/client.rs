@@ -271,7 +271,7 @@ impl ConnectedClient {
         self.keeps(kept, self.account.part(kept).saturating_sub(bytes));
     }
 
-    /// Sets the memory that the client uses for `kept`, in bytes.
+    /// Records that the client uses `bytes` bytes of memory for `kept`.
     pub(super) fn keeps(&self, kept: Kept, bytes: usize) {
         // The memory of a client that is being disconnected is no longer counted.
         if self.state.get() != ConnectionState::Dead {

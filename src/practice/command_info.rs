@@ -10,8 +10,8 @@ pub(crate) struct CommandInfo {
     pub(crate) arity: i64,
     /// The flags as in Redis, separated by spaces.
     pub(super) flags: &'static str,
-    /// The indexes of the first and last key among the words (0: no keys), and the step between keys. A
-    /// negative index counts from the end.
+    /// The indexes of the first and the last key among the words of the command, and the step between keys. A
+    /// negative index counts from the end. All three numbers are 0 if the command has no keys.
     pub(crate) keys: KeyPositions,
     /// The ACL categories that cannot be derived from the flags, separated by spaces.
     pub(super) categories: &'static str,

@@ -59,9 +59,9 @@ impl<V> Dict<V> {
     /// Returns up to `count` entries from the position `cursor`, and the next cursor. Pass 0 to begin a scan.
     /// A returned cursor of 0 means that the scan is complete.
     ///
-    /// An entry that exists during the whole scan is returned at least once. The scan goes backwards, and the
-    /// cursor is the number of remaining entries. Removing an entry therefore moves only entries that have
-    /// already been returned.
+    /// An entry that exists during the whole scan is returned at least once. The scan goes from the last
+    /// entry to the first, and the cursor is the number of entries that have not been returned yet. Removing
+    /// an entry moves other entries only towards the start, so the scan does not skip an entry.
     pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<(&[u8], &V)>) {
         let left = match usize::try_from(cursor) {
             Ok(0) | Err(_) => self.len(),

@@ -47,7 +47,7 @@ impl RequestReader {
         self.received.extend_from_slice(bytes);
     }
 
-    /// Returns the memory of all received bytes and words, in bytes.
+    /// Returns the memory that the received bytes and the words of an incomplete request use, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.received.len() + self.open.as_ref().map_or(0, |open| open.cost)
     }

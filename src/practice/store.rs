@@ -258,7 +258,7 @@ impl KeyEntry {
     }
 }
 
-/// Returns the memory of a key without an expiry time, in bytes.
+/// Returns the memory that a key and its value use, in bytes. Does not include the memory for an expiry time.
 fn cost(name: &[u8], value: &Value) -> usize {
     KEY_COST + allocated(COUNTS + name.len()) + value.bytes()
 }

@@ -141,8 +141,8 @@ impl ConnectionManager {
         attempt
     }
 
-    /// Opens a new connection, and also tries to reach the nodes of the lost cluster. Returns the first
-    /// connection that works.
+    /// Opens a new connection. If the connection to a cluster was lost, also tries to reach the known nodes
+    /// of the cluster at the same time. Returns the first connection that works.
     async fn open_or_recover(
         &self,
         lost: Option<RedisConnection>,

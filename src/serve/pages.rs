@@ -131,8 +131,8 @@ pub(super) enum CookieView {
     Absent,
     /// The cookie was ignored. Contains the reason as a clause, without a capital letter or a full stop.
     Ignored(&'static str),
-    /// In stages 1 to 3, the beginning of the signature. A script on the page could use the whole signature
-    /// to forge the cookie.
+    /// In stages 1 to 3, the beginning of the signature. With the whole signature, a script on the page could
+    /// forge the cookie.
     Signed { signature: String },
     /// In stage 4, the token. Only its first characters and its Redis key are shown.
     Token(Token),
@@ -318,8 +318,8 @@ pub(super) fn sentence(text: &str) -> String {
     }
 }
 
-/// Makes the server close the connection after this response. Further bytes on the connection may not be a
-/// valid request.
+/// Makes the server close the connection after this response, because the next bytes on the connection might
+/// not be a valid request.
 pub(super) fn close_connection(mut response: Response) -> Response {
     response
         .headers_mut()

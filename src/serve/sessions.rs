@@ -34,8 +34,9 @@ pub(super) struct Sessions {
 
 /// The visitor whom a cookie identifies. Only a query to Redis shows whether the session is still valid.
 pub(super) enum Identity {
-    /// In stages 1 to 3, a name with a valid signature, and the first characters of this signature. A script
-    /// on the page could use the whole signature to forge the cookie.
+    /// In stages 1 to 3, the name from a cookie with a valid signature. `signature` contains only the first
+    /// characters of the signature, because the page shows them: with the whole signature, a script on the
+    /// page could forge the cookie.
     Name { name: String, signature: String },
     /// In stage 4, a text in the form of a token.
     Token(Token),

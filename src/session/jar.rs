@@ -82,7 +82,7 @@ impl StoredCookie {
         Token::parse(self.token.as_deref()?)
     }
 
-    /// Replaces the token, or removes it because the session has ended.
+    /// Replaces the token and `ended`. `None` removes the old value.
     pub(crate) fn with(self, token: Option<&Token>, ended: Option<SessionEnd>) -> Self {
         Self {
             token: token.map(|token| token.reveal().to_owned()),

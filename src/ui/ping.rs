@@ -167,7 +167,7 @@ fn painted(lines: &[String], paint: impl Fn(&str) -> ColoredString) -> Vec<Strin
     lines.iter().map(|line| paint(line).to_string()).collect()
 }
 
-/// Wraps a line of the report to fit the window, at most to [`PAGE`] columns.
+/// Wraps a line of the report to the width of the window, or to [`PAGE`] columns if the window is wider.
 fn fitted(line: &ReportLine) -> Vec<String> {
     match line {
         ReportLine::Words { lead, further, text } => {

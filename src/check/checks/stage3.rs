@@ -19,8 +19,8 @@ pub(super) async fn visits_refresh_the_ttl(grader: &mut Grader) -> Judged {
     refreshes(grader, &mut user).await
 }
 
-/// Checks that at least one of two visits increases the TTL of each key. A single visit may not increase a
-/// TTL that the app rounds to seconds.
+/// Checks that the TTL of each key increases during at least one of two visits. If the app rounds the TTL to
+/// seconds, a single visit might not increase it.
 pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judged {
     grader.proxy()?;
     let first = grader.visit(user).await?;

@@ -15,7 +15,7 @@ pub(super) const REFUSAL: &[u8] =
 /// The number of attempts to find a connection in the kernel's list. The list may be incomplete while other
 /// connections open or close.
 const ATTEMPTS: u32 = 3;
-/// The pause between two attempts.
+/// The pause between two attempts to find a connection in the kernel's list.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The users that have opened connections to the proxy. `of_peers` is `None` if they cannot be determined.

@@ -134,7 +134,7 @@ fn tls(args: &CheckArgs, base: &Url) -> Result<Option<TlsConnector>, Error> {
     Ok(Some(TlsConnector::from(Arc::new(config))))
 }
 
-/// Runs the checks. Prints each result at once, unless the report is printed as JSON.
+/// Runs the checks. Prints each result as soon as its check ends, unless the report is printed as JSON.
 async fn run_checks(grader: &mut Grader, report: &mut Report, is_json: bool) {
     let mut last_stage = 0;
     let mut tell = |result: CheckResult| {

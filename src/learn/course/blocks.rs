@@ -241,7 +241,8 @@ impl Course<'_> {
         }
     }
 
-    /// Whether `check` can grade an app on this Redis server. If not, shows the reason.
+    /// Whether the commands can run with this Redis server: `check` cannot grade an app that uses a cluster.
+    /// If they cannot run, tells the learner why.
     fn can_grade(&mut self, shell: &Shell) -> bool {
         if !uses_app(shell) {
             return true;

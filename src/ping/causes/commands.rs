@@ -133,8 +133,8 @@ fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
     files.chain(name).filter(|_| target.tls).collect()
 }
 
-/// Returns the TLS options of this run for redis-cli. Without `--cacert`, redis-cli trusts OpenSSL's default
-/// CAs.
+/// Returns the redis-cli options that correspond to the TLS options of this run. If the run has no CA file,
+/// `--cacert` is omitted, and redis-cli trusts OpenSSL's default CAs.
 pub(super) fn cli_tls_options(target: &Target, trust: &Trust) -> String {
     if !target.tls {
         return String::new();

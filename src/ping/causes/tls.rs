@@ -33,7 +33,7 @@ pub(super) fn untrusted(at: &FixContext) -> Fixes {
     untrusted_certificate(at, tls).and_all(also_other_name(tls))
 }
 
-/// Suggests further fixes for a rejected certificate that is also for a different host.
+/// Returns fixes for a second problem, if there is one: the certificate is for a different host.
 fn also_other_name(tls: &Handshake) -> Option<Fixes> {
     let own = tls.certificate()?;
     let name = own.names.first()?;
@@ -48,7 +48,7 @@ fn also_other_name(tls: &Handshake) -> Option<Fixes> {
     })
 }
 
-/// Suggests further fixes for a rejected certificate that is also not signed by a trusted CA.
+/// Returns fixes for a second problem, if there is one: the certificate is not signed by a trusted CA.
 fn also_untrusted(tls: &Handshake) -> Option<Fixes> {
     (!tls.chain.is_empty() && !tls.leads_to_trusted_ca).then(|| trust_file(&signer(tls)))
 }
@@ -133,7 +133,8 @@ fn is_intermediate(name: &str) -> bool {
     SIGNS.iter().any(|sign| name.contains(sign)) && !name.contains("root")
 }
 
-/// Describes the CA at the end of the chain, and how to get its certificate.
+/// Names the CA that issued the last certificate in the chain, and tells the user to get the CA's
+/// certificate. The text continues a sentence that begins with "trust".
 fn signer(tls: &Handshake) -> String {
     match tls.chain.last() {
         Some(last) if !last.issuer.is_empty() => format!("the CA {}: get its certificate", last.issuer),

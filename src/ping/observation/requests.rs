@@ -66,7 +66,8 @@ pub struct Experiments {
 /// certificate.
 #[derive(Clone, Debug)]
 pub struct SecondLook {
-    /// The address of the other connection, which may be another address of the name.
+    /// The address of the other connection. If the host name has several addresses, this address may differ
+    /// from that of the first connection.
     pub address: SocketAddr,
     pub result: SecondResult,
 }

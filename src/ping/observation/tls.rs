@@ -140,7 +140,7 @@ pub struct PeerCertificate {
     pub issuer: String,
     /// Whether issuer and subject are the same.
     pub is_self_signed: bool,
-    /// The seconds until the certificate becomes valid. Negative if it is already valid.
+    /// The seconds until the validity period of the certificate begins. Negative if it has begun.
     pub begins_in: i64,
     /// The seconds until the certificate expires. Negative if it has expired.
     pub ends_in: i64,

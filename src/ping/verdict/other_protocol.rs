@@ -10,7 +10,7 @@ use crate::sanitize;
 /// The maximum number of bytes that are quoted from an unknown protocol.
 pub(super) const QUOTED: usize = 60;
 
-/// Returns the finding about a RESP reply that Redis never sends to this command.
+/// Returns the finding about a RESP reply that Redis never sends in response to `command`.
 pub(super) fn unexpected_reply(response: &Response, command: &str) -> Finding {
     if response.is_ok() {
         return Finding::likely(Cause::ProtoUnexpected).fact(format!("reply to {command}: OK"));

@@ -48,7 +48,7 @@ enum AfterPause {
     /// Write the next part.
     #[default]
     More,
-    /// Write the rest without further pauses.
+    /// Write all text up to the next prompt without further pauses.
     All,
     /// Omit the rest of the source files.
     NoFiles,
@@ -134,7 +134,8 @@ impl Screen {
         std::mem::take(&mut self.at_last_pause) == AfterPause::Leave
     }
 
-    /// Continues with the lesson after the source files.
+    /// Marks the end of the source files. The rest of the lesson is shown even if the learner skipped some of
+    /// the files.
     pub(super) fn end_files(&mut self) {
         if self.at_last_pause != AfterPause::Leave {
             self.at_last_pause = AfterPause::More;

@@ -239,7 +239,7 @@ impl TerminalLearner {
         }
     }
 
-    /// Shows commands that are not run, with the expected replies as examples.
+    /// Shows commands that are not run, each with an example of its expected reply.
     fn sample(&mut self, exchanges: &[LessonExchange]) {
         if !exchanges.is_empty() {
             self.screen.put(&"Sample:".dimmed().to_string());

@@ -22,7 +22,7 @@ const ENTER_AFTER_KEY: Duration = Duration::from_secs(1);
 /// The maximum length in bytes of a returned text.
 const LONGEST_BEGINNING: usize = 200;
 
-/// What the person did at a prompt for a single key.
+/// What the person did at a prompt that expects a single key press.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Press {
     Key(Key),

@@ -1,4 +1,4 @@
-//! Tests of the cause that the verdict reports for given observations. There is one file per layer. The
+//! Checks that the verdict reports the right cause for given observations. There is one file per layer. The
 //! wording is tested in [`situations`].
 
 mod aws;

@@ -370,7 +370,8 @@ fn the_wording_of_the_examples_in_the_documentation() {
     }
 }
 
-/// The third line of a page contains the meaning and the exit status. Everything below is written by hand.
+/// The first three lines of the page about a cause contain the code, the meaning and the exit status. The
+/// rest of the page is written by hand.
 #[test]
 fn the_wording_of_the_pages_in_the_documentation() {
     for cause in Cause::ALL.iter().copied() {
