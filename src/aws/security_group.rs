@@ -403,8 +403,8 @@ fn list_of(ids: &[Id]) -> String {
     }
 }
 
-/// Returns the group of the cache that should get a new rule. Prefers a group with a rule for the port, and
-/// avoids the default group.
+/// Returns the group of the cache that should get a new rule: a group with a rule for the port or, if there is
+/// none, any other group. Avoids the default group if possible.
 pub(crate) fn best_of_cache<'a>(groups: &'a [Id], documents: &Documents, port: u16) -> Option<&'a Id> {
     let has_rule = |id: &&Id| {
         let permissions = group(documents, id).and_then(|group| group.ingress.as_ref());
@@ -422,7 +422,7 @@ pub(crate) fn best_of_cache<'a>(groups: &'a [Id], documents: &Documents, port: u
         .or_else(|| best_of_instance(groups, documents))
 }
 
-/// Returns the group of the instance that a new rule should name. Avoids the default group.
+/// Returns the group of the instance that a new rule should name. Avoids the default group if possible.
 pub(crate) fn best_of_instance<'a>(groups: &'a [Id], documents: &Documents) -> Option<&'a Id> {
     groups
         .iter()

@@ -143,8 +143,8 @@ fn lost_primary(seen: &Observations) -> Option<Found> {
     })
 }
 
-/// Returns a warning about a Redis version before 6, which has no HELLO. Returns `None` if the server also
-/// rejects INFO, because it is then another service.
+/// Returns a warning about a server without HELLO, which is usually Redis before version 6. Returns `None` if
+/// the server does not support INFO either, because the server is then another service.
 fn old(server: &ServerInfo) -> Option<Found> {
     let is_old = server.is_before(6);
     let hello = server
