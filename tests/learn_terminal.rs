@@ -373,7 +373,7 @@ fn a_copied_prompt_is_named() {
         terminal.wait_until("a prompt", EndsWithPrompt::ends_with_prompt);
         terminal.line(line);
         terminal.wait_until("the reason", |screen| {
-            screen.matches("leave out").count() == number + 1
+            screen.matches("type the command without").count() == number + 1
         });
     }
 }

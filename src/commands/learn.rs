@@ -231,7 +231,7 @@ const NEXT: &[&str] = &[
     "`sessiontut learn --cheat-sheet` prints these rules and all commands",
     "`sessiontut serve` shows the app, and its complete code on the page /source",
     "`sessiontut login ada`, `visits`, `expire`, `session` and `logout` each run one operation of the session store",
-    "with `sessiontut drill`, you can practise finding the cause of a connection problem",
+    "`sessiontut drill` lets you practise finding the cause of a connection problem",
     "`sessiontut learn LESSON` repeats a lesson, and `sessiontut learn --reset all` starts the course again",
 ];
 

@@ -12,7 +12,7 @@ use crate::ui::{window, writer};
 const PROMPT_ROWS: usize = 2;
 
 /// The available keys at a pause in a lesson.
-pub(super) const IN_TEXT: &str = "Enter more  q skip to the end";
+pub(super) const IN_TEXT: &str = "Enter more  q show all";
 /// The available keys at a pause in complete source files.
 pub(super) const IN_FILES: &str = "Enter more  q back to the lesson";
 
@@ -241,7 +241,7 @@ impl Screen {
                 Some(Key::Char('q' | 'Q')) => return Ok(close),
                 Some(Key::Esc) if close == AfterPause::NoFiles => return Ok(close),
                 Some(Key::Esc) if self.is_leaving()? => return Ok(AfterPause::Leave),
-                Some(Key::Char(_)) => line = format!("press Enter or q:  {}", self.at_pause),
+                Some(Key::Char(_)) => line = format!("unknown key  {}", self.at_pause),
                 _ => {}
             }
         }

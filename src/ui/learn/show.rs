@@ -358,7 +358,7 @@ impl TerminalLearner {
             self.screen
                 .put(&format!("{:>7}  {}", sign(offer.key), offer.does));
         }
-        self.say("Ctrl-C quits at once; your progress is saved, and the keys of the lesson are deleted");
+        self.say("Ctrl-C quits at once; your progress is saved, and the lesson's keys are deleted");
     }
 }
 
