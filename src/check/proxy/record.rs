@@ -24,7 +24,7 @@ impl Proxy {
         let is_full = self.shared.state().is_full();
         let most = MOST_MEMORY / 1024 / 1024;
         is_full.then(|| {
-            format!("the app sent so many or so large commands to Redis that the record exceeded {most} MB")
+            format!("the record of the app's Redis commands exceeded {most} MB")
         })
     }
 

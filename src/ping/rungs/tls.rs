@@ -115,7 +115,7 @@ async fn handshake(
         return (
             None,
             TlsResult::BadName(format!(
-                "{} cannot be in a certificate; use --tls-name to expect another name",
+                "a certificate cannot contain the name {}; pass the name that you expect with --tls-name",
                 sanitize::line(&name)
             )),
         );

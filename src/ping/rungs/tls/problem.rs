@@ -23,7 +23,7 @@ pub(super) fn problem(
         Fault::NotValidForName | Fault::NotValidForNameContext { .. } => {
             return match own {
                 Some(own) if names_only_in_subject(own, name) => CertificateProblem::Unsupported(
-                    "the certificate has no subjectAltName; its name is only the subject's common name"
+                    "the certificate has no subjectAltName; it contains its name only as the common name of the subject"
                         .into(),
                 ),
                 _ => CertificateProblem::OtherName,
