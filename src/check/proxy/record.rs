@@ -23,9 +23,7 @@ impl Proxy {
     pub(crate) fn overflow(&self) -> Option<String> {
         let is_full = self.shared.state().is_full();
         let most = MOST_MEMORY / 1024 / 1024;
-        is_full.then(|| {
-            format!("the record of the app's Redis commands exceeded {most} MB")
-        })
+        is_full.then(|| format!("the record of the app's Redis commands exceeded {most} MB"))
     }
 
     /// Returns the current end of the record, for [`Self::since`].

@@ -127,7 +127,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             let speed = if median.is_zero() {
                 String::new()
             } else {
-                format!(", median round trip {}", seconds(median))
+                format!(", round trip {}", seconds(median))
             };
             let version = version(seen);
             let place = seen.target(target).place();
