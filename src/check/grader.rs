@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::app::App;
 use super::browser::Visitor;
 use super::exchange::Exchange;
+use super::form::Form;
 use super::judged::{NotHeld, not_judged};
 use super::progress::Countdown;
 use super::proxy::Proxy;
@@ -101,6 +102,14 @@ impl Grader {
 
     pub(crate) fn visitor(&self) -> Visitor {
         Visitor::new(&self.site)
+    }
+
+    /// Returns a new visitor, and the login form that the visitor has filled in with a new name.
+    pub(crate) async fn visitor_at_login(&mut self) -> (Visitor, Form) {
+        let name = self.name();
+        let mut visitor = self.visitor();
+        let form = visitor.login_form(&name).await;
+        (visitor, form)
     }
 
     /// Logs in a new visitor with a new name.

@@ -99,9 +99,7 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
         let mut last = match request {
             "the login" => {
                 // The redirect is not followed, because that could count as the first visit.
-                let name = grader.name();
-                let mut visitor = grader.visitor();
-                let form = visitor.login_form(&name).await;
+                let (mut visitor, form) = grader.visitor_at_login().await;
                 visitor.submit_only(&form, Cause::OwnPage).await
             }
             _ => grader.visit(&mut user).await?,
@@ -164,9 +162,7 @@ pub(super) async fn cut_visit_leaves_a_ttl(grader: &mut Grader) -> Judged {
     let commands = visit.cuts();
     for cut in 1..=commands.min(MOST_CUTS) {
         // A user who has not visited the app yet has no key.
-        let name = grader.name();
-        let mut visitor = grader.visitor();
-        let form = visitor.login_form(&name).await;
+        let (mut visitor, form) = grader.visitor_at_login().await;
         visitor.submit_only(&form, Cause::OwnPage).await;
         let proxy = grader.proxy()?;
         proxy.cut_after(cut);

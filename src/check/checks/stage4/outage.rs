@@ -30,9 +30,7 @@ async fn silence(grader: &mut Grader) -> Result<Silence, NotHeld> {
     let cookie = grader.session_cookie().await?;
     let mut user = grader.logged_in().await?;
     grader.visit(&mut user).await?;
-    let name = grader.name();
-    let mut other = grader.visitor();
-    let form = other.login_form(&name).await;
+    let (mut other, form) = grader.visitor_at_login().await;
     let before = other.cookie(&cookie);
     let proxy = grader.proxy()?;
     proxy.be_silent();
@@ -216,16 +214,12 @@ pub(crate) async fn unavailable_is_503(grader: &mut Grader) -> Judged {
 pub(crate) async fn cut_login_leaves_nothing(grader: &mut Grader) -> Judged {
     grader.proxy()?;
     let cookie = grader.session_cookie().await?;
-    let name = grader.name();
-    let mut visitor = grader.visitor();
-    let form = visitor.login_form(&name).await;
+    let (mut visitor, form) = grader.visitor_at_login().await;
     // The redirect is not followed, because the visit after it is not part of the login.
     let whole = visitor.submit_only(&form, Cause::OwnPage).await;
     let commands = whole.cuts();
     for cut in 1..=commands.min(MOST_CUTS) {
-        let name = grader.name();
-        let mut visitor = grader.visitor();
-        let form = visitor.login_form(&name).await;
+        let (mut visitor, form) = grader.visitor_at_login().await;
         let proxy = grader.proxy()?;
         let before = proxy.living_keys().await;
         proxy.cut_after(cut);
