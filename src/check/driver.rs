@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 use super::browser::{Cause, Visitor};
+use super::exchange::Exchange;
 use super::form::Form;
 use super::page::Page;
 use super::progress::Progress;
@@ -75,11 +76,7 @@ impl AppVisitor {
     /// Returns the reason why there is no response.
     pub fn get(&mut self, path: &str) -> Result<AppAnswer, String> {
         let exchange = self.runtime.block_on(self.visitor.get(path, Cause::OwnPage));
-        let first = exchange.hops.into_iter().next();
-        first.map_or_else(
-            || Err("no request".to_owned()),
-            |hop| hop.answer.map(AppAnswer::of),
-        )
+        AppAnswer::first_of(exchange)
     }
 
     /// Sends the login form with these fields. If `is_from_here` is false, the request looks as if another
@@ -99,11 +96,7 @@ impl AppVisitor {
             fields: fields.iter().map(owned).collect(),
         };
         let exchange = self.runtime.block_on(self.visitor.submit_only(&form, cause));
-        let first = exchange.hops.into_iter().next();
-        first.map_or_else(
-            || Err("no request".to_owned()),
-            |hop| hop.answer.map(AppAnswer::of),
-        )
+        AppAnswer::first_of(exchange)
     }
 
     /// Returns the value of the session cookie.
@@ -123,6 +116,11 @@ impl AppVisitor {
 }
 
 impl AppAnswer {
+    fn first_of(exchange: Exchange) -> Result<Self, String> {
+        let first = exchange.hops.into_iter().next();
+        first.map_or_else(|| Err("no request".to_owned()), |hop| hop.answer.map(Self::of))
+    }
+
     fn of(page: Page) -> Self {
         Self {
             status: page.status,
