@@ -134,22 +134,14 @@ pub(crate) fn attempt(seen: &Observations, verdict: &Verdict, took: Duration) ->
 /// Returns the report on an invalid command line.
 #[must_use]
 pub fn render_usage(message: &str) -> Value {
-    json!({
-        "schema": 1,
-        "ok": false,
-        "target": null,
-        "cause": "usage",
-        "certainty": "proved",
-        "summary": message,
-        "evidence": ["no packet was sent: the command line cannot be used"],
-        "fixes": [{"kind": "usage", "text": "sessiontut ping --help lists the options", "command": "sessiontut ping --help", "undo": null}],
-        "warnings": [],
-        "steps": [],
-        "server": null,
-        "rtt_ms": null,
-        "aws": null,
-        "elapsed_ms": 0.0,
-    })
+    let mut report = frame(&Verdict::default(), Duration::ZERO);
+    report["ok"] = false.into();
+    report["cause"] = "usage".into();
+    report["certainty"] = "proved".into();
+    report["summary"] = message.into();
+    report["evidence"] = json!(["no packet was sent: the command line cannot be used"]);
+    report["fixes"] = json!([{"kind": "usage", "text": "sessiontut ping --help lists the options", "command": "sessiontut ping --help", "undo": null}]);
+    report
 }
 
 fn frame(verdict: &Verdict, elapsed: Duration) -> Value {
