@@ -44,5 +44,5 @@ pub(crate) use id::{Account, Id, Name, Region};
 pub(crate) use masked::masked;
 pub(crate) use permission::policy;
 pub(crate) use report::{AwsAnswer, Origin, Ran};
-pub(crate) use script::script;
+pub(crate) use script::{address_filter, script};
 pub(crate) use verdict::judge;

@@ -49,6 +49,16 @@ impl AwsAnswer {
         needs
     }
 
+    /// Returns these permissions as a remark in parentheses, or an empty string.
+    pub(crate) fn needs_remark(&self) -> String {
+        let needs = self.needs();
+        if needs.is_empty() {
+            String::new()
+        } else {
+            format!(" (permissions needed: {})", needs.join(", "))
+        }
+    }
+
     pub(crate) fn json(&self) -> Value {
         let assessment = &self.assessment;
         let mut destination = place(&assessment.destination);

@@ -62,12 +62,17 @@ fn functions(facts: &Facts) -> Vec<String> {
     ]
 }
 
-fn describe_interfaces(addresses: &[IpAddr]) -> String {
-    let filter = if addresses.iter().all(IpAddr::is_ipv4) {
+/// Returns the filter of `describe-network-interfaces` for these addresses.
+pub(crate) fn address_filter(addresses: &[IpAddr]) -> &'static str {
+    if addresses.iter().all(IpAddr::is_ipv4) {
         "addresses.private-ip-address"
     } else {
         "ipv6-addresses.ipv6-address"
-    };
+    }
+}
+
+fn describe_interfaces(addresses: &[IpAddr]) -> String {
+    let filter = address_filter(addresses);
     let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     format!(
         "describe-network-interfaces --filters Name={filter},Values={}",

@@ -1,7 +1,6 @@
 //! Selects the `aws` commands of each round.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 
@@ -54,7 +53,7 @@ impl Gathering<'_> {
         values.retain(|other| other.is_ipv4() == address.is_ipv4());
         values.dedup();
         let list: Vec<_> = values.iter().map(ToString::to_string).collect();
-        let filter = address_filter(address);
+        let filter = aws::address_filter(&[address]);
         Some(words(&format!(
             "{INTERFACES} --filters Name={filter},Values={}",
             list.join(",")
@@ -71,7 +70,7 @@ impl Gathering<'_> {
         match self.documents.has_interface_with(address) {
             Some(true) => Vec::new(),
             Some(false) => {
-                let filter = address_filter(address);
+                let filter = aws::address_filter(&[address]);
                 vec![words(&format!(
                     "{INTERFACES} {MANAGED} --filters Name={filter},Values={address}"
                 ))]
@@ -233,14 +232,6 @@ impl Gathering<'_> {
             })
             });
         searches.collect()
-    }
-}
-
-fn address_filter(address: IpAddr) -> &'static str {
-    if address.is_ipv4() {
-        "addresses.private-ip-address"
-    } else {
-        "ipv6-addresses.ipv6-address"
     }
 }
 

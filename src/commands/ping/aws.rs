@@ -163,11 +163,9 @@ pub(super) async fn answer(
 /// Prints what the AWS documents show about a working connection.
 pub(super) fn tell(answer: &AwsAnswer) {
     answer.problems.iter().for_each(|problem| ui::note(problem));
-    let needs = answer.needs();
-    let needs = if needs.is_empty() || answer.assessment.outcome != Outcome::Unknown {
-        String::new()
-    } else {
-        format!(" (permissions needed: {})", needs.join(", "))
+    let needs = match answer.assessment.outcome {
+        Outcome::Unknown => answer.needs_remark(),
+        _ => String::new(),
     };
     ui::note(&format!("AWS: {}{needs}", answer.assessment.summary()));
 }
