@@ -90,23 +90,9 @@ pub(crate) fn aws_headline(answer: &AwsAnswer, verdict: &Verdict) -> ReportLine 
     let summary = answer.assessment.summary();
     let summary = sanitize::line(&summary);
     let text = match (&verdict.finding, answer.assessment.outcome) {
-        (Some(finding), _) => {
-            let certainty = match finding.certainty {
-                Certainty::Proved => "",
-                Certainty::Likely => " (likely)",
-            };
-            format!("{}{certainty}: {summary}", finding.cause.code())
-        }
+        (Some(finding), _) => format!("{}: {summary}", code_and_certainty(finding)),
         (None, Outcome::Allowed) => format!("ok: {summary}"),
-        (None, _) => {
-            let needs = answer.needs();
-            let needs = if needs.is_empty() {
-                String::new()
-            } else {
-                format!(" (permissions needed: {})", needs.join(", "))
-            };
-            format!("unknown: {summary}{needs}")
-        }
+        (None, _) => format!("unknown: {summary}{}", answer.needs_remark()),
     };
     ReportLine::hanging(4, text)
 }
@@ -149,15 +135,20 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             )
         }
         Some(finding) => {
-            let certainty = match finding.certainty {
-                Certainty::Proved => "",
-                Certainty::Likely => " (likely)",
-            };
             let separator = if practice.is_empty() { "" } else { ": " };
-            let (code, summary) = (finding.cause.code(), &finding.summary);
-            ReportLine::hanging(4, format!("{code}{certainty}: {practice}{separator}{summary}"))
+            let (cause, summary) = (code_and_certainty(finding), &finding.summary);
+            ReportLine::hanging(4, format!("{cause}: {practice}{separator}{summary}"))
         }
     }
+}
+
+/// Returns the code of the cause, such as `tcp.timeout (likely)`.
+fn code_and_certainty(finding: &Finding) -> String {
+    let certainty = match finding.certainty {
+        Certainty::Proved => "",
+        Certainty::Likely => " (likely)",
+    };
+    format!("{}{certainty}", finding.cause.code())
 }
 
 fn version(seen: &Observations) -> String {
