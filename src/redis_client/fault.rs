@@ -130,18 +130,12 @@ impl RedisFault {
         let text = format!(
             "enable {command} on the server (remove its rename-command line), or use a server that supports {command}"
         );
-        let fix = Fix {
-            kind: "command",
-            text,
-            command: None,
-            undo: None,
-        };
         let summary = format!(
             "Redis does not support {command}, which sessions need; the command was renamed or disabled"
         );
         Self {
             reconnect: false,
-            fixes: vec![fix],
+            fixes: vec![Fix::new("command", text)],
             ..Self::new(Cause::ServerRefused, summary, Some(evidence), context)
         }
     }
@@ -156,12 +150,8 @@ impl RedisFault {
     pub(crate) fn about(mut self, key: &str) -> Self {
         if self.code == UNEXPECTED {
             self.evidence.push(format!("the key is {}", sanitize::line(key)));
-            self.fixes.push(Fix {
-                kind: "key",
-                text: "if another program has changed this key, delete the key".to_owned(),
-                command: None,
-                undo: None,
-            });
+            let text = "if another program has changed this key, delete the key";
+            self.fixes.push(Fix::new("key", text));
         }
         self
     }

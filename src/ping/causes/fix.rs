@@ -16,6 +16,18 @@ pub struct Fix {
     pub undo: Option<String>,
 }
 
+impl Fix {
+    /// Creates a fix without a command.
+    pub(crate) fn new(kind: &'static str, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            text: text.into(),
+            command: None,
+            undo: None,
+        }
+    }
+}
+
 /// A list of at least one fix, most promising first.
 pub(super) struct Fixes(Vec<Fix>);
 
@@ -27,13 +39,7 @@ pub(super) fn advise(kind: &'static str, text: impl Into<String>) -> Fixes {
 impl Fixes {
     /// Appends a fix.
     pub(super) fn and(mut self, kind: &'static str, text: impl Into<String>) -> Self {
-        let text = text.into();
-        self.0.push(Fix {
-            kind,
-            text,
-            command: None,
-            undo: None,
-        });
+        self.0.push(Fix::new(kind, text));
         self
     }
 

@@ -137,13 +137,13 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     if !fixes.is_empty() {
         let text = "then run sessiontut ping --wait 120, which retries until the new rule has taken effect and \
                     Redis answers";
-        fixes.push(plain("wait", text));
+        fixes.push(Fix::new("wait", text));
     }
     if assessment.fixes.iter().any(|fix| fix.command.is_some()) {
         let text = "to test your permissions before you run a command, append --dry-run to it. AWS then changes \
                     nothing, and answers DryRunOperation if you are allowed to run the command, or \
                     UnauthorizedOperation if not";
-        fixes.push(plain("permission", text));
+        fixes.push(Fix::new("permission", text));
     }
     finding.fixes.retain(|fix| {
         !(KINDS.contains(&fix.kind) && (is_proved(fix.kind) || assessment.rules_out(fix.kind)))
@@ -155,7 +155,7 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     }
     if let (Some(owner), Outcome::Unknown) = (&assessment.other_account, assessment.outcome) {
         let text = format!("use the credentials of account {owner}, to which this instance belongs");
-        finding.fixes.insert(0, plain("account", &text));
+        finding.fixes.insert(0, Fix::new("account", text));
     }
     let needs = answer.needs();
     if assessment.outcome == Outcome::Unknown && !needs.is_empty() {
@@ -164,33 +164,24 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
              again. sessiontut ping --aws-policy prints the whole policy",
             needs.join(", ")
         );
-        finding.fixes.insert(0, plain("permission", &text));
+        finding.fixes.insert(0, Fix::new("permission", text));
     }
 }
 
 /// Returns the fixes that may still help if all rules allow the connection.
 fn remaining() -> [Fix; 2] {
     [
-        plain(
+        Fix::new(
             "address",
             "look up the name again: after a failover, an app may still use an old address",
         ),
-        plain(
+        Fix::new(
             "host",
             "if nothing else helps, check whether the instance's connection tracking table is full, and whether an \
              appliance is on the path. AWS's Reachability Analyzer examines the path between two interfaces (0.10 \
              USD per run)",
         ),
     ]
-}
-
-fn plain(kind: &'static str, text: &str) -> Fix {
-    Fix {
-        kind,
-        text: text.to_owned(),
-        command: None,
-        undo: None,
-    }
 }
 
 fn of_aws(fix: &AwsFix) -> Fix {
