@@ -117,20 +117,12 @@ fn address_options(target: &Target, trust: &Trust) -> String {
 
 /// Returns the TLS options of this run for `sessiontut ping`. Omits those that are already in `options`.
 fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
-    let name = trust
-        .tls_name
-        .as_ref()
-        .filter(|_| !options.contains("--tls-name"));
-    let name = name.map(|name| format!("--tls-name {} ", shell_quoted(name)));
-    let files = [
-        ("--ca", &trust.ca),
-        ("--cert", &trust.cert),
-        ("--key", &trust.key),
-    ];
-    let files = files
-        .iter()
-        .filter_map(|(option, file)| Some(format!("{option} {} ", path_quoted(file.as_deref()?))));
-    files.chain(name).filter(|_| target.tls).collect()
+    let is_replaced = |option: &str| option.starts_with("--tls-name") && options.contains("--tls-name");
+    tls_options(trust, "--ca", "--tls-name")
+        .into_iter()
+        .filter(|option| target.tls && !is_replaced(option))
+        .map(|option| option + " ")
+        .collect()
 }
 
 /// Returns the redis-cli options that correspond to the TLS options of this run. If the run has no CA file,
@@ -139,22 +131,22 @@ pub(super) fn cli_tls_options(target: &Target, trust: &Trust) -> String {
     if !target.tls {
         return String::new();
     }
-    let files = [
-        ("--cacert", &trust.ca),
-        ("--cert", &trust.cert),
-        ("--key", &trust.key),
+    let mut options = vec![" --tls".to_owned()];
+    options.extend(tls_options(trust, "--cacert", "--sni"));
+    options.join(" ")
+}
+
+/// Returns the TLS options of this run. `ca` and `name` are the names of options that differ between programs.
+fn tls_options(trust: &Trust, ca: &str, name: &str) -> Vec<String> {
+    let options = [
+        (ca, trust.ca.as_deref().map(path_quoted)),
+        ("--cert", trust.cert.as_deref().map(path_quoted)),
+        ("--key", trust.key.as_deref().map(path_quoted)),
+        (name, trust.tls_name.as_deref().map(shell_quoted)),
     ];
-    let files = files
-        .iter()
-        .filter_map(|(option, file)| Some(format!(" {option} {}", path_quoted(file.as_deref()?))));
-    let name = trust
-        .tls_name
-        .as_ref()
-        .map(|name| format!(" --sni {}", shell_quoted(name)));
-    [" --tls".to_owned()]
+    options
         .into_iter()
-        .chain(files)
-        .chain(name)
+        .filter_map(|(option, value)| Some(format!("{option} {}", value?)))
         .collect()
 }
 
