@@ -27,6 +27,14 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// Returns a failure instead of a success. A more specific failure is kept.
+    #[must_use]
+    pub(crate) fn or_failure(self) -> Self {
+        if self == Self::Ok { Self::No } else { self }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

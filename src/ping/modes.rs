@@ -73,6 +73,17 @@ pub(crate) struct Diagnosis {
     pub is_interrupted: bool,
 }
 
+impl Diagnosis {
+    pub(crate) fn new(observations: Observations, verdict: Verdict, deadline: Deadline) -> Self {
+        Self {
+            observations,
+            verdict,
+            elapsed: deadline.elapsed(),
+            is_interrupted: false,
+        }
+    }
+}
+
 /// The pause between the loss of an idle connection and the next run of the checks.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
 
@@ -92,16 +103,16 @@ impl Check<'_> {
         tell(ModeEvent::Attempt(&seen, &verdict, deadline.elapsed()));
         let is_answered = judge_answer(self.target, &seen).finding.is_none();
         let Some(connection) = connection.filter(|_| is_answered) else {
-            return diagnosis(seen, verdict, deadline);
+            return Diagnosis::new(seen, verdict, deadline);
         };
         match mode {
             Mode::Hold(idle) => self.idle(&mut seen, connection, idle, false, tell).await,
             Mode::Idle(longest) => self.idle(&mut seen, connection, longest, true, tell).await,
             Mode::Count(count) => self.count(&mut seen, connection, count, tell).await,
-            Mode::Once | Mode::Wait(_) => return diagnosis(seen, verdict, deadline),
+            Mode::Once | Mode::Wait(_) => return Diagnosis::new(seen, verdict, deadline),
         }
         let verdict = judge(self.target, &seen);
-        diagnosis(seen, verdict, deadline)
+        Diagnosis::new(seen, verdict, deadline)
     }
 
     async fn climb(&self, deadline: Deadline, tell: Tell<'_>) -> Climb {
@@ -118,7 +129,7 @@ impl Check<'_> {
             let verdict = judge_answer(self.target, &seen);
             let cause = verdict.finding.as_ref().map(|finding| finding.cause);
             tell(ModeEvent::Attempt(&seen, &verdict, deadline.elapsed()));
-            let diagnosis = diagnosis(seen, verdict, deadline);
+            let diagnosis = Diagnosis::new(seen, verdict, deadline);
             let Some(cause) = cause else {
                 return diagnosis;
             };
@@ -224,14 +235,5 @@ impl Check<'_> {
         seen.ping.response = Some(ping::observe(connection, Deadline::after(self.timeout)).await);
         seen.ping.took = sent.elapsed();
         seen.ping.took
-    }
-}
-
-fn diagnosis(observations: Observations, verdict: Verdict, deadline: Deadline) -> Diagnosis {
-    Diagnosis {
-        observations,
-        verdict,
-        elapsed: deadline.elapsed(),
-        is_interrupted: false,
     }
 }

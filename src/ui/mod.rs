@@ -130,7 +130,7 @@ pub(crate) fn check_output(exit: Exit) -> Exit {
         None => exit,
         Some(error) => {
             note(&format!("sessiontut: cannot write to standard output: {error}"));
-            if exit == Exit::Ok { Exit::No } else { exit }
+            exit.or_failure()
         }
     }
 }

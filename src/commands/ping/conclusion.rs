@@ -78,7 +78,7 @@ fn save_certificates(path: Option<&Path>, seen: &Observations, exit: Exit) -> Ex
             )
             .into(),
         );
-        return if exit == Exit::Ok { Exit::No } else { exit };
+        return exit.or_failure();
     }
     let is_verified = seen
         .tls
@@ -98,7 +98,7 @@ fn save_certificates(path: Option<&Path>, seen: &Observations, exit: Exit) -> Ex
 fn not_written(what: &str, path: &Path, error: std::io::Error, exit: Exit) -> Exit {
     let error = anyhow!(error).context(format!("cannot write {what} to {}", path.display()));
     ui::error(&error.into());
-    if exit == Exit::Ok { Exit::No } else { exit }
+    exit.or_failure()
 }
 
 /// Writes the `--report` file. Call this after printing the verdict, so that the user sees the verdict even
@@ -120,11 +120,6 @@ pub(super) fn too_few_files(args: &PingArgs, target: &Target, deadline: Deadline
         ..Observations::default()
     };
     let verdict = ping::judge(target, &observations);
-    let diagnosis = Diagnosis {
-        observations,
-        verdict,
-        elapsed: deadline.elapsed(),
-        is_interrupted: false,
-    };
+    let diagnosis = Diagnosis::new(observations, verdict, deadline);
     conclude(args, target, &diagnosis, &Journal::default())
 }
