@@ -146,7 +146,7 @@ pub static FAULTS: &[DrillFault] = &[
             ("silent", "one of these two gets a reply"),
             (
                 "closed",
-                "the server does not close the connection before it has received anything",
+                "as long as the server receives no data, it does not close the connection",
             ),
             ("wrong-password", "no reply contains WRONGPASS"),
         ],

@@ -119,7 +119,8 @@ pub(crate) fn how_to_open(address: SocketAddr, instance: Option<&Instance>, user
     }
     let group = instance.groups.first().map_or("SECURITY-GROUP", String::as_str);
     let rule = format!(
-        "the instance's security group must allow your address; add an inbound rule (Custom TCP, port {port}, source My IP): \
+        "to open this page from your own computer, add an inbound rule to the instance's security group \
+         (Custom TCP, port {port}, source My IP): \
          `aws ec2 authorize-security-group-ingress --region {} --group-id {group} --protocol tcp --port {port} --cidr YOUR-IP/32`",
         instance.region
     );

@@ -67,9 +67,9 @@ pub(crate) fn hint(fault: &DrillFault, drill: &Drill) {
         .map(|path| format!(" --ca {}", path.display()))
         .unwrap_or_default();
     told(&format!(
-        "Hint: the evidence is in the {layer} layer. `sessiontut ping {}{ca}` checks every layer.",
-        drill.url()
+        "Hint: the evidence is in the {layer} layer. To check all layers, run this command in another terminal:"
     ));
+    answer(&format!("  sessiontut ping {}{ca}", drill.url()));
     answer("");
 }
 
