@@ -55,6 +55,7 @@ pub(super) fn run(args: &PracticeArgs) -> Result<Exit, Error> {
     ui::note("the practice Redis is running; use it only for learning; press Ctrl-C to stop it");
     notices.iter().for_each(|notice| ui::note(&notice.to_string()));
     signals::wait()?;
+    ui::end_line_after_ctrl_c();
     server
         .stop()
         .context("the practice Redis could not save its data")?;

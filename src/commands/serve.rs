@@ -165,6 +165,7 @@ pub(super) fn run_until(
     serve::serve_until(end, listener, options, opener, &tell)?;
     log.finish();
     if is_own {
+        crate::ui::end_line_after_ctrl_c();
         choice.close();
     }
     Ok(Exit::Ok)

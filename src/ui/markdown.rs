@@ -187,7 +187,13 @@ impl Page {
             TagEnd::CodeBlock => {
                 if let Some((code, language)) = self.code.take() {
                     for line in highlight::lines(code.trim_end(), &language) {
-                        self.push_line(&format!("  {line}"));
+                        let line = format!("  {line}");
+                        if language == "text" {
+                            let lines = window::lines(&line, Some(self.width));
+                            lines.iter().for_each(|line| self.push_line(line));
+                        } else {
+                            self.push_line(&line);
+                        }
                     }
                 }
                 self.gap_due = true;

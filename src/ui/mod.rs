@@ -159,6 +159,13 @@ pub(crate) fn whole_note(lines: &str) {
     writer::err(lines);
 }
 
+/// Ends the line on which the terminal has printed `^C`, so that the shell's prompt starts on a new line.
+pub(crate) fn end_line_after_ctrl_c() {
+    if std::io::stderr().is_terminal() {
+        writer::err("");
+    }
+}
+
 /// Returns the first sentence of a usage error.
 pub(crate) fn usage_message(error: &Error) -> String {
     match error {

@@ -90,7 +90,9 @@ async fn seen(grader: &mut Grader) -> Result<&Waits, NotHeld> {
         Some(ttl) => {
             let seconds = ttl.as_secs_f64().ceil();
             Err(not_judged(format!(
-                "the TTL of the app is {seconds} s; add --ttl {seconds}, or change the TTL of the app"
+                "the TTL of the app is {seconds} s instead of {} s; change it while `check` grades the app, or add \
+                 --ttl {seconds} (`check` then waits until this TTL has ended)",
+                grader.settings().ttl.as_secs()
             )))
         }
         None => Ok(waits),

@@ -215,6 +215,7 @@ impl Course<'_> {
             // All apps use the same port, so only one can run at a time.
             self.stop_app();
         }
+        self.state.failed_lesson = None;
         match (self.run_command)(words) {
             Ok(None) => true,
             Ok(Some(app)) => {

@@ -90,6 +90,10 @@ impl Screen {
             .max(1);
         let most = usize::from(height).saturating_sub(PROMPT_ROWS).max(3);
         if self.rows + rows > most && self.at_last_pause != AfterPause::All {
+            // An empty line is no reason for a pause: perhaps nothing else follows.
+            if line.is_empty() {
+                return;
+            }
             self.pause();
             return self.put(line);
         }

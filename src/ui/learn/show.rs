@@ -223,7 +223,7 @@ impl TerminalLearner {
         if let Some(fix) = unavailable.fixes.first() {
             self.say(&format!("to fix it: {fix}"));
         }
-        self.say("your command is not the cause");
+        self.say("this is not your mistake");
     }
 
     fn pending_commands(&mut self, exchanges: &[LessonExchange]) {

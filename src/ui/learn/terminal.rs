@@ -105,7 +105,10 @@ impl Learner for TerminalLearner {
             let room = (self.screen.width() - 1).saturating_sub(lead.len());
             let line = format!("{lead}{}", key_line(offers, room));
             match self.read_key(&line)? {
-                Some(Pressed::Char('?')) => self.explain(offers),
+                Some(Pressed::Char('?')) => {
+                    lead = "";
+                    self.explain(offers);
+                }
                 Some(Pressed::Esc) if self.screen.is_leaving()? => return Ok(Key::Quit),
                 Some(pressed) => {
                     if let Some(key) = meaning(&pressed, offers) {

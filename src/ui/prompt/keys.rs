@@ -81,7 +81,10 @@ impl KeyReader {
         let enter_ignored_until = self.enter_ignored_until.take();
         loop {
             match events.next()? {
-                Event::Resize(..) => return Ok(Press::Redraw),
+                Event::Resize(..) => {
+                    self.text_at = None;
+                    return Ok(Press::Redraw);
+                }
                 Event::Paste(pasted) => {
                     pasted.chars().for_each(|character| text.push(character));
                     self.skip_text(&mut events, !pasted.ends_with(['\r', '\n']), &mut text)?;
