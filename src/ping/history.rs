@@ -5,14 +5,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// The number of round trips that are kept for percentiles: one per second for a day.
 const MOST_ROUND_TRIPS: usize = 86_400;
-/// The number of outages that are kept.
+/// The number of outages that are kept for the report of `--watch`.
 const MOST_OUTAGES: usize = 10;
-/// The number of probes that are kept for the graph.
+/// The number of probes that are kept for the graph of round trips.
 const MOST_RECENT: usize = 60;
 
-/// The bars of the graph, from the lowest to the highest.
+/// The bars of the round trip graph, from the lowest to the highest.
 const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// The bar of a probe without a response.
+/// The mark in the round trip graph for a probe without a response.
 const MISSED: char = '×';
 
 /// The statistics of all probes so far. Memory use is bounded, even in a long watch.
@@ -143,7 +143,7 @@ impl ProbeHistory {
     }
 }
 
-/// Appends the item. Drops the oldest item if the queue has more than `most` items.
+/// Appends the item. If the queue already has `most` items, drops the oldest one.
 fn keep<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
     if queue.len() == most {
         queue.pop_front();

@@ -20,8 +20,8 @@ const AT_A_TIME: usize = 8;
 /// The shortest TCP keepalive interval. The kernel accepts only whole seconds.
 const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(1);
 
-/// Leaves connections idle for different times up to `longest`, then sends PING on each of them. Half of the
-/// connections use TCP keepalive.
+/// Leaves connections idle for different times up to `longest`, then sends PING on each connection. Half of
+/// the connections use TCP keepalive.
 pub(super) async fn search(
     reconnect: &Reconnect<'_>,
     connection: ProbeConnection<Stream>,
@@ -35,7 +35,7 @@ pub(super) async fn search(
         .iter()
         .flat_map(|idle| [(*idle, None), (*idle, Some(period))])
         .collect();
-    // Use the first connection for the longest trial.
+    // Use the first connection for the longest trial without keepalive.
     let first = wanted.iter().rposition(|(_, keepalive)| keepalive.is_none());
     let first = first.map(|at| wanted.remove(at));
     let mut connections: Vec<_> = first.map(|wanted| (wanted, connection)).into_iter().collect();
@@ -55,7 +55,7 @@ pub(super) async fn search(
     join_all(trials).await
 }
 
-/// Runs one trial. Trials with TCP keepalive start a little later. The idle times then show whether one
+/// Runs one trial. A trial with TCP keepalive starts a little later, so that the idle times show whether one
 /// event, such as a proxy restart, ended all connections.
 async fn staggered(
     mut connection: ProbeConnection<Stream>,
@@ -71,8 +71,8 @@ async fn staggered(
     trial(connection, idle, keepalive, timeout).await
 }
 
-/// Returns evenly spaced times up to `longest`. The interval is half a second, or longer if there would be
-/// more than [`MOST_IDLE_TIMES`].
+/// Returns evenly spaced times up to `longest`. The interval is at most half a second, unless that would give
+/// more than [`MOST_IDLE_TIMES`] times.
 fn idle_times(longest: Duration) -> Vec<Duration> {
     let count = (longest.as_secs_f64() * 2.0)
         .ceil()
@@ -104,7 +104,7 @@ pub(super) async fn trial(
                     _ => IdleEnd::Closed,
                 };
             }
-            // A proxy may send an error before it closes the connection.
+            // A proxy may send an error before it closes the connection, so continue to wait.
             Response::Reply(_) => {}
             Response::Reset(_) => break IdleEnd::Reset,
             _ => break IdleEnd::Closed,
@@ -118,7 +118,7 @@ pub(super) async fn trial(
 }
 
 impl<'a> Reconnect<'a> {
-    /// Describes how to open further connections to the same address.
+    /// Returns the parameters of additional connections to the address in `seen`.
     pub(super) fn after(
         target: &'a crate::redis_url::Target,
         trust: &'a crate::redis_url::Trust,

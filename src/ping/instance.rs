@@ -1,5 +1,5 @@
-//! The metadata of the EC2 instance that this host runs on. Some fixes use the metadata to name security
-//! groups.
+//! Reads the metadata of the EC2 instance that this host runs on. Some fixes use the metadata to name
+//! security groups.
 
 mod metadata;
 
@@ -21,7 +21,7 @@ pub struct Instance {
     pub groups: Vec<String>,
     /// The CIDR blocks of the VPC, such as `10.0.0.0/16`.
     pub vpc_ranges: Vec<String>,
-    /// The public DNS name, or an empty string.
+    /// The public DNS name of the instance, or an empty string.
     pub public_name: String,
 }
 
@@ -35,23 +35,23 @@ impl Instance {
     }
 }
 
-/// The time limit for all metadata requests together. A metadata service on EC2 replies within a few
-/// milliseconds.
+/// The time limit for all metadata requests of a run without `--aws`. A metadata service on EC2 replies
+/// within a few milliseconds.
 const METADATA_BUDGET: Duration = Duration::from_millis(150);
 
-/// The time limit for the additional requests about the network interface.
+/// The time limit for the metadata requests that `--aws` needs.
 const INTERFACE_BUDGET: Duration = Duration::from_secs(2);
 
-/// Reads the instance metadata, or returns `None` if this host is not on EC2. `source` is the local address
-/// of the connection.
+/// Reads the instance metadata. Returns `None` if this host is not on EC2, or if the metadata service does
+/// not reply in time. `source` is the local address of the connection.
 pub(crate) async fn observe(source: Option<IpAddr>, deadline: Deadline) -> Option<Instance> {
     let service = service(|name| std::env::var(name).ok(), is_ec2)?;
     let until = deadline.within(METADATA_BUDGET);
     until.bound(describe(&service, source)).await.ok().flatten()
 }
 
-/// Returns the region of the instance, and details of the network interface that the connection used. Only
-/// `--aws` needs these details, which take more requests than [`observe`].
+/// Returns the region of the instance, and details of the network interface with the address `source`. These
+/// details take more requests than [`observe`], so they are read only for `--aws`.
 pub(crate) async fn observe_interface(
     source: Option<IpAddr>,
     deadline: Deadline,
@@ -116,8 +116,7 @@ async fn describe(service: &str, source: Option<IpAddr>) -> Option<Instance> {
     })
 }
 
-/// Whether a word is safe in a shell command. Without this check, a fake metadata service could inject shell
-/// code.
+/// Whether a word is safe in a shell command, because a fake metadata service could send shell code.
 fn is_plain(word: &str) -> bool {
     word.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -135,8 +134,8 @@ mod tests {
     use crate::ping::this_host::{Nearness, ThisHost};
     use crate::redis_url::Target;
 
-    /// Returns the response of an EC2 metadata service to a request. The instance has two network interfaces
-    /// in two VPCs.
+    /// Returns the fake metadata service's response to `request`, or `None` for an error. The fake instance
+    /// has two network interfaces in two VPCs.
     fn answer(request: &str) -> Option<&'static str> {
         let line = request.lines().next()?;
         if line.starts_with("PUT /latest/api/token ") {

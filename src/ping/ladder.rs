@@ -26,8 +26,8 @@ use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::provider;
 use crate::redis_url::{Address, Target, Trust};
 
-/// When to read the counter of blocked retransmissions for the first time. The kernel first retransmits a SYN
-/// after 1 s.
+/// How long after the first SYN to read the counter of blocked retransmissions. The kernel first retransmits
+/// a SYN after 1 s.
 const BEFORE_RETRANSMISSION: Duration = Duration::from_millis(50);
 
 /// The time limit for connecting to the primary that a Sentinel reports.
@@ -93,8 +93,8 @@ pub(super) async fn climb_to(
     }
 }
 
-/// Tries to connect to the primary that a Sentinel reports. Fixes recommend only a primary that accepts
-/// connections.
+/// Tries to connect to the primary that a Sentinel reports, because fixes recommend only a primary that
+/// accepts connections.
 async fn dial(primary: &NamedPrimary, deadline: Deadline) -> Vec<Dial> {
     let until = deadline.within((deadline.left() / 2).min(LONGEST_DIAL));
     let addresses = dns::addresses(&primary.host, primary.port, until).await;
@@ -110,11 +110,12 @@ struct Ladder<'a> {
     /// Whether the target is a Sentinel that is asked only for the primary's address.
     is_for_sentinel: bool,
     seen: Observations,
-    /// The address for experiments, or `None` for a unix socket.
+    /// The address of the connection, which experiments use too. `None` for a unix socket, or without a
+    /// connection.
     connected_to: Option<SocketAddr>,
 }
 
-/// The methods for single checks return `None` if no further check follows.
+/// Each method for a single check returns `None` if no other check should follow.
 impl<'a> Ladder<'a> {
     async fn climb(&mut self) -> Option<ProbeConnection<Stream>> {
         self.hint_at_url_mismatches();
@@ -287,7 +288,7 @@ impl<'a> Ladder<'a> {
         }
     }
 
-    /// Opens another connection to find out why the handshake failed.
+    /// Opens additional connections to find out why the handshake failed.
     async fn explain(&mut self, handshake: &Handshake, address: SocketAddr, host: &str) {
         let name = tls::expected_name(host, self.trust);
         let is_about_offers = match &handshake.result {
@@ -309,7 +310,7 @@ impl<'a> Ladder<'a> {
         }
     }
 
-    /// Describes how to open further connections to the same address.
+    /// Returns the parameters of additional connections to the address of the first connection.
     fn reconnect(&self) -> Reconnect<'a> {
         Reconnect {
             target: self.target,
@@ -319,7 +320,7 @@ impl<'a> Ladder<'a> {
         }
     }
 
-    /// Returns the deadline for experiments. This is slightly before the deadline of the check, so that a
+    /// Returns the deadline for experiments. It is slightly before the deadline of the checks, so that a
     /// timeout can still be recorded.
     fn before_the_deadline(&self) -> Deadline {
         self.deadline.within(self.deadline.left().mul_f64(0.95))
@@ -340,7 +341,8 @@ impl<'a> Ladder<'a> {
     }
 }
 
-/// Reads the kernel's statistics about a TCP connection. Returns `None` for a unix socket.
+/// Reads one of the kernel's statistics about a TCP connection. Returns `None` for a unix socket, or if the
+/// kernel does not report the value.
 fn kernel_info<T>(
     connection: &ProbeConnection<Stream>,
     read: impl FnOnce(&SockRef<'_>) -> Option<T>,

@@ -62,8 +62,8 @@ pub use ladder::climb;
 pub use observation::Observations;
 pub use verdict::{Verdict, judge, judge_cluster, judge_url};
 
-/// How many files the checks have open at the same time: for the runtime, sockets, the name lookup and
-/// certificates.
+/// The maximum number of files that the checks open at the same time: for the runtime, sockets, the name
+/// lookup and certificates.
 pub(crate) const FILES_NEEDED: usize = 10;
 
 /// The layers of a connection, in the order of the checks.
@@ -118,7 +118,7 @@ pub enum ClimbEvent<'a> {
     Hint(&'a str),
     /// A check has started, and ends by the deadline at the latest.
     Started(Rung, Deadline),
-    /// A check has ended.
+    /// A check has ended. Contains the observations so far.
     Finished(Rung, &'a Observations),
 }
 
@@ -127,7 +127,7 @@ pub enum ClimbEvent<'a> {
 pub struct ClimbOptions {
     /// The address families to use.
     pub family: Family,
-    /// Whether to run the tutorial's commands.
+    /// Whether to run the tutorial's commands on a temporary key.
     pub write_check: WriteCheck,
 }
 
@@ -168,6 +168,6 @@ pub enum WriteCheck {
 pub struct Climb {
     /// The observations of all checks.
     pub observations: Observations,
-    /// The open connection, after the login and SELECT.
+    /// The open connection, after the login and SELECT. `None` if Redis did not reply as expected.
     pub connection: Option<ProbeConnection<Stream>>,
 }

@@ -31,15 +31,15 @@ pub(crate) struct Check<'a> {
 /// A mode of `ping`. Each variant says when `ping` ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
-    /// After one run of the checks.
+    /// Ends after one run of the checks.
     Once,
-    /// When Redis responds, or after this time.
+    /// Ends when Redis responds, or after this time.
     Wait(Duration),
-    /// After one connection has been idle for this time, and one more PING has tested it.
+    /// Ends after one connection has been idle for this time, and PING has tested it.
     Hold(Duration),
-    /// After several connections have been idle for different times, up to this one.
+    /// Ends after several connections have been idle for different times, up to this time.
     Idle(Duration),
-    /// After this number of PINGs on one connection.
+    /// Ends after this number of PINGs on one connection.
     Count(u32),
 }
 
@@ -90,7 +90,8 @@ const RESTART_PAUSE: Duration = Duration::from_millis(200);
 type Tell<'t> = &'t mut (dyn FnMut(ModeEvent<'_>) + Send);
 
 impl Check<'_> {
-    /// Runs the mode. `deadline` applies to the first run of the checks.
+    /// Runs `mode` until it ends. `deadline` limits the first run of the checks, but has no effect on
+    /// [`Mode::Wait`].
     pub(crate) async fn run(&self, mode: Mode, deadline: Deadline, tell: Tell<'_>) -> Diagnosis {
         if let Mode::Wait(patience) = mode {
             return self.wait(Deadline::after(patience), tell).await;
@@ -120,7 +121,7 @@ impl Check<'_> {
         climb(self.target, self.trust, &self.options, deadline, &mut tell).await
     }
 
-    /// Repeats the checks until Redis responds or the time is over.
+    /// Repeats the checks until Redis responds, or until the deadline passes.
     async fn wait(&self, until: Deadline, tell: Tell<'_>) -> Diagnosis {
         let mut last_cause = None;
         loop {
@@ -138,7 +139,7 @@ impl Check<'_> {
             }
             tell(ModeEvent::Paused(until));
             until.sleep(self.interval).await;
-            // Without any time left, the checks would report a timeout instead of the real cause.
+            // If no time is left, another run would report a timeout instead of the real cause.
             if until.is_over() {
                 return diagnosis;
             }
@@ -179,8 +180,8 @@ impl Check<'_> {
         seen.idle = Some(test);
     }
 
-    /// Runs the checks again. If the server may be restarting, repeats them until Redis responds or the
-    /// deadline passes. Without a response, returns the observations of the first run.
+    /// Runs the checks again. If the server may be restarting, repeats the checks until Redis responds or the
+    /// deadline passes. If Redis never responds, returns the observations of the first run.
     async fn climb_to_restarting_server(&self, deadline: Deadline) -> Observations {
         let mut first = None;
         loop {

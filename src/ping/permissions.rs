@@ -5,7 +5,7 @@ use super::response::Response;
 
 /// The tutorial's commands, as listed in lesson 7.
 pub(crate) const COMMANDS: [&str; 7] = ["HSET", "HINCRBY", "HGETALL", "EXPIRE", "DEL", "MULTI", "EXEC"];
-/// The ACL rule for the tutorial's keys.
+/// The ACL rule that grants access to the tutorial's keys.
 pub(crate) const KEY_PATTERN: &str = "~sessiontut:*";
 
 /// The missing permissions of a user. The default value means that nothing is known.
@@ -26,7 +26,7 @@ pub(crate) enum Access {
 }
 
 impl Missing {
-    /// Determines the missing permissions from the replies to all commands.
+    /// Determines the missing permissions from the responses to the tutorial's commands and SELECT.
     pub(crate) fn of(seen: &Observations) -> Self {
         let queued = seen.write_test.iter().flat_map(|test| &test.queued);
         let replies = seen.permissions.iter().chain(queued);
@@ -75,8 +75,8 @@ impl Missing {
         }
     }
 
-    /// Returns the ACL rules that grant the missing permissions. If the missing commands are unknown, the
-    /// rules allow all of the tutorial's commands.
+    /// Returns the ACL rules that allow the missing commands, without rules for keys. If the missing commands
+    /// are unknown, the rules allow all of the tutorial's commands.
     pub(super) fn rules(&self) -> Vec<String> {
         let rule = |name: &str| format!("+{}", name.to_lowercase());
         if self.commands.is_empty() && self.keys != Access::Forbidden {

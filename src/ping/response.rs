@@ -68,14 +68,15 @@ impl Response {
         }
     }
 
-    /// Returns the first word of an error reply, such as `NOAUTH`.
+    /// Returns the first word of an error reply, such as `NOAUTH`. Returns `None` for any other response.
     pub fn error_code(&self) -> Option<String> {
         let error = self.error()?;
         error.split(' ').next().map(str::to_owned)
     }
 
-    /// Returns the error reply to a read request, if the server cannot read any data. Errors about a single
-    /// key do not count: no permission for the key, another type, or another cluster node.
+    /// Returns an error reply to a read request, if it means that the server cannot read any data. Errors
+    /// about a single key do not count: no permission for the key, a value of a different type, or a
+    /// different cluster node.
     pub fn refusal(&self) -> Option<String> {
         const RUNS_READS: [&str; 5] = ["NOPERM", "WRONGTYPE", "MOVED", "ASK", "TRYAGAIN"];
         let code = self.error_code()?;
@@ -141,7 +142,7 @@ pub(super) fn is_unknown_command(error: &str) -> bool {
     !error.starts_with("NOPERM") && (lower.contains("command") || lower.contains("not supported"))
 }
 
-/// The start of EXEC's error reply. The reason follows.
+/// The text before the reason in an error reply to EXEC.
 pub(super) const ABORTED: &str = "EXECABORT Transaction discarded because of: ";
 
 /// The content type of a TLS alert (RFC 8446, B.1).
@@ -164,7 +165,8 @@ pub(super) fn text(reply: &Value) -> Option<String> {
     }
 }
 
-/// Returns the TLS alert in an I/O error. In TLS 1.3, a client learns about its rejection only when it reads.
+/// Returns the TLS alert in an I/O error, if there is one. In TLS 1.3, a server may reject a client after the
+/// handshake, so the client receives the alert when it reads.
 pub(crate) fn alert_in(error: &std::io::Error) -> Option<AlertDescription> {
     match error.get_ref()?.downcast_ref::<rustls::Error>()? {
         rustls::Error::AlertReceived(alert) => Some(*alert),

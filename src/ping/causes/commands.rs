@@ -7,10 +7,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::redis_url::{Address, Target, Trust, host_and_port};
 use crate::sanitize;
 
-/// Shell code that reads a password without echo, and prints it to standard output.
+/// Shell code that turns off the terminal's echo, reads a password, and prints the password to standard
+/// output.
 ///
-/// Fails if the password is empty. Restores the echo even after Ctrl-C. Ignores Ctrl-Z, because a stopped
-/// command would leave the echo off. `read -s` is simpler, but does not exist in every shell.
+/// Fails if the password is empty. Turns the echo on again even after Ctrl-C. Ignores Ctrl-Z, because a
+/// stopped command would leave the echo off. `read -s` is simpler, but does not exist in every shell.
 pub(super) const READ_PASSWORD: &str = "trap '' TSTP; trap 'stty echo; echo >&2' EXIT; trap 'exit 1' HUP INT TERM; \
                                         stty -echo; printf 'Password: ' >&2; IFS= read -r word; printf %s \"$word\"; \
                                         [ -n \"$word\" ]";
@@ -34,8 +35,8 @@ pub(super) fn shell_quoted(word: &str) -> String {
     }
 }
 
-/// Returns a `sessiontut ping` command with these options and the TLS options of this run. The command
-/// prompts for a password if needed.
+/// Returns a `sessiontut ping` command for `target`, with `options` and the TLS options in `trust`. The
+/// command prompts for a password if `target` contains one.
 pub(super) fn ping(target: &Target, trust: &Trust, options: &str) -> String {
     let login = user(target).map_or_else(String::new, |user| {
         format!("{}@", utf8_percent_encode(user, NON_ALPHANUMERIC))
@@ -58,23 +59,25 @@ pub(super) fn ping(target: &Target, trust: &Trust, options: &str) -> String {
     }
 }
 
-/// Returns a command line that prompts for the password, and passes it to the command in the environment.
+/// Returns a command line that prompts for a password, and passes it to `command` in the variable
+/// `REDISCLI_AUTH`.
 pub(super) fn ask_for_password(command: &str) -> String {
     format!("REDISCLI_AUTH=$({READ_PASSWORD}) && export REDISCLI_AUTH && {command}")
 }
 
-/// Returns a redis-cli command, which prompts for a password if needed.
+/// Returns a redis-cli command with these arguments. The command prompts for a password if `target` contains
+/// one.
 pub(super) fn redis_cli(target: &Target, trust: &Trust, arguments: &str) -> String {
     let (address, login) = (address_options(target, trust), login_options(target));
     format!("redis-cli{address}{login} {arguments}")
 }
 
-/// A sentence about the login in an [`admin_cli`] command.
+/// Tells the user which password an [`admin_cli`] command asks for.
 pub(super) const ADMIN_LOGIN: &str = "The following command asks for the password of the default user (press Enter \
                                       if there is none). If the administrator is another user, add --user NAME";
 
-/// Returns a command line for an administrator, who logs in as a different user. The command line prompts
-/// once for a password, then runs the commands.
+/// Returns a command line that runs redis-cli `commands` as an administrator instead of the user in `target`.
+/// The command line prompts once for the administrator's password.
 pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> String {
     let address = address_options(target, trust);
     match commands {
@@ -84,7 +87,7 @@ pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> 
                 .iter()
                 .map(|command| format!("redis-cli{address} {command}"))
                 .collect();
-            // The subshell keeps the password away from later commands.
+            // A subshell, so that later commands in the user's shell cannot read the password.
             format!(
                 "(REDISCLI_AUTH=$({READ_PASSWORD}); export REDISCLI_AUTH; {})",
                 lines.join("; ")
@@ -93,8 +96,8 @@ pub(super) fn admin_cli(target: &Target, trust: &Trust, commands: &[String]) -> 
     }
 }
 
-/// Returns a command line for an administrator that changes an existing user. The first command checks that
-/// the user exists, because ACL SETUSER would create a missing user.
+/// Returns a command line with which an administrator sets ACL `rules` for an existing user. The command line
+/// first checks that the user exists, because ACL SETUSER would create a missing user.
 pub(super) fn change_user(target: &Target, trust: &Trust, user: &str, rules: &str) -> String {
     let cli = format!("redis-cli{}", address_options(target, trust));
     format!(
@@ -103,7 +106,7 @@ pub(super) fn change_user(target: &Target, trust: &Trust, user: &str, rules: &st
     )
 }
 
-/// Returns the redis-cli options for the host and port, or an empty string if the host is unknown.
+/// Returns the redis-cli options for the address and for TLS, or an empty string if the host is unknown.
 fn address_options(target: &Target, trust: &Trust) -> String {
     match &target.address {
         Address::Unix(path) => format!(" -s {}", shell_quoted(&path.to_string_lossy())),
@@ -115,7 +118,7 @@ fn address_options(target: &Target, trust: &Trust) -> String {
     }
 }
 
-/// Returns the TLS options of this run for `sessiontut ping`. Omits those that are already in `options`.
+/// Returns the TLS options of `sessiontut ping` for `trust`. Omits `--tls-name` if `options` contains it.
 fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
     let is_replaced = |option: &str| option.starts_with("--tls-name") && options.contains("--tls-name");
     tls_options(trust, "--ca", "--tls-name")
@@ -125,8 +128,8 @@ fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
         .collect()
 }
 
-/// Returns the redis-cli options that correspond to the TLS options of this run. If the run has no CA file,
-/// `--cacert` is omitted, and redis-cli trusts OpenSSL's default CAs.
+/// Returns the TLS options of redis-cli for `trust`. If `trust` has no CA file, `--cacert` is omitted, so
+/// redis-cli trusts OpenSSL's default CAs.
 pub(super) fn cli_tls_options(target: &Target, trust: &Trust) -> String {
     if !target.tls {
         return String::new();
@@ -154,14 +157,14 @@ fn path_quoted(path: &Path) -> String {
     shell_quoted(&path.to_string_lossy())
 }
 
-/// Returns the redis-cli options for the login.
+/// Returns the redis-cli options that log in as the user in `target`.
 pub(super) fn login_options(target: &Target) -> String {
     let user = user(target).map_or_else(String::new, |user| format!(" --user {}", shell_quoted(user)));
     let password = target.password.as_ref().map_or("", |_| " --askpass");
     format!("{user}{password}")
 }
 
-/// Returns the user in the target. Returns `None` if the target has no password.
+/// Returns the user name in `target`. Returns `None` if `target` has no user name or no password.
 fn user(target: &Target) -> Option<&str> {
     target.password.as_ref().and(target.user.as_deref())
 }
@@ -180,7 +183,7 @@ pub(super) fn endpoint(target: &Target) -> String {
     shell_quoted(&host_and_port(host, port))
 }
 
-/// Returns the target's URL with another login, as an example in a sentence.
+/// Returns the URL of `target` with `login` in place of its own login, for use in a sentence.
 pub(super) fn url_with_login(target: &Target, login: &str) -> String {
     match &target.address {
         Address::Unix(path) => format!("unix://{login}@{}", sanitize::line(&path.to_string_lossy())),

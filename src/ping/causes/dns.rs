@@ -98,7 +98,7 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         .after(blocked)
 }
 
-/// Returns the target of the host's CNAME, if the target does not exist.
+/// Returns the name to which the host's CNAME points, if a name server says that this name does not exist.
 fn alias_end<'a>(at: &FixContext<'a>) -> Option<&'a str> {
     at.name_servers().iter().find_map(|server| match &server.answer {
         NameAnswer::DanglingAlias(end) => Some(end.as_str()),
@@ -182,11 +182,12 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
     }
 }
 
-/// Suggests a fix if the resolver found another host, because it appended a search domain to a full host name.
+/// Suggests a fix if the resolver appended a search domain to a full host name, because the result may be a
+/// different server.
 pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
     let completed = at.seen.dns.as_ref()?.completed.as_ref()?;
     let (host, port) = (at.host(), at.port());
-    // Kubernetes service names contain dots, but need a search domain.
+    // Kubernetes service names contain dots, but are not full names.
     let is_container = at
         .hosting()
         .is_some_and(|hosting| hosting.reach == Reach::Containers);
@@ -200,7 +201,7 @@ pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
                 completed.name, completed.search.number
             ),
         );
-        // Some TLS libraries reject a name that ends with a dot.
+        // Some TLS libraries reject a host name that ends with a dot, so suggest no command with TLS.
         if at.target.tls {
             fixes
         } else {
@@ -209,8 +210,8 @@ pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Fixes for a name with several addresses, if connections to some of them failed. A single lost packet can
-/// have the same effect.
+/// Fixes for a host name with several addresses, if connections to some of the addresses failed. A single
+/// lost packet may be the reason.
 pub(super) fn partial(at: &FixContext) -> Fixes {
     let mut dials = at.seen.tcp.dials.iter();
     let failed = dials.find_map(|dial| {
@@ -241,9 +242,8 @@ pub(super) fn partial(at: &FixContext) -> Fixes {
     advise("records", remove).after(look)
 }
 
-/// Adds a fix about the name's entry in `/etc/hosts`. The fix comes first if the entry is probably wrong.
-/// Signs of this are different answers from name servers, a system that ignores the file, or a failed
-/// connection.
+/// Adds a fix about the host name's entry in `/etc/hosts`. The fix comes first, unless the connection
+/// succeeded and no name server returned a different address.
 pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Vec<Fix>) -> Vec<Fix> {
     let is_local = matches!(cause, Cause::LocalOpenFiles | Cause::TcpNoLocalPort);
     let (entry, lookup) = match &at.seen.dns {
@@ -303,7 +303,8 @@ pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Ve
     }
 }
 
-/// Suggests a fix if the name is in `/etc/hosts`, but `/etc/nsswitch.conf` does not list the file.
+/// Suggests a fix if the host name is in `/etc/hosts`, but `/etc/nsswitch.conf` does not tell the system to
+/// read `/etc/hosts`.
 fn unused_hosts_file(lookup: &Lookup) -> Option<Fixes> {
     let line = lookup
         .nsswitch
@@ -322,13 +323,13 @@ fn unused_hosts_file(lookup: &Lookup) -> Option<Fixes> {
     )
 }
 
-/// Returns a command that edits a system file with a sed script. `sed -i` would replace the file, which is
-/// not possible for a mount point in a container.
+/// Returns a command that edits a system file with a sed script. `sed -i` is not used, because it replaces
+/// the file, and a file that is mounted into a container cannot be replaced.
 fn edited(path: &str, script: &str) -> String {
     format!("sudo sh -c 'new=$(sed \"{script}\" {path}) && printf \"%s\\n\" \"$new\" > {path}'")
 }
 
-/// Fixes for a name that the name servers resolve, but the system's resolver does not.
+/// Suggests fixes if a name server resolves the host name, but the system's resolver does not.
 fn name_sources(at: &FixContext) -> Option<Fixes> {
     let is_known = |server: &NameServer| matches!(server.answer, NameAnswer::Addresses(_));
     if !at.name_servers().iter().any(is_known) {
@@ -378,7 +379,8 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
     }))
 }
 
-/// Fixes for a name that exists only inside a container network or a provider's network.
+/// Suggests what to check if the host name exists only inside a container network, or inside the network of a
+/// provider other than AWS.
 fn private_name(at: &FixContext) -> Option<Fixes> {
     at.hosting()
         .filter(|hosting| hosting.is_private() && !hosting.is_aws)
@@ -411,7 +413,7 @@ fn private_zone(at: &FixContext, fixes: Fixes) -> Fixes {
     )
 }
 
-/// Suggests fixes for this host's resolver.
+/// Suggests `text` as a fix for this host's resolver, with a command that shows the resolver's configuration.
 fn resolver(at: &FixContext, text: &str) -> Fixes {
     advise(
         "resolver",

@@ -6,25 +6,27 @@
 
 use super::Cause;
 
-/// An error reply about the state of Redis or the login. The table does not contain errors about a command's
-/// arguments.
+/// A row of the table of error replies. The table has rows for errors about the server's state or the login,
+/// but not for errors about a command's arguments.
 #[derive(Debug)]
 pub(crate) struct ErrorReply {
-    /// The text that identifies the reply: the first word, the whole reply, or a lower-case part of the reply.
+    /// The text that identifies the error reply: its first word, the whole reply, or, in lower case, a part
+    /// of it.
     marker: &'static str,
     /// The cause that `ping` reports for this error reply.
     pub cause: Cause,
     pub scope: Scope,
-    /// Whether to try a new connection. The host name may now resolve to a server that accepts the request.
+    /// Whether a new connection may help, because the host name may now resolve to a server that accepts the
+    /// request.
     pub reconnect: bool,
 }
 
-/// The requests that the server rejects after this error reply.
+/// The requests that fail for the same reason as the rejected request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// The same command, for this user or this key.
+    /// Only the same command from the same user or on the same key.
     Command,
-    /// All commands on connections with this login.
+    /// All commands on connections with the same login.
     Login,
     /// All commands or all writes, on every connection.
     Server,
@@ -34,7 +36,7 @@ const ERROR_REPLIES: &[ErrorReply] = &[
     row("NOAUTH", Cause::AuthRequired, Scope::Login).reconnect(),
     row("WRONGPASS", Cause::AuthFailed, Scope::Login).reconnect(),
     row("NOPERM", Cause::AuthNoPermission, Scope::Command).reconnect(),
-    // The code DENIED is not enough, because providers also return it for other reasons.
+    // DENIED alone does not identify protected mode, because providers use this code for other errors.
     row(
         "running in protected mode",
         Cause::ServerProtectedMode,
@@ -63,7 +65,8 @@ const ERROR_REPLIES: &[ErrorReply] = &[
     row("no route to host", Cause::ProxyNoBackend, Scope::Server),
     row("no server connection", Cause::ProxyNoBackend, Scope::Server),
     row("server connection closed", Cause::ProxyNoBackend, Scope::Server),
-    // This is the text for EINVAL. It must be the whole reply.
+    // The text for EINVAL. The whole reply must match, because Redis has longer errors that begin with this
+    // text.
     row("ERR Invalid argument", Cause::ProxyNoBackend, Scope::Server),
     row("max number of clients", Cause::ServerMaxClients, Scope::Server).reconnect(),
     row(
@@ -71,12 +74,12 @@ const ERROR_REPLIES: &[ErrorReply] = &[
         Cause::AuthNotConfigured,
         Scope::Login,
     ),
-    // This is the text before Redis 6.
+    // Redis versions before 6 send this text.
     row("no password is set", Cause::AuthNotConfigured, Scope::Login),
     row("invalid password", Cause::AuthFailed, Scope::Login).reconnect(),
     row("invalid username", Cause::AuthFailed, Scope::Login).reconnect(),
     row("authentication required", Cause::AuthRequired, Scope::Login).reconnect(),
-    // This is the text before Redis 2.8.
+    // Redis versions before 2.8 send this text.
     row("err operation not permitted", Cause::AuthRequired, Scope::Login).reconnect(),
 ];
 
@@ -100,7 +103,8 @@ impl ErrorReply {
         ERROR_REPLIES.iter().any(|reply| reply.marker == word)
     }
 
-    /// Finds the row for an error reply. `text` does not include the `-` at the start.
+    /// Returns the row for an error reply, if there is one. `text` does not include the `-` at the start of
+    /// the reply.
     pub(crate) fn of(text: &str) -> Option<&'static Self> {
         let code = text.split(' ').next().unwrap_or_default();
         let lower = text.to_lowercase();
@@ -133,7 +137,7 @@ mod tests {
                 "ERR max number of clients reached",
                 Some((Cause::ServerMaxClients, Scope::Server)),
             ),
-            // The error of protected mode also mentions the missing password.
+            // In protected mode, Redis's error reply mentions that no password is set.
             (
                 "DENIED Redis is running in protected mode because protected mode is enabled and no password is set",
                 Some((Cause::ServerProtectedMode, Scope::Server)),

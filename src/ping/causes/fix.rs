@@ -1,8 +1,8 @@
-//! A fix, and lists of fixes.
+//! Builds lists of fixes.
 
 use super::fix_context::FixContext;
 
-/// An action that may solve the problem.
+/// An action that may solve a problem with the connection to Redis.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Fix {
     /// The kind of fix, such as `security-group`. Scripts rely on these names.
@@ -11,8 +11,8 @@ pub struct Fix {
     pub text: String,
     /// A POSIX shell command that can be pasted unchanged.
     pub command: Option<String>,
-    /// The command that undoes the fix, or a description of the steps. Set only for AWS fixes that are proved
-    /// by documents.
+    /// A command that undoes the fix, or a description of how to undo it. Set only for fixes that `--aws` or
+    /// `--aws-documents` found.
     pub undo: Option<String>,
 }
 
@@ -51,8 +51,8 @@ impl Fixes {
         self
     }
 
-    /// Adds a command to the last fix, which tries another URL or password. The text of the fix then says how
-    /// to change the application if the command succeeds.
+    /// Adds a command to the last fix. The command tries a different URL or password. The fix then tells the
+    /// user to change the application's URL if the command succeeds.
     pub(super) fn try_command(mut self, command: impl Into<String>) -> Self {
         if let Some(last) = self.0.last_mut() {
             last.text
@@ -61,7 +61,8 @@ impl Fixes {
         self.command(command)
     }
 
-    /// Adds a redis-cli command to the last fix. Adds nothing if the server refused that command in this run.
+    /// Adds a redis-cli command to the last fix, unless the server refused the same command during the
+    /// checks.
     pub(super) fn redis_cli(self, at: &FixContext, arguments: &str) -> Self {
         let name = |command: &str| command.split(' ').next().map(str::to_owned);
         let mut refused = at.seen.server.refused.iter();
@@ -71,14 +72,14 @@ impl Fixes {
         self.command(at.redis_cli(arguments))
     }
 
-    /// Appends another list of fixes, if there is one.
+    /// Appends `others`, if there are any.
     pub(super) fn and_all(mut self, others: impl Into<Option<Self>>) -> Self {
         let others = others.into().into_iter();
         self.0.extend(others.flat_map(|others| others.0));
         self
     }
 
-    /// Inserts `first` before these fixes, if there is one.
+    /// Inserts `first` before these fixes, if there is any.
     pub(super) fn after(self, first: Option<Self>) -> Self {
         match first {
             Some(first) => first.and_all(self),

@@ -1,4 +1,4 @@
-//! The facts on which the choice of fixes depends.
+//! Collects the facts on which the choice of fixes depends.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -19,14 +19,14 @@ use crate::redis_url::{Address, Target, Trust};
 pub(crate) struct FixContext<'a> {
     /// The target that was checked.
     pub(super) target: &'a Target,
-    /// The target in the URL, which may consist of Sentinels.
+    /// The target that the user gave. It may consist of Sentinels.
     given: &'a Target,
     pub(super) seen: &'a Observations,
-    /// The error reply that shows the cause.
+    /// The error reply that shows the cause, if there is one.
     pub(super) reply: Option<&'a str>,
 }
 
-/// A target without a host, and empty observations. Used if nothing is known.
+/// A target without a host, and empty observations, for a context without any facts.
 static UNKNOWN: LazyLock<(Target, Observations)> = LazyLock::new(|| {
     let address = Address::Tcp {
         host: String::new(),
@@ -57,17 +57,17 @@ impl<'a> FixContext<'a> {
         Self { reply, ..self }
     }
 
-    /// Returns the host in the URL, or an empty string for a unix socket.
+    /// Returns the target's host, or an empty string for a unix socket.
     pub(super) fn host(&self) -> &'a str {
         self.target.host().unwrap_or_default()
     }
 
-    /// Returns the port in the URL, or 0 for a unix socket.
+    /// Returns the target's port, or 0 for a unix socket.
     pub(super) fn port(&self) -> u16 {
         self.target.port().unwrap_or_default()
     }
 
-    /// Returns the path of the unix socket in the URL, quoted for a shell.
+    /// Returns the path of the target's unix socket, quoted for a shell. Returns `None` for a TCP target.
     pub(super) fn socket(&self) -> Option<String> {
         match &self.target.address {
             Address::Unix(path) => Some(shell_quoted(&path.to_string_lossy())),
@@ -75,7 +75,7 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Returns where to look for the server process, such as `on 10.0.3.17`.
+    /// Returns a phrase that says where the server process runs, such as `on 10.0.3.17`.
     pub(super) fn on_server(&self) -> String {
         match &self.target.address {
             Address::Unix(_) => "on this host".to_owned(),
@@ -83,7 +83,7 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Returns the server's IP address, for programs that cannot resolve names. Without a known address,
+    /// Returns the server's IP address, for programs that cannot resolve names. If the address is unknown,
     /// returns the host name.
     pub(super) fn numeric_host(&self) -> String {
         match self.address() {
@@ -94,24 +94,25 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Returns the first address to which a connection was tried.
+    /// Returns the IP address of the first connection attempt, or `None` if there was no attempt to connect
+    /// to an IP address.
     pub(super) fn address(&self) -> Option<IpAddr> {
         let mut dials = self.seen.tcp.dials.iter();
         dials.find_map(|dial| Some(dial.to.ip()?.ip()))
     }
 
-    /// Returns a `sessiontut ping` command for the target, with these options.
+    /// Returns a `sessiontut ping` command for the target, with `options`.
     pub(super) fn ping(&self, options: &str) -> String {
         commands::ping(self.url(), self.trust(), options)
     }
 
-    /// Like [`Self::ping`], but for the original URL, which may contain Sentinels.
+    /// Like [`Self::ping`], but for the URL that the user gave, which may contain Sentinels.
     pub(super) fn ping_given(&self, options: &str) -> String {
         commands::ping(self.given, self.trust(), options)
     }
 
-    /// Returns the target for commands of this program. This is the primary or, if no Sentinel has reported
-    /// the primary, the Sentinel URL.
+    /// Returns the target for `sessiontut` commands. This is the Sentinel URL if no Sentinel has reported the
+    /// primary, and the checked target otherwise.
     fn url(&self) -> &'a Target {
         match &self.seen.followed {
             Some(_) if self.seen.primary().is_none() => self.given,
@@ -119,12 +120,12 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Like [`Self::ping`], but for another target.
+    /// Like [`Self::ping`], but for `target`.
     pub(super) fn ping_with(&self, target: &Target, options: &str) -> String {
         commands::ping(target, self.trust(), options)
     }
 
-    /// Like [`Self::ping`], but with a change to the target.
+    /// Like [`Self::ping`], but applies `change` to the target first.
     pub(super) fn ping_to(&self, change: impl FnOnce(&mut Target)) -> String {
         let mut target = self.url().clone();
         change(&mut target);
@@ -158,17 +159,19 @@ impl<'a> FixContext<'a> {
         commands::ping(&self.target.of_primary(host, port), self.trust(), "")
     }
 
-    /// Returns a redis-cli command, which prompts for a password if needed.
+    /// Returns a redis-cli command with these arguments. The command prompts for a password if the target
+    /// contains one.
     pub(super) fn redis_cli(&self, arguments: &str) -> String {
         commands::redis_cli(self.target, self.trust(), arguments)
     }
 
-    /// Returns a redis-cli command for an administrator, who logs in as another user.
+    /// Returns a command line that runs redis-cli `commands` as an administrator instead of the target's
+    /// user.
     pub(super) fn admin_cli(&self, commands: &[String]) -> String {
         commands::admin_cli(self.target, self.trust(), commands)
     }
 
-    /// Returns an administrator's command that changes an existing user.
+    /// Returns a command line with which an administrator sets ACL `rules` for an existing user.
     pub(super) fn change_user(&self, user: &str, rules: &str) -> String {
         commands::change_user(self.target, self.trust(), user, rules)
     }
@@ -198,7 +201,8 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Returns the provider or network that the host name or its CNAME belongs to.
+    /// Returns the provider or container network to which the host name belongs, if it is known. The CNAME,
+    /// or the name with a search domain, takes precedence over the host name.
     pub(super) fn hosting(&self) -> Option<&'static Hosting> {
         let lookup = self.seen.dns.as_ref();
         let completed = lookup.and_then(|lookup| Some(&lookup.completed.as_ref()?.name));
@@ -208,7 +212,7 @@ impl<'a> FixContext<'a> {
             .or_else(|| Hosting::of(self.host()))
     }
 
-    /// Returns the provider that may run the server, judging by the port alone.
+    /// Returns the provider that probably runs the server, judging by a private IP address and the TLS port.
     pub(super) fn possible_provider(&self) -> Option<&'static Hosting> {
         let is_asked = self.target.tls && self.instance().is_none();
         is_asked
@@ -216,14 +220,14 @@ impl<'a> FixContext<'a> {
             .flatten()
     }
 
-    /// Returns the provider that runs the server, if there is one. Users then have no access to the server's
-    /// host.
+    /// Returns the provider that runs the server, or `None` if no provider is known. Customers of a provider
+    /// have no access to the server's host.
     pub(super) fn provider(&self) -> Option<&'static Hosting> {
         self.hosting()
             .filter(|hosting| hosting.reach != Reach::Containers)
     }
 
-    /// Whether a provider runs the server, according to the host name or a reply.
+    /// Whether a provider runs the server, according to the host name or an error reply.
     pub(super) fn is_managed(&self) -> bool {
         let replies = [
             &self.seen.auth.response,
@@ -256,8 +260,8 @@ impl<'a> FixContext<'a> {
         format!("{text}{}", if self.is_aws() { note } else { "" })
     }
 
-    /// Returns the `--region` option for `aws`. The region comes from this EC2 instance or from the host
-    /// name.
+    /// Returns the `--region` option for `aws`, or an empty string. The region comes from this EC2 instance
+    /// or from the host name.
     pub(super) fn region_option(&self) -> String {
         let named = || provider::endpoint_hint(self.host())?.region;
         let region = self
@@ -287,7 +291,7 @@ impl<'a> FixContext<'a> {
             .map_or(Nearness::Unknown, |this_host| this_host.nearness)
     }
 
-    /// Returns the listening socket that accepted the connection, if the socket is on this host.
+    /// Returns the listening socket that accepted the connection, if the socket is known and on this host.
     pub(super) fn listener(&self) -> Option<&'a LocalListener> {
         self.seen.listener_of_the_connection()
     }

@@ -1,4 +1,4 @@
-//! Tests that the command of a fix never executes text from outside.
+//! Checks that fix commands never execute text that comes from outside this program.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -28,7 +28,7 @@ const HOSTILE: [&str; 9] = [
     "a' \"$(: > executed)\" '",
 ];
 
-/// Returns targets and observations with this text in every value that comes from outside.
+/// Returns targets and observations with `text` in every value that comes from outside this program.
 fn hostile(text: &str) -> [(Target, Observations); 4] {
     let word = || text.to_owned();
     let remote = Target {
@@ -110,7 +110,8 @@ fn hostile(text: &str) -> [(Target, Observations); 4] {
         address: Address::Unix(format!("/run/{text}").into()),
         ..remote.clone()
     };
-    // A name without a dot does not belong to a provider.
+    // `text` is not a host name of AWS. An IP address lets the metadata of the instance decide that the
+    // server is on AWS.
     let at_ip = Target::parse("redis://10.0.3.17").unwrap();
     [
         (remote.clone(), seen.clone()),
@@ -150,7 +151,7 @@ fn no_command_executes_text_from_outside() {
                 run(Command::new("sh").args(["-n", "-c", &script])),
                 "{text:?} {number}\n{script}"
             );
-            // PATH is empty, so no other program than the shell itself can run.
+            // PATH names no existing folder, so the shell cannot run any other program.
             run(Command::new("/bin/sh")
                 .args(["-c", &script])
                 .env("PATH", "/nonexistent")

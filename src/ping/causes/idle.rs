@@ -68,7 +68,7 @@ pub(super) fn limited(_: &FixContext) -> Fixes {
     )
 }
 
-/// Whether connections with TCP keepalive survived longer.
+/// Whether no connection with TCP keepalive was lost. False if no connection used keepalive.
 fn keepalive_helps(test: &IdleTest) -> bool {
     let period = test.trials.iter().find_map(|trial| trial.keepalive);
     period.is_some_and(|period| test.shortest_lost(Some(period)).is_none())

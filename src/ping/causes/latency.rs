@@ -47,10 +47,10 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
     }
 }
 
-/// Within a data centre, round trips are shorter than this.
+/// The minimum round trip time that a distant server causes. Within a data centre, round trips are shorter.
 const DISTANT: Duration = Duration::from_millis(1);
 
-/// Whether the network causes more than half of the median round trip time.
+/// Whether round trips take at least [`DISTANT`], and the network causes more than half of the median.
 fn is_distant(at: &FixContext) -> bool {
     let usual = median(&at.seen.ping.round_trips);
     let connecting = at.seen.tcp.connect_time();

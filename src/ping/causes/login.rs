@@ -116,7 +116,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         .after(form)
 }
 
-/// Suggests a fix if the form of the password looks wrong, such as a password in quotes.
+/// Suggests a fix if the password looks wrong, for example because it is in quotes.
 fn written_wrongly(password: &str) -> Option<Fixes> {
     let text = match suspicious_form(password)? {
         SuspiciousForm::Quoted => {
@@ -149,7 +149,7 @@ fn rejected_token() -> Fixes {
     )
 }
 
-/// Suggests a fix if the password ends with white space.
+/// Suggests a fix if the password ends with an invisible character, such as a newline.
 fn blank_at_end(target: &Target, password: &str) -> Option<Fixes> {
     password.chars().last().and_then(invisible).map(|(blank, escape)| {
         match target.password_variable {
@@ -190,8 +190,8 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         Access::Granted => vec![commands],
         Access::Forbidden if commands.is_empty() => vec![pattern],
         Access::Forbidden => vec![format!("{pattern} {commands}")],
-        // For a user with `~*`, Redis rejects further key patterns, and with them all other rules in the same
-        // command.
+        // If the user already has `~*`, Redis rejects a command with another key pattern, including all other
+        // rules in the command.
         Access::Unknown => vec![commands, pattern],
     };
     let grants: Vec<String> = grants
@@ -245,7 +245,8 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
     )
 }
 
-/// Returns the user name in the login, quoted for a shell.
+/// Returns the user name of the login, quoted for a shell. This is `default` if the target has no user name
+/// or no password.
 fn user(at: &FixContext) -> String {
     let user = at.target.user.as_deref().filter(|_| at.target.password.is_some());
     shell_quoted(user.unwrap_or("default"))

@@ -68,7 +68,8 @@ macro_rules! causes {
             pub(crate) fn page(self) -> String {
                 match self {
                     $(Self::$variant => include_str!(concat!("../../../docs/src/causes/", $code, ".md")).replace(
-                        // mdBook also replaces this line by the contents of the file.
+                        // In the book, mdBook replaces this line by the contents of the file, as this code
+                        // does.
                         concat!("{{#include examples/", $code, ".txt}}\n"),
                         include_str!(concat!("../../../docs/src/causes/examples/", $code, ".txt")),
                     ),)+

@@ -14,7 +14,7 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
     let fixes = if let Some(fixes) = before_the_server(at) {
         fixes
     } else if at.seen.holds_back_writes() {
-        // FAILOVER and CLUSTER FAILOVER pause writes, as CLIENT PAUSE WRITE does.
+        // FAILOVER and CLUSTER FAILOVER pause writes, as CLIENT PAUSE with WRITE does.
         return advise(
             "paused-writes",
             "wait until a write gets a reply: Redis delays writes during a failover, and after CLIENT PAUSE with WRITE",
@@ -61,8 +61,8 @@ pub(super) fn stalled(at: &FixContext) -> Fixes {
     fixes.after(tcp::forwarder(at))
 }
 
-/// Suggests fixes if the server is not at fault. The timeout may be too short, packets may be lost, or
-/// another connection may work.
+/// Suggests fixes if the server may be working: the timeout may be too short, packets may be lost, or only
+/// the first connection may have failed.
 fn before_the_server(at: &FixContext) -> Option<Fixes> {
     match NoReply::of(at.seen) {
         NoReply::ShortTimeout(round_trip) => Some(longer_timeout(at, round_trip)),
@@ -81,7 +81,8 @@ fn before_the_server(at: &FixContext) -> Option<Fixes> {
 
 /// Suggests a longer timeout for a distant server.
 fn longer_timeout(at: &FixContext, round_trip: Duration) -> Fixes {
-    /// With TLS, a login and a cluster, the checks need about 12 round trips.
+    /// The number of round trips that a long enough timeout allows. With TLS, a login and a cluster, the
+    /// checks need about 12 round trips.
     const ENOUGH: u32 = 15;
     const AT_LEAST: f64 = 10.0;
     let timeout = round_trip
@@ -130,7 +131,8 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
     if at.seen.fails_only_on_first_connection() {
         return one_of_several_servers();
     }
-    // Without TLS, Redis sends an error before it closes the connection.
+    // At maxclients, Redis sends an error before it closes a connection without TLS, so the cause would be
+    // known.
     let limit = at.target.tls.then(|| {
         advise(
             "maxclients",
@@ -220,8 +222,8 @@ pub(super) fn not_redis(at: &FixContext) -> Fixes {
     correct.after(find).after(tcp::forwarder(at))
 }
 
-/// Changes the fixes if another connection works, so that only one of several servers has the fault. Adds a
-/// fix for this case, and removes fixes that adapt the application to the fault.
+/// Changes the fixes if a second connection works, because then only one of several servers may have the
+/// fault. Adds a fix for that server, and removes fixes that adapt the application to the fault.
 pub(in crate::ping) fn other_server_fixes(at: &FixContext, fixes: Vec<Fix>) -> Vec<Fix> {
     let Some(look) = at.seen.experiments.other_server() else {
         return fixes;
@@ -245,7 +247,7 @@ pub(in crate::ping) fn other_server_fixes(at: &FixContext, fixes: Vec<Fix>) -> V
         .collect()
 }
 
-/// Fixes for a fault that only the first connection had.
+/// Fixes for a fault that occurred only on the first connection.
 fn one_of_several_servers() -> Fixes {
     advise(
         "backend",
@@ -280,7 +282,7 @@ fn proxy(at: &FixContext) -> Fixes {
     )
 }
 
-/// Suggests how to find a stopped Redis process. The process may be behind a proxy.
+/// Suggests how to find a stopped Redis process, unless a provider runs the server.
 fn stopped(at: &FixContext) -> Option<Fixes> {
     at.provider().is_none().then(|| {
         advise(
@@ -292,8 +294,8 @@ fn stopped(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Suggests how to find the process that listens on the port. Returns `None` if this run has found the
-/// process, or if a provider runs the host.
+/// Suggests how to find the process that listens on the port. Returns `None` if the process is already known,
+/// or if a provider runs the server.
 fn listener(at: &FixContext) -> Option<Fixes> {
     (!is_listener_known(at) && at.provider().is_none()).then(|| {
         advise(

@@ -65,8 +65,9 @@ pub(super) fn master_down(at: &FixContext) -> Fixes {
     )
 }
 
-/// Returns a command that checks the primary in a replica's reply. This host may be unable to reach the
-/// primary at that address.
+/// Returns a command that checks the primary that a replica reports. Returns `None` if the replica reports no
+/// primary. The command may fail, because this host may be unable to reach the primary at the reported
+/// address.
 fn primary(at: &FixContext) -> Option<String> {
     let (host, port) = at.seen.server.primary()?;
     // In the replica's reply, a loopback address means the replica's own host.
@@ -185,7 +186,7 @@ pub(super) fn cluster_partial(at: &FixContext) -> Fixes {
 
 fn check_cluster(at: &FixContext, text: &str) -> Fixes {
     if at.socket().is_some() {
-        // redis-cli --cluster needs the host and port of a node.
+        // redis-cli --cluster cannot use a unix socket.
         return advise("cluster", text).redis_cli(at, "CLUSTER NODES");
     }
     advise("cluster", text).command(format!(

@@ -70,8 +70,8 @@ pub(super) fn eviction(at: &FixContext) -> Fixes {
     }
 }
 
-/// Returns a memory limit for Redis in megabytes that is a third higher than now. Returns `None` if the limit
-/// cannot be set.
+/// Returns a new memory limit for Redis in megabytes: a third more than the present limit, or than the used
+/// memory if that is higher. Returns `None` if the user cannot set the limit.
 fn more_memory(at: &FixContext) -> Option<u64> {
     const MEGABYTE: u64 = 1 << 20;
     let server = &at.seen.server;
@@ -80,7 +80,7 @@ fn more_memory(at: &FixContext) -> Option<u64> {
     can_be_set.then(|| (used.saturating_mul(4) / 3).div_ceil(MEGABYTE))
 }
 
-/// Whether the host has at least twice this many megabytes of memory.
+/// Whether the host has more than twice this many megabytes of memory.
 fn is_in_memory(at: &FixContext, megabytes: u64) -> bool {
     let total = at.seen.server.number("total_system_memory").unwrap_or_default();
     total >> 21 > megabytes

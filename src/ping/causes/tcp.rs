@@ -74,7 +74,7 @@ pub(super) fn loss(at: &FixContext) -> Fixes {
     .command("ip -s link")
 }
 
-/// Suggests the provider's TLS port, if the URL has another port.
+/// Suggests the provider's TLS port if the URL contains a different port.
 fn provider_port(at: &FixContext) -> Option<Fixes> {
     let other = at.seen.tcp.other_port.as_ref()?;
     let port = other.to.ip()?.port();
@@ -111,7 +111,7 @@ fn container_network(at: &FixContext) -> Option<Fixes> {
         })
 }
 
-/// Suggests what to check on a tunnel or proxy on this host that forwards connections to a server elsewhere.
+/// Suggests what to check if a tunnel or proxy on this host forwards the connection to a different host.
 pub(super) fn forwarder(at: &FixContext) -> Option<Fixes> {
     let listener = at.listener()?;
     let (forwarder, process) = (listener.forwarder()?, listener.process.as_deref()?);
@@ -127,7 +127,7 @@ pub(super) fn forwarder(at: &FixContext) -> Option<Fixes> {
     )
 }
 
-/// Suggests the client port, if the URL has the port of the cluster bus.
+/// Suggests the client port if the URL contains the port of the cluster bus.
 pub(super) fn client_port(at: &FixContext) -> Option<Fixes> {
     let port = cluster_client_port(at.port())?;
     Some(
@@ -142,8 +142,9 @@ pub(super) fn client_port(at: &FixContext) -> Option<Fixes> {
     )
 }
 
-/// Returns the client port of a cluster node whose cluster bus has the port `bus`. The bus port is the client
-/// port plus 10,000 (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>).
+/// Returns the client port that belongs to the cluster bus port `bus`, which is 10,000 higher
+/// (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>). Returns `None` if `bus` is
+/// not a usual bus port.
 pub(in crate::ping) fn cluster_client_port(bus: u16) -> Option<u16> {
     matches!(bus, 16379 | 16380 | 17000..=17005).then(|| bus - 10_000)
 }
@@ -190,7 +191,8 @@ pub(super) fn mtu(at: &FixContext) -> Fixes {
         )
 }
 
-/// The smallest MTU that IPv6 allows (RFC 8200, 5). Nearly all tunnels support this MTU.
+/// The packet size to try if the size limit is unknown. This is the smallest MTU that IPv6 allows (RFC 8200,
+/// 5), and nearly all tunnels support it.
 const USUALLY_SMALL_ENOUGH: u16 = 1280;
 
 /// Whether the port looks like a typo of 6379 or 6380, or is the port of Memcached.

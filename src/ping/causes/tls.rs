@@ -8,8 +8,8 @@ use super::fix_context::FixContext;
 use crate::ping::observation::{CertificateProblem, Handshake, PeerCertificate, TlsResult};
 use crate::sanitize;
 
-/// The largest difference between two clocks that count as equal, in seconds. It allows for the round trip
-/// and delays on busy hosts.
+/// Two clocks count as equal if they differ by less than this many seconds. The tolerance covers the round
+/// trip and delays on busy hosts.
 const AGREE: i64 = 300;
 
 pub(super) fn required(at: &FixContext) -> Fixes {
@@ -33,7 +33,8 @@ pub(super) fn untrusted(at: &FixContext) -> Fixes {
     untrusted_certificate(at, tls).and_all(also_other_name(tls))
 }
 
-/// Returns fixes for a second problem, if there is one: the certificate is for a different host.
+/// Suggests a fix if the certificate is for a different host. This fix follows the fixes for a different
+/// fault in the same certificate.
 fn also_other_name(tls: &Handshake) -> Option<Fixes> {
     let own = tls.certificate()?;
     let name = own.names.first()?;
@@ -48,7 +49,8 @@ fn also_other_name(tls: &Handshake) -> Option<Fixes> {
     })
 }
 
-/// Returns fixes for a second problem, if there is one: the certificate is not signed by a trusted CA.
+/// Suggests a fix if no trusted CA has signed the certificate. This fix follows the fixes for a different
+/// fault in the same certificate.
 fn also_untrusted(tls: &Handshake) -> Option<Fixes> {
     (!tls.chain.is_empty() && !tls.leads_to_trusted_ca).then(|| trust_file(&signer(tls)))
 }
@@ -285,7 +287,8 @@ pub(in crate::ping) fn faulty(tls: &Handshake) -> Option<usize> {
     tls.chain.iter().position(is_faulty)
 }
 
-/// Whether the whole chain would be valid if this host's clock were ahead by this many seconds.
+/// Whether the whole chain would be valid if this host's clock were `ahead` seconds later. False if the
+/// clocks count as equal.
 pub(in crate::ping) fn is_valid_after(tls: &Handshake, ahead: i64) -> bool {
     let is_valid = |one: &PeerCertificate| one.begins_in <= ahead && ahead <= one.ends_in;
     ahead.abs() >= AGREE && tls.chain.iter().all(is_valid)

@@ -23,7 +23,8 @@ fn advice(error: &UrlError) -> Option<Fixes> {
     })
 }
 
-/// Suggests the intended URL. If the URL contains a password, the command prompts for the password instead.
+/// Suggests the URL that the user probably meant. The command prompts for the password if the URL contains
+/// one.
 fn suggestion(error: &UrlError) -> Option<Fixes> {
     let url = error.suggestion.as_ref()?;
     Some(if url.contains(MASK) {

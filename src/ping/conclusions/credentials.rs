@@ -13,7 +13,7 @@ use crate::redis_url::provider::{self, EndpointKind};
 use crate::redis_url::{Target, invisible, is_missing_value};
 use crate::sanitize;
 
-/// Describes where the password comes from, and what is suspicious about the password.
+/// Describes where the password comes from, and what looks wrong with the password.
 pub(in crate::ping) fn facts(target: &Target) -> Vec<String> {
     let Some(password) = &target.password else {
         return Vec::new();
@@ -44,11 +44,11 @@ pub(in crate::ping) fn facts(target: &Target) -> Vec<String> {
 /// A form of text that a password rarely has, such as quotes around the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ping) enum SuspiciousForm {
-    /// A text between quotes.
+    /// The password is in quotes.
     Quoted,
-    /// A word that programs write for a missing value, such as `null`.
+    /// The password is a word that programs write for a missing value, such as `null`.
     Missing,
-    /// A text that is probably base64.
+    /// The password is probably encoded in base64.
     Base64,
 }
 
@@ -63,7 +63,8 @@ impl SuspiciousForm {
 }
 
 pub(in crate::ping) fn suspicious_form(password: &str) -> Option<SuspiciousForm> {
-    /// The minimum length for this test. Shorter passwords may look like base64 by chance.
+    /// The minimum length of a password that is tested for base64. A shorter password may look like base64 by
+    /// chance.
     const SHORTEST: usize = 8;
     let is_in = |quote: char| {
         let inner = password
@@ -83,7 +84,7 @@ pub(in crate::ping) fn suspicious_form(password: &str) -> Option<SuspiciousForm>
     is_text.then_some(SuspiciousForm::Base64)
 }
 
-/// Whether the password is an IAM token. Such a token normally contains percent-encoding.
+/// Whether the password is an IAM token of ElastiCache or MemoryDB.
 pub(in crate::ping) fn is_iam_token(password: &str) -> bool {
     IamToken::read(password).is_some()
 }
@@ -94,10 +95,10 @@ pub(in crate::ping) fn is_iam_token(password: &str) -> bool {
 struct IamToken {
     cache: String,
     user: Option<String>,
-    /// The type of the resource, such as `ServerlessCache`.
+    /// The type of the cache, such as `ServerlessCache`.
     resource: Option<String>,
     region: Option<String>,
-    /// When the token was created, such as `20250101T000000Z`.
+    /// The time when the token was created, such as `20250101T000000Z`.
     date: Option<String>,
     lifetime: Option<u64>,
 }
@@ -140,8 +141,8 @@ impl IamToken {
         Some(token)
     }
 
-    /// Describes the token, and all reasons why ElastiCache or MemoryDB would reject it. The server's error
-    /// reply does not contain the reason.
+    /// Describes the token, and the visible reasons why ElastiCache or MemoryDB may reject it. The server's
+    /// error reply does not contain the reason.
     fn facts(&self, target: &Target, now: SystemTime) -> Vec<String> {
         let mut facts = vec![self.describe(target, now)];
         facts.extend(self.wrong_host(target.host().unwrap_or_default()));
@@ -169,7 +170,7 @@ impl IamToken {
         let Some(hint) = provider::endpoint_hint(host) else {
             return facts;
         };
-        // The last name is that of the whole cache, for example of a node's replication group.
+        // The last name is the name of the whole cache. For a node, this is its replication group.
         let names = EndpointName::parse(host).map_or(Vec::new(), |endpoint| endpoint.names);
         let is_named = |name: &Name| name.as_str().eq_ignore_ascii_case(&self.cache);
         if let Some(name) = names
@@ -249,12 +250,13 @@ impl IamToken {
     }
 }
 
-/// The longest lifetime of a token, in seconds. AWS does not accept more than 15 minutes.
+/// The longest lifetime of an IAM token that AWS accepts, in seconds.
 const USUAL_LIFETIME: u64 = 900;
-/// The tolerance for differences between two clocks, in seconds.
+/// The difference between two clocks that is tolerated when the date of an IAM token is checked, in seconds.
 const CLOCK_TOLERANCE: u64 = 60;
 
-/// Converts a time such as `20250101T000000Z` to seconds since 1970.
+/// Converts a time such as `20250101T000000Z` to seconds since 1970. Returns `None` if the text has a
+/// different form.
 fn seconds_since_1970(date: &str) -> Option<u64> {
     if date.len() != 16 || !date.is_ascii() || date.as_bytes()[8] != b'T' {
         return None;

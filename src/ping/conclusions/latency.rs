@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::ping::observation::Observations;
 
-/// If the median round trip is longer than this, the warning `latency.high` is reported.
+/// If the median round trip takes longer than this, `ping` reports the warning `latency.high`.
 pub(in crate::ping) const SLOW_MEDIAN: Duration = Duration::from_millis(20);
 
-/// The minimum duration of an outlier. An outlier is also longer than [`OUTLIER_FACTOR`] times the median.
+/// A round trip can be an outlier only if it takes longer than this. It must also take longer than
+/// [`OUTLIER_FACTOR`] times the median.
 const OUTLIER: Duration = Duration::from_millis(10);
 
 const OUTLIER_FACTOR: u32 = 5;
@@ -48,7 +49,8 @@ impl SlowPart {
     }
 }
 
-/// Whether too many round trips are outliers.
+/// Whether several round trips are outliers. If there are fewer than [`MANY_ROUND_TRIPS`] round trips, one
+/// outlier is enough.
 #[must_use]
 pub(crate) fn is_uneven(round_trips: &[Duration]) -> bool {
     let median = median(round_trips);

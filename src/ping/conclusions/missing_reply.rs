@@ -14,11 +14,11 @@ const FEW_ROUND_TRIPS: u32 = 3;
 /// The reason for a missing reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ping) enum NoReply {
-    /// The timeout is too short. Contains the round trip time.
+    /// The timeout was probably too short. Contains the round trip time.
     ShortTimeout(Duration),
-    /// The request does not reach the server.
+    /// The request was lost on the way to the server.
     LostPackets,
-    /// The server receives the request, but does not reply.
+    /// The server received the request, but did not reply.
     SilentServer,
 }
 
@@ -43,8 +43,8 @@ impl NoReply {
         }
     }
 
-    /// Describes the round trip time if the timeout is too short. Otherwise, describes which packets were
-    /// acknowledged.
+    /// Describes the round trip time if the timeout was too short. Otherwise, describes which packets were
+    /// acknowledged, or returns `None` if that is unknown.
     pub(in crate::ping) fn fact(self, seen: &Observations) -> Option<String> {
         match self {
             Self::ShortTimeout(round_trip) => Some(format!(
@@ -56,8 +56,8 @@ impl NoReply {
     }
 }
 
-/// Returns the time that this program waited for the missing reply, and the round trip time. If no round trip
-/// was measured, the TCP handshake counts as the round trip.
+/// Returns how long this program waited for the missing reply, and the round trip time. If no round trip was
+/// measured, the TCP handshake counts as one. Returns `None` if no reply is missing.
 fn unanswered(seen: &Observations) -> Option<(Duration, Duration)> {
     let connecting = seen.tcp.round_trip();
     let is_silent = |response: &Response| matches!(response, Response::Timeout(_));
@@ -82,7 +82,7 @@ fn unanswered(seen: &Observations) -> Option<(Duration, Duration)> {
     Some((waited, connecting))
 }
 
-/// Describes the kernel's packet counts of a connection without a reply.
+/// Explains what the kernel's packet counts show about a connection without a reply.
 pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
     match packets {
         PacketCounts {

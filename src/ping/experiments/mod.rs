@@ -30,12 +30,13 @@ pub(super) use wider_offer::wider_offer;
 /// The time limit for the reply to a PING over TLS. This PING follows a successful handshake.
 const INSIDE_TLS: Duration = Duration::from_millis(700);
 
-/// Returns how long a check waits for a reply before it starts experiments: a quarter of the remaining time.
+/// Returns how long a check waits for a reply before it starts experiments: a quarter of the time that the
+/// deadline allows in total.
 pub(super) fn patience(deadline: Deadline) -> Duration {
     deadline.span() / 4
 }
 
-/// Runs both futures at the same time. When `work` completes, cancels `side`.
+/// Runs both futures at the same time. If `work` completes first, cancels `side` and returns `None` for it.
 pub(super) async fn with_side_task<T, S>(
     work: impl Future<Output = T>,
     side: impl Future<Output = S>,

@@ -13,25 +13,25 @@ use crate::ping::rungs::tcp::SegmentSize;
 /// The minimum time to wait for the reply to a packet, even on a fast connection.
 const SHORTEST_WAIT: Duration = Duration::from_millis(150);
 
-/// The smallest packet size to try. Every host must accept packets of this size (RFC 9293, 3.7.1).
+/// The smallest packet size to try, in bytes. Every host must accept packets of this size (RFC 9293, 3.7.1).
 pub(in crate::ping) const SMALLEST_PACKET: u16 = 576;
 
-/// The precision of the search in bytes. The search ends when the remaining range is not larger than this.
+/// The search for the packet size limit ends when the range of possible limits is at most this many bytes.
 const PRECISION: u16 = 8;
 
-/// How many sizes are tried at the same time, each on its own connection.
+/// How many packet sizes are tried at the same time, each on its own connection.
 const SIZES_AT_ONCE: u16 = 4;
 
-/// The results of two handshakes, which run while the first handshake waits for a reply.
+/// The results of handshakes on additional connections, while the first handshake waits for a reply.
 #[derive(Debug)]
 pub(in crate::ping) struct MoreHandshakes {
-    /// The handshake in packets of the default size.
+    /// The result of the handshake with packets of the default size.
     pub(in crate::ping) usual: Option<TlsResult>,
     pub(in crate::ping) small: Option<TlsResult>,
     pub(in crate::ping) sizes: Option<PacketSizes>,
 }
 
-/// The packet sizes that get through.
+/// Which packet sizes get through to the server and back.
 pub(super) enum Sizes {
     /// All sizes up to a limit.
     Limited(PacketSizes),
@@ -41,12 +41,12 @@ pub(super) enum Sizes {
     Unknown,
 }
 
-/// The data that is sent in packets of each size.
+/// The large request that tests whether packets of a certain size get through.
 #[derive(Clone, Copy)]
 pub(super) enum Large<'a> {
     /// An ECHO of a large value, after a login.
     Echo(&'a Requests),
-    /// The same ECHO without a login. A server that requires a login replies with an error.
+    /// An ECHO of a large value, without a login. A server that requires a login replies with an error.
     WithoutLogin(&'a Requests),
     /// A TLS handshake, whose largest part is the server's certificate.
     Handshake,
@@ -55,7 +55,7 @@ pub(super) enum Large<'a> {
 impl Reconnect<'_> {
     /// Waits for `delay`, then tries two handshakes at the same time: in packets of the default size, and in
     /// small packets. If only small packets get a reply, also searches for the packet size limit. `path_mtu`
-    /// is this host's packet size.
+    /// is the largest packet size that this host uses for the server.
     pub(in crate::ping) async fn small_packets(
         &self,
         path_mtu: Option<u16>,
@@ -83,11 +83,11 @@ impl Reconnect<'_> {
     }
 
     /// Searches for the packet size limit, after a long AUTH got no reply. Does not log in, because a server
-    /// may count failed logins. `path_mtu` is this host's packet size.
+    /// may count failed logins. `path_mtu` is the largest packet size that this host uses for the server.
     pub(super) async fn sizes_without_login(&self, path_mtu: u16, deadline: Deadline) -> Option<PacketSizes> {
         let requests = Requests::of(self.target);
         let large = Large::WithoutLogin(&requests);
-        // The search for the size needs most of the time.
+        // Leave most of the time for the search.
         let third = deadline.within(deadline.left() / 3);
         let (usual, small) = join(
             self.gets_through(large, SegmentSize::Default, third),
@@ -103,7 +103,8 @@ impl Reconnect<'_> {
         }
     }
 
-    /// Searches for the packet size limit. First tries several sizes at once, then narrows the range.
+    /// Searches for the largest packet size that gets through. Each round tries several sizes at the same
+    /// time, and so narrows the range.
     ///
     /// `largest` is the size of the packets that were lost on the first connection.
     pub(super) async fn packet_sizes(&self, large: Large<'_>, largest: u16, deadline: Deadline) -> Sizes {

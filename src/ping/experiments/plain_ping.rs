@@ -11,11 +11,11 @@ use crate::ping::response::{Response, ask, receive};
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::redis_client::{ProbeConnection, Stream};
 
-/// How long to wait for a banner before sending anything.
+/// How long to wait for a banner, which is data that a server sends before it receives a request.
 pub(super) const BANNER: Duration = Duration::from_millis(120);
 
 /// Whether to wait for a banner before sending anything. Some servers send an error and then close the
-/// connection. A request at that moment would cause an RST, and the error would be lost.
+/// connection. If a request arrived at that moment, it would cause an RST, and the error would be lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::ping) enum Banner {
     Listen,
@@ -45,7 +45,7 @@ pub(super) async fn listen(connection: &mut ProbeConnection<Stream>, deadline: D
     }
 }
 
-/// Waits briefly for an additional reply, which belongs to no request.
+/// Waits briefly for a reply that belongs to no request. Returns `None` if no such reply arrives.
 pub(in crate::ping) async fn surplus_reply(
     connection: &mut ProbeConnection<Stream>,
     deadline: Deadline,

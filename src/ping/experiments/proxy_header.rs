@@ -14,7 +14,8 @@ use crate::ping::rungs::{ping, tcp, tls};
 use crate::redis_client::{ProbeConnection, Stream};
 
 impl Reconnect<'_> {
-    /// Connects, and sends a PROXY protocol header. Some ports accept only proxies, which send this header.
+    /// Connects, and sends a PROXY protocol header, because some ports accept only proxies that send this
+    /// header. Returns `None` if either step fails.
     ///
     /// Specification: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, 2.1.
     async fn with_proxy_header(&self, address: SocketAddr, deadline: Deadline) -> Option<TcpStream> {
@@ -71,7 +72,8 @@ pub(in crate::ping) fn rejects_proxy_header(error: &str) -> bool {
     error.contains("unknown command") && ["'proxy'", "`proxy`"].iter().any(|name| error.contains(name))
 }
 
-/// Whether no second reply follows. A second reply would mean that the first reply was to the PROXY header.
+/// Whether `response` is a PONG, or an error reply that no second reply follows. A second reply would mean
+/// that the error was the reply to the PROXY header.
 async fn is_the_only_reply(
     response: &Response,
     connection: &mut ProbeConnection<Stream>,

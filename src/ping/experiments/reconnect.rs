@@ -1,4 +1,4 @@
-//! Opens further connections to the same server.
+//! Opens additional connections to the server of the first connection.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::ping::rungs::{ping, tcp, tls};
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Address, Target, Trust};
 
-/// The parameters for further connections to the same server.
+/// The parameters of additional connections to the server of the first connection.
 #[derive(Clone, Copy)]
 pub(in crate::ping) struct Reconnect<'a> {
     pub(in crate::ping) target: &'a Target,
@@ -26,7 +26,7 @@ impl Reconnect<'_> {
         self.target.host().unwrap_or_default()
     }
 
-    /// Connects again, with TLS if the URL requires it.
+    /// Connects again, with TLS if the URL requires it. Returns `None` if the connection fails.
     pub(super) async fn connect(
         &self,
         segments: SegmentSize,
@@ -47,7 +47,8 @@ impl Reconnect<'_> {
         Some(ProbeConnection::new(stream))
     }
 
-    /// Connects again, and logs in if the URL contains a password.
+    /// Connects again, and logs in if the URL contains a password. Returns `None` if the connection or the
+    /// login fails.
     pub(in crate::ping) async fn logged_in(
         &self,
         segments: SegmentSize,
@@ -60,7 +61,7 @@ impl Reconnect<'_> {
             .then_some(connection)
     }
 
-    /// Performs the TLS handshake again, on a new connection.
+    /// Performs the TLS handshake again, on a new connection. Returns `None` if the connection fails.
     pub(in crate::ping) async fn handshake(
         &self,
         segments: SegmentSize,

@@ -13,8 +13,8 @@ use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::ping::rungs::tls;
 use crate::redis_client::ProbeConnection;
 
-/// Returns how many seconds the server's clock is ahead of this host's clock. Asks Redis for the time,
-/// without verifying the certificate.
+/// Asks Redis for the time, and returns how many seconds the server's clock is ahead of this host's clock.
+/// Does not verify the certificate. Returns `None` without a reply.
 pub(in crate::ping) async fn server_clock_ahead(
     address: SocketAddr,
     name: &str,

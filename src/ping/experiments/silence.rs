@@ -16,7 +16,7 @@ use crate::ping::response::Response;
 /// the PING to the next server in its list.
 const LEAD: Duration = Duration::from_millis(50);
 
-/// The results on further connections, after the first connection ended or got no reply.
+/// The results of experiments on additional connections, after the first connection ended or got no reply.
 #[derive(Debug, Default)]
 pub(in crate::ping) struct Explanation {
     pub(in crate::ping) experiment: Option<Experiment>,
@@ -32,9 +32,11 @@ impl Decisive for Explanation {
 }
 
 impl Reconnect<'_> {
-    /// Finds out why the first request gets no reply, or why the connection ends. The experiments are a
-    /// second connection, TLS, and a PROXY header. For a large request, `path_mtu` is the packet size, and
-    /// different sizes are tried too.
+    /// Finds out why the first request got no reply, or why the connection ended. Tries a second connection,
+    /// TLS, and a PROXY header.
+    ///
+    /// If `path_mtu` is set, the request was large, and packets of different sizes are tried too. `path_mtu`
+    /// is the size of the packets that were lost.
     pub(in crate::ping) async fn explain(
         &self,
         banner: Banner,

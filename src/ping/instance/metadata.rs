@@ -1,6 +1,7 @@
 //! The client for the metadata service of EC2 instances.
 //!
-//! IMDSv2 needs one PUT for a token and a few GETs. The AWS SDK would add many crates for these requests.
+//! The AWS SDK is not used, because it would add many crates, but IMDSv2 needs only one PUT for a token and a
+//! few GETs.
 
 use std::fs;
 use std::net::IpAddr;
@@ -22,7 +23,7 @@ const METADATA_ADDRESS_V6: &str = "[fd00:ec2::254]:80";
 const LONGEST_RESPONSE: u64 = 8 * 1024;
 
 /// Returns `HOST:PORT` of the metadata service. The environment variables of the AWS SDKs take precedence.
-/// Returns `None` if this host is not on EC2.
+/// Returns `None` if a variable disables the service, or if this host is not on EC2.
 pub(super) fn service(setting: impl Fn(&str) -> Option<String>, is_ec2: fn() -> bool) -> Option<String> {
     if setting("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return None;
@@ -40,7 +41,7 @@ pub(super) fn service(setting: impl Fn(&str) -> Option<String>, is_ec2: fn() -> 
     is_ec2().then(|| address.to_owned())
 }
 
-/// Extracts `HOST:PORT` from a URL.
+/// Extracts `HOST:PORT` from a URL. Returns `None` if the URL is invalid.
 fn host_and_port(endpoint: &str) -> Option<String> {
     let url = Url::parse(endpoint).ok()?;
     Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
@@ -53,7 +54,7 @@ pub(super) fn is_ec2() -> bool {
         || reads("/sys/hypervisor/uuid").starts_with("ec2")
 }
 
-/// The metadata service, with the token for each request.
+/// The metadata service, and the token that each request must contain.
 pub(super) struct Metadata<'a> {
     service: &'a str,
     token: String,
@@ -76,8 +77,8 @@ impl<'a> Metadata<'a> {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Returns the path of the network interface with this source address. In a container, no network
-    /// interface has the address, so the first one is used.
+    /// Returns the metadata path of the network interface with the address `source`. In a container, no
+    /// interface has this address, so returns the instance's primary interface.
     pub(super) async fn interface(&self, source: Option<IpAddr>) -> Option<String> {
         const ALL: &str = "network/interfaces/macs";
         let source = source.map(|address| address.to_string());
@@ -97,7 +98,8 @@ impl<'a> Metadata<'a> {
     }
 }
 
-/// Sends one HTTP/1.0 request. Returns the body of a 200 response, made safe to print.
+/// Sends one HTTP/1.0 request. Returns the body of a 200 response, made safe to print, or `None` for any
+/// other result.
 async fn request(service: &str, method: &str, path: &str, header: &str) -> Option<String> {
     let mut stream = TcpStream::connect(service).await.ok()?;
     let head =

@@ -97,7 +97,7 @@ impl Ladder<'_> {
     /// requests on a second connection.
     ///
     /// Returns whether the next check has a connection. This is a new connection if the server closed the
-    /// first one after an optional request.
+    /// first connection after an optional request.
     async fn requests(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
         let requests = ping::Requests::of(self.target);
         let reconnect = self.reconnect();
@@ -148,8 +148,9 @@ impl Ladder<'_> {
         self.seen.server = role::server_info(exchanges);
     }
 
-    /// Opens a new connection for the remaining checks. Some proxies close the connection after an
-    /// unsupported request.
+    /// Opens a new connection for the remaining checks, because some proxies close the connection after an
+    /// unsupported request. Returns false if the second connection could not read data either, or if no new
+    /// connection can be opened.
     async fn replace(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
         let serves = self
             .seen
@@ -211,7 +212,7 @@ impl Ladder<'_> {
         self.finish(Rung::Role);
     }
 
-    /// Whether the server closes a connection after more than one command without a login.
+    /// Whether the server closes a connection if a client without a login sends more than one command.
     pub(super) fn allows_one_command(&self) -> bool {
         let is_logged_in = self.seen.auth.response.as_ref().is_some_and(Response::is_ok);
         !is_logged_in && self.target.host().is_some_and(provider::is_public_serverless)
@@ -233,11 +234,11 @@ impl Ladder<'_> {
         }
     }
 
-    /// Waits for the first response. If it is late, or may come from a TLS server, runs experiments to find
-    /// the reason.
+    /// Waits for the first response. If the response is late, or may come from a TLS server, runs experiments
+    /// to find the reason.
     ///
-    /// Returns `None` if a decisive experiment has ended the wait. For a large request, `path_mtu` is the
-    /// packet size.
+    /// Returns `None` if a decisive experiment has ended the wait. If the request is large, `path_mtu` is the
+    /// size of its packets.
     async fn first_response(
         &mut self,
         response: impl Future<Output = Response>,
@@ -259,8 +260,8 @@ impl Ladder<'_> {
         response
     }
 
-    /// Waits for an additional reply. If the last reply belongs to an earlier request, the right reply may
-    /// still follow.
+    /// Waits for an additional reply after an unexpected reply to AUTH or PING. If the unexpected reply
+    /// belongs to an earlier request, the right reply may still follow.
     async fn listen_for_surplus(&mut self, connection: &mut ProbeConnection<Stream>) {
         let response = self
             .seen

@@ -11,21 +11,22 @@ use crate::ping::response::Response;
 use crate::ping::rungs::ping::Requests;
 use crate::ping::rungs::tcp::SegmentSize;
 
-/// The time limit for the second connection. The report waits for this connection.
+/// The time limit for the second connection. It is short, because the report waits for the result.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// What is repeated on the second connection.
+/// The part of the run that is repeated on a second connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Repeated {
     Handshake,
     Requests,
-    /// The requests, after a failed write test on a replica. Their replies show whether the other server is a
-    /// primary.
+    /// The requests, after a failed write test on a replica. Their replies show whether a different server is
+    /// a primary.
     Role,
 }
 
 impl Ladder<'_> {
-    /// Repeats what failed on another connection. If the name has several addresses, uses another address.
+    /// Repeats the failed handshake or the failed requests on a second connection. If the host name has
+    /// several addresses, uses a different address.
     pub(super) async fn look_again(&mut self, cause: Cause) {
         let (Some(first), Some(repeated)) = (self.connected_to, repeated(cause, &self.seen)) else {
             return;
@@ -54,7 +55,7 @@ impl Ladder<'_> {
     }
 }
 
-/// Returns what to repeat. Returns `None` if a repetition would be useless or harmful.
+/// Returns what to repeat on a second connection. Returns `None` if a repetition would be useless or harmful.
 fn repeated(cause: Cause, seen: &Observations) -> Option<Repeated> {
     let is_rejected = |tls: &Handshake| tls.result == TlsResult::CertificateRejected;
     if seen.tls.handshake.as_ref().is_some_and(is_rejected) {

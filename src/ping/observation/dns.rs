@@ -3,20 +3,20 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// The result of a lookup by the system's resolver, which applications also use. After a failed lookup, also
-/// contains the answer of each name server.
+/// The result of a lookup by the system's resolver, which most applications use. After a failed lookup,
+/// `servers` also contains the answer of each name server.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {
     /// The addresses, in the order of the system's resolver.
     pub addresses: Vec<IpAddr>,
-    /// The error message of the system's resolver.
+    /// The error message of the system's resolver, if the lookup failed.
     pub fault: Option<String>,
-    /// Whether the system's resolver was too slow. Either the deadline passed, or a name server answered this
+    /// Whether the system's resolver was too slow: either the deadline passed, or a name server answered this
     /// program first.
     pub system_timed_out: bool,
     /// The name servers' answers to this program's own queries.
     pub servers: Vec<NameServer>,
-    /// Whether no name server is configured. In this case, only a name server on this host was queried.
+    /// Whether no name server is configured, so that only a name server on this host was queried.
     pub is_unconfigured: bool,
     /// The canonical name, if the host name is an alias (CNAME).
     pub alias: Option<String>,
@@ -26,7 +26,7 @@ pub struct Lookup {
     pub hosts_file: Option<HostsEntry>,
     /// The `hosts:` line of `/etc/nsswitch.conf`, if the lookup failed.
     pub nsswitch: Option<FileLine>,
-    /// The name of the resolver in this program, if most applications use a different one.
+    /// The name of the resolver that this program uses, if most applications use a different one.
     pub other_resolver: Option<&'static str>,
     pub took: Duration,
 }
@@ -79,15 +79,16 @@ pub struct NameServer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NameAnswer {
     Addresses(Vec<IpAddr>),
-    /// The name exists but has no address.
+    /// The host name exists but has no address.
     NoAddress,
-    /// The name is an alias (CNAME) for this name, but the response contains no address.
+    /// The host name is an alias (CNAME) for the name that this variant contains, but the response contains
+    /// no address.
     EmptyAlias(String),
-    /// The name does not exist (NXDOMAIN).
+    /// The host name does not exist (NXDOMAIN).
     NotFound,
-    /// The name is an alias (CNAME) for this name, which does not exist.
+    /// The host name is an alias (CNAME) for the name that this variant contains, which does not exist.
     DanglingAlias(String),
-    /// Another response code, such as SERVFAIL or REFUSED.
+    /// The response code is an error other than NXDOMAIN, such as SERVFAIL or REFUSED.
     Refused(String),
     Timeout,
     /// The query could not be sent, or no server listens. Contains the error message.

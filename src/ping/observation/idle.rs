@@ -10,7 +10,7 @@ pub struct IdleTest {
     pub is_restarted: bool,
 }
 
-/// The time by which trials with TCP keepalive start later than the others.
+/// How much later a trial with TCP keepalive starts than a trial without it.
 pub(in crate::ping) const STAGGER: Duration = Duration::from_millis(400);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct IdleTrial {
     pub end: IdleEnd,
 }
 
-/// The end of an idle connection.
+/// What happened to an idle connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdleEnd {
     Survived,
@@ -55,8 +55,8 @@ impl IdleTest {
             .filter(move |trial| trial.keepalive == keepalive)
     }
 
-    /// Returns the lost connection with the shortest idle time. Considers only trials with this keepalive
-    /// interval.
+    /// Returns the trial with the shortest idle time among those that lost their connection. Considers only
+    /// trials with this keepalive interval.
     pub fn shortest_lost(&self, keepalive: Option<Duration>) -> Option<&IdleTrial> {
         let lost = self
             .with(keepalive)
@@ -64,7 +64,8 @@ impl IdleTest {
         lost.min_by_key(|trial| trial.idle)
     }
 
-    /// Returns the lost connection with the shortest idle time, with or without keepalive.
+    /// Returns the trial with the shortest idle time among those that lost their connection, with or without
+    /// keepalive.
     pub fn any_lost(&self) -> Option<&IdleTrial> {
         let lost = self.trials.iter().filter(|trial| trial.end != IdleEnd::Survived);
         lost.min_by_key(|trial| trial.idle)

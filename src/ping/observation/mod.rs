@@ -20,7 +20,7 @@ use crate::aws::AwsAnswer;
 use crate::os::{Icmp, PacketCounts};
 use crate::redis_url::{Target, host_and_port, is_host};
 
-/// The observations of one run of the checks. Checks that were not reached have empty observations.
+/// The observations of one run of the checks. If a check did not run, its observations are empty.
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
     /// The reply of a Sentinel, if the URL contains Sentinels.
@@ -54,7 +54,7 @@ pub struct Observations {
     pub packets: Option<PacketCounts>,
     /// The number of retransmitted packets on the connection, including SYNs.
     pub retransmissions: u32,
-    /// The networks of this host, if the connection failed.
+    /// Facts about this host and its networks, if a check failed.
     pub this_host: Option<ThisHost>,
     /// The limit of open files, if it is too low for the checks.
     pub open_file_limit: Option<u64>,
@@ -80,11 +80,11 @@ pub struct Followed {
 pub enum SentinelAnswer {
     /// The address of the primary.
     Primary(NamedPrimary),
-    /// The address is invalid. Contains the address as a text.
+    /// The Sentinel reported an invalid address for the primary. Contains the address as text.
     NoAddress(String),
     /// The Sentinel does not monitor a primary with this name. Contains the names of the monitored primaries.
     UnknownName(Vec<String>),
-    /// Any other response.
+    /// Any other response to the request for the primary.
     Other(Response),
     /// The Sentinel could not be asked. The other observations show the reason.
     None,
@@ -101,8 +101,8 @@ pub struct NamedPrimary {
 }
 
 impl NamedPrimary {
-    /// Returns `None` if the address is invalid. Validation is needed because the address comes from the
-    /// network, and becomes part of commands that users paste.
+    /// Returns `None` if the host or port is invalid. Validation is needed because both come from the
+    /// network, and become part of commands that users paste.
     pub(in crate::ping) fn new(name: &str, host: &str, port: &str) -> Option<Self> {
         let port = port.parse().ok().filter(|port| *port > 0)?;
         is_host(host).then(|| Self {
@@ -120,7 +120,7 @@ impl std::fmt::Display for NamedPrimary {
 }
 
 impl Observations {
-    /// Returns the listening socket that accepted the connection, if the socket is on this host.
+    /// Returns the listening socket that accepted the connection, if the socket is known and on this host.
     pub(in crate::ping) fn listener_of_the_connection(&self) -> Option<&LocalListener> {
         let dial = self.tcp.connected()?;
         let Endpoint::Ip(to) = &dial.to else { return None };
@@ -135,7 +135,7 @@ impl Observations {
             .is_some_and(|from| from.is_loopback() || Some(from) == own)
     }
 
-    /// Returns the primary that a Sentinel in the URL has reported.
+    /// Returns the primary, if a Sentinel in the URL has reported it.
     pub fn primary(&self) -> Option<&NamedPrimary> {
         match &self.followed.as_ref()?.answer {
             SentinelAnswer::Primary(primary) => Some(primary),
@@ -143,7 +143,8 @@ impl Observations {
         }
     }
 
-    /// Returns the target of the observations: the primary that a Sentinel has reported, or else `given`.
+    /// Returns the target of the observations. This is `given`, unless `given` contains Sentinels: then it is
+    /// the primary, or the Sentinel itself if no primary was reported.
     pub fn target<'a>(&'a self, given: &'a Target) -> &'a Target {
         self.followed.as_ref().map_or(given, |followed| &followed.target)
     }
@@ -173,8 +174,8 @@ impl Observations {
             .any(Response::is_forbidden)
     }
 
-    /// Whether PING got an error reply that explains why Redis cannot serve requests now. Redis still replies
-    /// to INFO.
+    /// Whether PING got an error reply that explains why Redis cannot serve requests now. In these states,
+    /// Redis still replies to INFO.
     pub fn reports_its_state(&self) -> bool {
         let code = self.ping.response.as_ref().and_then(Response::error_code);
         matches!(code.as_deref(), Some("LOADING" | "MASTERDOWN" | "MISCONF"))
@@ -193,8 +194,8 @@ impl Observations {
         refusal.filter(|_| !self.server.is_sentinel())
     }
 
-    /// Whether the server rejects PING, but can read data. If the user has no permission for the key, a reply
-    /// to ECHO is enough.
+    /// Whether the server rejects PING, but can read data. If the user has no permission for the key in the
+    /// read request, a reply to ECHO is enough.
     pub fn serves_without_ping(&self) -> bool {
         if self.ping.response.as_ref().and_then(Response::error).is_none() {
             return false;
@@ -213,7 +214,7 @@ impl Observations {
             .or(self.tls.handshake.as_ref().and_then(|tls| tls.packets))
     }
 
-    /// Returns the first command after PING without a reply. Prefers the result on the second connection,
+    /// Returns the first command after PING that got no reply. Prefers the result on the second connection,
     /// where commands are sent one at a time.
     pub fn unanswered(&self) -> Option<&'static str> {
         let second = self.experiments.stopped_again_at();
@@ -243,7 +244,7 @@ impl Observations {
             || self.second_connection_works() && self.write_test.is_none()
     }
 
-    /// Whether no connection to any announced cluster node succeeded.
+    /// Whether all connection attempts to announced cluster nodes failed. False if there was no attempt.
     pub fn reaches_no_announced_node(&self) -> bool {
         let announced = &self.server.announced;
         !announced.is_empty() && !announced.iter().any(Dial::is_connected)
@@ -252,7 +253,7 @@ impl Observations {
 
 #[cfg(test)]
 impl Observations {
-    /// Returns the observations with a change applied.
+    /// Returns the observations after `change` is applied to them.
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self

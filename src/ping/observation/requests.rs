@@ -25,8 +25,7 @@ pub struct Pings {
     pub response: Option<Response>,
     /// The time until the response to the first PING.
     pub took: Duration,
-    /// An additional reply, which belongs to no request. It is read only after an unexpected reply to AUTH or
-    /// PING.
+    /// A reply that belongs to no request. It is read only after an unexpected reply to AUTH or PING.
     pub surplus_reply: Option<Response>,
     /// The round trip times, in the order of measurement.
     pub round_trips: Vec<Duration>,
@@ -47,27 +46,27 @@ pub struct Requests {
     pub took: Duration,
 }
 
-/// The results of experiments on other connections.
+/// The results of experiments on additional connections.
 #[derive(Clone, Debug, Default)]
 pub struct Experiments {
     /// The result with the other protocol: with TLS if the URL does not require TLS, or else with plain text.
     pub other_protocol: Option<Experiment>,
-    /// The same requests on a second connection.
+    /// The requests of the first connection, repeated on a second connection.
     pub repeat: Option<Repeat>,
     /// Whether the server replies only after a PROXY protocol header.
     pub expects_proxy_header: bool,
-    /// The result on another connection, after an error reply or a rejected certificate.
+    /// The result on a second connection, after an error reply or a rejected certificate.
     pub second_look: Option<SecondLook>,
     /// The packet size limit, if large packets are lost.
     pub packet_sizes: Option<PacketSizes>,
 }
 
-/// The result on another connection, after the server replied with an error or this host rejected the
+/// The result on a second connection, after the server replied with an error or this host rejected the
 /// certificate.
 #[derive(Clone, Debug)]
 pub struct SecondLook {
-    /// The address of the other connection. If the host name has several addresses, this address may differ
-    /// from that of the first connection.
+    /// The address of the second connection. If the host name has several addresses, it may differ from the
+    /// address of the first connection.
     pub address: SocketAddr,
     pub result: SecondResult,
 }
@@ -138,30 +137,30 @@ pub struct Repeat {
 }
 
 impl Experiments {
-    /// Returns the result on another connection, if that connection works.
+    /// Returns the result on the second connection, if that connection works.
     pub fn other_server(&self) -> Option<&SecondLook> {
         self.second_look.as_ref().filter(|look| look.works())
     }
 
-    /// Returns the last request on the second connection.
+    /// Returns the last request on the second connection, if there is one.
     pub fn last_repeated(&self) -> Option<&Exchange> {
         self.repeat.as_ref()?.exchanges.last()
     }
 
-    /// Returns the request that got no reply on the second connection either.
+    /// Returns the request that got no reply on the second connection, if there is one.
     pub fn stopped_again_at(&self) -> Option<&Exchange> {
         self.repeat.as_ref()?.stopped_at()
     }
 }
 
 impl Repeat {
-    /// Returns the response to a command on the second connection.
+    /// Returns the response to a command on the second connection, if the command was sent.
     pub fn response(&self, command: &str) -> Option<&Response> {
         let exchange = self.exchanges.iter().find(|exchange| exchange.command == command);
         exchange.map(|exchange| &exchange.response)
     }
 
-    /// Returns the request that got no reply.
+    /// Returns the request that got no reply, if there is one.
     pub fn stopped_at(&self) -> Option<&Exchange> {
         self.exchanges.last().filter(|exchange| !exchange.is_answered())
     }
@@ -172,7 +171,7 @@ impl Repeat {
     }
 }
 
-/// The packet size limit, as two sizes of IP packets in bytes.
+/// The limit for the size of IP packets, in bytes: between a size that got through and a size that was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketSizes {
     /// The largest size that got through.
@@ -190,7 +189,7 @@ pub enum Experiment {
     ClientHello {
         /// The result of the handshake. Any certificate is accepted.
         result: TlsResult,
-        /// The response to PING over TLS.
+        /// The response to PING over TLS, if the handshake succeeded.
         inside: Option<Response>,
     },
     /// The reason why the second connection could not be opened.
@@ -206,7 +205,7 @@ pub struct WriteTest {
 }
 
 impl WriteTest {
-    /// Returns the command at which the connection was closed or reset.
+    /// Returns the command at which the connection was closed or reset, if that happened.
     pub fn closed_at(&self) -> Option<Exchange> {
         let is_closed = |response: &Response| matches!(response, Response::Closed(_) | Response::Reset(_));
         let responses = self.queued.iter().map(|(name, response)| (*name, response));

@@ -13,7 +13,7 @@ use crate::sanitize;
 /// The number of hash slots in a cluster.
 pub(crate) const SLOTS: u16 = 16384;
 
-/// What the server reports about itself. If an ACL forbids a command, the reply is missing.
+/// What the server reports about itself. If an ACL forbids a command, the reply to that command is missing.
 #[derive(Clone, Debug, Default)]
 pub struct ServerInfo {
     pub role: Option<Value>,
@@ -23,7 +23,7 @@ pub struct ServerInfo {
     pub refused: Vec<&'static str>,
     /// The fields in the reply to INFO. The map is shared, because observations are cloned after each check.
     pub fields: Arc<BTreeMap<String, String>>,
-    /// The response to MULTI. It is sent only if the server does not support another Redis command.
+    /// The response to MULTI, which is sent only if the server may support only some of Redis's commands.
     pub multi: Option<Response>,
     /// The fields in the reply to CLUSTER INFO.
     pub cluster: BTreeMap<String, String>,
@@ -49,7 +49,7 @@ impl ServerInfo {
         self.field(name)?.parse().ok()
     }
 
-    /// Returns the commands that Redis supports but this server does not.
+    /// Returns those of HELLO, ROLE, MULTI and INFO that this server does not support.
     pub fn unsupported(&self) -> Vec<&'static str> {
         let role = self.role.clone().map(Response::Reply);
         let responses = [
@@ -68,19 +68,19 @@ impl ServerInfo {
             .collect()
     }
 
-    /// Whether this may be a service with a limited set of commands. Such a service lacks some commands,
-    /// although it is not a Redis version before 6.
+    /// Whether the server may support only some of Redis's commands. A Redis version before 6 does not count,
+    /// although it lacks some commands.
     pub fn may_be_limited(&self) -> bool {
         !self.is_before(6) && !self.unsupported().is_empty()
     }
 
-    /// Returns the idle time after which the server closes a connection. Zero means that the server never
-    /// closes idle connections.
+    /// Returns the idle time after which the server closes a connection, if it is known. Zero means that the
+    /// server never closes idle connections.
     pub fn idle_limit(&self) -> Option<Duration> {
         self.setting("timeout")?.parse().ok().map(Duration::from_secs)
     }
 
-    /// Returns a setting from CONFIG GET.
+    /// Returns a setting in the reply to CONFIG GET, if the reply contains it.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.settings.get(name).map(String::as_str)
     }
@@ -96,12 +96,14 @@ impl ServerInfo {
                 .is_some_and(|version: u64| version < major)
     }
 
-    /// Returns `cluster_state` from CLUSTER INFO: `ok` or `fail`.
+    /// Returns `cluster_state` from CLUSTER INFO: `ok` or `fail`. Returns `None` if the server did not report
+    /// it.
     pub fn cluster_state(&self) -> Option<&str> {
         self.cluster.get("cluster_state").map(String::as_str)
     }
 
-    /// Returns the number of slots without a node, or with a node that does not reply.
+    /// Returns the number of slots without a node, or with a node that does not reply. Returns `None` if the
+    /// server did not report it.
     pub fn failing_slots(&self) -> Option<u64> {
         let count = |name: &str| self.cluster.get(name)?.parse::<u64>().ok();
         let failing = count("cluster_slots_fail")?.saturating_add(count("cluster_slots_pfail")?);
@@ -112,7 +114,8 @@ impl ServerInfo {
         )
     }
 
-    /// Returns `master`, `slave` or `sentinel`.
+    /// Returns the role in Redis's words, such as `master`, `slave` or `sentinel`. Returns `None` if the role
+    /// is unknown.
     pub fn role_name(&self) -> Option<String> {
         items(self.role.as_ref())
             .first()
@@ -120,7 +123,7 @@ impl ServerInfo {
             .or_else(|| self.field("role").map(str::to_owned))
     }
 
-    /// Returns the role as it appears in messages, such as `primary`.
+    /// Returns the role as it appears in messages, such as `primary`. Returns `None` if the role is unknown.
     pub fn role_text(&self) -> Option<String> {
         self.role_name().map(|name| role_text(&name))
     }
@@ -129,7 +132,7 @@ impl ServerInfo {
         self.field("redis_mode") == Some("sentinel") || self.role_name().as_deref() == Some("sentinel")
     }
 
-    /// Whether this is a Sentinel that monitors no primary.
+    /// Whether the server is a Sentinel that monitors no primary.
     pub fn watches_no_primary(&self) -> bool {
         self.is_sentinel() && self.number("sentinel_masters") == Some(0)
     }
@@ -146,7 +149,8 @@ impl ServerInfo {
         self.role_name().as_deref() == Some("slave")
     }
 
-    /// Returns the host and port of the primary, according to a replica.
+    /// Returns the host and port of the primary that a replica reports. Returns `None` if the server reports
+    /// no primary.
     pub fn primary(&self) -> Option<(String, u16)> {
         if let [_, host, Value::Int(port), ..] = items(self.role.as_ref())
             && self.is_replica()
@@ -157,7 +161,7 @@ impl ServerInfo {
         Some((self.field("master_host")?.to_owned(), port))
     }
 
-    /// Whether this is a replica without a connection to its primary.
+    /// Whether the server is a replica without a connection to its primary.
     pub fn has_lost_its_primary(&self) -> bool {
         let link = items(self.role.as_ref()).get(3).and_then(text);
         self.is_replica()

@@ -20,29 +20,29 @@ pub struct Connecting {
 }
 
 impl Connecting {
-    /// Returns the attempt that succeeded.
+    /// Returns the attempt that succeeded, if there is one.
     pub fn connected(&self) -> Option<&Dial> {
         self.dials.iter().find(|dial| dial.is_connected())
     }
 
-    /// Returns how long the successful attempt took.
+    /// Returns how long the successful attempt took. Returns `None` if no attempt succeeded.
     pub fn connect_time(&self) -> Option<Duration> {
         self.connected().map(|dial| dial.took)
     }
 
-    /// Returns the address of the connection, or `None` for a unix socket.
+    /// Returns the address of the connection. Returns `None` for a unix socket, or if no attempt succeeded.
     pub fn connected_address(&self) -> Option<SocketAddr> {
         self.connected()?.to.ip()
     }
 
-    /// Whether the connection leads to this host.
+    /// Whether the connection is to a loopback address or a unix socket.
     pub fn leads_to_this_host(&self) -> bool {
         let is_here = |dial: &Dial| dial.to.ip().is_none_or(|address| address.ip().is_loopback());
         self.connected().is_some_and(is_here)
     }
 
-    /// Returns the time to connect, without the wait for other addresses. Connecting takes about one round
-    /// trip.
+    /// Returns how long the successful attempt took, which is about one round trip. If no attempt succeeded,
+    /// returns the time of all attempts.
     pub fn round_trip(&self) -> Duration {
         self.connected()
             .map_or(self.took, |dial| dial.took.min(self.took))
@@ -65,7 +65,7 @@ impl Dial {
         self.to.ip().is_some_and(|address| address.is_ipv6())
     }
 
-    /// Whether the attempt failed because a link-local address has no zone (RFC 4007, 11).
+    /// Whether the attempt failed because a link-local IPv6 address has no zone (RFC 4007, 11).
     pub fn lacks_zone(&self) -> bool {
         let is_unscoped = matches!(self.to.ip(), Some(SocketAddr::V6(address))
             if address.ip().is_unicast_link_local() && address.scope_id() == 0);
@@ -123,7 +123,8 @@ pub enum DialResult {
     TooManyFiles,
     /// This host has no free local port for the address (EADDRNOTAVAIL).
     NoLocalPort,
-    /// This host discards packets to the address (EINVAL), because of a blackhole route or a missing zone.
+    /// This host discards packets to the address (EINVAL), because of a blackhole route or a missing IPv6
+    /// zone.
     Discarded,
     /// Any other error, with the system's message.
     Other(String),

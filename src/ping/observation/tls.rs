@@ -10,21 +10,21 @@ use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 use crate::os::PacketCounts;
 use crate::redis_url::Trust;
 
-/// The TLS handshake, if the URL requires TLS, and further handshakes that explain its failure.
+/// The TLS handshake, if the URL requires TLS, and additional handshakes that explain its failure.
 #[derive(Clone, Debug, Default)]
 pub struct Handshakes {
     /// The first handshake.
     pub handshake: Option<Handshake>,
-    /// A second handshake that accepts any certificate. It is tried if the server closed the first connection
-    /// or did not reply.
+    /// The result of a second handshake, which accepts any certificate. It is tried if the server closed the
+    /// first connection or did not reply.
     pub second_handshake: Option<TlsResult>,
-    /// A handshake in small packets, which runs while the first handshake gets no reply.
+    /// The result of a handshake in small packets, which runs while the first handshake waits for a reply.
     pub small_packet_handshake: Option<TlsResult>,
-    /// The server's choice from a ClientHello with more options. It is sent if the two sides have no TLS
+    /// The server's choice from a ClientHello with more options, which is sent if the two sides have no TLS
     /// version or algorithm in common.
     pub wider_offer: Option<WiderOffer>,
-    /// How many seconds the server's clock is ahead of this host's clock. It is measured only if the
-    /// certificate seems to be expired or not yet valid.
+    /// How many seconds the server's clock is ahead of this host's clock. The difference is measured only if
+    /// the certificate seems to be expired or not yet valid.
     pub server_clock_ahead: Option<i64>,
     /// The TLS options of this run.
     pub trust: Trust,
@@ -33,7 +33,8 @@ pub struct Handshakes {
 #[derive(Clone, Debug)]
 pub struct Handshake {
     pub result: TlsResult,
-    /// Why the server's certificate was rejected. With `--insecure`, the handshake continues anyway.
+    /// Why this host does not accept the server's certificate, if there is a reason. With `--insecure`, the
+    /// handshake continues anyway.
     pub certificate_problem: Option<CertificateProblem>,
     /// The certificates that the server sent, starting with its own.
     pub chain: Vec<PeerCertificate>,
@@ -44,19 +45,19 @@ pub struct Handshake {
     /// The TLS version, such as `TLSv1_3`.
     pub version: Option<String>,
     pub took: Duration,
-    /// The packet counts after a timeout.
+    /// The packet counts of the connection, if the handshake timed out.
     pub packets: Option<PacketCounts>,
-    /// This host's clock, in seconds since 1970.
+    /// The time of the handshake by this host's clock, in seconds since 1970.
     pub clock: i64,
     pub trusted: TrustedCas,
-    /// The certificate in `--cert`.
+    /// The client certificate in `--cert`.
     pub client_certificate: Option<PeerCertificate>,
     /// The accepted issuers, if the server requested a client certificate. An empty list means any issuer.
     pub client_certificate_request: Option<Vec<String>>,
 }
 
 impl Handshake {
-    /// Returns the server's own certificate.
+    /// Returns the server's own certificate, if the server sent it.
     pub fn certificate(&self) -> Option<&PeerCertificate> {
         self.chain.first()
     }
@@ -82,7 +83,7 @@ pub enum TlsResult {
     CertificateRejected,
     /// The server ended the handshake with this alert.
     Alert(AlertDescription),
-    /// The server chose an option that was not offered.
+    /// The two sides have no TLS version or algorithm in common.
     NothingInCommon,
     /// The server violated the protocol. Contains the TLS library's message.
     Misbehaved(String),
@@ -101,7 +102,7 @@ pub enum TlsResult {
 pub enum CertificateProblem {
     /// No trusted CA has signed the certificate.
     UnknownIssuer,
-    /// A trusted CA has the issuer's name, but its key does not match the signature.
+    /// A trusted CA has the same name as the issuer, but its key does not match the signature.
     WrongSignature,
     /// This host trusts no CA at all.
     NoTrustedCa,
@@ -115,7 +116,8 @@ pub enum CertificateProblem {
     NotValidYet,
     /// Other clients may support the certificate chain, but this program does not. Contains a description.
     Unsupported(String),
-    /// The certificate is not valid for servers, so other clients also reject it. Contains a description.
+    /// The certificate cannot be used for any other reason, so other clients reject it too. Contains a
+    /// description.
     Invalid(String),
 }
 
@@ -123,9 +125,10 @@ pub enum CertificateProblem {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedCas {
     pub count: usize,
-    /// The variable `SSL_CERT_FILE` or `SSL_CERT_DIR` with its value. The variable replaces the system's CAs.
+    /// The variable `SSL_CERT_FILE` or `SSL_CERT_DIR` with its value, if it is set. The variable replaces the
+    /// system's CAs.
     pub variable: Option<(&'static str, String)>,
-    /// Why the file or folder in the variable cannot be read.
+    /// Why the file or folder in the variable cannot be read, if that is so.
     pub fault: Option<String>,
 }
 
@@ -140,11 +143,11 @@ pub struct PeerCertificate {
     pub issuer: String,
     /// Whether issuer and subject are the same.
     pub is_self_signed: bool,
-    /// The seconds until the validity period of the certificate begins. Negative if it has begun.
+    /// The seconds until the validity period of the certificate begins. Zero or negative if it has begun.
     pub begins_in: i64,
     /// The seconds until the certificate expires. Negative if it has expired.
     pub ends_in: i64,
-    /// The unsupported part of the certificate, such as `a key on the curve P-521`.
+    /// The feature of the certificate that this program does not support, such as `a key on the curve P-521`.
     pub unsupported: Option<String>,
     pub der: Vec<u8>,
 }
@@ -179,7 +182,8 @@ impl PeerCertificate {
 /// The number of characters in a line of PEM.
 const PEM_LINE: usize = 64;
 
-/// The server's choice from a ClientHello with more options than this program supports.
+/// The server's choice from a ClientHello that offers more TLS versions and algorithms than this program
+/// supports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WiderOffer {
     pub version: ProtocolVersion,

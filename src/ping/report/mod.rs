@@ -19,9 +19,9 @@ use crate::sanitize;
 pub struct ReportStep {
     pub rung: Rung,
     pub status: Status,
-    /// How long the check took, or `None` if it was skipped.
+    /// How long the check took. `None` if the check was skipped, or if this is only a hint about the URL.
     pub took: Option<Duration>,
-    /// What the check found, in a few words.
+    /// The result of the check in a few words.
     pub detail: String,
 }
 
@@ -37,7 +37,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Returns the word for `--json`.
+    /// Returns the status as `--json` shows it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -78,7 +78,7 @@ pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Rep
     steps
 }
 
-/// Returns the check that a warning belongs to.
+/// Returns the check to which the warning with this code belongs.
 fn rung_of(code: &str) -> Rung {
     match code.split('.').next().unwrap_or_default() {
         "url" => Rung::Url,
@@ -93,7 +93,7 @@ fn rung_of(code: &str) -> Rung {
     }
 }
 
-/// Returns the result of one check. The result depends only on the observations.
+/// Returns the result of one check. The result depends only on the observations, not on the verdict.
 #[must_use]
 pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> ReportStep {
     let given = target;
@@ -127,7 +127,7 @@ pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> Repo
     }
 }
 
-/// Returns a warning of the URL check with a hint about the host name.
+/// Returns a step that shows a hint about the host name as a warning of the URL check.
 #[must_use]
 pub(crate) fn hint(text: &str) -> ReportStep {
     ReportStep {
@@ -187,7 +187,8 @@ fn tcp(seen: &Observations) -> Outcome {
                 .iter()
                 .map(|other| format!(", but {other}"))
                 .collect::<String>();
-            // The total time of all attempts may include a wait for another address.
+            // The total time of all attempts may include a wait for other addresses, so use the time of this
+            // attempt.
             let took = seen.tcp.round_trip();
             (
                 status,
@@ -235,7 +236,7 @@ fn tls(target: &Target, seen: &Observations) -> Outcome {
             "the certificate cannot be verified; --insecure continues anyway",
         );
     }
-    // rustls writes TLSv1_3.
+    // rustls names TLS 1.3 `TLSv1_3`.
     let version = tls
         .version
         .as_deref()

@@ -30,7 +30,8 @@ pub enum ReportLine {
 }
 
 impl ReportLine {
-    /// Returns text with a lead. The second and later lines are aligned with the text after the lead.
+    /// Returns a line that starts with `lead`. If it is wrapped, the second and later lines are aligned with
+    /// `text`.
     fn aligned(lead: impl Into<String>, text: impl Into<String>) -> Self {
         let lead = lead.into();
         Self::Words {
@@ -40,7 +41,8 @@ impl ReportLine {
         }
     }
 
-    /// Returns text without a lead. The second and later lines are indented.
+    /// Returns a line without a lead. If it is wrapped, the second and later lines are indented by `further`
+    /// columns.
     fn hanging(further: usize, text: String) -> Self {
         Self::Words {
             lead: String::new(),
@@ -85,7 +87,7 @@ pub(crate) fn aws_checks(answer: &AwsAnswer) -> Vec<(Status, ReportLine)> {
     answer.assessment.checks.iter().map(line).collect()
 }
 
-/// Returns the verdict on AWS documents.
+/// Returns the first line of the verdict on AWS documents.
 pub(crate) fn aws_headline(answer: &AwsAnswer, verdict: &Verdict) -> ReportLine {
     let summary = answer.assessment.summary();
     let summary = sanitize::line(&summary);
@@ -121,7 +123,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             let idle = survived.map_or_else(String::new, |idle| {
                 format!("; a connection survived {} without traffic", seconds(idle))
             });
-            // An ACL may forbid writing, unless the user is the default user.
+            // An ACL may forbid writing for users other than the default user.
             let is_acl_user =
                 target.password.is_some() && target.user.as_deref().is_some_and(|user| user != "default");
             let writes = if is_acl_user && seen.write_test.is_none() {

@@ -81,7 +81,7 @@ fn route(to: IpAddr) -> Value {
     json!({"to": to.to_string(), "source": source, "route": route})
 }
 
-/// Returns the output lines of the program `ip`. If `ip` is not installed, there are none.
+/// Returns the output lines of the program `ip`. Returns no lines if `ip` fails or is not installed.
 fn ip(arguments: &[&str]) -> Vec<String> {
     let output = Command::new("ip").args(arguments).output();
     let output = output.ok().filter(|output| output.status.success());

@@ -14,13 +14,13 @@ use crate::ping::observation::{Dial, DialResult, Endpoint, SLOTS};
 use crate::ping::response::{items, text};
 use crate::redis_client::{Limits, ProbeConnection, Stream};
 
-/// The time limit for connecting to the announced nodes. If a third of the timeout is shorter, that is the
-/// limit.
+/// The time limit for connecting to the announced nodes. If a third of the timeout is shorter, it applies
+/// instead.
 const NODE_BUDGET: Duration = Duration::from_secs(1);
 /// The maximum number of nodes to connect to. In a larger cluster, only some nodes are tried.
 const MOST_NODES: usize = 64;
-/// The maximum number of random keys to try. Even if a node serves only two slots in a thousand, this is
-/// enough.
+/// The maximum number of random keys to try in search of a key that a node serves. This is enough even if the
+/// node serves only two slots in a thousand.
 const MOST_ATTEMPTS: u32 = 20_000;
 
 /// The topology of a cluster, as one node reports it.
@@ -64,14 +64,15 @@ impl Topology {
         topology
     }
 
-    /// Tries to connect to each node.
+    /// Tries to connect to the nodes, but to at most [`MOST_NODES`] of them.
     pub(crate) async fn dial(&self, this_node: Option<SocketAddr>, deadline: Deadline) -> Vec<Dial> {
         let until = deadline.within(NODE_BUDGET.min(deadline.span() / 3));
         let sample = self.nodes.iter().take(MOST_NODES);
         join_all(sample.map(|(host, port)| dial_node(host, *port, this_node, until))).await
     }
 
-    /// Returns a random key in a slot that this node serves. The node would redirect requests for other keys.
+    /// Returns a random key that this node serves, because the node would redirect requests for other keys.
+    /// Returns `None` if no such key is found.
     pub(crate) fn key_of_this_node(&self) -> Option<String> {
         let is_own = |key: &String| {
             let slot = i64::from(crc16::State::<crc16::XMODEM>::calculate(key.as_bytes()) % SLOTS);

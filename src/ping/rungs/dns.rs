@@ -26,14 +26,14 @@ use system_config::SystemConfig;
 /// A lookup that takes longer than this counts as slow.
 pub(crate) const SLOW_LOOKUP: Duration = Duration::from_secs(1);
 /// How long to wait for the system's lookup before the name servers are queried too. If a quarter of the
-/// remaining time is shorter, waits only that long.
+/// timeout is shorter, it applies instead.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The minimum remaining time for querying name servers. With less time, they would probably not reply in
-/// time.
+/// The minimum remaining time for queries to name servers. With less time, no reply would be likely to
+/// arrive.
 const SHORTEST_QUERY: Duration = Duration::from_millis(100);
 
-/// The name of the resolver in this program, if most applications use a different one.
+/// The name of the resolver that this program uses, if most applications use a different one.
 ///
 /// For musl, see <https://wiki.musl-libc.org/functional-differences-from-glibc.html>.
 pub(crate) const OTHER_RESOLVER: Option<&str> = if cfg!(target_env = "musl") {
@@ -78,7 +78,8 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     lookup
 }
 
-/// Returns the name's entry in `/etc/hosts`, and the answers of the name servers for comparison.
+/// Returns the entry for `host` in `/etc/hosts`, if there is one, and the answers of the name servers for
+/// comparison.
 pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsEntry, Vec<NameServer>)> {
     let entry = system_config::in_hosts_file(host)?;
     let mut lookup = Lookup::default();
@@ -88,7 +89,7 @@ pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsE
     Some((entry, lookup.servers))
 }
 
-/// Parses a host that is an IP address. Such a host needs no lookup.
+/// Returns the address of a host that is an IP address and needs no lookup. Returns `None` for a host name.
 pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Some(SocketAddr::new(address, port));
@@ -99,7 +100,7 @@ pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
         .flatten()
 }
 
-/// Returns the addresses of a host, which may itself be an IP address. Returns none if the lookup fails.
+/// Returns the addresses of a host, which may itself be an IP address. The list is empty if the lookup fails.
 pub(crate) async fn addresses(host: &str, port: u16, deadline: Deadline) -> Vec<SocketAddr> {
     if let Some(address) = literal_address(host, port) {
         return vec![address];
@@ -191,7 +192,7 @@ async fn query_beside_system(
     }
 }
 
-/// Waits for the system's lookup.
+/// Waits for the result of the system's lookup. Waits forever if there is no such lookup.
 async fn receive(
     system: &mut Option<oneshot::Receiver<SystemResult>>,
 ) -> Result<SystemResult, oneshot::error::RecvError> {
@@ -207,7 +208,7 @@ fn system_lookup(host: &str) -> oneshot::Receiver<SystemResult> {
     let host = host.to_owned();
     // If the thread cannot be started, the channel is closed.
     let _ = thread::Builder::new().name("getaddrinfo".into()).spawn(move || {
-        // After the wait, the receiver no longer exists.
+        // If the lookup took too long, the receiver no longer exists.
         let _ = report.send(os::look_up(&host));
     });
     found
@@ -234,7 +235,7 @@ fn record(lookup: &mut Lookup, host: &str, found: Result<SystemResult, oneshot::
     }
 }
 
-/// Records the name that has the addresses. It was found through a search domain or an alias.
+/// Records the name that the resolver found through a search domain or an alias.
 fn record_other_name(lookup: &mut Lookup, host: &str, name: &str) {
     if system_config::in_hosts_file(host).is_some() {
         return;

@@ -17,17 +17,18 @@ use crate::redis_url::Target;
 use crate::secret::Secret;
 use crate::session::KEY_PREFIX;
 
-/// The number of round trips that are always measured.
+/// The number of round trips that `ping` normally measures.
 const ROUND_TRIPS: usize = 5;
-/// The number of additional round trips if the first round trips are uneven. A single slow round trip may be
-/// due to chance.
+/// The number of additional round trips that `ping` measures if the first round trips are uneven, because a
+/// single slow round trip may be due to chance.
 const MORE_ROUND_TRIPS: usize = 10;
-/// The number of round trips for which time is reserved. The role check needs them for the cluster state and
-/// the write test.
+/// The number of round trips for which time is reserved, because the check of the role needs them for the
+/// cluster state and the write test.
 const RESERVED_ROUND_TRIPS: u32 = 8;
-/// The share of the remaining time for requests about the server.
+/// The share of the remaining time in which the server must reply to requests about itself.
 const DESCRIPTION_SHARE: f64 = 0.75;
-/// The size of the large request in bytes. The request fills several packets, but fits into a server's buffers.
+/// The size of the value in the large ECHO request, in bytes. The request fills several packets, but fits
+/// into a server's buffers.
 const LARGE: usize = 4096;
 
 /// Sends AUTH. If there is no user, the password is the only argument.
@@ -172,7 +173,7 @@ impl Requests {
         }
     }
 
-    /// Sends only the large request. Returns whether the reply contains the same value.
+    /// Sends only the large ECHO request. Returns whether any reply arrives, which may be an error reply.
     pub(crate) async fn is_echoed(
         &self,
         connection: &mut ProbeConnection<Stream>,
@@ -183,7 +184,7 @@ impl Requests {
     }
 }
 
-/// The request for settings that can explain later failures.
+/// The name of the request for settings that can explain later failures.
 pub(crate) const CONFIG: &str = "CONFIG GET";
 
 fn config(pattern: &str) -> Cmd {
@@ -196,7 +197,7 @@ pub(crate) fn read() -> Cmd {
     read_key(&format!("{KEY_PREFIX}ping"))
 }
 
-/// Like [`read`], but for another key.
+/// Like [`read`], but for `key`.
 pub(crate) fn read_key(key: &str) -> Cmd {
     cmd("HGETALL").arg(key).clone()
 }

@@ -12,8 +12,8 @@ use crate::random;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::session::KEY_PREFIX;
 
-/// Reads the replies to HELLO, ROLE and INFO. Ignores error replies, because an ACL may forbid these
-/// commands.
+/// Collects what the server reports about itself in the replies to HELLO, ROLE, INFO and CONFIG GET. An error
+/// reply only means that a fact is missing, because an ACL may forbid these commands.
 pub(crate) fn server_info(exchanges: &[Exchange]) -> ServerInfo {
     let response = |command| exchanges.iter().find(|exchange| exchange.command == command);
     let reply = |command| match response(command).map(|exchange| &exchange.response) {
@@ -55,8 +55,8 @@ fn settings(response: &Response) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Asks a Sentinel or a cluster node for further information. `read` is the response to a read request for
-/// one key.
+/// Sends the requests that depend on the kind of server, and adds the results to `server`. `read` is the
+/// response to a read request for one key.
 pub(crate) async fn observe(
     connection: &mut ProbeConnection<Stream>,
     server: &mut ServerInfo,
@@ -109,8 +109,8 @@ pub(crate) async fn write_test(
         ("HGETALL", cmd("HGETALL").arg(key).clone()),
         ("DEL", cmd("DEL").arg(key).clone()),
     ];
-    // MULTI is sent first and alone. If it were rejected, the following commands would run at once, and might
-    // leave a key behind.
+    // MULTI is sent first and alone. If it were rejected, the following commands would run immediately, and
+    // might leave a key behind.
     let opened = ask(connection, &cmd("MULTI"), deadline).await;
     if !opened.is_granted() {
         return WriteTest {
@@ -177,7 +177,7 @@ fn hello_fields(reply: Option<&Value>) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Returns the primary in an entry of the reply to SENTINEL MASTERS.
+/// Returns the primary in an entry of the reply to SENTINEL MASTERS. Returns `None` if the entry is invalid.
 fn primary_in(entry: &Value) -> Option<NamedPrimary> {
     NamedPrimary::new(
         &field(entry, "name")?,
@@ -186,7 +186,8 @@ fn primary_in(entry: &Value) -> Option<NamedPrimary> {
     )
 }
 
-/// Returns a value from an entry of the reply to SENTINEL MASTERS. Names and values alternate in the entry.
+/// Returns a value from an entry of the reply to SENTINEL MASTERS, in which names and values alternate.
+/// Returns `None` if the entry does not contain the name.
 pub(in crate::ping) fn field(entry: &Value, name: &str) -> Option<String> {
     let words: Vec<String> = items(Some(entry)).iter().filter_map(text).collect();
     let mut pairs = words.chunks_exact(2);

@@ -20,8 +20,8 @@ use crate::redis_client::Stream;
 
 /// The time between the starts of two attempts. RFC 8305 ("Connection Attempt Delay") allows 100 ms to 2 s.
 const STAGGER: Duration = Duration::from_millis(100);
-/// The time limit for the other attempts after an attempt has succeeded. If a third of the timeout is
-/// shorter, that is the limit.
+/// The time limit for the remaining connection attempts after one attempt has succeeded. If a third of the
+/// timeout is shorter, it applies instead.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Tries to connect to every address, and uses the first connection. The other attempts continue for
@@ -71,7 +71,7 @@ pub(crate) async fn observe(
     (connected, dials)
 }
 
-/// The maximum size of the TCP segments in both directions.
+/// The maximum size of a connection's TCP segments in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SegmentSize {
     /// The system's default.
@@ -251,7 +251,8 @@ fn failure(socket: &SockRef<'_>, error: &io::Error) -> DialResult {
     local_failure(error)
 }
 
-/// Interprets an error without an ICMP error. The error comes from this host, or from an RST.
+/// Interprets the error of a connection attempt without an ICMP error. The error comes from this host, or
+/// from an RST.
 fn local_failure(error: &io::Error) -> DialResult {
     use io::ErrorKind as Kind;
     match error.kind() {

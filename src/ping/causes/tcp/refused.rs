@@ -23,7 +23,8 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
     } else {
         refused_elsewhere(at)
             .and_all(container_network(at))
-            // The refusal shows that packets reach the server's network.
+            // The refusal shows that packets reach the server's network, so do not suggest how to reach a
+            // private network.
             .after(provider_check(at).filter(|_| !at.hosting().is_some_and(Hosting::is_private)))
     };
     fixes
@@ -32,8 +33,8 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
         .after(dns::search_domain(at))
 }
 
-/// Fixes for a server on this host. The commands only show which processes listen. Starting a server is no
-/// fix, because the new server could be a second, empty server.
+/// Fixes if this host refuses a connection to itself. The commands only show which processes listen, because
+/// a command that starts a server could start a second, empty server.
 fn refused_here(at: &FixContext) -> Fixes {
     let listeners = listeners(at).unwrap_or_default();
     let covers = |listener: &LocalListener| at.address().is_some_and(|address| listener.covers(address));
@@ -126,7 +127,7 @@ fn socket(path: &str) -> Fixes {
     .command(format!("ls -l {path}"))
 }
 
-/// Suggests other paths, if the path in the URL is not a socket.
+/// Suggests how to find the right path if the path in the URL is not a socket.
 fn other_sockets(at: &FixContext) -> Option<Fixes> {
     let is_missing = |dial: &Dial| matches!(dial.result, DialResult::NoSocket(_));
     at.seen.tcp.dials.iter().any(is_missing).then(|| {

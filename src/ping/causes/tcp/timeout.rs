@@ -138,12 +138,12 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
         ))
 }
 
-/// Suggests a rule in the security group of the cache. The command finds this group through the network
-/// interface with the cache's address, which works for every kind of cache.
+/// Suggests a rule in the security group of the cache. The command finds the security group through the
+/// network interface that has the cache's address, which works for every kind of cache.
 ///
-/// Several VPCs can use the same address, and an interface can have several groups. The command therefore
-/// changes something only if it finds exactly one group. If this instance's group is unknown, the command
-/// only reads.
+/// The command changes something only if it finds exactly one security group, because several VPCs can use
+/// the same address, and an interface can have several groups. If this instance's security group is unknown,
+/// the command only reads.
 fn security_group(at: &FixContext) -> Fixes {
     let port = at.port();
     let region = at.region_option();
@@ -201,8 +201,8 @@ fn security_group(at: &FixContext) -> Fixes {
     .command(look)
 }
 
-/// Fixes for a cache in another region. The default VPCs of all regions have the same range, so the address
-/// of the cache looks local.
+/// Suggests fixes if the cache is in a different region than this instance. The address of the cache may look
+/// local, because the default VPCs of all regions have the same range.
 fn other_region(at: &FixContext) -> Option<Fixes> {
     let (named, own) = at.regions()?;
     (named != own).then(|| {

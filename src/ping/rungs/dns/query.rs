@@ -179,7 +179,7 @@ pub(crate) fn read_any_response(bytes: &[u8]) {
     }
 }
 
-/// Parses the bytes. Returns `None` if they are not a response to this query.
+/// Parses the bytes of a response. Returns `None` if they are not a response to `question`.
 fn response_to(question: &Message, bytes: &[u8]) -> Option<Message> {
     let answer = Message::from_vec(bytes).ok()?;
     let header = &answer.metadata;
@@ -211,7 +211,8 @@ fn read(answer: &Message) -> NameAnswer {
     }
 }
 
-/// Returns the name at the end of a CNAME chain, made safe to print.
+/// Returns the name at the end of a CNAME chain, made safe to print. Returns `None` if the answer has no
+/// CNAME.
 fn alias(answer: &Message) -> Option<String> {
     answer.answers.iter().rev().find_map(|record| match &record.data {
         RData::CNAME(name) => Some(sanitize::line(name.to_utf8().trim_end_matches('.')).into_owned()),

@@ -11,12 +11,12 @@ use crate::sanitize;
 /// The system's name servers and search domains (`resolv.conf(5)`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SystemConfig {
-    /// The name servers, in the order of the file. glibc uses the first three.
+    /// The first three name servers in the file. glibc uses no more.
     pub servers: Vec<SocketAddr>,
     /// Whether `/etc/resolv.conf` is missing or names no server. Like glibc, this program then queries a
     /// server on this host.
     pub is_unconfigured: bool,
-    /// The line with the search domains.
+    /// The line with the search domains, if there is one.
     pub search_line: Option<FileLine>,
     search: Vec<String>,
     ndots: usize,
@@ -75,7 +75,7 @@ impl SystemConfig {
         names
     }
 
-    /// Returns how many of the first [`Self::candidates`] the user may have meant.
+    /// Returns the number of names at the start of [`Self::candidates`] that the user may have meant.
     ///
     /// If the host name has at least `ndots` dots, this is only the name itself. If it is a single word,
     /// these are only the names with a search domain.
@@ -117,7 +117,7 @@ fn file_line((number, line): (usize, &str)) -> FileLine {
     }
 }
 
-/// Returns the name's entry in `/etc/hosts` (`hosts(5)`).
+/// Returns the entry for `host` in `/etc/hosts` (`hosts(5)`), if there is one.
 pub(super) fn in_hosts_file(host: &str) -> Option<HostsEntry> {
     listed(&fs::read_to_string("/etc/hosts").ok()?, host)
 }
@@ -138,7 +138,7 @@ fn listed(table: &str, host: &str) -> Option<HostsEntry> {
 }
 
 /// Returns the `hosts:` line of `/etc/nsswitch.conf` (`nsswitch.conf(5)`), which lists the sources for host
-/// names.
+/// names. Returns `None` if there is no such line.
 pub(super) fn hosts_sources() -> Option<FileLine> {
     let text = fs::read_to_string("/etc/nsswitch.conf").ok()?;
     lines(&text)

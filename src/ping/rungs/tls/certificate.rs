@@ -10,9 +10,9 @@ use x509_parser::public_key::PublicKey;
 use crate::ping::observation::PeerCertificate;
 use crate::sanitize;
 
-/// The maximum number of names that are kept. Some certificates have thousands.
+/// The maximum number of names that are kept from a certificate. Some certificates have thousands of names.
 const MOST_NAMES: usize = 12;
-/// The maximum number of certificates that are parsed. Real chains have two to four.
+/// The maximum number of certificates that are parsed in a chain. Real chains have two to four certificates.
 const MOST_CERTIFICATES: usize = 10;
 /// The lengths of RSA keys that ring supports, in bits.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -83,7 +83,8 @@ pub(super) struct NamePath {
     pub(super) is_trusted: bool,
     /// The certificate of the trusted CA, if the server did not send it.
     pub(super) root: Option<CertificateDer<'static>>,
-    /// The first unsupported feature in the certificates on the way.
+    /// The first unsupported feature of the certificates between the server and the trusted CA, including
+    /// both.
     pub(super) unsupported: Option<String>,
 }
 
@@ -131,7 +132,8 @@ impl NamePath {
                 .filter(is_candidate)
                 .filter_map(|der| Some((der, parsed(der)?)));
             let mut roots: Vec<_> = roots.filter(|(_, root)| is_issuer(root)).collect();
-            // A CA that has renewed its certificate may have several certificates with the same key.
+            // A CA that has renewed its certificate may have several certificates with the same key. Use the
+            // one that expires last.
             roots.sort_by_key(|(_, root)| root.validity().not_after.timestamp());
             if let Some((der, root)) = roots.pop() {
                 let found =

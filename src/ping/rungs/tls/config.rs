@@ -26,7 +26,7 @@ pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, String> {
     recording_config(trust, &Arc::default())
 }
 
-/// Returns a client configuration that also records what the server sends.
+/// Like [`config`], but the returned configuration also records what the server sends.
 pub(super) fn recording_config(trust: &Trust, seen: &Arc<SeenTls>) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let client = match (&trust.cert, &trust.key) {
