@@ -50,7 +50,7 @@ pub struct PingArgs {
     /// Use IPv6 addresses only
     #[arg(short = '6')]
     pub v6: bool,
-    /// Print only the verdict
+    /// Print only the result, not the individual checks
     #[arg(long, short, conflicts_with = "json")]
     pub quiet: bool,
     /// Send N PINGs over one connection, and print the round trip time of each

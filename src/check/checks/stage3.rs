@@ -33,7 +33,7 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
     let mut exchanges = vec![first];
     // The keys whose TTL has not increased yet, with the TTLs before and after the last visit.
     let mut old: Vec<(Key, i64, i64)> = keys.iter().map(|key| (key.clone(), 0, 0)).collect();
-    let mut countdown = grader.countdown("waiting: two pauses between visits end", pause * 2);
+    let mut countdown = grader.countdown("waiting between visits; continuing", pause * 2);
     for _ in 0..2 {
         countdown.wait(pause).await;
         let left: Vec<Key> = old.into_iter().map(|(key, ..)| key).collect();

@@ -41,7 +41,7 @@ async fn wait(grader: &mut Grader) -> Result<(), NotHeld> {
     if other_ttl.is_none() {
         let started = Instant::now();
         let mut last = started;
-        let mut countdown = grader.countdown("waiting: the TTL ends", ttl + ROUNDING);
+        let mut countdown = grader.countdown("waiting until the TTL is over; continuing", ttl + ROUNDING);
         while started.elapsed() < ttl + ROUNDING {
             countdown.wait(step(ttl)).await;
             let pause = last.elapsed();
@@ -173,7 +173,7 @@ pub(super) async fn session_has_a_maximum_lifetime(grader: &mut Grader) -> Judge
     let pause = step(grader.settings().ttl).min(Duration::from_secs(2));
     let mut last = grader.visit(&mut user).await?;
     let whole = max_age + Duration::from_secs(1);
-    let mut countdown = grader.countdown("waiting: the maximum lifetime ends", whole);
+    let mut countdown = grader.countdown("waiting until the maximum lifetime is over; continuing", whole);
     while started.elapsed() < whole {
         countdown.wait(pause).await;
         last = user.visitor.home().await;

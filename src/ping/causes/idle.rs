@@ -34,7 +34,7 @@ pub(super) fn dropped(at: &FixContext) -> Fixes {
     let has_idle_limit = at.seen.server.idle_limit().is_some_and(|limit| !limit.is_zero());
     match lost.end {
         IdleEnd::Closed if has_idle_limit => ping
-            .and("timeout", "or turn off the limit on the server, with the timeout 0")
+            .and("timeout", "or turn off the limit on the server (`timeout` 0)")
             .redis_cli(at, "CONFIG SET timeout 0"),
         IdleEnd::Closed | IdleEnd::Reset => ping.and(
             "proxy",

@@ -68,8 +68,8 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     let enter = advise(
         "password",
         "try the password again with the following command, which asks for it. Do not percent-encode the password \
-         here. If the login works, correct the password in the application's REDIS_URL, and percent-encode its \
-         special characters once",
+         here. If the login works, correct the password in the application's REDIS_URL, where special characters \
+         must be percent-encoded exactly once",
     )
     .command(at.ping(""));
     let elasticache = if at.is_aws() {

@@ -314,7 +314,7 @@ pub(super) fn client_certificate(at: &FixContext) -> Fixes {
         Some(own) if own.ends_in < 0 => advise("client-certificate", "renew the client certificate"),
         Some(own) => advise(
             "client-certificate",
-            format!("use a client certificate that is valid for client authentication and is signed by {by}"),
+            format!("use a certificate that is valid for client authentication, from {by}"),
         )
         .and(
             "server",
@@ -322,7 +322,7 @@ pub(super) fn client_certificate(at: &FixContext) -> Fixes {
         ),
         None => advise(
             "client-certificate",
-            format!("add --cert FILE --key FILE: the certificate must be a client certificate that is signed by {by}"),
+            format!("add --cert FILE --key FILE, with a client certificate from {by}"),
         )
         .and(
             "server",

@@ -36,8 +36,8 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
             format!(
                 "you probably meant {url}. Test this URL with the following command, which asks for the password. \
                  If the test succeeds, put this URL into the application's REDIS_URL, with the password in place \
-                 of {MASK}. Unless the password is already percent-encoded, write / as %2F, # as %23, ? as %3F, @ \
-                 as %40, % as %25 and a space as %20"
+                 of {MASK}. In the password, write / as %2F, # as %23, ? as %3F, @ as %40, % as %25 and a space as \
+                 %20, unless the password is already percent-encoded"
             ),
         )
         .command(ask_for_password(&format!(
@@ -65,8 +65,8 @@ pub(super) fn form() -> Fixes {
 pub(super) fn encoding() -> Fixes {
     advise(
         "encode",
-        "percent-encode the user name and the password. The following command asks for a text, does not show what \
-         you type, and prints the encoded text",
+        "percent-encode the user name and the password. The following command asks for a user name or a password, \
+         and prints it percent-encoded",
     )
     .command("python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'")
 }

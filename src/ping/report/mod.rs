@@ -221,7 +221,7 @@ fn tls(target: &Target, seen: &Observations) -> Outcome {
             // An experiment got a plain-text reply before the handshake ended.
             failed(
                 Duration::ZERO,
-                "no TLS handshake: the server speaks plain text only",
+                "no TLS handshake: the server speaks only plain text",
             )
         } else {
             skipped("not reached")
@@ -233,7 +233,7 @@ fn tls(target: &Target, seen: &Observations) -> Outcome {
     if tls.certificate_problem.is_some() {
         return failed(
             tls.took,
-            "the certificate cannot be verified; --insecure continues anyway",
+            "the certificate cannot be verified; continuing because of --insecure",
         );
     }
     // rustls names TLS 1.3 `TLSv1_3`.
@@ -281,13 +281,13 @@ fn ping(target: &Target, seen: &Observations) -> Outcome {
     } else if response.is_pong() {
         let detail = match &seen.requests.echo {
             Some(Echo::Refused(_)) if !seen.server.is_sentinel() => {
-                "PONG; large packets were not tried, because ECHO is refused"
+                "PONG; large packets were not tested, because the server refuses ECHO"
             }
             _ => "PONG",
         };
         passed(seen.ping.took, detail)
     } else if seen.serves_without_ping() {
-        passed(seen.ping.took, "PING is refused, but HGETALL is allowed")
+        passed(seen.ping.took, "the server refuses PING, but allows HGETALL")
     } else if seen.requires_login() {
         // The login check already shows the failure.
         skipped("login required")

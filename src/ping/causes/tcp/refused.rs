@@ -79,7 +79,7 @@ fn refused_here(at: &FixContext) -> Fixes {
     .command("ps -o pid,stat,args -C redis-server,valkey-server")
     .and(
         "port",
-        format!("list the ports that processes are listening on (Redis: {DEFAULT_PORT} by default)"),
+        format!("list the ports on which processes are listening (Redis uses {DEFAULT_PORT} by default)"),
     )
     .command("ss -ltnp")
     .after(listener)

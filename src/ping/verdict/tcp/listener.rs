@@ -65,7 +65,9 @@ pub(super) fn refusal(seen: &Observations, to: &Endpoint) -> String {
         .and_then(|this_host| this_host.listeners.as_ref());
     let (ip, port) = (address.ip(), address.port());
     match listeners.map(Vec::as_slice) {
-        Some([]) => format!("no process on this host is listening on port {port} ({ip} is this host itself)"),
+        Some([]) => {
+            format!("no process on this host is listening on port {port} ({ip} is an address of this host)")
+        }
         Some(all) if !all.iter().any(|listener| listener.covers(ip)) => {
             let others: Vec<_> = all
                 .iter()

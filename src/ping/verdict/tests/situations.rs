@@ -365,7 +365,14 @@ fn the_wording_of_the_examples_in_the_documentation() {
         let first = &situations(cause)[0];
         let path = format!("docs/src/causes/examples/{}.txt", cause.code());
         let url = first.url.replace("Plover-4417", "***");
-        let example = format!("$ sessiontut ping {url}\n{}", first.report());
+        let seen = first.seen.as_deref();
+        let option = match seen {
+            Some(seen) if seen.idle.is_some() => "--idle 8 ",
+            Some(seen) if seen.write_test.is_some() => "--write-check ",
+            Some(seen) if seen.aws.is_some() => "--aws ",
+            _ => "",
+        };
+        let example = format!("$ sessiontut ping {option}{url}\n{}", first.report());
         assert_golden_at(&path, &example);
     }
 }
@@ -379,7 +386,7 @@ fn the_wording_of_the_pages_in_the_documentation() {
         let page = std::fs::read_to_string(&path).unwrap();
         let text: Vec<&str> = page.lines().skip(3).collect();
         let exit = match cause.exit() {
-            Exit::Ok => "A warning: the exit status stays 0.".into(),
+            Exit::Ok => "This is a warning, so the exit status is 0.".into(),
             exit => format!("Exit status {}.", exit as u8),
         };
         let meaning = capitalised(cause.meaning());

@@ -26,7 +26,7 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
             .fact(format!(
                 "the server sent {}",
                 match tls.chain.as_slice() {
-                    [own] if own.is_self_signed => "one certificate, signed by itself".to_owned(),
+                    [own] if own.is_self_signed => "one certificate, which is self-signed".to_owned(),
                     [_] => "only its own certificate, not the certificate of the CA".to_owned(),
                     [.., last] => format!(
                         "{} certificates; the last is signed by {}",
