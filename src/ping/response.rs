@@ -142,11 +142,22 @@ pub(super) fn is_unknown_command(error: &str) -> bool {
     !error.starts_with("NOPERM") && (lower.contains("command") || lower.contains("not supported"))
 }
 
+/// Whether Redis replied that it does not know the command PROXY. Redis parses a PROXY header as a command.
+pub(super) fn rejects_proxy_header(error: &str) -> bool {
+    let error = error.to_lowercase();
+    error.contains("unknown command") && ["'proxy'", "`proxy`"].iter().any(|name| error.contains(name))
+}
+
 /// The text before the reason in an error reply to EXEC.
 pub(super) const ABORTED: &str = "EXECABORT Transaction discarded because of: ";
 
 /// The content type of a TLS alert (RFC 8446, B.1).
 const TLS_ALERT: u8 = 0x15;
+
+/// Whether the bytes begin like a TLS alert or handshake record (RFC 8446, 5.1).
+pub(super) fn looks_like_tls(received: &[u8]) -> bool {
+    matches!(received, [0x15 | 0x16, 0x03, ..])
+}
 
 /// Returns the items of an array reply. Any other reply counts as an empty array.
 pub(super) fn items(reply: Option<&Value>) -> &[Value] {

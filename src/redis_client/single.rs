@@ -13,7 +13,7 @@ use super::error_text;
 use super::framing::Limits;
 use super::limited::LimitedReplies;
 use super::stream::Stream;
-use crate::ping::rungs::ping::is_unavailable;
+use crate::ping::causes::is_command_unavailable;
 
 /// A connection to one server. All clones use the same connection.
 #[derive(Clone)]
@@ -55,7 +55,7 @@ impl SingleConnection {
                 Err(error) => error,
             };
             match refusal.clone().into_server_errors().as_deref() {
-                Some([(_, reply), ..]) if is_unavailable(&error_text(reply)) => Ok(Some(refusal)),
+                Some([(_, reply), ..]) if is_command_unavailable(&error_text(reply)) => Ok(Some(refusal)),
                 Some(_) => Ok(None),
                 None => Err(refusal),
             }

@@ -121,6 +121,15 @@ impl ErrorReply {
     }
 }
 
+/// Whether the error reply means that the command is forbidden or unsupported.
+///
+/// Any other error is a valid reply to the command.
+pub(crate) fn is_command_unavailable(error: &str) -> bool {
+    // This covers "unknown command" and "unsupported command".
+    error.starts_with("NOPERM")
+        || (ErrorReply::of(error).is_none() && error.to_lowercase().contains("command"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

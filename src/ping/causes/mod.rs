@@ -25,7 +25,7 @@ use crate::exit::Exit;
 use fix::{Fixes, advise};
 
 pub(in crate::ping) use dns::hosts_file_fixes;
-pub(crate) use error_replies::{ErrorReply, Scope};
+pub(crate) use error_replies::{ErrorReply, Scope, is_command_unavailable};
 pub(crate) use fix::Fix;
 pub(crate) use fix_context::FixContext;
 pub(in crate::ping) use no_reply::other_server_fixes;

@@ -16,13 +16,12 @@ mod wider_offer;
 use std::future::Future;
 use std::time::Duration;
 
-use super::observation::{Experiment, Observations, TlsResult};
-use super::response::Response;
+use super::observation::Experiment;
+use super::response::{Response, looks_like_tls};
 use crate::deadline::Deadline;
 
 pub(super) use packet_sizes::SMALLEST_PACKET;
 pub(super) use plain_ping::{Banner, plain_ping, surplus_reply};
-pub(in crate::ping) use proxy_header::rejects_proxy_header;
 pub(super) use reconnect::Reconnect;
 pub(super) use server_clock::server_clock_ahead;
 pub(super) use wider_offer::wider_offer;
@@ -88,26 +87,4 @@ impl Decisive for Experiment {
             _ => false,
         }
     }
-}
-
-impl Observations {
-    /// Whether a ClientHello got a TLS reply on a second connection. Used if the URL does not require TLS.
-    pub(super) fn shows_tls(&self) -> bool {
-        matches!(&self.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if result.is_tls())
-    }
-}
-
-impl TlsResult {
-    /// Whether the peer sent TLS data, even if the handshake failed.
-    pub(super) fn is_tls(&self) -> bool {
-        !matches!(
-            self,
-            Self::NotTls | Self::Closed | Self::TimedOut | Self::Unusable(_) | Self::BadName(_)
-        )
-    }
-}
-
-/// Whether the bytes begin like a TLS alert or handshake record (RFC 8446, 5.1).
-pub(super) fn looks_like_tls(received: &[u8]) -> bool {
-    matches!(received, [0x15 | 0x16, 0x03, ..])
 }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use super::Reconnect;
 use super::plain_ping::{BANNER, surplus_reply};
 use crate::deadline::Deadline;
-use crate::ping::response::{Response, receive};
+use crate::ping::response::{Response, receive, rejects_proxy_header};
 use crate::ping::rungs::tcp::SegmentSize;
 use crate::ping::rungs::{ping, tcp, tls};
 use crate::redis_client::{ProbeConnection, Stream};
@@ -64,12 +64,6 @@ impl Reconnect<'_> {
             None => false,
         }
     }
-}
-
-/// Whether Redis replied that it does not know the command PROXY. Redis parses a PROXY header as a command.
-pub(in crate::ping) fn rejects_proxy_header(error: &str) -> bool {
-    let error = error.to_lowercase();
-    error.contains("unknown command") && ["'proxy'", "`proxy`"].iter().any(|name| error.contains(name))
 }
 
 /// Whether `response` is a PONG, or an error reply that no second reply follows. A second reply would mean

@@ -7,7 +7,7 @@ use redis::cmd;
 
 use super::{Ladder, dial, kernel_info};
 use crate::os;
-use crate::ping::causes::ErrorReply;
+use crate::ping::causes::{ErrorReply, is_command_unavailable};
 use crate::ping::experiments::{self, Banner, SMALLEST_PACKET, patience, with_experiment, with_side_task};
 use crate::ping::observation::{Echo, Exchange};
 use crate::ping::response::{Response, ask};
@@ -76,7 +76,7 @@ impl Ladder<'_> {
         } else if is_pong
             || self
                 .ping_error()
-                .is_some_and(|error| ping::is_unavailable(&error))
+                .is_some_and(|error| is_command_unavailable(&error))
         {
             let is_answered = self.requests(connection).await;
             is_answered && (is_pong || self.seen.serves_without_ping())

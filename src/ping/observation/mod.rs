@@ -120,6 +120,11 @@ impl std::fmt::Display for NamedPrimary {
 }
 
 impl Observations {
+    /// Whether a ClientHello got a TLS reply on a second connection. Used if the URL does not require TLS.
+    pub(in crate::ping) fn shows_tls(&self) -> bool {
+        matches!(&self.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if result.is_tls())
+    }
+
     /// Returns the listening socket that accepted the connection, if the socket is known and on this host.
     pub(in crate::ping) fn listener_of_the_connection(&self) -> Option<&LocalListener> {
         let dial = self.tcp.connected()?;

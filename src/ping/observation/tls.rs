@@ -98,6 +98,16 @@ pub enum TlsResult {
     Unusable(String),
 }
 
+impl TlsResult {
+    /// Whether the peer sent TLS data, even if the handshake failed.
+    pub(in crate::ping) fn is_tls(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotTls | Self::Closed | Self::TimedOut | Self::Unusable(_) | Self::BadName(_)
+        )
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateProblem {
     /// No trusted CA has signed the certificate.

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, Value, cmd};
 
 use crate::deadline::Deadline;
-use crate::ping::causes::ErrorReply;
 use crate::ping::conclusions::is_uneven;
 use crate::ping::observation::{Echo, Exchange};
 use crate::ping::response::{Response, ask, receive};
@@ -53,15 +52,6 @@ pub(crate) async fn log_in_to(
 
 pub(crate) async fn observe(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
     ask(connection, &cmd("PING"), deadline).await
-}
-
-/// Whether the error reply means that the command is forbidden or unsupported.
-///
-/// Any other error is a valid reply to the command.
-pub(crate) fn is_unavailable(error: &str) -> bool {
-    // This covers "unknown command" and "unsupported command".
-    error.starts_with("NOPERM")
-        || (ErrorReply::of(error).is_none() && error.to_lowercase().contains("command"))
 }
 
 /// The requests after PING. Their replies cannot be confused, because each reply has a different form, and

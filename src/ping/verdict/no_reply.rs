@@ -4,11 +4,10 @@ use super::error_reply::error_reply;
 use super::finding::{Finding, alert_name, packet_sizes, replied};
 use super::other_protocol::{QUOTED, not_redis, quote, unexpected_reply};
 use crate::clock::seconds;
-use crate::ping::causes::Cause;
+use crate::ping::causes::{Cause, is_command_unavailable};
 use crate::ping::conclusions::{NoReply, describe_packets};
 use crate::ping::observation::{Exchange, Experiment, Observations, PacketSizes, TlsResult};
 use crate::ping::response::Response;
-use crate::ping::rungs::ping::is_unavailable;
 use crate::sanitize;
 
 pub(super) fn closed(how: &str, received: &[u8], command: &str, seen: &Observations) -> Finding {
@@ -20,7 +19,7 @@ pub(super) fn closed(how: &str, received: &[u8], command: &str, seen: &Observati
         match response {
             Response::NotResp(banner) => return not_redis(banner, "on a second connection"),
             Response::Reply(_)
-                if let Some(error) = response.error().filter(|error| !is_unavailable(error)) =>
+                if let Some(error) = response.error().filter(|error| !is_command_unavailable(error)) =>
             {
                 return error_on_second_connection(command, &error, seen);
             }
@@ -89,7 +88,10 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
     // better state.
     let second = seen.experiments.last_repeated();
     if let Some(second) = second
-        && let Some(error) = second.response.error().filter(|error| !is_unavailable(error))
+        && let Some(error) = second
+            .response
+            .error()
+            .filter(|error| !is_command_unavailable(error))
     {
         return error_on_second_connection(second.command, &error, seen)
             .fact(format!("the first connection got no reply to {command}"));

@@ -16,11 +16,10 @@ use super::other_protocol::{not_redis, unexpected_reply};
 use crate::clock::seconds;
 use crate::ping::causes::Cause;
 use crate::ping::conclusions::{NoReply, describe_packets};
-use crate::ping::experiments::looks_like_tls;
 use crate::ping::observation::{
     CertificateProblem, DialResult, Experiment, Handshake, Observations, TlsResult,
 };
-use crate::ping::response::Response;
+use crate::ping::response::{Response, looks_like_tls};
 use crate::redis_url::Target;
 use crate::sanitize;
 
