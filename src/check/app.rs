@@ -1,5 +1,5 @@
-//! The learner's app: starts it in its own process group, waits until its port answers, and stops the whole
-//! group.
+//! Starts the learner's app in its own process group, waits until the app's port accepts connections, and
+//! stops the whole group.
 
 mod output;
 
@@ -17,19 +17,20 @@ use crate::deadline::Deadline;
 use crate::random;
 use output::Output;
 
-/// How long a starting app may go without printing anything.
+/// The maximum time without output while the app starts.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// How long a starting app may take if it keeps printing. Some start commands compile the app first.
+/// The maximum time for the start of an app that keeps printing. Some start commands compile the app, so this
+/// limit is long.
 const READY_WITHIN_AT_MOST: Duration = Duration::from_secs(300);
 /// How long the app may take to exit after SIGTERM.
 const END_WITHIN: Duration = Duration::from_secs(5);
-/// How often the port or the process is polled.
+/// The pause between two checks of the app's port or process.
 const POLL: Duration = Duration::from_millis(25);
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug)]
 pub(crate) struct StartCommand {
-    /// The program, followed by its arguments.
+    /// The program to start, followed by its arguments.
     pub(crate) words: Vec<String>,
     pub(crate) address: SocketAddr,
     /// The value of `REDIS_URL` for the app, or `None` to leave the app's environment unchanged.
@@ -76,7 +77,7 @@ impl AppError {
     }
 }
 
-/// An app that exited without being stopped by this program.
+/// The exit of an app that this program did not stop, with the last lines of the app's output.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
     status: ExitStatus,
@@ -90,24 +91,26 @@ impl fmt::Display for Ended {
     }
 }
 
-/// A running app. Dropping it kills the process group.
+/// A running app. Dropping this value kills the app's process group.
 #[derive(Debug)]
 pub(crate) struct App {
-    /// The start command. Its address is the one on which the app actually listens.
+    /// The start command, with the address on which the app actually listens.
     command: StartCommand,
-    /// The loopback address of the other IP version, on which the app may listen instead.
+    /// The loopback address of the other IP version, where the app might listen instead. `None` if that
+    /// address is in use, or if the app is not on a loopback address.
     other: Option<SocketAddr>,
     output: Output,
     child: Option<Child>,
     guard: Option<Guard>,
 }
 
-/// A helper shell that stops the app if this program is killed. Dropping the guard ends only the shell.
+/// A helper shell that stops the app if this program is killed. Dropping this value ends the shell, but not
+/// the app.
 #[derive(Debug)]
 struct Guard(Child);
 
-/// Returns advice for a common mistake in a start command, or an empty string. An example is shell syntax,
-/// which does not work because the command runs without a shell.
+/// Returns advice if a start command contains a common mistake, such as shell syntax. Otherwise, returns an
+/// empty string.
 fn advice(error: &io::Error, words: &[String]) -> String {
     let program = words.first().map_or("", String::as_str);
     let quoted = |line: &str| format!("'{}'", line.replace('\'', r"'\''"));
@@ -211,7 +214,7 @@ impl App {
         Ok(app)
     }
 
-    /// Starts a second instance of the app on another port.
+    /// Starts a second instance of the app on a free port.
     ///
     /// # Errors
     /// Returns [`AppError`] if the second instance does not start.
@@ -230,7 +233,7 @@ impl App {
     /// Kills the app to simulate a crash, then starts the app again.
     pub(crate) async fn restart_after_kill(&mut self, progress: &Progress) -> Result<(), AppError> {
         self.kill();
-        // If the start command is a shell or a tool such as npm, the app may exit a little later than the
+        // If the start command is a shell or a tool such as npm, the app might exit a little later than the
         // command.
         let deadline = Deadline::after(END_WITHIN);
         while answers(self.command.address) && !deadline.is_over() {
@@ -307,7 +310,7 @@ impl App {
         Some(Ended { status, tail })
     }
 
-    /// Sends SIGTERM to the process group, and kills the group after 5 s.
+    /// Sends SIGTERM to the app's process group. Kills the group once the app has exited, or after 5 s.
     pub(crate) async fn stop(&mut self, progress: &Progress) {
         if let Some(child) = &mut self.child {
             signal_group(child, GroupSignal::Terminate);
@@ -345,8 +348,8 @@ impl Drop for App {
 }
 
 impl Guard {
-    /// Starts a shell that waits for a line of input, and stops the app if the input ends without a line. The
-    /// system closes the input when this program ends. Returns `None` if no shell can be started.
+    /// Starts a shell that stops the app if the shell's input ends without a line. The input ends when this
+    /// program is killed. Returns `None` if the shell cannot be started.
     fn of(app: &Child) -> Option<Self> {
         const SCRIPT: &str = r#"
             read -r _ && exit
@@ -380,8 +383,8 @@ impl Drop for Guard {
     }
 }
 
-/// Returns the same port on the loopback address of the other IP version. An app that listens on `localhost`
-/// may use either.
+/// Returns the loopback address of the other IP version with the same port, because `localhost` may mean
+/// either address. Returns `None` if `address` is neither `127.0.0.1` nor `::1`.
 pub(crate) fn other_loopback(address: SocketAddr) -> Option<SocketAddr> {
     let other: IpAddr = match address.ip() {
         IpAddr::V4(Ipv4Addr::LOCALHOST) => Ipv6Addr::LOCALHOST.into(),

@@ -23,7 +23,7 @@ pub(crate) use request::Cause;
 
 /// How long a visitor waits for a single response.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
-/// How long a visitor waits for a page, including its redirects.
+/// How long a visitor waits for a page, including redirects.
 const PATIENCE_WITH_REDIRECTS: Duration = Duration::from_secs(12);
 const MOST_REDIRECTS: usize = 10;
 /// A visitor with a cookie jar. A clone has its own copies of the cookies.
@@ -41,8 +41,8 @@ impl Visitor {
         }
     }
 
-    /// Returns a visitor to another instance of the app, with the same cookies. The new visitor's exchanges
-    /// contain no Redis commands.
+    /// Returns a copy of this visitor, with the same cookies, that visits the app's instance at `address`.
+    /// The copy does not use the proxy, so its exchanges contain no Redis commands.
     pub(crate) fn moved_to(&self, address: SocketAddr) -> Self {
         let mut settings = self.site.settings.clone();
         // Setting the port fails only for URLs without a host.
@@ -98,7 +98,7 @@ impl Visitor {
         Exchange::record(site.proxy.as_ref(), async |hops| self.send(hops, form).await).await
     }
 
-    /// Sends a form without following the redirect.
+    /// Sends a form, and does not follow a redirect.
     pub(crate) async fn submit_only(&mut self, form: &Form, cause: Cause) -> Exchange {
         let site = Arc::clone(&self.site);
         Exchange::record(site.proxy.as_ref(), async |hops| {
@@ -145,7 +145,8 @@ impl Visitor {
         form
     }
 
-    /// Logs out with the form on the home page or, without such a form, with the logout link.
+    /// Logs out with the logout form on the home page. If there is no form, opens the logout page, and sends
+    /// a POST request if that page rejects GET.
     pub(crate) async fn log_out(&mut self, home: &Page) -> Exchange {
         let path = self.site.settings.pages.logout.clone();
         if let Some(form) = home.form_posting_to(self.site.settings.url(&path).path()) {
@@ -159,7 +160,7 @@ impl Visitor {
         self.post_logout().await
     }
 
-    /// Sends a POST request to the logout path without a form, as a script on the page could.
+    /// Sends a POST request without fields to the logout path, as a script on the page might.
     pub(crate) async fn post_logout(&mut self) -> Exchange {
         let form = Form {
             action: self.site.settings.url(&self.site.settings.pages.logout),

@@ -1,5 +1,5 @@
-//! Makes the visitor of `check` available to the tests of `examples/`. This visitor is synchronous and does
-//! not follow redirects.
+//! Makes the visitor of `check` available to the tests of `examples/`. The methods of this visitor block, and
+//! return the first response to a request, before any redirect.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::settings::{AppPages, Settings};
 use super::site::Site;
 use crate::signals;
 
-/// The cookie of the tutorial's app.
+/// The name of the session cookie in the tutorial's app.
 const COOKIE: &str = "session";
 
 /// A visitor to a tutorial app on this host. A clone has its own copies of the cookies.
@@ -27,16 +27,16 @@ pub struct AppVisitor {
     runtime: Arc<Runtime>,
 }
 
-/// A response. Redirects have not been followed.
+/// The first response to a request, before any redirect.
 #[derive(Clone, Debug)]
 pub struct AppAnswer {
     pub status: u16,
     /// The headers in the order received. Names are in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
-    /// The text that a visitor sees.
+    /// The visible text of the response.
     pub text: String,
-    /// The visit count in the text, if there is one.
+    /// The visit count in the text, or `None` if the text contains no count.
     pub visits: Option<i64>,
 }
 
@@ -70,10 +70,10 @@ impl AppVisitor {
         })
     }
 
-    /// Sends a GET request for a path.
+    /// Sends a GET request for `path`, and returns the first response.
     ///
     /// # Errors
-    /// Returns the reason why there is no response.
+    /// Returns the reason if there is no response.
     pub fn get(&mut self, path: &str) -> Result<AppAnswer, String> {
         let exchange = self.runtime.block_on(self.visitor.get(path, Cause::OwnPage));
         AppAnswer::first_of(exchange)
@@ -83,7 +83,7 @@ impl AppVisitor {
     /// site had sent the form.
     ///
     /// # Errors
-    /// Returns the reason why there is no response.
+    /// Returns the reason if there is no response.
     pub fn post_login(&mut self, fields: &[(&str, &str)], is_from_here: bool) -> Result<AppAnswer, String> {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let cause = match is_from_here {
@@ -99,13 +99,13 @@ impl AppVisitor {
         AppAnswer::first_of(exchange)
     }
 
-    /// Returns the value of the session cookie.
+    /// Returns the value of the session cookie, or `None` if the visitor has no session cookie.
     #[must_use]
     pub fn cookie(&self) -> Option<String> {
         self.visitor.cookie(COOKIE)
     }
 
-    /// Returns a visitor to the same app with only this session cookie.
+    /// Returns a visitor to the same app whose only cookie is a session cookie with this value.
     #[must_use]
     pub fn with_cookie(&self, value: &str) -> Self {
         Self {
@@ -131,14 +131,14 @@ impl AppAnswer {
         }
     }
 
-    /// Returns the first header with this name.
+    /// Returns the value of the first header with this name, which must be in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(found, _)| found == name);
         found.map(|(_, value)| value.as_str())
     }
 
-    /// Returns all headers with this name.
+    /// Returns the values of all headers with this name, which must be in lower case.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let matching = self.headers.iter().filter(move |(found, _)| found == name);
         matching.map(|(_, value)| value.as_str())

@@ -18,13 +18,13 @@ const MOST_LINES: usize = 16;
 pub(crate) struct Hop {
     pub(crate) method: String,
     pub(crate) url: Url,
-    /// The response, or the reason why there is none.
+    /// The response, or the reason for a missing response.
     pub(crate) answer: Result<Page, String>,
     pub(crate) took: Duration,
 }
 
-/// One action of a visitor, such as a login: the requests, including redirects, and the app's Redis commands
-/// meanwhile.
+/// One action of a visitor, such as a login. Contains all requests, including redirects, and the Redis
+/// commands that the app sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     pub(crate) hops: Vec<Hop>,
@@ -49,12 +49,13 @@ impl Exchange {
         Self { hops, commands, mark }
     }
 
-    /// Returns the last page after all redirects, or `None` if there was no response.
+    /// Returns the last page after all redirects, or `None` if the last request got no response.
     pub(crate) fn page(&self) -> Option<&Page> {
         self.hops.last()?.answer.as_ref().ok()
     }
 
-    /// Returns the response to the submitted form, before any redirect.
+    /// Returns the response to the first POST request, before any redirect. Without a POST request, returns
+    /// the last response. Returns `None` if that request got no response.
     pub(crate) fn answer_to_form(&self) -> Option<&Page> {
         let sent = self.hops.iter().find(|hop| hop.method == "POST");
         sent.or(self.hops.last())?.answer.as_ref().ok()
@@ -69,7 +70,7 @@ impl Exchange {
         self.commands.iter().filter(|command| command.uses_data())
     }
 
-    /// Returns how often the proxy can cut the connection: once after each command with an effect.
+    /// Returns the number of commands after which the proxy can cut the connection.
     pub(crate) fn cuts(&self) -> usize {
         self.commands
             .iter()
@@ -84,7 +85,7 @@ impl Exchange {
         keys.filter(|key| known.insert(*key)).cloned().collect()
     }
 
-    /// Returns how often the app waited for Redis.
+    /// Returns how often the app waited for Redis. Commands that set up a connection do not count.
     pub(crate) fn round_trips(&self) -> usize {
         let trips = self
             .commands
@@ -96,7 +97,7 @@ impl Exchange {
             .len()
     }
 
-    /// Returns the requests and responses in shortened form, one per line.
+    /// Returns one line per request, with the response in shortened form.
     pub(crate) fn http_lines(&self) -> Vec<String> {
         let lines = self.hops.iter().map(|hop| {
             let path = &hop.url[url::Position::BeforePath..];
@@ -123,8 +124,8 @@ impl Exchange {
         lines.collect()
     }
 
-    /// Returns the Redis commands and replies in shortened form, one per line, with the time since the first
-    /// command. Commands that set up a connection are omitted.
+    /// Returns one line per Redis command, with the shortened reply and the time since the first command.
+    /// Omits commands that set up a connection.
     pub(crate) fn redis_lines(&self) -> Vec<String> {
         let is_shown = |command: &&SeenCommand| command.effect != Effect::Connection;
         let shown: Vec<&SeenCommand> = self.commands.iter().filter(is_shown).collect();

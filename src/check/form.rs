@@ -4,7 +4,7 @@ use url::Url;
 
 use super::html::{TagKind, form_tags};
 
-/// The types of `<input>` whose values a browser sends only if the user clicked the field.
+/// Types of `<input>` fields that a browser sends only if the user clicked the field.
 const CLICKED: [&str; 6] = ["submit", "button", "image", "reset", "checkbox", "radio"];
 
 /// A form with its fields, including hidden fields such as CSRF tokens.
@@ -15,7 +15,7 @@ pub(crate) struct Form {
     pub(crate) fields: Vec<(String, String)>,
 }
 
-/// Returns the forms of the page at this address.
+/// Returns the forms in the page `html`. A form without an action is sent to `address`.
 pub(crate) fn forms(html: &str, address: &Url) -> Vec<Form> {
     let mut forms: Vec<Form> = Vec::new();
     let mut is_open = false;

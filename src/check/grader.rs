@@ -25,7 +25,7 @@ pub(crate) use shared_results::{ActiveVisit, Silence, Waits};
 /// The state of one run of `check`.
 pub(crate) struct Grader {
     pub(crate) site: Arc<Site>,
-    /// The app, if this program started it.
+    /// The app, or `None` if this program did not start the app.
     pub(crate) app: Option<App>,
     /// A random identifier that is part of every user name, so that names differ from those of earlier runs.
     run: String,
@@ -36,12 +36,12 @@ pub(crate) struct Grader {
     pub(crate) silence: Option<Silence>,
     /// The tokens of all sessions of this run, for the check that searches the app's output for them.
     pub(crate) tokens: Vec<String>,
-    /// The first crash or lasting failure after a disturbance of Redis. The check
-    /// `recovers-without-a-restart` reports it.
+    /// The app's first crash or lasting failure after Redis was disturbed, for the check
+    /// `recovers-without-a-restart`.
     pub(crate) outage: Option<Loss>,
     /// The number of checks in which the app did not respond in time.
     hung: usize,
-    /// The reason why no further checks are possible, or `None` while they are possible.
+    /// The reason why the remaining checks cannot run, or `None` if they can.
     pub(crate) gone: Option<String>,
 }
 
@@ -52,8 +52,8 @@ pub(crate) struct LoggedIn {
     pub(crate) login: Exchange,
 }
 
-/// First names with different initials, so that the common beginning of all users' keys does not include part
-/// of a name.
+/// First names for the users of `check`. The initials differ, so the common prefix of all users' keys ends
+/// before the name.
 const FIRST_NAMES: [&str; 8] = ["ada", "grace", "edsger", "kay", "linus", "mary", "tim", "joan"];
 /// How long to wait for commands that the app sends after its response.
 const SETTLE: Duration = Duration::from_millis(150);
@@ -115,7 +115,7 @@ impl Grader {
     /// Logs in a new visitor with a new name.
     ///
     /// # Errors
-    /// Returns [`NotHeld::NotJudged`] if the login fails. The checks of stage 1 report the reason.
+    /// Returns [`NotHeld::NotJudged`] if the login fails, because the checks of stage 1 report failed logins.
     pub(crate) async fn logged_in(&mut self) -> Result<LoggedIn, NotHeld> {
         let name = self.name();
         self.logged_in_as(name).await
@@ -148,7 +148,7 @@ impl Grader {
         }
     }
 
-    /// Visits the home page, and returns the visit count on the page.
+    /// Visits the home page, and returns its visit count. Fails if the page does not show the count.
     pub(crate) async fn count(&self, visit: &mut LoggedIn) -> Result<(i64, Exchange), NotHeld> {
         let exchange = self.visit(visit).await?;
         match exchange.page().and_then(|page| page.visits(self.pages())) {
@@ -159,13 +159,13 @@ impl Grader {
         }
     }
 
-    /// Returns the visit count on the page after the login, if the page shows one.
+    /// Returns the visit count on the page after the login, or `None` if the page shows no count.
     pub(crate) fn first_count(&self, user: &LoggedIn) -> Option<i64> {
         let page = user.login.page().filter(|page| page.is_logged_in(self.pages()));
         page?.visits(self.pages())
     }
 
-    /// Whether the last page shows a logged-in user.
+    /// Whether the last page of this exchange shows a logged-in user.
     pub(crate) fn shows_login(&self, exchange: &Exchange) -> bool {
         exchange
             .page()

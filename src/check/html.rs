@@ -1,10 +1,10 @@
-//! Reads visible text and form fields from HTML. A few regular expressions are sufficient for that.
+//! Reads visible text and form fields from HTML with a few regular expressions.
 
 use std::sync::LazyLock;
 
 use regex_lite::{Captures, Regex};
 
-/// The tag of a form or of a field.
+/// A `<form>`, `</form>` or `<input>` tag.
 pub(super) struct FormTag {
     pub(super) kind: TagKind,
     /// The names and values of the attributes, in the tag's order. Attributes without a value are omitted.
@@ -26,7 +26,7 @@ impl FormTag {
     }
 }
 
-/// Returns the tags of forms and fields in document order.
+/// Returns the `<form>`, `</form>` and `<input>` tags in document order.
 pub(super) fn form_tags(html: &str) -> Vec<FormTag> {
     static TAG: LazyLock<Regex> =
         LazyLock::new(|| regex(r#"(?is)<(/?)(form|input)\b((?:[^>"']|"[^"]*"|'[^']*')*)>"#));
@@ -53,8 +53,7 @@ fn attributes(tag: &str) -> Vec<(String, String)> {
     found.collect()
 }
 
-/// Returns the text that a visitor sees. Scripts, styles, comments and the title are omitted. Line breaks
-/// separate blocks.
+/// Returns the visible text, without scripts, styles, comments and the title. Line breaks separate blocks.
 pub(super) fn text(html: &str) -> String {
     static HIDDEN: LazyLock<Regex> = LazyLock::new(|| {
         regex(r"(?is)<script\b.*?</script\s*>|<style\b.*?</style\s*>|<!--.*?-->|<title\b.*?</title\s*>")

@@ -11,11 +11,11 @@ pub(crate) type Judged = Result<(), NotHeld>;
 #[derive(Debug)]
 pub(crate) enum NotHeld {
     Fails(Box<Failure>),
-    /// The check could not be judged, for the given reason.
+    /// The check could not be judged. Contains the reason.
     NotJudged(String),
 }
 
-/// The evidence for a failure.
+/// The evidence for a failed check.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) did: String,
@@ -31,7 +31,7 @@ pub(crate) struct Failure {
     pub(crate) output: Vec<String>,
 }
 
-/// Returns a failed result.
+/// Returns a failed result with the evidence from these exchanges.
 pub(crate) fn fails(
     did: impl Into<String>,
     expected: impl Into<String>,
@@ -59,7 +59,7 @@ pub(crate) fn not_judged(why: impl Into<String>) -> NotHeld {
     NotHeld::NotJudged(why.into())
 }
 
-/// Returns the distinct keys as text for a report.
+/// Joins the distinct keys with commas, for a report.
 pub(crate) fn shown_keys(keys: &[Key]) -> String {
     let mut known = HashSet::new();
     let keys = keys.iter().filter(|key| known.insert(*key));

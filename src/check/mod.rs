@@ -44,8 +44,8 @@ pub(crate) async fn grade(grader: &mut Grader, tell: &mut dyn FnMut(CheckResult)
             None => {
                 let judged = (check.run)(grader).await;
                 let loss = grader.loss().await;
-                // If the app cannot be started again, no later check can report the outage. Report it with
-                // this check.
+                // If the app cannot be started again, no later check can report the outage, so report the
+                // outage with this check.
                 let outage = grader.outage.clone().filter(|_| grader.gone.is_some());
                 match loss.or(outage) {
                     Some(loss) => loss.blamed(judged),

@@ -1,4 +1,4 @@
-//! A response, and how to find names, numbers and forms in it.
+//! A response, with methods that find names, numbers and forms in the response.
 
 use serde_json::Value;
 use url::Url;
@@ -7,14 +7,14 @@ use super::form::{Form, forms};
 use super::html;
 use super::settings::AppPages;
 
-/// The maximum number of characters of a page in a report.
+/// The maximum number of characters of a page that a report shows.
 const SHOWN: usize = 160;
 
-/// The response to the last request of a chain of redirects.
+/// The response to one request.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     pub(crate) status: u16,
-    /// The address of the page, after redirects.
+    /// The URL of the request.
     pub(crate) url: Url,
     /// The headers in the order received. Names are in lower case.
     pub(crate) headers: Vec<(String, String)>,
@@ -39,7 +39,7 @@ impl Page {
         page
     }
 
-    /// Returns all headers with this name, which must be in lower case.
+    /// Returns the values of all headers with this name, which must be in lower case.
     pub(crate) fn headers_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let matching = self.headers.iter().filter(move |(found, _)| found == name);
         matching.map(|(_, value)| value.as_str())
@@ -50,8 +50,7 @@ impl Page {
             .any(|kind| kind.contains("json"))
     }
 
-    /// Returns the text that a visitor sees. HTML loses tags, scripts and styles. JSON is reduced to strings
-    /// and numbers.
+    /// Returns the visible text of HTML, or the unchanged body of JSON.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -61,7 +60,7 @@ impl Page {
         self.status < 400 && pages.logged_in.is_match(self.text())
     }
 
-    /// Whether the page says that this user is logged in.
+    /// Whether the page says that the user `name` is logged in.
     pub(crate) fn shows_user(&self, name: &str, pages: &AppPages) -> bool {
         self.is_logged_in(pages) && self.shows_name(name)
     }
@@ -80,7 +79,7 @@ impl Page {
         text.contains(&name) && !is_bytes
     }
 
-    /// Returns the visit count that the page shows.
+    /// Returns the visit count that the page shows, or `None` if the page shows no count.
     pub(crate) fn visits(&self, pages: &AppPages) -> Option<i64> {
         let found = pages.visits.captures(self.text())?;
         found
@@ -92,21 +91,21 @@ impl Page {
             .ok()
     }
 
-    /// Returns the form that has a field with this name.
+    /// Returns the first form that has a field with this name.
     pub(crate) fn form_with(&self, field: &str) -> Option<Form> {
         forms(&self.body, &self.url)
             .into_iter()
             .find(|form| form.fields.iter().any(|(name, _)| name == field))
     }
 
-    /// Returns the form that sends a POST request to this path.
+    /// Returns the first form that sends a POST request to this path.
     pub(crate) fn form_posting_to(&self, path: &str) -> Option<Form> {
         forms(&self.body, &self.url)
             .into_iter()
             .find(|form| form.is_post && form.action.path() == path)
     }
 
-    /// Whether this response may mean that the path accepts only POST. Many frameworks respond to a GET
+    /// Whether this response might mean that the path accepts only POST. Many frameworks respond to a GET
     /// request for such a path with 405 (RFC 9110, section 15.5.6). Others, such as Express, respond with
     /// 404.
     pub(crate) fn may_be_for_post_only(&self) -> bool {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::deadline::{Deadline, if_quick};
 
-/// The pause between two updates of the displayed countdown.
+/// The pause between two updates of a countdown on the screen.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 
 /// A callback for the start of a wait. The arguments are the purpose and the length of the wait. The returned
@@ -36,7 +36,8 @@ impl Progress {
         }
     }
 
-    /// Waits for `work`. After one second, shows `what`, followed by the time that `left` returns.
+    /// Waits for `work`. If `work` takes more than one second, shows `what`, followed by the time that `left`
+    /// returns.
     pub(crate) async fn during<T>(
         &self,
         what: &str,
@@ -62,7 +63,7 @@ impl Progress {
     }
 }
 
-/// Lets another wait be shown when this value is dropped, even if the wait was cancelled.
+/// A wait that is shown. When this value is dropped, [`Progress`] can show the next wait.
 struct Shown<'a>(&'a AtomicBool);
 
 impl Drop for Shown<'_> {

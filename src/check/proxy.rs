@@ -3,7 +3,7 @@
 //! proxy delays commands, leaves them unanswered, or cuts the connection.
 //!
 //! The proxy logs in to the real Redis, so the app uses an unencrypted connection without a password. If
-//! Redis is protected, only programs of the same user may connect to the proxy (`peer.rs`).
+//! Redis is protected, only programs of the same user and of root may connect to the proxy (`peer.rs`).
 
 mod connection;
 mod disturbance;
@@ -40,25 +40,26 @@ pub(crate) struct Proxy {
 struct State {
     mode: Mode,
     log: Vec<SeenCommand>,
-    /// The approximate size of the record in memory, in bytes.
+    /// The approximate memory that the record uses, in bytes.
     recorded: usize,
-    /// All keys that the app has used, and whether they existed before.
+    /// All keys that the app has used, and whether each key existed before.
     keys: HashMap<Key, KeyOrigin>,
     hold: Option<Hold>,
-    /// The number of further data commands before the connection is cut.
+    /// The number of data commands after which to cut the app's connection. `None` if no cut is planned.
     cut_after: Option<usize>,
-    /// The delay of each reply.
+    /// How long to delay each reply.
     delay: Duration,
     connections: HashMap<u64, Handle>,
     opened: u64,
     in_flight: usize,
     /// When the app last completed a response.
     answered: Instant,
-    /// Commands that the app sends outside requests, for example for a health check.
+    /// The names and first keys of commands that the app sends outside requests, for example for a health
+    /// check.
     idle: HashSet<(String, Option<Key>)>,
-    /// The error of the last failed connection attempt to Redis.
+    /// The error of the last failed connection attempt to Redis, or `None` if no attempt has failed.
     unreachable: Option<String>,
-    /// The ID of another user whose connection was refused.
+    /// The ID of the last user whose connection was refused, or `None` if none was refused.
     refused: Option<u32>,
 }
 
@@ -75,7 +76,7 @@ struct Shared {
     changed: watch::Sender<u64>,
     target: Arc<dyn Fn() -> Target + Send + Sync>,
     trust: Trust,
-    /// A separate connection to Redis for reading keys.
+    /// A separate connection to Redis for the proxy's own commands, such as PTTL.
     inspector: RedisConnection,
     /// Open connections to Redis that are not used yet.
     spare: Mutex<Vec<Stream>>,
@@ -114,10 +115,10 @@ impl State {
 }
 
 impl Proxy {
-    /// Starts the proxy on the given port, or on a free port if `port` is `None`.
+    /// Starts the proxy on `port`. Uses a free port if `port` is `None` or in use.
     ///
     /// # Errors
-    /// Returns the system's error if the port cannot be opened.
+    /// Returns the system's error if the proxy cannot listen on any port.
     pub(crate) async fn start(
         port: Option<u16>,
         inspector: RedisConnection,
@@ -168,7 +169,7 @@ impl Proxy {
         })
     }
 
-    /// Returns the URL for the app's `REDIS_URL`.
+    /// Returns the value of `REDIS_URL` that connects the app to the proxy.
     pub(crate) fn url(&self) -> String {
         format!("redis://{}", self.address)
     }

@@ -11,9 +11,10 @@ use crate::secret::{MASK, may_be_password_setting};
 
 pub(crate) type Key = Vec<u8>;
 
-/// The maximum number of characters of a command or reply in a report.
+/// The maximum number of characters of a command, or of a reply, in a report.
 const SHOWN: usize = 100;
-/// The maximum number of characters of a single word. Many keys end with a 64-digit digest.
+/// The maximum number of characters of one word of a command in a report. Many keys are longer, because they
+/// end with a 64-digit digest.
 const SHOWN_OF_WORD: usize = 48;
 
 /// A command that the app sent.
@@ -23,8 +24,8 @@ pub(crate) struct SeenCommand {
     pub(crate) at: Instant,
     /// The number of the connection that the command used.
     pub(crate) connection: u64,
-    /// The number of the round trip within the connection. Commands of the same round trip were sent before
-    /// the first of them was answered.
+    /// The number of the round trip within the connection. Commands that were sent without waiting for a
+    /// reply belong to the same round trip.
     pub(crate) round_trip: u64,
     /// The command's name, followed by its arguments.
     pub(crate) words: Vec<Vec<u8>>,
@@ -38,7 +39,7 @@ pub(crate) struct SeenCommand {
     pub(crate) without_ttl: Vec<Key>,
 }
 
-/// What `check` delays on purpose.
+/// Whether `check` delayed a command or a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delayed {
     Command,
@@ -133,7 +134,7 @@ impl SeenCommand {
         };
         match self.name().as_str() {
             "MIGRATE" => is(at.checked_sub(1), "AUTH") || is(at.checked_sub(2), "AUTH2"),
-            // Names and values alternate. The first name is at index 2.
+            // Names and values alternate, and the first name is at index 2.
             "CONFIG" => {
                 is(Some(1), "SET") && at > 2 && at % 2 == 1 && may_be_password_setting(&self.words[at - 1])
             }
@@ -166,13 +167,13 @@ fn cut(text: &str, length: usize) -> String {
     }
 }
 
-/// Commands that manage the connection. The command table lists them without keys or does not contain them.
+/// Commands that manage the connection, for which the tables of commands list no keys.
 const CONNECTION: [&str; 14] = [
     "ACL", "AUTH", "CLIENT", "CLUSTER", "COMMAND", "ECHO", "HELLO", "INFO", "PING", "QUIT", "READONLY",
     "RESET", "ROLE", "SELECT",
 ];
 const TRANSACTION: [&str; 5] = ["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH"];
-/// Commands whose second argument is the number of keys that follow.
+/// Commands whose second argument is the number of keys, followed by the keys.
 const SCRIPTS: [&str; 4] = ["EVAL", "EVALSHA", "FCALL", "FCALL_RO"];
 
 fn keys_and_effect(words: &[Vec<u8>]) -> (Vec<Key>, Effect) {
@@ -203,7 +204,8 @@ fn keys_and_effect(words: &[Vec<u8>]) -> (Vec<Key>, Effect) {
             };
             (keys, effect)
         }
-        // Most other commands, such as JSON.SET, have one key as their first argument.
+        // Most commands that the tables do not contain, such as JSON.SET, have one key as their first
+        // argument.
         None => (words.get(1).cloned().into_iter().collect(), Effect::Write),
     }
 }

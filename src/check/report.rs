@@ -20,7 +20,7 @@ pub(crate) struct CheckResult {
 pub(crate) enum Outcome {
     Passes,
     Fails(Box<Failure>),
-    /// The check could not be judged, for the given reason.
+    /// The check could not be judged. Contains the reason.
     NotJudged(String),
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Report {
     pub(crate) results: Vec<CheckResult>,
     /// The names of keys that the app created and that still exist.
     pub(crate) left: Vec<String>,
-    /// The file with the app's output.
+    /// The file with the app's output, or `None` if `check` did not start the app.
     pub(crate) output: Option<PathBuf>,
     pub(crate) elapsed: Duration,
 }
@@ -38,16 +38,16 @@ pub(crate) struct Report {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct StageResult {
     pub(crate) stage: u8,
-    /// The number of required checks.
+    /// The number of required checks of the stage.
     pub(crate) must: usize,
-    /// The number of required checks that passed.
+    /// The number of required checks of the stage that passed.
     pub(crate) passed: usize,
     pub(crate) failed: usize,
     pub(crate) advice_failed: usize,
 }
 
 impl StageResult {
-    /// Whether no required check failed and at least one was judged.
+    /// Whether at least one required check passed and none failed.
     fn is_ok(&self) -> bool {
         self.failed == 0 && self.passed > 0
     }
@@ -83,7 +83,7 @@ impl Report {
     }
 
     /// Returns the failures to show in full. `Shown::First` selects the first failure, preferably of a
-    /// required check, and all failures that explain inconclusive checks.
+    /// required check, and each failure to which an inconclusive check refers.
     pub(crate) fn shown_failures(&self, shown: Shown) -> Vec<&CheckResult> {
         let failures = || {
             let results = self.results.iter();
@@ -282,9 +282,10 @@ struct Suite<'a> {
 }
 
 impl Junit<'_> {
-    /// Returns the text of a failure, and the reason for skipping the check. Either may be `None`.
+    /// Returns the text of a failure, and the reason for skipping the check. A text that does not apply is
+    /// `None`.
     fn texts(&self, result: &CheckResult) -> (Option<String>, Option<String>) {
-        // This also escapes characters that XML does not allow.
+        // `sanitize::lines` also escapes characters that XML does not allow.
         let clean = |text: &str| sanitize::lines(&(self.masked)(text)).into_owned();
         match &result.outcome {
             Outcome::Passes => (None, None),

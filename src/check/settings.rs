@@ -14,9 +14,10 @@ pub(crate) struct AppPages {
     pub(crate) logout: String,
     /// The name of the form field for the user name.
     pub(crate) field: String,
-    /// Matches the text of a page only if a user is logged in.
+    /// A pattern that matches a page's text only if a user is logged in.
     pub(crate) logged_in: Regex,
-    /// Matches the visit count. The first group is the number.
+    /// A pattern that matches the visit count. The number is the first group or, without a group, the whole
+    /// match.
     pub(crate) visits: Regex,
 }
 
@@ -43,19 +44,19 @@ pub(crate) const VISITS: &str = r"Visits:\s*(\d+)";
 pub(crate) struct Settings {
     /// The tutorial's stage that the app implements, 1 to 4.
     pub(crate) stage: u8,
-    /// Whether to run only the checks of this stage.
+    /// Whether to run only the checks of `stage`, without those of earlier stages.
     pub(crate) only_stage: bool,
     pub(crate) base: Url,
     /// The TTL that the app should use.
     pub(crate) ttl: Duration,
-    /// The maximum lifetime of a session, or `None` to skip its check.
+    /// The maximum lifetime of a session, or `None` to skip the check of the lifetime.
     pub(crate) max_age: Option<Duration>,
     pub(crate) pages: AppPages,
 }
 
 impl Settings {
-    /// Returns the URL of a path in the app. A path in the base URL, as in `http://127.0.0.1:5000/shop`, is
-    /// prepended.
+    /// Returns the URL of a path in the app. Prepends the path of the base URL, as in
+    /// `http://127.0.0.1:5000/shop`, unless `path` already begins with it.
     pub(crate) fn url(&self, path: &str) -> Url {
         let root = self.root();
         let is_below = path == root || path.starts_with(&format!("{root}/"));

@@ -21,7 +21,7 @@ pub(crate) struct Site {
     pub(crate) answered: Arc<Answered>,
 }
 
-/// Counts requests with and without a response. A missing response does not count while Redis does not reply.
+/// Counts requests with and without a response.
 #[derive(Debug, Default)]
 pub(crate) struct Answered {
     answered: AtomicUsize,
@@ -35,7 +35,6 @@ impl Answered {
         self.answered.load(Ordering::Relaxed) > 0
     }
 
-    /// Counts a request as answered or unanswered.
     pub(super) fn count(&self, is_answered: bool) {
         let counter = if is_answered {
             &self.answered
@@ -45,7 +44,7 @@ impl Answered {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns the number of requests without a response since the last call.
+    /// Returns the number of requests without a response since the last call, and resets the number.
     pub(crate) fn take_unanswered(&self) -> usize {
         self.unanswered.swap(0, Ordering::Relaxed)
     }

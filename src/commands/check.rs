@@ -111,8 +111,8 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Error> {
     graded(args).map(|(exit, _)| exit)
 }
 
-/// Grades the app. If a required check failed, also returns the lesson section about the first failed check,
-/// as `lesson#step`.
+/// Grades the app. If a required check failed, returns the lesson section about the first failed check, as
+/// `lesson#step`.
 pub(super) fn graded(args: &CheckArgs) -> Result<(Exit, Option<&'static str>), Error> {
     let settings = settings(args)?;
     let address = address_of(&settings.base)
@@ -225,7 +225,8 @@ fn mask_password(url: &str) {
     }
 }
 
-/// Returns the URL of an app that reads its port from the variable PORT.
+/// Returns the default of `--url`: a loopback address with the port in the variable PORT or, without PORT,
+/// the default port.
 fn default_url(args: &CheckArgs) -> Result<Url, Error> {
     let port = match std::env::var("PORT").ok().filter(|text| !text.is_empty()) {
         Some(text) => text.parse().ok().filter(|port: &u16| *port > 0).ok_or_else(|| {
@@ -239,8 +240,8 @@ fn default_url(args: &CheckArgs) -> Result<Url, Error> {
     app_url(&format!("http://127.0.0.1:{port}"))
 }
 
-/// Returns the port for an app that a lesson starts: the default port or, if that is in use, any free port. A
-/// learner cannot set PORT during the lesson.
+/// Returns the port for an app that a lesson starts. Returns any free port if the default port is in use,
+/// because a learner cannot set PORT during the lesson.
 fn port_in_lesson() -> u16 {
     let default = format!("127.0.0.1:{DEFAULT_PORT}");
     let listener = serve::bind_near(&default).ok();
@@ -267,8 +268,8 @@ fn show(args: &CheckArgs, report: &Report) -> Result<(), Error> {
     }
 }
 
-/// Writes the `--junit` file. Call this after printing the report, so that the user sees the report even if
-/// the disk is full.
+/// Writes the `--junit` file. Call this function after printing the report, so that the user sees the report
+/// even if the disk is full.
 fn write_junit(file: &Path, report: &Report) -> Result<(), Error> {
     files::write(file, ui::check::junit(report).as_bytes()).map_err(|error| {
         anyhow!(error)

@@ -48,8 +48,8 @@ pub(super) struct Choice {
     practice: Option<Arc<PracticeRedis>>,
 }
 
-/// Returns the server in the URL or, without a URL, the practice Redis. The default password is the one in
-/// `REDISCLI_AUTH`.
+/// Returns the server in the URL or, without a URL, the practice Redis. If the URL contains no password, uses
+/// the password in `REDISCLI_AUTH`.
 pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
     let Some(url) = url else {
         note_unused_variables();
@@ -62,8 +62,8 @@ pub(super) fn choose(url: Option<&str>) -> Result<Choice, Error> {
     })
 }
 
-/// Chooses the Redis server for `ping`, which only reads. Without a URL, `REDIS_HOST` and related variables
-/// apply.
+/// Chooses the Redis server for `ping`, which only reads. Without a URL, uses the variable `REDIS_HOST` and
+/// related variables.
 pub(super) fn choose_to_read(url: Option<&str>) -> Result<Choice, Error> {
     if url.is_none()
         && let Some(read) = from_variables(|name| std::env::var(name).ok())
@@ -122,8 +122,8 @@ impl Choice {
         })
     }
 
-    /// Returns the target for a new connection. This target may differ from the previous one, because another
-    /// process may now run the practice Redis.
+    /// Returns the target for a new connection. The address of the practice Redis may have changed since the
+    /// last call, because a different process may now run it.
     ///
     /// Blocks for up to a few seconds.
     pub(super) fn target_now(&self) -> Target {

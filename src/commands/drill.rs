@@ -54,7 +54,7 @@ fn named(name: &str) -> Result<&'static DrillFault, Error> {
     })
 }
 
-/// Runs the endpoint without the quiz.
+/// Runs the drill's endpoint without the quiz until a signal arrives.
 fn serve(fault: &DrillFault) -> Result<Exit, Error> {
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::serving(&endpoint);
@@ -72,7 +72,7 @@ enum DrillEnd {
     Left,
 }
 
-/// Runs drills until the learner quits. Returns a failure if the first answer to the last drill was wrong.
+/// Runs drills until the learner quits. Returns `Exit::No` if the first answer to the last drill was wrong.
 fn drills(chosen: Option<&'static DrillFault>, mut score: Score) -> Result<Exit, Error> {
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let mut fault = chosen.unwrap_or_else(|| score.next());
@@ -98,7 +98,7 @@ fn drills(chosen: Option<&'static DrillFault>, mut score: Score) -> Result<Exit,
     }
 }
 
-/// Runs the endpoint until the learner identifies the fault or quits.
+/// Runs the drill's endpoint until the learner identifies the fault or quits.
 fn ask(
     fault: &'static DrillFault,
     score: &mut Score,
@@ -140,7 +140,7 @@ fn ask(
                     break;
                 }
                 ui::drill::wrong(fault, picked);
-                // Enter after the number must not count as another answer.
+                // Enter after the number must not count as a second answer.
                 menu.first = None;
             }
             Selected::Key('h') => ui::drill::hint(fault, &endpoint),
@@ -156,8 +156,7 @@ fn ask(
     Ok(end)
 }
 
-/// Returns the fault and similar faults in the order of the table. A fixed order does not reveal the right
-/// answer.
+/// Returns the fault and similar faults in the order of the table, which does not reveal the right answer.
 fn choices(fault: &DrillFault) -> Vec<&'static DrillFault> {
     let is_shown = |other: &&DrillFault| other.name == fault.name || fault.contradiction_to(other).is_some();
     FAULTS.iter().filter(is_shown).collect()

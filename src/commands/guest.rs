@@ -10,8 +10,8 @@ use crate::session::other_keys::{count_other_keys, notice};
 use crate::state;
 use crate::ui;
 
-/// Returns whether the command may write. If Redis contains other keys, prints a message and, on a terminal,
-/// asks. `what` describes the planned changes in full sentences.
+/// Returns whether the command has permission to write. If Redis contains other keys, prints a message and,
+/// on a terminal, asks the user. `what` describes the planned changes in full sentences.
 pub(super) async fn may_write(
     target: &Target,
     redis: &mut RedisConnection,
@@ -36,13 +36,13 @@ pub(super) fn is_known(target: &Target) -> bool {
     target.origin == Origin::Practice || jar().is_some_and(|jar| jar.cookie(&endpoint(target)).is_known)
 }
 
-/// Records the user's permission to use this Redis, so that the question is not repeated.
+/// Records the user's permission to use this Redis, so that later commands do not ask again.
 pub(super) fn remember(target: &Target) {
     if let Some(mut jar) = jar() {
         let endpoint = endpoint(target);
         let mut cookie = jar.cookie(&endpoint);
         cookie.is_known = true;
-        // If saving fails, the question is asked again next time.
+        // If saving fails, the next command asks again.
         let _ = jar.keep(&endpoint, cookie);
     }
 }

@@ -272,7 +272,7 @@ fn report(robot: &Robot, ended: CourseEnd, errors: &[LessonError]) -> Exit {
             "sessiontut: the lessons stopped at their time limit of {limit} s"
         ));
     }
-    // If the arguments name a lesson, errors in other files do not matter.
+    // If the arguments name a lesson, ignore errors in the files of other lessons.
     let errors = if robot.takes_one_lesson { &[] } else { errors };
     let passed = robot.summarize(errors);
     if passed && ended != CourseEnd::OutOfTime {
@@ -297,7 +297,7 @@ fn connection(args: &LearnArgs, choice: &Arc<Choice>, stop: Stop) -> Result<Less
     Ok(LessonConnection::new(target, current_target, trust, stop)?)
 }
 
-/// Resets the progress, and removes the keys (`--reset`).
+/// Resets the progress in the chosen lessons, and removes the learner's keys (`--reset`).
 fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exit, Error> {
     let mut progress = progress();
     let word = which
@@ -358,7 +358,7 @@ enum Removed {
     None,
 }
 
-/// Removes the keys that this learner left behind. Other keys may belong to other people.
+/// Removes the keys that this learner's lessons left behind, but no keys of other people.
 fn remove_keys(sandbox: &mut Sandbox, progress: &Progress) -> Result<Removed, SendError> {
     let record = &progress.record;
     let name = record.name.as_deref().unwrap_or(FIRST_NAME);

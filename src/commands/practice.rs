@@ -62,8 +62,8 @@ pub(super) fn run(args: &PracticeArgs) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-/// Returns the password that clients must send. By default, a password is required, because every user of
-/// this host can connect to loopback.
+/// Returns the password that clients must send, or `None` with `--no-password`. By default, a password is
+/// required, because every user of this host can connect to loopback.
 fn password(args: &PracticeArgs) -> Result<Option<Secret>, Error> {
     match args.password.as_deref() {
         _ if args.no_password => Ok(None),

@@ -88,13 +88,13 @@ fn host_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// The maximum TTL of `serve` in seconds: 136 years.
+/// The maximum of `serve --ttl` in seconds, which is 136 years.
 const LONGEST_TTL: u64 = 4_294_967_295;
 /// The minimum length of `SECRET_KEY` in bytes. A shorter key causes a warning.
 const SHORT_KEY: usize = 16;
 /// Time limit for all requests to the EC2 metadata service.
 const METADATA_WITHIN: Duration = Duration::from_millis(500);
-/// The default user name on Amazon Linux.
+/// The default user name on an EC2 instance with Amazon Linux.
 const EC2_USER: &str = "ec2-user";
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Error> {
@@ -107,7 +107,8 @@ pub(super) fn unusable(error: &ListenError) -> Error {
     Error::usage(format!("{error:#}"))
 }
 
-/// Runs the app on `listener` until a signal arrives or `end` resolves. Calls `ready` with the address.
+/// Runs the app on `listener` until a signal arrives or `end` resolves. Calls `ready` with the address on
+/// which the app listens.
 ///
 /// Uses `redis` or, if it is `None`, the Redis in the options. The caller must close `redis`.
 pub(super) fn run_until(
@@ -190,8 +191,9 @@ fn opener(choice: &Arc<Choice>, trust: Trust) -> serve::Opener {
     })
 }
 
-/// Returns the name of the session cookie, with the prefix `__Host-` for secure cookies. Browsers reject a
-/// cookie with this prefix from another host or path (RFC 6265bis, section 4.1.3).
+/// Returns the name of the session cookie, with the prefix `__Host-` for secure cookies. Browsers accept a
+/// cookie with this prefix only if it is Secure, has the path `/`, and has no Domain (RFC 6265bis, section
+/// 4.1.3).
 fn prefixed_cookie_name(args: &ServeArgs) -> Result<String, Error> {
     const PREFIX: &str = "__Host-";
     let name = &args.cookie_name;
@@ -230,7 +232,7 @@ fn instance() -> Result<Option<Instance>, Error> {
 
 fn tell(log: &Log, event: ServerEvent) {
     let (text, fault) = match event {
-        // `print_how_to_open` has already printed this.
+        // `print_how_to_open` has already printed the address.
         ServerEvent::Ready(_) => return,
         ServerEvent::Unreachable(fault) => {
             let text = "Redis is unavailable; pages that need it return 503 until it is back";

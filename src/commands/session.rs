@@ -180,7 +180,7 @@ struct StepContext {
     shows_token: bool,
 }
 
-/// Connects to Redis, opens the cookie jar, and runs `work`. A signal cancels `work` at once.
+/// Connects to Redis, opens the cookie jar, and runs `work`. A signal cancels `work` immediately.
 fn run(
     args: &StepArgs,
     work: impl AsyncFnOnce(&mut StepContext) -> Result<Exit, Error>,
@@ -234,12 +234,14 @@ fn run_with_signals(
     ended
 }
 
-/// Returns a name for the endpoint of a session, without the user and the password.
+/// Returns a name for the Redis endpoint that stores a session. The name contains no user name and no
+/// password.
 pub(super) fn endpoint(target: &Target) -> String {
     match (target.origin, target.host(), target.port()) {
         (Origin::Practice, ..) => "practice".to_owned(),
         (_, Some(host), Some(port)) => match &target.sentinels {
-            // The primary's address may change. The Sentinel's address and the primary's name stay the same.
+            // The primary's address may change, but the Sentinel's address and the primary's name stay the
+            // same.
             Some(sentinels) => format!("{host}:{port}/{}/{}", sentinels.name, target.db),
             None => format!("{host}:{port}/{}", target.db),
         },
@@ -270,14 +272,14 @@ impl StepContext {
         }
     }
 
-    /// Returns the TTL of a key, or `None` if the key does not exist.
+    /// Returns the TTL of a key, or `None` if the key does not exist or has no TTL.
     async fn ttl_of(&mut self, key: &str) -> Result<Option<Duration>, Error> {
         let left: i64 = self.reply(async |store| store.redis.pttl(key).await).await?;
         Ok(u64::try_from(left).ok().map(Duration::from_millis))
     }
 
-    /// Shortens the TTL, then reads the TTL once a second. Returns true when the key has expired, or false if
-    /// a visit has reset the TTL.
+    /// Sets the key's TTL to `ttl` seconds, then reads the TTL once a second. Returns true when the key has
+    /// expired, or false if a visit has reset the TTL.
     async fn let_expire(&mut self, key: &str, ttl: u32) -> Result<bool, Error> {
         let () = self
             .reply(async |store| store.redis.expire(key, ttl.into()).await)
@@ -300,7 +302,7 @@ impl StepContext {
         }
     }
 
-    /// Restores the TTL after an interrupted countdown.
+    /// Restores the session's TTL after an interrupted countdown.
     async fn restore_ttl(&mut self, key: &str, left: Duration) -> Result<(), Error> {
         let left = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
         let () = self
@@ -311,8 +313,8 @@ impl StepContext {
         Ok(())
     }
 
-    /// Returns whether the command may write. If Redis contains other keys, prints a message and, on a
-    /// terminal, asks.
+    /// Returns whether the command has permission to write. If Redis contains other keys, prints a message
+    /// and, on a terminal, asks the user.
     async fn may_write(&mut self) -> Result<bool, Error> {
         let mut cookie = self.cookie();
         if cookie.is_known || self.origin == Origin::Practice {
@@ -333,7 +335,7 @@ impl StepContext {
         Ok(true)
     }
 
-    /// Prints the commands since the last call, with replies and times.
+    /// Prints the Redis commands since the last call, with replies and times.
     fn show_commands(&mut self) {
         let round_trips = self.store.redis.take();
         if self.is_quiet {
@@ -359,7 +361,7 @@ impl StepContext {
         ui::answer(&format!("cookie: session={shown}"));
     }
 
-    /// Explains why there is no session. Returns an error if Redis lacks a command that a login needs.
+    /// Prints why there is no session. Returns an error if Redis lacks a command that a login needs.
     async fn logged_out(&mut self) -> Result<Exit, Error> {
         let cookie = self.cookie();
         if cookie.token().is_none() && cookie.ended.is_none() {
@@ -377,8 +379,7 @@ impl StepContext {
         Ok(Exit::No)
     }
 
-    /// Checks that Redis has the commands for a login. If an ACL forbids this check, assumes that Redis has
-    /// them.
+    /// Checks that Redis has the commands that a login needs. Succeeds if an ACL forbids this check.
     async fn check_commands(&mut self) -> Result<(), Error> {
         let question = redis::cmd("COMMAND").arg("INFO").arg(&COMMANDS).to_owned();
         let redis = self.store.redis.unrecorded();

@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::Arg;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 
-/// The maximum time that an option accepts: one day.
+/// The maximum number of seconds that options such as `--timeout` accept, which is one day.
 const LONGEST_SECONDS: f64 = 86_400.0;
 
-/// Parses a positive number of seconds.
+/// Parses a number of seconds above 0, up to one day.
 pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= LONGEST_SECONDS => Ok(Duration::from_secs_f64(seconds)),
@@ -17,7 +17,7 @@ pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Parses a whole number between these limits.
+/// Parses a whole number from `least` to `most`.
 pub(crate) fn whole<N: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&str) -> Result<N, String> + Clone {
     move |text| {
         text.parse()
@@ -47,7 +47,7 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Accepts any text. Completion scripts suggest `values`.
+/// Accepts any text, and makes completion scripts suggest `values`.
 pub(crate) fn suggesting(values: fn() -> Vec<&'static str>) -> impl TypedValueParser<Value = String> {
     Suggesting(values)
 }

@@ -1,4 +1,4 @@
-//! The file with the app's output. The file size is limited, because an app may print in an endless loop.
+//! The file with the app's output. The file size is limited, because an app might print in an endless loop.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -10,17 +10,18 @@ use std::time::Duration;
 
 use crate::sanitize;
 
-/// The size limit of the file in bytes. The file may briefly be larger, because its size is checked
-/// periodically.
+/// The size limit of the file with the app's output, in bytes. The file may briefly be larger, because its
+/// size is checked periodically.
 const MOST_BYTES: u64 = 8 * 1024 * 1024;
 const CHECK_EVERY: Duration = Duration::from_millis(50);
-/// The number of bytes at the end of the file that are searched for the last lines. A file that is shortened
-/// keeps the same number of bytes.
+/// The number of bytes at the end of the app's output that are searched for the last lines. If the file is
+/// too large, only this number of bytes is kept.
 const TAIL: u64 = 64 * 1024;
-/// The maximum number of output lines in a report.
+/// The maximum number of lines of the app's output in a report.
 const MOST_LINES: usize = 10;
 
-/// The file with the app's output. A thread limits the file size until this value is dropped.
+/// The file with the app's output. A thread limits the file size until the last clone of this value is
+/// dropped.
 #[derive(Clone, Debug)]
 pub(super) struct Output {
     file: PathBuf,
@@ -69,7 +70,7 @@ impl Output {
         (!is_cut).then(|| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Returns the last lines, without control characters.
+    /// Returns the last lines of the output, without control characters.
     pub(super) fn last_lines(&self) -> Vec<String> {
         let tail = tail(&self.file).unwrap_or_default();
         let tail = String::from_utf8_lossy(&tail);
@@ -81,7 +82,7 @@ impl Output {
     }
 }
 
-/// Removes everything except the end of a file that is too large. Returns whether the file was too large.
+/// If the file is too large, removes all but its end. Returns whether the file was too large.
 fn shorten(file: &Path) -> io::Result<bool> {
     if file.metadata()?.len() <= MOST_BYTES {
         return Ok(false);

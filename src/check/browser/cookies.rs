@@ -19,7 +19,7 @@ impl Visitor {
             .map(|(_, value)| value)
     }
 
-    /// Returns a copy of this visitor that has only this cookie.
+    /// Returns a copy of this visitor whose only cookie is this cookie.
     pub(crate) fn with_only_cookie(&self, name: &str, value: &str) -> Self {
         let mut other = Self::new(&self.site);
         // Like a browser, ignore an invalid cookie.
@@ -29,7 +29,8 @@ impl Visitor {
         other
     }
 
-    /// Returns a copy of this visitor with a changed cookie. If `value` is `None`, the copy lacks the cookie.
+    /// Returns a copy of this visitor in which the cookie `name` has a different value. If `value` is `None`,
+    /// the copy does not have that cookie.
     pub(crate) fn with_cookie(&self, name: &str, value: Option<&str>) -> Self {
         let mut other = Self::new(&self.site);
         let url = self.site.settings.url(&self.site.settings.pages.home);

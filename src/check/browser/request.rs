@@ -56,7 +56,7 @@ impl Visitor {
             Ok(answer) => answer.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no response within {:.0} s", patience.as_secs_f64())),
         };
-        // While Redis does not reply, the app may be unable to respond. Do not count a missing response then.
+        // While Redis does not reply, the app may be unable to respond, so do not count a missing response.
         if answer.is_ok() || site.proxy.as_ref().is_none_or(Proxy::is_forwarding) {
             site.answered.count(answer.is_ok());
         }

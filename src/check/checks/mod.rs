@@ -1,4 +1,4 @@
-//! The table of checks. Each check is an async function in the file for its stage.
+//! The table of checks. Each check is an async function in one of the submodules.
 
 mod stage1;
 mod stage2;
@@ -15,7 +15,7 @@ use super::judged::Judged;
 #[derive(Debug)]
 pub(crate) struct Check {
     pub(crate) id: &'static str,
-    /// What a correct app does, as a sentence.
+    /// A sentence that says what a correct app must do.
     pub(crate) title: &'static str,
     /// The tutorial's stage that the check belongs to, 1 to 4.
     pub(crate) stage: u8,
@@ -193,7 +193,7 @@ pub(crate) static CHECKS: &[Check] = &[
     check(4, Must, "recovers-without-a-restart", "When Redis is back, the app must work again without a restart",
         "Redis servers are sometimes restarted or replaced. The app must then connect again by itself.",
         "in-production#failover", |grader| Box::pin(stage4::outage::recovers_without_a_restart(grader))),
-    // Runs after the check of reconnecting, because this check also cuts connections.
+    // This check cuts connections, so it runs after the check that the app reconnects.
     check(4, Advice, "lost-reply-is-not-repeated", "A visit should be counted only once, even if the reply of \
                                                     Redis is lost",
         "If the connection breaks after Redis has counted the visit, a client library that repeats commands counts \

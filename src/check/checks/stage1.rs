@@ -11,7 +11,7 @@ use crate::check::page::Page;
 /// The reason for a failure if the page shows the user's name but not the words "Logged in".
 const OTHER_WORDS: &str = "The page shows the name, but not the words that `check` looks for. Write \"Logged in as \
                            NAME\", or set the pattern with --logged-in.";
-/// The reason for a failure if Redis returned the name but the page does not show it.
+/// The reason for a failure if Redis returned the user's name but the page does not show the name.
 const UNUSED_REPLY: &str = "Redis has returned the name to the app, but the page does not show the name. Many \
                             client libraries return bytes instead of text, and in Python, b\"username\" is not \
                             equal to \"username\". In redis-py, set decode_responses=True; in other libraries, \
@@ -20,7 +20,7 @@ const UNUSED_REPLY: &str = "Redis has returned the name to the app, but the page
 /// The reason for a failure if the app did not connect to Redis.
 const NO_CONNECTION: &str = "The app has not connected to the Redis server that `check` uses. The app must use the \
                              address in the variable REDIS_URL.";
-/// The reason for a failure if the app redirects the login with status 307 or 308.
+/// The reason for a failure if the app responds to the login with the redirect status 307 or 308.
 const REPEATED_POST: &str = "After the status 307 or 308, a browser sends the POST again. Respond with 303, so \
                              that the browser opens the page with GET.";
 
@@ -86,7 +86,7 @@ pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
     let is_redirect = (300..400).contains(&answer.status);
     let home = visitor.home().await;
     let wanted = grader.settings().url(&grader.pages().home);
-    // The home page may redirect to another page, where the login may then end as well.
+    // If the home page redirects to a different page, the login may end on that page.
     let ends = [Some(&wanted), home.page().map(|page| &page.url)];
     let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
     let end = login.page().map(|page| path(&page.url));
@@ -108,7 +108,7 @@ pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
     explain(failed, grader, &[&login, &home], &name)
 }
 
-/// Adds a more specific reason to a failure if the last page or the exchanges suggest one.
+/// If the last page or the exchanges suggest a more specific reason for a failure, adds that reason.
 fn explain(failed: Judged, grader: &Grader, exchanges: &[&Exchange], name: &str) -> Judged {
     let page = exchanges.last().and_then(|exchange| exchange.page());
     let mut commands = exchanges.iter().flat_map(|exchange| &exchange.commands);
@@ -207,7 +207,7 @@ pub(super) async fn logout_logs_out(grader: &mut Grader) -> Judged {
             &[&home, &logout, &after],
         );
     }
-    // The redirect must not lead to an error page. A JSON API may respond with 401 or 403.
+    // The redirect must not lead to an error page, but a JSON API may respond with 401 or 403.
     let is_error = |page: &Page| page.status >= 500 || page.may_be_for_post_only();
     match logout.answer_to_form() {
         Some(page) if page.status < 400 && !logout.page().is_some_and(is_error) => Ok(()),
@@ -278,7 +278,8 @@ pub(super) fn changed(value: &str) -> String {
     other
 }
 
-/// Returns the Set-Cookie headers of the session cookies, of which most apps have only one.
+/// Logs in, and returns the Set-Cookie header of each session cookie with the login. Most apps have only one
+/// session cookie.
 async fn set_cookies(grader: &mut Grader) -> Result<(Vec<String>, Exchange), NotHeld> {
     let cookies = grader.session_cookies().await?;
     let user = grader.logged_in().await?;
@@ -301,7 +302,7 @@ async fn set_cookies(grader: &mut Grader) -> Result<(Vec<String>, Exchange), Not
     }
 }
 
-/// Checks that `is_right` accepts the Set-Cookie header of every session cookie.
+/// Checks that `is_right` accepts the Set-Cookie header of each session cookie.
 async fn all_set(grader: &mut Grader, did: &str, expected: &str, is_right: impl Fn(&str) -> bool) -> Judged {
     let (headers, login) = set_cookies(grader).await?;
     match headers.into_iter().find(|header| !is_right(header)) {

@@ -15,9 +15,9 @@ use crate::check::redis_command::Key;
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 
 const CROWD: usize = 50;
-/// How long the proxy delays replies to make the simultaneous requests overlap at Redis.
+/// How long the proxy delays each reply, so that simultaneous requests overlap at Redis.
 const OVERLAP: Duration = Duration::from_millis(30);
-/// The TTL that the keys get before a restart or before the simultaneous visits.
+/// The TTL that `check` sets on the app's keys before a restart or before simultaneous visits.
 const LONG_TTL: Duration = Duration::from_secs(180);
 
 pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
@@ -73,7 +73,7 @@ pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
     Ok(())
 }
 
-/// Returns all integers in a reply, including integers in strings, such as the fields of a hash.
+/// Returns all integers in a reply, including integers in strings, such as the values of a hash.
 fn integers(reply: &Value) -> Vec<i64> {
     match reply {
         Value::Int(number) => vec![*number],
@@ -89,7 +89,7 @@ fn integers(reply: &Value) -> Vec<i64> {
 }
 
 pub(super) async fn number_is_the_reply(grader: &mut Grader) -> Judged {
-    /// Commands that increase a number and return the sum.
+    /// Commands that increase a number and return the new number.
     const ADD: [&str; 5] = ["HINCRBY", "HINCRBYFLOAT", "INCR", "INCRBY", "INCRBYFLOAT"];
     const TOGETHER: [&str; 4] = ["EXEC", "EVAL", "EVALSHA", "FCALL"];
     grader.proxy()?;
@@ -119,8 +119,8 @@ pub(super) async fn number_is_the_reply(grader: &mut Grader) -> Judged {
             &[&home],
         );
     }
-    // Delay the replies, so that a separate command that reads the count, such as HGET, includes other
-    // requests' visits.
+    // Delay the replies. If the app reads the count with a separate command, such as HGET, that count then
+    // includes the visits of other requests.
     let proxy = grader.proxy()?;
     proxy.delay(OVERLAP);
     let visits = join_all((0..6).map(|_| {
@@ -161,8 +161,8 @@ pub(super) async fn simultaneous_visits_all_count(grader: &mut Grader) -> Judged
     }
     let mut user = grader.logged_in().await?;
     let (mut before, mut visits) = visits_of_a_crowd(grader, &mut user).await?;
-    // On a busy computer, the app's timeout for Redis may expire once. Only a repeated failure is the app's
-    // fault.
+    // On a busy computer, the app's timeout for Redis may expire once, so only a repeated failure is the
+    // app's fault.
     if visits.iter().any(|visit| !grader.shows_login(visit)) {
         (before, visits) = visits_of_a_crowd(grader, &mut user).await?;
     }
@@ -184,8 +184,7 @@ pub(super) async fn simultaneous_visits_all_count(grader: &mut Grader) -> Judged
     )
 }
 
-/// Sends the simultaneous visits of one user. Returns the visit count before the crowd, and the crowd's
-/// visits.
+/// Sends simultaneous visits of one user. Returns the visit count before these visits, and their exchanges.
 async fn visits_of_a_crowd(
     grader: &mut Grader,
     user: &mut LoggedIn,
@@ -299,7 +298,7 @@ pub(super) async fn keys_have_a_prefix(grader: &mut Grader) -> Judged {
     let mut second = grader.logged_in().await?;
     let (one, two) = (grader.visit(&mut first).await?, grader.visit(&mut second).await?);
     let (a, b) = (one.keys(), two.keys());
-    // Keys that both users share cannot contain a user name.
+    // A key that both users use cannot contain a user name.
     let own = |keys: &[Key], others: &[Key]| keys.iter().find(|key| !others.contains(key)).cloned();
     let (Some(key), Some(other)) = (own(&a, &b), own(&b, &a)) else {
         return Err(not_judged("a visit uses no key of this user alone"));

@@ -8,10 +8,10 @@ use crate::check::grader::{Grader, LoggedIn};
 use crate::check::judged::{Judged, NotHeld, fails, not_judged, shown_keys};
 use crate::check::redis_command::{Key, SeenCommand};
 
-/// The maximum number of cuts. The first attempt cuts the connection after the first command of a request,
-/// the second attempt after the second command, and so on.
+/// The maximum number of attempts to cut the app's connection to Redis. Attempt number N cuts the connection
+/// after the Nth command of a request.
 const MOST_CUTS: usize = 8;
-/// The time between two visits, during which the TTL decreases measurably.
+/// The pause between two visits. A TTL in seconds decreases measurably during this pause.
 const PAUSE: Duration = Duration::from_millis(1100);
 
 pub(super) async fn visits_refresh_the_ttl(grader: &mut Grader) -> Judged {
@@ -19,8 +19,8 @@ pub(super) async fn visits_refresh_the_ttl(grader: &mut Grader) -> Judged {
     refreshes(grader, &mut user).await
 }
 
-/// Checks that the TTL of each key increases during at least one of two visits. If the app rounds the TTL to
-/// seconds, a single visit might not increase it.
+/// Checks that at least one of two visits increases the TTL of each key. A single visit might not increase a
+/// TTL, because some apps round TTLs to seconds.
 pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judged {
     grader.proxy()?;
     let first = grader.visit(user).await?;
@@ -46,8 +46,8 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
         exchanges.push(visit);
         let has_other_keys = now.iter().any(|key| !keys.contains(key));
         if user.visitor.cookies() != cookies && has_other_keys {
-            // The app has moved the session to new keys. Requests that are still in progress may need the old
-            // keys.
+            // The app has moved the session to new keys. It may keep the old keys, because requests in
+            // progress may need them.
             return Ok(());
         }
         old = left
@@ -81,8 +81,8 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
     }
 }
 
-/// Deletes a key of the user. Returns whether this ends the session or restarts the count. If not, the key is
-/// not part of the session, so its TTL need not be reset.
+/// Deletes a key of the user, and visits the home page. Returns whether the user is then logged out or the
+/// visit count is wrong, because otherwise the key is not part of the session.
 async fn is_part_of_session(grader: &Grader, user: &mut LoggedIn, key: &Key) -> Result<bool, NotHeld> {
     let number = |visit: &Exchange| visit.page().and_then(|page| page.visits(grader.pages()));
     let before = grader.visit(user).await?;
@@ -98,7 +98,7 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
     for request in ["the login", "the first visit", "the second visit"] {
         let mut last = match request {
             "the login" => {
-                // The redirect is not followed, because that could count as the first visit.
+                // Do not follow the redirect, because the redirect could count as the first visit.
                 let (mut visitor, form) = grader.visitor_at_login().await;
                 visitor.submit_only(&form, Cause::OwnPage).await
             }
@@ -123,8 +123,8 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
     }
 }
 
-/// Returns the keys of a request that have no TTL, and the number of all its keys. Keys that users share and
-/// keys older than the run are excluded.
+/// Returns the keys of this exchange that have no TTL, and the number of all its keys. Excludes keys that
+/// users share and keys that existed before this run.
 async fn endless(grader: &mut Grader, exchange: &Exchange) -> Result<(Vec<Key>, usize), NotHeld> {
     let own = grader.own_keys(exchange.keys()).await?;
     let count = own.len();

@@ -13,14 +13,15 @@ const TOLERANCE: Duration = Duration::from_millis(1500);
 /// rounded, so a session may end almost one second early or late.
 const ROUNDING: Duration = Duration::from_millis(1100);
 
-/// Returns the pause between two visits of the active visitor. The pause is shorter than the TTL, even if the
-/// app rounds the TTL down.
+/// Returns how long an active visitor pauses between visits. The pause is shorter than `ttl`, even if the app
+/// rounds the TTL down.
 fn step(ttl: Duration) -> Duration {
     let most = ttl.saturating_sub(ROUNDING).max(ttl.mul_f64(0.3));
     ttl.mul_f64(0.6).min(most)
 }
 
-/// Waits until the TTL has passed, and stores what the visitors saw. Later calls do nothing.
+/// Waits until the TTL has passed, and stores the visits of an idle visitor and an active visitor. Later
+/// calls do nothing.
 async fn wait(grader: &mut Grader) -> Result<(), NotHeld> {
     if grader.waits.is_some() {
         return Ok(());
@@ -64,7 +65,7 @@ async fn wait(grader: &mut Grader) -> Result<(), NotHeld> {
     Ok(())
 }
 
-/// Returns the app's TTL if it differs from `--ttl`. Keys without a TTL are ignored.
+/// Returns the app's TTL, or `None` if it is equal to `--ttl`. Ignores keys without a TTL.
 async fn other_ttl(grader: &mut Grader, visit: &Exchange) -> Option<Duration> {
     let expected = grader.settings().ttl;
     let keys = grader.own_keys(visit.keys()).await.ok()?;
@@ -79,7 +80,8 @@ async fn other_ttl(grader: &mut Grader, visit: &Exchange) -> Option<Duration> {
     }
 }
 
-/// Returns what the visitors saw during the shared wait, or an error if the app's TTL differs from `--ttl`.
+/// Returns the visits of the idle visitor and the active visitor. Fails if the app's TTL differs from
+/// `--ttl`.
 async fn seen(grader: &mut Grader) -> Result<&Waits, NotHeld> {
     wait(grader).await?;
     let waits = grader

@@ -12,15 +12,15 @@ use crate::deadline::Deadline;
 
 /// How long the app's process may take to exit after a crash.
 const CRASH_WITHIN: Duration = Duration::from_millis(500);
-/// How long to wait for an app that stopped listening. Some tools restart an app automatically.
+/// How long to wait for an app that stopped listening, because some tools restart an app automatically.
 const BACK_WITHIN: Duration = Duration::from_secs(3);
-/// After this number of checks without a response, the app is not visited again.
+/// The number of checks without a response after which `check` does not visit the app any more.
 const MOST_HUNG: usize = 3;
 /// How long the app may take to recover once Redis is available again.
 pub(crate) const RECOVER_WITHIN: Duration = Duration::from_secs(10);
 /// The pause between login attempts while the app recovers.
 pub(crate) const RETRY: Duration = Duration::from_millis(250);
-/// The pause between two checks of the process or its port.
+/// The pause between two checks of the app's process or port.
 const LOOK: Duration = Duration::from_millis(25);
 
 /// A crash or another reason why the app must be started again before further checks.
@@ -33,7 +33,7 @@ pub(crate) struct Loss {
 }
 
 impl Loss {
-    /// Turns the result of a check into a failure, because the app was lost during the check.
+    /// Returns a failed result that reports this loss as the cause.
     pub(crate) fn blamed(&self, judged: Judged) -> Judged {
         let failed = match judged {
             Err(NotHeld::Fails(_)) => judged,
@@ -65,8 +65,8 @@ impl Grader {
         }
     }
 
-    /// Detects whether the app has crashed or stopped listening, and if so, starts the app again. Sets `gone`
-    /// if the restart fails. Also counts checks without a response.
+    /// Returns how the app was lost, or `None` if the app works. Restarts a lost app, and sets `gone` if the
+    /// restart fails. Counts a check in which the app did not respond.
     pub(crate) async fn loss(&mut self) -> Option<Loss> {
         if self.gone.is_some() {
             return None;
@@ -138,7 +138,8 @@ impl Grader {
         }
     }
 
-    /// Records a crash that followed a disturbance of Redis. Returns whether the app crashed.
+    /// Detects a crash after Redis was disturbed, and records the first crash. Returns whether the app has
+    /// crashed.
     pub(crate) async fn note_crash(&mut self) -> bool {
         let loss = self.loss().await;
         let has_crashed = loss.is_some();
@@ -150,7 +151,7 @@ impl Grader {
     /// restarts the app, and records the failure for the check `recovers-without-a-restart`.
     ///
     /// # Errors
-    /// Fails if the app does not recover and that check is not part of this run.
+    /// Fails if the app does not recover, unless this run includes that check.
     pub(crate) async fn works_again(&mut self) -> Judged {
         if let Some(why) = &self.gone {
             return Err(not_judged(why.as_str()));

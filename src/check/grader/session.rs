@@ -7,13 +7,13 @@ use crate::check::judged::{NotHeld, not_judged};
 use crate::check::redis_command::Key;
 
 impl Grader {
-    /// Returns the name of the first session cookie. Without a session cookie, a visitor is logged out.
+    /// Returns the name of the first session cookie, without which a visitor is logged out.
     pub(crate) async fn session_cookie(&mut self) -> Result<String, NotHeld> {
         Ok(self.session_cookies().await?.swap_remove(0))
     }
 
-    /// Returns the names of all session cookies, at least one. A token and its signature may be separate
-    /// cookies.
+    /// Returns the names of the session cookies, at least one. Some apps store a token and its signature in
+    /// separate cookies.
     pub(crate) async fn session_cookies(&mut self) -> Result<Vec<String>, NotHeld> {
         if let Some(names) = &self.session_cookies {
             return Ok(names.clone());

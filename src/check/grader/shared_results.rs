@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::check::exchange::Exchange;
 
-/// What the idle visitor and the active visitor saw before, during and after the shared wait.
+/// The visits of an idle visitor and an active visitor before, during and after a shared wait.
 pub(crate) struct Waits {
     /// The idle visitor's visit after the wait.
     pub(crate) idle: Exchange,
@@ -13,7 +13,7 @@ pub(crate) struct Waits {
     pub(crate) before: Option<i64>,
     /// The active visitor's visits during the wait.
     pub(crate) active: Vec<ActiveVisit>,
-    /// The app's TTL, if it differs from `--ttl`.
+    /// The app's TTL, or `None` if it is equal to `--ttl`.
     pub(crate) other_ttl: Option<Duration>,
 }
 

@@ -1,5 +1,5 @@
-//! One connection from the app. Reads commands, sends them to Redis one after the other, and returns the
-//! replies in order.
+//! Handles one connection from the app: reads commands, sends them to Redis one after the other, and returns
+//! the replies in order.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::check::redis_command::{Delayed, Effect, Key, SeenCommand};
 use crate::practice::{RequestLimits, RequestReader};
 use crate::redis_client::{Limits, Stream, measure};
 
-/// The pause after a failed accept.
+/// How long to wait after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 const REQUEST: RequestLimits = RequestLimits {
     bytes: 16 * 1024 * 1024,
@@ -30,9 +30,9 @@ const REPLY: Limits = Limits {
 };
 /// The maximum number of commands per connection that wait to be sent to Redis.
 const MOST_COMMANDS: usize = 256;
-/// The maximum memory in bytes for unread replies per connection.
+/// The maximum memory that the unread replies of one connection use, in bytes.
 const MOST_UNREAD: usize = 8 * 1024 * 1024;
-/// The memory in bytes that a reply needs in addition to its content.
+/// The memory that a reply uses in addition to its content, in bytes.
 const REPLY_OVERHEAD: usize = 128;
 /// Commands after which Redis no longer sends exactly one reply per command.
 const STREAMING: [&str; 6] = [
@@ -170,7 +170,7 @@ enum Outgoing {
     Push(Vec<u8>),
 }
 
-/// A queue of replies that the app has not read yet. Its memory is limited.
+/// A queue of replies that the app has not read yet, with limited memory.
 #[derive(Clone)]
 struct Replies {
     sender: mpsc::UnboundedSender<(Outgoing, OwnedSemaphorePermit)>,
@@ -196,7 +196,7 @@ impl Replies {
     }
 }
 
-/// Sends commands to Redis, and reads the keys' TTLs after each command.
+/// Sends commands to Redis, and reads the TTLs of the changed keys after each command.
 async fn execute(shared: &Shared, mut commands: mpsc::Receiver<Incoming>, replies: Replies) {
     let mut redis = None;
     let mut transaction: Option<Vec<Key>> = None;
@@ -255,8 +255,8 @@ async fn execute(shared: &Shared, mut commands: mpsc::Receiver<Incoming>, replie
     }
 }
 
-/// Returns the keys that this command may have changed. A command inside a transaction returns none. EXEC
-/// returns the keys of the whole transaction.
+/// Returns the keys that this command may have changed. Returns no keys for a command inside a transaction,
+/// and all keys of the transaction for EXEC.
 fn touched(command: &SeenCommand, reply: &Value, transaction: &mut Option<Vec<Key>>) -> Vec<Key> {
     let is_refused = matches!(reply, Value::ServerError(_));
     match command.name().as_str() {
@@ -283,7 +283,8 @@ async fn send(redis: &mut (impl AsyncWrite + Unpin), words: &[Vec<u8>]) -> std::
     redis.flush().await
 }
 
-/// Reads one reply, and passes on push messages that arrive before it.
+/// Reads one reply, and passes on push messages that arrive before it. Returns `None` if a connection is
+/// closed.
 async fn reply(
     redis: &mut (impl AsyncRead + Unpin),
     received: &mut Vec<u8>,

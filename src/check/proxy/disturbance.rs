@@ -50,7 +50,7 @@ impl Proxy {
         });
     }
 
-    /// Waits until a request has reached the point of the delay.
+    /// Waits until a request has reached its [`HoldPoint`].
     pub(crate) async fn held(&self) {
         let reached = self
             .shared
@@ -63,7 +63,7 @@ impl Proxy {
         }
     }
 
-    /// Whether further commands wait behind the delayed request on the same connection.
+    /// Whether commands since `mark` wait behind the delayed request on the same connection.
     pub(crate) fn others_wait_behind_the_hold(&self, mark: usize) -> bool {
         let state = self.shared.state();
         let held = state.hold.as_ref().and_then(|hold| hold.connection);
@@ -83,7 +83,7 @@ impl Proxy {
         self.shared.state().delay = delay;
     }
 
-    /// Cuts the app's connection after this number of further data commands. Their replies may be lost.
+    /// Cuts the app's connection after the next `commands` data commands, so that their replies may be lost.
     pub(crate) fn cut_after(&self, commands: usize) {
         self.shared.state().cut_after = Some(commands);
     }
@@ -110,7 +110,7 @@ impl Proxy {
         state.cut_all();
     }
 
-    /// Starts replying again, as after a restart of Redis. Connections with unanswered commands are closed.
+    /// Starts replying again, as after a restart of Redis. Closes connections with unanswered commands.
     pub(crate) fn come_back(&self) {
         let mut state = self.shared.state();
         state.mode = Mode::Forward;

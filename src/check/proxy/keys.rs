@@ -29,7 +29,7 @@ impl Proxy {
         own.into_iter().zip(ttls).filter(|(_, ttl)| *ttl != -2).collect()
     }
 
-    /// Keeps only the keys that did not exist before this run. Older keys may belong to other programs.
+    /// Returns the keys that did not exist before this run, because older keys may belong to other programs.
     pub(crate) fn of_this_run(&self, mut keys: Vec<Key>) -> Vec<Key> {
         let state = self.shared.state();
         keys.retain(|key| state.keys.get(key) != Some(&KeyOrigin::ExistedBefore));
@@ -37,12 +37,13 @@ impl Proxy {
     }
 
     /// Returns the TTLs of the keys in milliseconds. -1 means no TTL, and -2 means that the key does not
-    /// exist.
+    /// exist or that Redis returned an error.
     pub(crate) async fn ttls(&self, keys: &[Key]) -> Vec<i64> {
         self.shared.ttls(keys).await
     }
 
-    /// Sets a longer TTL on the keys, so that the keys outlive a restart of the app.
+    /// Sets this TTL on the keys, so that the keys outlive a restart of the app. Keys without a TTL stay
+    /// unchanged.
     pub(crate) async fn prolong(&self, keys: &[Key], ttl: Duration) {
         let mut inspector = self.shared.inspector.clone();
         for (key, left) in keys.iter().zip(self.shared.ttls(keys).await) {
@@ -62,8 +63,6 @@ impl Proxy {
 }
 
 impl Shared {
-    /// Returns the TTLs of the keys in milliseconds. -1 means no TTL, and -2 means that the key does not
-    /// exist.
     async fn ttls(&self, keys: &[Key]) -> Vec<i64> {
         let mut inspector = self.inspector.clone();
         let mut ttls = Vec::with_capacity(keys.len());

@@ -1,5 +1,5 @@
-//! Decides which users may connect to the proxy. Other users of this host must not use the proxy's login at
-//! Redis.
+//! Decides which users may connect to the proxy, because other users of this host must not use the proxy's
+//! login at Redis.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -12,20 +12,21 @@ use crate::redis_url::{Address, Target, Trust};
 /// The error reply to another user's program.
 pub(super) const REFUSAL: &[u8] =
     b"-NOPERM only programs of the user who runs sessiontut check may use this proxy\r\n";
-/// The number of attempts to find a connection in the kernel's list. The list may be incomplete while other
-/// connections open or close.
+/// The number of attempts to find a connection in the kernel's list, because the list may be incomplete while
+/// other connections open or close.
 const ATTEMPTS: u32 = 3;
 /// The pause between two attempts to find a connection in the kernel's list.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The users that have opened connections to the proxy. `of_peers` is `None` if they cannot be determined.
+/// The users that have opened connections to the proxy. `of_peers` is `None` if the users cannot be
+/// determined.
 pub(super) struct Users {
     read: Instant,
     of_peers: Option<HashMap<SocketAddr, u32>>,
 }
 
 impl Proxy {
-    /// Returns the ID of another user whose connection was refused.
+    /// Returns the ID of the last user whose connection was refused, or `None` if none was refused.
     pub(crate) fn refused_user(&self) -> Option<u32> {
         self.shared.state().refused
     }
@@ -55,7 +56,7 @@ impl Shared {
                     }
                     return is_admitted;
                 }
-                // The connection is not in the list. Its other end may already be closed.
+                // The connection is not in the list, perhaps because its other end is already closed.
                 Some(None) => tokio::time::sleep(PAUSE).await,
             }
         }

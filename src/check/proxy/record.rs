@@ -1,4 +1,4 @@
-//! The record of the app's commands. Commands that the app sends outside requests are omitted.
+//! The record of the app's commands, without the commands that the app sends outside requests.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -11,11 +11,11 @@ use crate::check::redis_command::{Effect, Key, SeenCommand};
 /// The maximum time between a response and a command that still belongs to the request.
 const ATTRIBUTED_WITHIN: Duration = Duration::from_millis(300);
 
-/// The maximum memory for the record in bytes. A run of all checks needs less than 1 MB.
+/// The maximum memory that the record of commands uses, in bytes. A run of all checks needs less than 1 MB.
 const MOST_MEMORY: usize = 128 * 1024 * 1024;
-/// The memory in bytes that a command needs in addition to its words.
+/// The memory that a recorded command uses in addition to its words, in bytes.
 const COMMAND_OVERHEAD: usize = 400;
-/// Replies that are longer than this number of bytes are not recorded in full.
+/// The maximum number of bytes of a reply that is recorded. For a longer reply, only its length is recorded.
 const LARGEST_REPLY: usize = 256 * 1024;
 
 impl Proxy {
@@ -31,7 +31,8 @@ impl Proxy {
         self.shared.state().log.len()
     }
 
-    /// Returns the commands since `mark`, except commands that the app sent outside requests.
+    /// Returns the commands since `mark`. Omits commands with the same name and key as a command that the app
+    /// sent outside a request.
     pub(crate) fn since(&self, mark: usize) -> Vec<SeenCommand> {
         let state = self.shared.state();
         let commands = state.log[mark..].iter();
@@ -54,7 +55,7 @@ impl Proxy {
         self.shared.state().opened
     }
 
-    /// Returns the error of the last failed connection attempt to Redis.
+    /// Returns the error of the last failed connection attempt to Redis, or `None` if no attempt has failed.
     pub(crate) fn unreachable(&self) -> Option<String> {
         self.shared.state().unreachable.clone()
     }
@@ -64,7 +65,7 @@ impl Proxy {
         self.shared.state().in_flight += 1;
     }
 
-    /// Records the response to a visitor's request.
+    /// Records the end of a visitor's request.
     pub(crate) fn request_ends(&self) {
         let mut state = self.shared.state();
         state.in_flight = state.in_flight.saturating_sub(1);
@@ -73,7 +74,8 @@ impl Proxy {
 }
 
 impl State {
-    /// Whether the app sent this command outside a request, for example for a health check.
+    /// Whether the app has sent a command with the same name and key outside a request, for example for a
+    /// health check.
     pub(super) fn is_idle(&self, command: &SeenCommand) -> bool {
         command.uses_data() && self.idle.contains(&signature(command))
     }
@@ -113,7 +115,7 @@ impl State {
     }
 }
 
-/// Returns the approximate size of a reply in memory, in bytes.
+/// Returns the approximate memory that a reply uses, in bytes.
 fn memory_of(reply: &Value) -> usize {
     let more = match reply {
         Value::BulkString(bytes) => bytes.len(),

@@ -9,8 +9,8 @@ use crate::redis_client::{Stream, open_stream};
 use crate::redis_url::Address;
 
 impl Proxy {
-    /// Opens connections to Redis in advance, so that an app that opens many connections at once does not
-    /// wait.
+    /// Opens connections to Redis in advance, so that an app that opens many connections at the same time
+    /// does not wait.
     pub(crate) async fn prepare(&self, connections: usize) {
         for _ in 0..connections {
             let Ok(stream) = self.shared.open().await else {
@@ -42,7 +42,7 @@ impl Shared {
         {
             return Ok(stream);
         }
-        // The checks of `ping` take longer, but report why the connection failed.
+        // Run the checks of `ping`, which take longer but report why the connection failed.
         let deadline = Deadline::after(DEFAULT_TIMEOUT);
         let climb = ping::climb(
             &target,

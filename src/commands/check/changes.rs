@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// The pause between two searches for changed files.
+/// The pause between two searches for changed files with `--watch`.
 pub(super) const LOOK: Duration = Duration::from_millis(300);
-/// Folders without source code, which are ignored.
+/// Folders that `--watch` ignores, because they contain no source code of the app.
 const NOT_WATCHED: [&str; 6] = ["node_modules", "target", "__pycache__", "venv", "build", "dist"];
 
 /// Files and their modification times.
@@ -31,7 +31,8 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(folder: &Path, report: Option<&Path>, is_app_stopped: bool) -> Self {
-        // The two paths may refer to the same folder in different ways, for example through a symbolic link.
+        // The paths of the folder and of the report may refer to the same folder in different ways, for
+        // example through a symbolic link.
         let absolute = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let in_its_folder = |file: &Path| {
             let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -52,8 +53,8 @@ impl Watch {
         self.seen = self.files();
     }
 
-    /// Records the files that changed during the run. A file that changes in two successive runs is probably
-    /// written by the app itself.
+    /// Records the files that changed during the run. If a file changes in two successive runs, the app
+    /// itself probably writes that file.
     pub(super) fn run_ends(&mut self) {
         let now = self.files();
         let changed: HashSet<PathBuf> = self.changed_since(&now).collect();
@@ -66,7 +67,8 @@ impl Watch {
         }
     }
 
-    /// Whether a file has changed since the run began. Files that the app itself writes do not count.
+    /// Whether a file has changed since the run began. While the app runs, ignores files that the app itself
+    /// writes.
     pub(super) fn has_changed(&self) -> bool {
         let now = self.files();
         let mut changed = self.changed_since(&now);
@@ -83,7 +85,7 @@ impl Watch {
         all.filter(is_changed).cloned()
     }
 
-    /// Returns all files in the folder and its subfolders, except the report.
+    /// Returns the watched files in the folder and its subfolders, except the report.
     fn files(&self) -> Files {
         let mut files = Files::new();
         add_files(&self.folder, &mut files);

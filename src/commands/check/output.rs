@@ -9,7 +9,7 @@ use crate::state;
 
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Creates a new file for the app's output.
+/// Returns the path of the file for the app's output, and removes an old file with the same path.
 pub(super) fn create() -> Result<PathBuf, Error> {
     let file = match state::open_folder() {
         Ok(folder) => {

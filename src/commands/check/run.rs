@@ -28,9 +28,10 @@ use crate::redis_url::{Origin, Target};
 use crate::signals::Stop;
 use crate::ui;
 
-/// The proxy's port for an app that the user starts. A fixed port lets the app keep running between runs.
+/// The proxy's port for an app that the user starts. The port is fixed, so the app can keep running between
+/// runs.
 const PROXY_PORT: u16 = 6390;
-/// The pause between two attempts to find an app that is not running yet.
+/// The pause between two attempts to connect to an app that the user has not started yet.
 const LOOK: Duration = Duration::from_millis(300);
 /// How long to record the idle app's commands before the first check.
 const IDLE: Duration = Duration::from_secs(1);
@@ -96,7 +97,7 @@ pub(super) async fn grade(
     if let (Some(choice), Some(proxy)) = (choice, &grader.site.proxy)
         && proxy.unreachable().is_some()
     {
-        // If Redis is still unavailable, this returns the reason.
+        // If Redis is still unavailable, this call returns the reason.
         open(args, &choice.target_now()).await?;
     }
     report.elapsed = started.elapsed();
@@ -158,7 +159,7 @@ fn removes_all(choice: Option<&Arc<Choice>>) -> bool {
     choice.is_some_and(|choice| choice.target.origin == Origin::Practice)
 }
 
-/// Prints that the run was interrupted, and which of the app's keys remain. Returns the matching error.
+/// Prints that the run was interrupted, and which of the app's keys remain. Returns [`Error::Interrupted`].
 pub(super) fn interrupted(left: &[String]) -> Error {
     ui::check::interrupted(left);
     Error::Interrupted
@@ -186,7 +187,8 @@ async fn proxy(args: &CheckArgs, choice: &Arc<Choice>) -> Result<Proxy, Error> {
     Ok(Proxy::start(port, inspector, target, trust).await?)
 }
 
-/// Starts the app, or waits until the user has started it. Also returns the address on which the app listens.
+/// Starts the app with the start command. Without a command, waits until the user has started the app, and
+/// returns no [`App`]. Returns the address on which the app listens.
 async fn app(
     args: &CheckArgs,
     base: &Url,

@@ -1,5 +1,5 @@
-//! Decides which sessiontut commands a lesson from a folder may run. The lesson's author may be unknown, and
-//! `--yes` runs commands without confirmation.
+//! Decides which sessiontut commands a lesson from `--lessons` may run, because the lesson's author may be
+//! unknown and `--yes` runs commands without confirmation.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -51,7 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The maximum duration of a command, which is also the time limit of all lessons with `--yes`.
+/// The maximum duration of a command in a lesson, which is also the time limit of all lessons with `--yes`.
 const LONGEST: Duration = super::UNATTENDED_WITHIN;
 
 /// The maximum TTL in seconds of sessions that `serve` creates in a lesson.
@@ -90,7 +90,7 @@ pub(super) fn check(words: &[String]) -> Result<(), String> {
     }
 }
 
-/// Returns the first given option that is not in `options`.
+/// Returns the first given option that is not in `options`, or `None` if all are.
 fn forbidden(name: &str, given: &ArgMatches, options: &[&str]) -> Option<String> {
     let cli = Cli::command();
     let mut arguments = cli.find_subcommand(name)?.get_arguments();

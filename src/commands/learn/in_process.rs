@@ -19,7 +19,7 @@ use crate::learn::app::{CommandFailure, RunningApp};
 
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
-/// The TTL in seconds of the sessions when the robot grades the app.
+/// The TTL of the app's sessions when an unattended lesson runs `check`, in seconds.
 const ROBOT_TTL: u32 = 2;
 
 /// Runs a command line, given without the leading `sessiontut`. See [`crate::learn::app::RunCommand`].
@@ -67,7 +67,7 @@ pub(super) fn run(
     };
     match ended.unwrap_or_else(|error| commands::report(&error)) {
         Exit::Ok => Ok(None),
-        // The drill has already told the learner that the answer was wrong.
+        // The drill has already printed that the answer was wrong.
         Exit::No if is_drill => Ok(None),
         Exit::No if is_check => Err(CommandFailure {
             what: "the app is not correct yet: change it, and grade it again".into(),
@@ -82,7 +82,8 @@ pub(super) fn run(
     }
 }
 
-/// Makes the robot grade sessiontut's own app, so that no other software is needed.
+/// Changes the arguments so that `check` grades sessiontut's own app, because an unattended lesson must not
+/// need other software.
 fn grade_own_app(args: &mut CheckArgs) -> Result<(), String> {
     // Without /proc, this program's path is known only from its command line.
     let started_as = || std::env::args_os().next().map(PathBuf::from);
@@ -103,8 +104,8 @@ fn grade_own_app(args: &mut CheckArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs the app in a thread, and returns as soon as the app listens. If the default port is in use, the app
-/// uses another one.
+/// Runs the app in a thread, and returns as soon as the app listens. Uses a different port if the default
+/// port is in use.
 fn serve(mut args: ServeArgs, choice: Arc<Choice>, is_robot: bool) -> Result<RunningApp, String> {
     if is_robot {
         // Only the robot uses the address, so any free port will do.

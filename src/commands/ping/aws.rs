@@ -45,7 +45,7 @@ pub struct AwsArgs {
     pub aws_policy: bool,
 }
 
-/// The maximum total size of the documents in bytes.
+/// The maximum total size of the saved AWS documents, in bytes.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(super) fn print_policy() -> Exit {
@@ -74,7 +74,7 @@ pub(super) fn read(path: &Path) -> Result<Documents, Error> {
     Ok(documents)
 }
 
-/// Returns the files in the directory, or the path itself if it is a file.
+/// Returns the files in the directory `path`. If `path` is a file or `-`, returns only `path`.
 fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     if path == Path::new("-") || !fs::metadata(path)?.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -122,7 +122,8 @@ fn of_documents(documents: &Documents, facts: &Facts) -> AwsAnswer {
     }
 }
 
-/// Returns what the AWS documents show about the attempted connection.
+/// Returns what AWS shows about the attempted connection, or `None` if the options or the verdict do not need
+/// AWS.
 pub(super) async fn answer(
     args: &PingArgs,
     documents: Option<&Documents>,
@@ -170,7 +171,8 @@ pub(super) fn tell(answer: &AwsAnswer) {
     ui::note(&format!("AWS: {}{needs}", answer.assessment.summary()));
 }
 
-/// Adds the documents to a report, so that other people can evaluate them. Account numbers are removed.
+/// Adds the replies of the program `aws` to a report, so that other people can evaluate the replies. Removes
+/// account numbers from the report.
 pub(super) fn add_documents(report: &mut Value, answer: &AwsAnswer) {
     if answer.from == Origin::Cli {
         report["aws"]["documents"] = answer.raw.clone().into();

@@ -101,8 +101,8 @@ fn not_written(what: &str, path: &Path, error: std::io::Error, exit: Exit) -> Ex
     exit.or_failure()
 }
 
-/// Writes the `--report` file. Call this after printing the verdict, so that the user sees the verdict even
-/// if the disk is full.
+/// Writes the `--report` file. Call this function after printing the verdict, so that the user sees the
+/// verdict even if the disk is full.
 pub(super) fn write_report(path: Option<&Path>, mut report: Value, journal: &Journal, exit: Exit) -> Exit {
     let Some(path) = path else { return exit };
     report["ticket"] = ticket::describe(journal.started, &journal.seen);
@@ -112,8 +112,8 @@ pub(super) fn write_report(path: Option<&Path>, mut report: Value, journal: &Jou
         Err(error) => not_written("the report", path, error, exit),
     }
 }
-/// Reports that this process may not open enough files. Without this early test, a check would fail with a
-/// misleading error.
+/// Reports that this process's limit on open files is too low. Without this early report, a check would fail
+/// with a misleading error.
 pub(super) fn too_few_files(args: &PingArgs, target: &Target, deadline: Deadline) -> Exit {
     let observations = Observations {
         open_file_limit: Some(os::open_file_limit().unwrap_or_default()),

@@ -56,7 +56,7 @@ impl Journal {
         }
     }
 
-    /// Records a probe of `--watch` if its result differs from the previous probe's.
+    /// Records a probe of `--watch` if the probe found a change or an event.
     pub(super) fn add_probe(&mut self, probe: &ProbeResult) {
         if probe.change != Change::None || !probe.events.is_empty() {
             self.add_attempt(&probe.seen, &probe.verdict, probe.took);

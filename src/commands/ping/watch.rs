@@ -15,7 +15,8 @@ use crate::ping::{Observations, Verdict};
 use crate::signals;
 use crate::ui;
 
-/// Probes until a signal arrives, and prints a summary. Ends without a message if standard output is closed.
+/// Probes Redis until a signal arrives, and prints a summary. Ends without a message if standard output is
+/// closed.
 pub(super) async fn run(args: &PingArgs, check: &Check<'_>, deadline: Deadline) -> Exit {
     let mut history = ProbeHistory::default();
     let mut journal = Journal::default();

@@ -12,15 +12,15 @@ use crate::deadline::Deadline;
 
 /// How long the app may take to respond while Redis does not reply.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// The maximum number of cuts. The first login is cut after its first command, the next login after its
-/// second, and so on.
+/// The maximum number of times that a check cuts the app's connection to Redis. The Nth cut follows the Nth
+/// command of a visit or login.
 const MOST_CUTS: usize = 8;
-/// How many times a visit is repeated after its connection to Redis was cut.
+/// How many times a visit is repeated after the app's connection to Redis was cut.
 const MOST_ATTEMPTS: usize = 6;
-/// The pause before a visit is repeated.
+/// The pause before a visit is repeated, so that the app can reconnect to Redis.
 const RECONNECT: Duration = Duration::from_millis(200);
 
-/// Returns how the app behaves while Redis does not reply, during a visit and a login. Later calls return the
+/// Returns how the app responds to a visit and a login while Redis does not reply. Later calls return the
 /// same result.
 async fn silence(grader: &mut Grader) -> Result<Silence, NotHeld> {
     if let Some(silence) = &grader.silence {
@@ -58,8 +58,8 @@ async fn silence(grader: &mut Grader) -> Result<Silence, NotHeld> {
     Ok(silence)
 }
 
-/// Tries to log in until an attempt succeeds or the deadline passes. Returns whether an attempt succeeded,
-/// and the last exchange.
+/// Tries to log in until an attempt succeeds, the app crashes, or the deadline passes. Returns whether an
+/// attempt succeeded, and the last exchange.
 async fn recovers(grader: &mut Grader, deadline: Deadline) -> (bool, Exchange) {
     loop {
         let mut visitor = grader.visitor();
@@ -153,8 +153,7 @@ pub(crate) async fn recovers_without_a_restart(grader: &mut Grader) -> Judged {
     }
 }
 
-/// Checks that a visit is not counted twice if a reply is lost. Cuts the connection before the reply to each
-/// command in turn.
+/// Checks that a visit is not counted twice if the reply to any one of its Redis commands is lost.
 pub(crate) async fn lost_reply_is_not_repeated(grader: &mut Grader) -> Judged {
     grader.proxy()?;
     let mut user = grader.logged_in().await?;

@@ -15,9 +15,9 @@ use crate::check::page::Page;
 use crate::check::proxy::{HoldPoint, Proxy};
 use crate::check::redis_command::{Effect, Key};
 
-/// How long a request's commands are delayed. Client libraries usually have longer timeouts.
+/// How long to delay a request's commands. This delay is shorter than the usual timeouts of client libraries.
 const HOLD_FOR: Duration = Duration::from_millis(400);
-/// Time limit for a request to reach the point of the delay.
+/// How long to wait until a request reaches its [`HoldPoint`].
 const HELD_WITHIN: Duration = Duration::from_secs(2);
 /// The check delays a visit at each of its first round trips, up to this number.
 const MOST_HOLDS: usize = 3;
@@ -51,8 +51,8 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     if has_overlapped {
         return Ok(());
     }
-    // A single connection or thread may be unable to serve two requests at once. Two instances of the app
-    // can.
+    // A single connection or thread might be unable to serve two requests at the same time, but two instances
+    // of the app can.
     if let Some(app) = &grader.app
         && let Ok(mut other) = app.start_another(&grader.site.progress).await
     {
@@ -82,8 +82,9 @@ struct Overlap {
     between: HashMap<Key, i64>,
 }
 
-/// Delays a visit at `point`, logs the user out during the delay, and checks that the session has ended. The
-/// logout uses the instance `other` if given. Returns whether the logout reached Redis during the delay.
+/// Delays a visit at `point`, logs out the same user during the delay, and checks that the session has ended.
+/// If `other` is given, logs out through that instance of the app. Returns whether the logout reached Redis
+/// during the delay.
 async fn hold_across_logout(
     grader: &mut Grader,
     point: HoldPoint,

@@ -1,4 +1,4 @@
-//! Checks of how the session store uses Redis.
+//! Checks how the session store uses Redis.
 
 use super::super::stage3::refreshes;
 use crate::check::browser::Visitor;
@@ -54,11 +54,12 @@ pub(crate) async fn visit_without_cookie_sends_nothing(grader: &mut Grader) -> J
 }
 
 pub(crate) async fn connections_are_reused(grader: &mut Grader) -> Judged {
-    /// The maximum number of new connections in a round. A connection pool or several processes may still
-    /// open a few.
+    /// The maximum number of new connections in a round, because a connection pool or several processes may
+    /// still open a few.
     const MOST_NEW: u64 = 3;
     const VISITS: u64 = 10;
-    /// The maximum number of rounds. An app with many processes has then opened all its connections.
+    /// The maximum number of rounds of visits. After these rounds, even an app with many processes has opened
+    /// all its connections.
     const ROUNDS: u64 = 4;
     let mut user = grader.logged_in().await?;
     let mut last = grader.visit(&mut user).await?;

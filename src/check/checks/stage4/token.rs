@@ -12,7 +12,7 @@ use crate::random;
 
 /// The minimum number of random bits in a token.
 const LEAST_BITS: f64 = 128.0;
-/// The number of tokens that are compared.
+/// The number of tokens that are compared with each other.
 const SAMPLES: usize = 6;
 pub(crate) async fn cookie_reveals_nothing(grader: &mut Grader) -> Judged {
     let cookie = grader.session_cookie().await?;
@@ -87,10 +87,10 @@ fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
     )
 }
 
-/// Returns the maximum number of random bits in these cookie values, estimated from their length and
-/// alphabet.
+/// Estimates the maximum number of random bits in each of these cookie values from their length and alphabet.
 fn bits(values: &[String]) -> f64 {
-    /// If the values share fewer characters than this, those may be a version or separators, as in a UUID.
+    /// If the values have fewer characters than this in common, the common characters may be a version or
+    /// separators, as in a UUID.
     const FEW: usize = 5;
     let values: Vec<Vec<char>> = values
         .iter()
@@ -210,7 +210,7 @@ pub(crate) async fn made_up_token_leaves_no_key(grader: &mut Grader) -> Judged {
 }
 
 pub(crate) async fn key_is_not_the_token(grader: &mut Grader) -> Judged {
-    /// The minimum length of a token. Shorter parts of a key are words.
+    /// The minimum length of a token in a key, because shorter parts of a key are words.
     const SHORTEST: usize = 16;
     grader.proxy()?;
     let cookie = grader.session_cookie().await?;
@@ -234,7 +234,8 @@ pub(crate) async fn key_is_not_the_token(grader: &mut Grader) -> Judged {
 }
 
 pub(crate) async fn output_contains_no_token(grader: &mut Grader) -> Judged {
-    /// The minimum length of a value to search for. Shorter values could occur in the output by chance.
+    /// The minimum length of a value to search for, because shorter values could occur in the output by
+    /// chance.
     const SHORTEST: usize = 16;
     let Some(app) = &grader.app else {
         return Err(not_judged(
