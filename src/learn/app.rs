@@ -28,7 +28,7 @@ pub(crate) struct CommandFailure {
     /// The message for the learner: usually the command and its error or exit status.
     pub what: String,
     pub interrupted: bool,
-    /// The lesson section about the first failed check, as `lesson#step`.
+    /// The lesson section about the first failed check, as `lesson#step`, or `None` if no check failed.
     pub lesson: Option<&'static str>,
 }
 
@@ -36,8 +36,8 @@ pub(crate) struct CommandFailure {
 #[derive(Debug)]
 pub(crate) struct RunningApp {
     pub address: SocketAddr,
-    /// The address in the lesson's command, such as `127.0.0.1:5000`. The app uses another port if this one
-    /// is in use.
+    /// The address in the lesson's command, such as `127.0.0.1:5000`. The app uses a different port if this
+    /// port is in use.
     pub in_lesson: String,
     pub shut_down: oneshot::Sender<()>,
     pub thread: JoinHandle<Exit>,
@@ -72,7 +72,7 @@ impl RunningApp {
     }
 }
 
-/// The number of page views: one directly after the login, and two reloads.
+/// How many times the simulated visitor views the page: once directly after the login, and twice as a reload.
 const VIEWS: usize = 3;
 const TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -56,8 +56,8 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// Returns the lines of a reply in the format of redis-cli. Reports such as INFO are plain text. The format
-/// of other replies depends on their type.
+/// Returns the lines of a reply in the format of redis-cli. A report, such as the reply to INFO, is plain
+/// text.
 #[must_use]
 pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     let word = |at: usize| {
@@ -104,7 +104,7 @@ pub(crate) fn judge(exchange: &LessonExchange, fails: bool, reply: &Value) -> Ou
     }
 }
 
-/// Returns the lesson's explanation of a wrong reply or, if there is none, a general explanation.
+/// Returns the lesson's explanation of a wrong reply or a general explanation, or `None` if neither exists.
 fn why(exchange: &LessonExchange, got: &[String]) -> Option<String> {
     if let Some(why) = exchange.explanation(got) {
         return Some(why.to_owned());

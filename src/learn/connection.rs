@@ -25,8 +25,8 @@ use crate::signals::{self, Interrupted, Stop};
 /// wait ends.
 pub(crate) type WaitNotice = Box<dyn FnMut(Option<&Target>) + Send>;
 
-/// Returns the target for a new connection. The target changes if another process takes over the practice
-/// Redis.
+/// A function that returns the target for a new connection. The target changes if a different process takes
+/// over the practice Redis.
 pub(crate) type CurrentTarget = Arc<dyn Fn() -> Target + Send + Sync>;
 
 /// A connection that is opened by the first command and, after a failure, by the next command.
@@ -38,7 +38,7 @@ pub(crate) struct LessonConnection {
     stop: Stop,
     notice: WaitNotice,
     redis: Option<Connected>,
-    /// Whether a transaction or a WATCH is active. Both end if the connection breaks.
+    /// Whether a transaction or a WATCH is active, which a broken connection would end.
     pub keeps_state: bool,
     /// Whether the server has identified itself as a practice Redis.
     is_named_practice: bool,
@@ -50,11 +50,10 @@ struct Connected {
     used: Instant,
 }
 
-/// A connection that has been idle for longer is tested before use, because many servers close idle
-/// connections.
+/// The idle time after which a connection is tested before use, because many servers close idle connections.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Why there is no reply.
+/// Why a command got no reply.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
     #[error(transparent)]
@@ -142,7 +141,7 @@ impl LessonConnection {
         }
     }
 
-    /// Returns another connection to the same Redis server.
+    /// Returns a second connection to the same Redis server.
     ///
     /// # Errors
     /// Returns an error if the async runtime cannot be created.
@@ -210,7 +209,7 @@ impl LessonConnection {
             Err(error) => Err(error),
         };
         // Close the connection, because a late reply would be mistaken for the reply to the next command.
-        // After a failover, the host name may also resolve to another node.
+        // After a failover, the host name may also resolve to a different node.
         self.close();
         reply
     }
@@ -379,7 +378,8 @@ async fn connect(target: &Target, trust: &Trust, was_open: bool) -> Result<Redis
     })
 }
 
-/// Returns the problem if an error reply is about the Redis server, not the command.
+/// Returns the problem if an error reply is about the Redis server or missing permissions, not about the
+/// command.
 fn unavailable(reply: &Value, target: &Target) -> Option<Unavailable> {
     let Value::ServerError(error) = reply else {
         return None;

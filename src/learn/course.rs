@@ -38,13 +38,12 @@ pub(crate) struct Course<'a> {
 /// The state of the current lesson.
 #[derive(Default)]
 pub(crate) struct CourseState {
-    /// The app, if a `serve` command in the lesson has started it.
+    /// The app that a `serve` command in the lesson has started, or `None`.
     app: Option<RunningApp>,
     lock: Option<NameLock>,
-    /// Whether the learner has a name on this Redis. This may be true without `lock`, because Redis may
-    /// reject the lock.
+    /// Whether the learner's user name is determined, even if Redis has rejected the lock on the name.
     is_named: bool,
-    /// Whether the learner has just chosen another name. The text on the screen then still shows the old
+    /// Whether the learner has just chosen a different name, while the text on the screen still shows the old
     /// name.
     renamed: bool,
     /// Whether the lesson's keys are ready for the current position.
@@ -63,7 +62,7 @@ pub(crate) struct CourseState {
     hints_shown: Vec<usize>,
 }
 
-/// What the learner knows about other keys in this Redis.
+/// Whether the learner must be asked before the lesson writes to a Redis that contains other keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guest {
     /// No question is needed: the learner agreed in an earlier run, or uses the practice Redis.
@@ -97,7 +96,7 @@ impl From<Interrupted> for Leave {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CourseEnd {
-    /// The learner quit before the end.
+    /// The learner quit before the end of the course.
     Left,
     AllDone,
     OutOfTime,
@@ -197,7 +196,7 @@ impl Course<'_> {
             step,
             block: 0,
         })?;
-        // The learner may have chosen another name, which changes the text.
+        // The learner may have chosen a different name, which changes the text.
         lesson = self.lessons.list[index].clone();
         if step == 0 {
             self.progress.record.begin(&lesson.id);

@@ -1,7 +1,7 @@
-//! Checks whether a lesson may run a command. The command must be on the list below, and its keys must start
-//! with [`PREFIX`].
+//! Checks whether a lesson may run a command. The command must be on a list of allowed commands, and its keys
+//! must start with [`PREFIX`].
 //!
-//! The list contains allowed commands, because a list of forbidden commands would never be complete.
+//! There is no list of forbidden commands, because such a list would never be complete.
 
 use crate::practice::CommandInfo;
 use crate::practice::command_table::{PRACTICE, REAL_ONLY, find, find_name, is_container};
@@ -15,10 +15,11 @@ pub(crate) enum Forbidden {
     /// A key does not start with [`PREFIX`].
     #[error("not sent: the key {0} must start with {PREFIX}")]
     ForeignKey(String),
-    /// The key should be the first argument but is a later one. The text is the corrected command.
+    /// The key should be the first argument, but follows a different argument. Contains the corrected
+    /// command.
     #[error("not sent: the key comes first, as in {0}")]
     KeyNotFirst(String),
-    /// The command is not on the list.
+    /// The command is not on the list of allowed commands.
     #[error("not sent: {0} is not a command that lessons allow")]
     Unlisted(String),
     /// The command begins with the name of a client program, or with a copied prompt.
@@ -30,7 +31,7 @@ pub(crate) enum Forbidden {
     /// The key is reserved for other parts of sessiontut, such as a lock.
     #[error("not sent: the key {0} is reserved for sessiontut")]
     ReservedKey(String),
-    /// The command would write to another database, like COPY with DB.
+    /// The command would write to a different database, like COPY with DB.
     #[error("not sent: {0} would write to another database")]
     OtherDatabase(&'static str),
     /// The command could create a value of more than [`LARGEST_VALUE`] bytes.
@@ -43,7 +44,7 @@ pub(crate) enum Forbidden {
     PasswordSetting(String),
 }
 
-/// Allowed commands that have no keys and only read. Commands with keys are always allowed.
+/// Commands without keys that lessons are allowed to run, because these commands only read.
 const READ_ONLY: &[&str] = &[
     "acl|cat",
     "acl|whoami",
@@ -75,7 +76,8 @@ const READ_ONLY: &[&str] = &[
     "scan",
     "time",
 ];
-/// Allowed commands that have no keys and that are harmless or needed for transactions.
+/// Commands without keys that lessons are allowed to run, because these commands are harmless or needed for
+/// transactions.
 const HARMLESS: &[&str] = &[
     "discard",
     "exec",
@@ -114,7 +116,7 @@ pub(super) fn growth(words: &[Vec<u8>]) -> u64 {
     }
 }
 
-/// Returns the table entry of a command that a lesson may run, otherwise `None`.
+/// Returns the table entry of a command, or `None` if lessons must not run the command.
 pub(super) fn listed(words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
     let is_listed = |command: &&CommandInfo| {
         command.keys.0 > 0 || READ_ONLY.contains(&command.name) || HARMLESS.contains(&command.name)
@@ -183,6 +185,7 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
 }
 
 /// If a command takes one key and the key is not its first argument, returns the corrected command.
+/// Otherwise, returns `None`.
 pub(super) fn key_first(command: &CommandInfo, words: &[Vec<u8>]) -> Option<String> {
     let key = words
         .iter()
@@ -219,7 +222,7 @@ fn shown_name(words: &[Vec<u8>]) -> String {
     sanitize::excerpt(&shown.join(&b' '), 40)
 }
 
-/// Whether a command only reads. Such a command does not count as an attempt.
+/// Whether a command only reads and therefore does not count as an attempt.
 #[must_use]
 pub(super) fn only_reads(command: &str) -> bool {
     let name = lower(command.as_bytes());

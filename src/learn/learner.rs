@@ -15,13 +15,14 @@ use crate::signals::Interrupted;
 pub(crate) trait Learner {
     fn show(&mut self, event: &CourseEvent<'_>);
 
-    /// Asks for one of the keys in `offers`. Enter selects the first key.
+    /// Asks for a key press that `offers` contains. Enter selects the first offer.
     fn press(&mut self, offers: &[Offer]) -> Result<Key, Interrupted>;
 
-    /// Asks for a Redis command, or for one of the keys in `offers`. `keys` are Redis keys for completion.
+    /// Asks for a Redis command, or for a key press that `offers` contains. `keys` are Redis keys for
+    /// completion.
     fn type_command(&mut self, keys: &[String], offers: &[Offer]) -> Result<Typed, Interrupted>;
 
-    /// Asks for the right answers of a quiz, or for one of the keys in `offers`.
+    /// Asks for the right answers of a quiz, or for a key press that `offers` contains.
     fn pick(&mut self, quiz: &Quiz, offers: &[Offer]) -> Result<Picked, Interrupted>;
 
     /// Asks for the command that starts the learner's app. Returns an empty string if the learner starts the
@@ -113,12 +114,12 @@ pub(crate) enum CourseEvent<'a> {
     },
     /// Text in Markdown.
     Prose(&'a str),
-    /// Code in several languages. Only one of them is shown.
+    /// Code in several languages, of which only one is shown.
     Code {
         tabs: &'a [CodeTab],
         shown: usize,
     },
-    /// The complete source files in this language.
+    /// The complete source files in `language`.
     Files {
         files: &'a [SourceFile],
         language: &'a str,
@@ -128,9 +129,9 @@ pub(crate) enum CourseEvent<'a> {
     Shell(&'a str),
     /// Redis commands that are about to run.
     Commands(&'a Transcript),
-    /// One of these commands has run.
+    /// A command of [`CourseEvent::Commands`] has run.
     Ran(&'a Outcome),
-    /// A `redis check`, or one of its commands, has run without being shown.
+    /// A command of a `redis check` has run without being shown.
     Checked(&'a Outcome),
     /// The learner must type commands.
     Try,
@@ -149,7 +150,7 @@ pub(crate) enum CourseEvent<'a> {
         quiz: &'a Quiz,
         picked: &'a [usize],
     },
-    /// A fence was skipped.
+    /// A fence of the lesson was skipped.
     Skipped {
         line: usize,
         commands: &'a [LessonExchange],
@@ -158,14 +159,14 @@ pub(crate) enum CourseEvent<'a> {
     Countdown {
         wait: &'a Wait,
         left: Duration,
-        /// The reply to PTTL for the watched key.
+        /// The reply to PTTL for the watched key, or `None` without such a key.
         pttl: Option<i64>,
     },
     CountdownOver,
     /// Redis does not reply, or is unavailable.
     Unavailable(&'a Unavailable),
     Lessons(&'a [(&'a Lesson, Standing)]),
-    /// The app is running. The robot logs in and visits the page now, as a person would.
+    /// The app is running, so the robot logs in and visits the page now, as a person would.
     AppStarted {
         line: usize,
         address: SocketAddr,

@@ -14,7 +14,8 @@ pub(crate) struct Lesson {
     /// The file name for messages, such as `lessons/03-count-visits.md`.
     pub file: String,
     pub title: String,
-    /// What the learner will achieve. This is the first blockquote as plain text, or an empty string.
+    /// The first blockquote as plain text, which says what the learner will achieve. Empty if there is no
+    /// blockquote.
     pub goal: String,
     /// The blocks before the first step, which are shown but not run.
     pub introduction: Vec<Block>,
@@ -100,15 +101,15 @@ pub(crate) struct Hint {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FenceOptions {
     pub line: usize,
-    /// The word `fails`. Commands without an expected reply must return an error, and at least one command
-    /// must fail.
+    /// Whether the options contain `fails`. If so, commands without an expected reply must return an error,
+    /// and at least one command must fail.
     pub fails: bool,
-    /// The word `real`. The fence cannot run on the practice Redis.
+    /// Whether the options contain `real`, so the fence cannot run on the practice Redis.
     pub needs_real_redis: bool,
-    /// The wait in `after=11s watch=KEY`.
+    /// The wait in options such as `after=11s watch=KEY`.
     pub wait: Option<Wait>,
-    /// The path and the region in `from=PATH#REGION`. This region of the example file must contain the same
-    /// text.
+    /// The path and the region in the option `from=PATH#REGION`. This region of the example file must contain
+    /// the same text.
     pub from: Option<(String, String)>,
 }
 
@@ -149,10 +150,10 @@ pub(crate) struct WrongReply {
     pub why: String,
 }
 
-/// A command that is not accepted and the reason, such as `!> HSET [..]: why`.
+/// A command that a task does not accept, with the reason, such as `!> HSET [..]: why`.
 #[derive(Clone, Debug)]
 pub(crate) struct WrongCommand {
-    /// Matches the words of the command, separated by spaces. The command's name must be in upper case.
+    /// A pattern for the words of the command, separated by spaces. The command's name must be in upper case.
     pub command: Pattern,
     pub why: String,
 }
@@ -161,7 +162,7 @@ pub(crate) struct WrongCommand {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub span: Duration,
-    /// The key whose TTL is shown during the wait.
+    /// The key whose TTL is shown during the wait, if any.
     pub watch: Option<String>,
 }
 
@@ -216,7 +217,7 @@ pub(crate) struct Quiz {
 pub(crate) struct Answer {
     pub text: String,
     pub is_right: bool,
-    /// Why the answer is right or wrong. Wrong answers always have an explanation.
+    /// Why the answer is right or wrong. Empty only for right answers without an explanation.
     pub why: String,
 }
 

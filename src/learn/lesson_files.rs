@@ -82,7 +82,8 @@ impl LessonFiles {
         Ok(lessons_of(files, name, self.may_run))
     }
 
-    /// Returns the text of an example file. `path` is relative to the parent of the lessons folder.
+    /// Returns the text of an example file, or `None` if the file cannot be read. `path` is relative to the
+    /// parent of the lessons folder.
     fn example(&self, path: &str) -> Option<String> {
         let read = |file: &Path| String::from_utf8(files::read_small(file).ok()?).ok();
         match &self.folder {
@@ -96,7 +97,7 @@ impl LessonFiles {
         }
     }
 
-    /// Compares the fences with `from=PATH#REGION` with the example files.
+    /// Compares each fence that has `from=PATH#REGION` with its example file, and returns the differences.
     #[must_use]
     pub(crate) fn compare_examples(&self, lesson: &Lesson) -> Vec<LessonError> {
         let steps = lesson.steps.iter().flat_map(|step| &step.blocks);
@@ -115,6 +116,7 @@ impl LessonFiles {
     }
 
     /// Returns the first line that differs from the example file, with a description of the difference.
+    /// Returns `None` if no line differs.
     fn compare_example(&self, tab: &CodeTab) -> Option<Problem> {
         let (path, name) = tab.fence.from.as_ref()?;
         let Some(source) = self.example(path) else {
@@ -163,7 +165,7 @@ impl Lessons {
     }
 }
 
-/// A file name for messages, and the text of the file.
+/// A file name for messages, and the text of the file or the problem in reading it.
 type LessonFile = (String, Result<String, Problem>);
 
 fn files_in(folder: &Path) -> io::Result<Vec<LessonFile>> {
@@ -225,8 +227,8 @@ fn lessons_of(mut files: Vec<LessonFile>, name: &str, may_run: MayRun) -> Lesson
     lessons
 }
 
-/// Describes the problem if another lesson has the same ID or number. Progress is stored by ID, and lessons
-/// are sorted by number.
+/// Describes the problem if a different lesson has the same ID or number, because progress is stored by ID
+/// and lessons are sorted by number.
 fn duplicate(lessons: &Lessons, lesson: &Lesson) -> Option<String> {
     let is_same = |other: &&Lesson| other.id == lesson.id || other.number == lesson.number;
     let other = lessons.list.iter().find(is_same)?;
@@ -234,8 +236,8 @@ fn duplicate(lessons: &Lessons, lesson: &Lesson) -> Option<String> {
     Some(format!("has the same {what} as {}", other.file))
 }
 
-/// Returns the lines between the comments `region NAME` and `endregion NAME`. The comments of other regions
-/// are omitted.
+/// Returns the lines between the comments `region NAME` and `endregion NAME`, or `None` without these
+/// comments. Omits the comments of other regions.
 fn region(source: &str, name: &str) -> Option<String> {
     let lines: Vec<&str> = source.lines().collect();
     let place = |word| lines.iter().position(|line| marker(line) == Some((word, name)));
@@ -259,7 +261,7 @@ fn first_difference(text: &str, region: &str) -> Option<(usize, String, String)>
         .find(|(_, ours, theirs)| ours != theirs)
 }
 
-/// Parses the comment `region NAME` or `endregion NAME`.
+/// Parses the comment `region NAME` or `endregion NAME`. Returns `None` for a different line.
 fn marker(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     let mut signs = ["//", "#", "--", ";"].into_iter();

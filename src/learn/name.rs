@@ -1,5 +1,5 @@
-//! The user name in a lesson's keys: `ada`, or another name if two learners share a Redis server. A lock in
-//! Redis reserves the name.
+//! The user name in a lesson's keys: `ada`, or a different name if two learners share a Redis server. A lock
+//! in Redis reserves the name.
 
 use std::sync::LazyLock;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -19,10 +19,10 @@ pub(crate) const FIRST_NAME: &str = "ada";
 
 const LONGEST: usize = 20;
 
-/// The TTL of the lock in seconds. After a crash, the name is free again within this time.
+/// The TTL of the lock on a name, in seconds. After a crash, the name is free again within this time.
 const LOCK_TTL: &str = "30";
 
-/// The interval between renewals. The lock survives two failed renewals in a row.
+/// The interval between renewals of the lock on a name. The lock survives two failed renewals in a row.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 const RELEASE_WITHIN: Duration = Duration::from_secs(1);
@@ -76,7 +76,7 @@ impl NameLock {
                 }
             }
         };
-        // Without a thread, the lock expires, and another learner may choose the same name.
+        // Without a thread, the lock expires, so a different learner may choose the same name.
         let _ = thread::Builder::new().name("lesson lock".into()).spawn(renewer);
         Ok(Taken::Yes(lock))
     }
@@ -125,14 +125,14 @@ pub(crate) fn is_valid(name: &str) -> bool {
         && name.chars().all(is_plain)
 }
 
-/// Matches lesson keys, and `ada` as a separate word.
+/// A pattern that matches lesson keys, and `ada` as a separate word.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     let named = Regex::new(&format!(r#"{PREFIX}[^\s"'`()<>,;|]*|\b{FIRST_NAME}\b"#));
     named.expect("this constant is a valid regex")
 });
 
-/// Replaces the name `ada` in a lesson's source, and adds the new name to keys without `ada`. Two learners
-/// therefore never share a key.
+/// Replaces the name `ada` in a lesson's source, and adds the new name to keys without `ada`, so that two
+/// learners never share a key.
 #[must_use]
 pub(crate) fn rename(source: &str, name: &str) -> String {
     let renamed = |found: &Captures<'_>| match found[0].strip_prefix(PREFIX) {

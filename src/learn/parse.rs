@@ -19,7 +19,7 @@ use super::lesson::{Block, CodeTab, Hint, Lesson, LessonError, LessonStep, Shell
 /// A line number and the problem in this line. In a fence's body, line numbers start at 0.
 pub(super) type Problem = (usize, String);
 
-/// Checks a command line, given without the leading `sessiontut`. Returns the reason if a lesson may not run
+/// Checks a command line, given without the leading `sessiontut`. Returns the reason if a lesson must not run
 /// the command.
 pub(crate) type MayRun = fn(&[String]) -> Result<(), String>;
 
@@ -60,7 +60,8 @@ pub(crate) fn parse(file: &str, source: &str, may_run: MayRun) -> Result<Lesson,
     parser.finish(name.unwrap_or_default())
 }
 
-/// Splits a file name, for example `lessons/03-count-visits.md` into 3 and `count-visits`.
+/// Splits a file name, for example `lessons/03-count-visits.md` into 3 and `count-visits`. Returns `None` for
+/// other names.
 pub(super) fn number_and_id(file: &str) -> Option<(u32, String)> {
     let stem = file.rsplit('/').next()?.strip_suffix(".md")?;
     let (number, id) = stem.split_once('-')?;
@@ -289,7 +290,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Adds a check to the last `try`, even if text separates them.
+    /// Adds a check to the last `try`, even if text is between them. Without a `try`, returns the check as a
+    /// separate block.
     fn take_check(&mut self, check: Transcript) -> Option<Block> {
         let mut blocks = self.blocks().iter_mut().rev();
         match blocks.find(|block| !matches!(block, Block::Prose(_))) {
@@ -301,7 +303,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Combines adjacent code fences in different languages into one block.
+    /// Adds a code fence to the previous block if that block contains code in other languages. Otherwise,
+    /// returns a new block.
     fn take_code(&mut self, tab: CodeTab, was_code: bool) -> Option<Block> {
         if !was_code {
             self.languages.clear();
@@ -377,8 +380,8 @@ fn is_task(block: &Block) -> bool {
     !matches!(block, Block::Prose(_) | Block::Code(_) | Block::Diagram(_))
 }
 
-/// Returns the line of a `try` whose result cannot be judged, because it has neither a check nor an expected
-/// last reply.
+/// Returns the line of a `try` whose result cannot be judged, because the `try` has neither a check nor an
+/// expected last reply.
 fn unjudged(block: &Block) -> Option<usize> {
     match block {
         Block::Try { solution, checks } if checks.is_empty() && !solution.fence.fails => {

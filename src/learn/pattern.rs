@@ -91,7 +91,7 @@ impl Pattern {
     }
 }
 
-/// Parses a wildcard such as `[1-10]`.
+/// Parses a wildcard such as `[1-10]`. Returns `None` for other wildcards.
 fn range(wildcard: &Captures<'_>) -> Option<RangeInclusive<i64>> {
     let (least, most) = (wildcard.get(1)?.as_str(), wildcard.get(2)?.as_str());
     let range = least.parse().ok()?..=most.parse().ok()?;

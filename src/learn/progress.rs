@@ -14,22 +14,24 @@ pub(crate) type Progress = Saved<LearnerRecord>;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct LearnerRecord {
-    /// The ID of the current lesson.
+    /// The ID of the current lesson, or `None` if no lesson is in progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,
-    /// The language in which code is shown.
+    /// The language in which code is shown, or `None` for the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// The command that starts the learner's app. Empty if the learner starts the app in another way.
+    /// The command that starts the learner's app, or `None` if unknown. Empty if the learner starts the app
+    /// in a different way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// The progress by lesson ID. Unknown IDs are kept, because they may belong to another folder of lessons.
+    /// The progress by lesson ID. Unknown IDs are kept, because they may belong to a different folder of
+    /// lessons.
     #[serde(default)]
     lessons: BTreeMap<String, LessonProgress>,
     /// Keys that an interrupted run left behind and that must still be removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
-    /// The name in `keys`, unless the name is `ada`.
+    /// The user name in `keys`, or `None` for the name `ada`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(flatten)]
@@ -56,8 +58,8 @@ pub(crate) struct LessonProgress {
     unknown: Map<String, Value>,
 }
 
-/// Reads `progress.json` from the folder. Also returns a message if the file is damaged or progress cannot be
-/// saved.
+/// Reads `progress.json` from the folder. The second result is a message if the file is damaged or progress
+/// cannot be saved.
 pub(crate) fn read(folder: io::Result<PathBuf>) -> (Progress, Option<String>) {
     Saved::read(folder, "progress.json", "your progress")
 }
@@ -74,7 +76,7 @@ impl LearnerRecord {
         self.lessons.entry(id.to_owned()).or_default().step = step;
     }
 
-    /// Records that the learner has started the lesson from its first step.
+    /// Resets the quiz results of a lesson that starts from its first step.
     pub(crate) fn begin(&mut self, id: &str) {
         let lesson = self.lessons.entry(id.to_owned()).or_default();
         (lesson.quizzes, lesson.right_at_once) = (0, 0);

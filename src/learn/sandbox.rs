@@ -12,14 +12,14 @@ use super::lesson::{Block, Lesson, Transcript};
 use super::snapshot::{Restore, Snapshot};
 use crate::deadline::Deadline;
 
-/// Time limit for removing the keys at the end, even after Ctrl-C.
+/// Time limit for removing a lesson's keys at the end, even after Ctrl-C.
 const CLEAN_UP_WITHIN: Duration = Duration::from_secs(2);
 
 /// The maximum number of keys that one command removes.
 const KEYS_TOGETHER: usize = 100;
 
-/// The temporary TTL in seconds for keys without a TTL while the learner reads. A break is unlikely to take
-/// longer.
+/// The TTL that [`Sandbox::pause`] sets on keys without a TTL, in seconds. A learner's break is unlikely to
+/// take longer.
 const PAUSE_TTL: i64 = 24 * 60 * 60;
 /// Time limit for [`Sandbox::pause`] and for [`Sandbox::resume`].
 const PAUSE_WITHIN: Duration = Duration::from_secs(2);
@@ -28,13 +28,13 @@ const PAUSE_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) struct Sandbox {
     pub connection: LessonConnection,
     keys: BTreeSet<Vec<u8>>,
-    /// MULTI and the commands after it, until EXEC. Redis only queues them, so after a lost connection they
-    /// can be sent again.
+    /// The commands of a transaction, from MULTI until EXEC. If the connection is lost, these commands can be
+    /// sent again, because Redis has only queued them.
     transaction: Vec<Vec<Vec<u8>>>,
-    /// Whether keys are watched (WATCH). A lost connection ends the watch.
+    /// Whether keys are watched (WATCH), which ends if the connection is lost.
     is_watching: bool,
-    /// In a cluster, a key on the node that runs the transaction. Nothing is sent before the first key, which
-    /// determines the node.
+    /// In a cluster, the first key of the transaction, which determines the node. `None` before the first
+    /// key, while nothing is sent.
     node: Option<Vec<u8>>,
     /// The state of the keys after the last command, or `None` if unknown.
     snapshot: Option<Snapshot>,
@@ -56,7 +56,7 @@ impl Sandbox {
         }
     }
 
-    /// Adds keys that must be removed at the end.
+    /// Adds keys that must be removed at the end. Ignores keys that do not start with [`guard::PREFIX`].
     pub(crate) fn adopt(&mut self, keys: impl IntoIterator<Item = Vec<u8>>) {
         let keys = keys.into_iter();
         self.keys
@@ -160,7 +160,7 @@ impl Sandbox {
                 let command = [&[words[0], &key], &words[1..]].concat();
                 self.connection.ask_at_the_end(&command, deadline) == Some(Value::Int(expected))
             };
-            // PERSIST changes nothing here. The command only tests whether this user may remove the TTL
+            // PERSIST changes nothing here, but tests whether this user has permission to remove the TTL
             // later.
             if replies(&["TTL"], -1) && replies(&["PERSIST"], 0) && replies(&["EXPIRE", &ttl], 1) {
                 self.paused.insert(key);
@@ -168,7 +168,8 @@ impl Sandbox {
         }
     }
 
-    /// Removes the TTLs that [`Self::pause`] has set. Keeps a TTL that has changed since then.
+    /// Removes the TTLs that [`Self::pause`] has set. Keeps a TTL of at most half of [`PAUSE_TTL`], because a
+    /// command must have set it since then.
     pub(super) fn resume(&mut self) {
         if self.is_in_transaction() || self.is_watching {
             return;
@@ -202,7 +203,7 @@ impl Sandbox {
         })
     }
 
-    /// Removes the lesson's keys at the start of the lesson.
+    /// Removes the keys that a lesson uses, before the lesson starts.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.

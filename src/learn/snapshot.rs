@@ -1,4 +1,4 @@
-//! Records the lesson's keys after each command, and restores them before the next command. Replies therefore
+//! Records the lesson's keys after each command, and restores them before the next command, so that replies
 //! do not depend on how long the learner reads.
 
 use std::collections::BTreeSet;
@@ -29,9 +29,10 @@ struct Hash {
 pub(super) enum Restore {
     /// All keys, with their TTLs.
     All,
-    /// Only missing keys. The learner may be watching the TTLs of the other keys.
+    /// Only missing keys, because the learner may be watching the TTLs of the other keys.
     Missing,
-    /// Only expired keys. Other keys may have been deleted on purpose, for example by a logout in the app.
+    /// Only expired keys, because other keys may have been deleted on purpose, for example by a logout in the
+    /// app.
     Expired,
 }
 
@@ -66,7 +67,7 @@ impl Snapshot {
         Ok(Self { taken, hashes })
     }
 
-    /// Restores the chosen keys. Returns the names of the missing keys.
+    /// Restores the keys that `restore` selects. Returns the names of the keys that were missing.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -94,14 +95,14 @@ impl Snapshot {
 enum Damage {
     Gone,
     OtherType,
-    /// This field is missing, or has another value.
+    /// This field is missing, or has a different value.
     Field(Vec<u8>),
 }
 
 impl Snapshot {
-    /// Describes the first damage to a hash since this snapshot, if there is any. `named` contains the words
-    /// of the task's commands. The task may change the fields in `named`. If `is_solved`, the task may also
-    /// have deleted the keys in `named`. Damage to the hashes in `to_delete` does not matter.
+    /// Describes the first damage to a hash since this snapshot, or returns `None`. Ignores changes to the
+    /// fields in `named`, which contains the words of the task's commands. If `is_solved`, ignores the
+    /// deletion of keys in `named`. Ignores the hashes in `to_delete`.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.
@@ -136,7 +137,8 @@ impl Snapshot {
 }
 
 impl Hash {
-    /// Compares the hash with the current reply to HGETALL. Fields in `named` may differ.
+    /// Compares the hash with the current reply to HGETALL. Returns the first difference, except in the
+    /// fields in `named`.
     fn damage(&self, reply: Value, named: &BTreeSet<&[u8]>) -> Option<Damage> {
         let Value::Array(reply) = reply else {
             return Some(Damage::OtherType);

@@ -11,7 +11,7 @@ pub(crate) const COMPLETIONS: &[&str] = &[
     "PEXPIRE", "PING", "PTTL", "RENAME", "SADD", "SET", "SETEX", "SMEMBERS", "STRLEN", "TTL", "TYPE", "UNLINK",
 ];
 
-/// A command name with more typos than this is not corrected.
+/// The maximum number of typos in a command name that is corrected.
 const MOST_TYPOS: usize = 2;
 /// The minimum length of an abbreviation that is expanded to a command name.
 const SHORTEST_START: usize = 4;
@@ -28,9 +28,9 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 
 /// Suggests a correction for a command that was not sent.
 ///
-/// An unknown command may be an abbreviation, start with a command name, or contain at most two typos. A key
-/// without the prefix is replaced with a similar key from `keys`. If no key is similar, the prefix is added.
-/// `keys` contains the lesson's keys, preferred keys first.
+/// Corrects an unknown command if it is an abbreviation, starts with a command name, or contains at most two
+/// typos. Replaces a key without the prefix with a similar key from `keys` or, without a similar key, adds
+/// the prefix. `keys` contains the lesson's keys, preferred keys first.
 pub(super) fn suggestion(words: &[Vec<u8>], keys: &[String]) -> Option<String> {
     let Some(command) = listed(words) else {
         let name = String::from_utf8_lossy(words.first()?).to_uppercase();
@@ -86,7 +86,7 @@ fn is_like(key: &str, known: &str) -> bool {
         || typos(&key).min(typos(&prefixed)) * 6 <= parts.len()
 }
 
-/// Adds the prefix to a key, or replaces a first part that resembles the prefix.
+/// Adds the prefix to a key, or replaces the key's first part if that resembles the prefix.
 fn prefixed(key: &str) -> String {
     let own = PREFIX.trim_end_matches(':');
     match key.split_once([':', '.', '/', '_', '-']) {

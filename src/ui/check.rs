@@ -35,7 +35,7 @@ pub(crate) fn stage(stage: u8) {
     answer(&format!("stage {stage}"));
 }
 
-/// Prints the failures with their evidence, and the summary.
+/// Prints the failures that `shown` selects, with their evidence, and a summary.
 pub(crate) fn report(report: &Report, shown: Shown) {
     let failures = report.shown_failures(Shown::All);
     let shown = report.shown_failures(shown);
@@ -113,7 +113,8 @@ pub(crate) fn junit(report: &Report) -> String {
     report.junit(&writer::shown)
 }
 
-/// Returns a function that shows the time left: as a countdown on a terminal, or as one line elsewhere.
+/// On a terminal, returns a function that shows the time left as a countdown. Elsewhere, prints `span` once,
+/// and returns a function that does nothing.
 pub(crate) fn countdown(what: &str, span: Duration) -> Box<dyn FnMut(Duration)> {
     if !std::io::stderr().is_terminal() {
         note(&format!("{what} in {:.1} s", span.as_secs_f64()));

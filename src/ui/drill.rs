@@ -5,8 +5,7 @@ use colored::Colorize as _;
 use super::{answer, note, told, told_behind};
 use crate::drill::{Drill, DrillFault, FAULTS, Score};
 
-/// Lists all faults. Shows which faults the learner has identified, and with which faults the learner
-/// confused them.
+/// Lists all faults, whether the learner has identified each fault, and the learner's wrong answers.
 pub(crate) fn list(score: &Score) {
     for fault in FAULTS {
         let mark = if score.has_named(fault) { "[x]" } else { "[ ]" };
@@ -22,7 +21,7 @@ pub(crate) fn list(score: &Score) {
     }
 }
 
-/// Prints the URL on the first line and, for TLS, the CA file on the second line.
+/// Prints the drill's URL on the first line and, for TLS, the CA file on the second line.
 pub(crate) fn serving(drill: &Drill) {
     answer(drill.url());
     if let Some(ca) = drill.ca() {
@@ -31,7 +30,7 @@ pub(crate) fn serving(drill: &Drill) {
     note("this server has a fault on purpose; press Ctrl-C to stop it");
 }
 
-/// Shows the endpoint to diagnose.
+/// Prints the task: the URL of the endpoint to diagnose and, for TLS, its CA file.
 pub(crate) fn task(drill: &Drill) {
     told("This Redis server has a fault. Use any tool in another terminal to find the fault:");
     answer("");
@@ -59,7 +58,7 @@ pub(crate) fn wrong(fault: &DrillFault, picked: &DrillFault) {
     answer("");
 }
 
-/// Shows where to look for the fault.
+/// Prints the layer that contains the evidence, and the command that checks all layers.
 pub(crate) fn hint(fault: &DrillFault, drill: &Drill) {
     let (layer, _) = fault.cause.code().split_once('.').unwrap_or_default();
     let ca = drill
@@ -73,7 +72,7 @@ pub(crate) fn hint(fault: &DrillFault, drill: &Drill) {
     answer("");
 }
 
-/// Explains the action of each key.
+/// Prints what each key press does in a drill.
 pub(crate) fn keys() {
     for (key, does) in [
         ("1-5", "choose an answer (the arrow keys and Enter also work)"),

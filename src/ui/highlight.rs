@@ -1,6 +1,6 @@
 //! Colours keywords, strings, comments and numbers in the code of lessons.
 //!
-//! One regular expression per language is sufficient. A highlighting crate would enlarge the program by a
+//! Uses one regular expression per language, because a highlighting crate would enlarge the program by a
 //! megabyte.
 
 use colored::Colorize as _;
@@ -16,7 +16,8 @@ pub(super) fn lines(code: &str, language: &str) -> Vec<String> {
     painted.split('\n').map(str::to_owned).collect()
 }
 
-/// Returns a regular expression for the tokens of a language, with one group per kind of token.
+/// Returns a regular expression for the tokens of a language, with one group per kind of token. Returns
+/// `None` if the language is unknown.
 fn tokens(language: &str) -> Option<Regex> {
     const SLASHES: &str = r"//.*|/\*(?s:.*?)(?:\*/|\z)";
     let (comments, quotes, keywords): (_, &[&str], _) = match language {
@@ -59,8 +60,8 @@ fn tokens(language: &str) -> Option<Regex> {
         ),
         _ => return None,
     };
-    // An unclosed string ends at the end of the line. If strings of this kind may contain line breaks, it
-    // ends at the end of the text.
+    // An unclosed string ends at the end of the line or, if strings of this kind may contain line breaks, at
+    // the end of the text.
     let string = |quote: &&str| match *quote {
         "\"" | "'" => format!(r"{quote}(?:\\(?s:.)|[^\\\n])*?(?:{quote}|$)"),
         _ => format!(r"{quote}(?:\\(?s:.)|[^\\])*?(?:{quote}|\z)"),

@@ -1,5 +1,5 @@
-//! Prints the output of `learn`, such as lists and results. The submodules implement the two kinds of
-//! learner.
+//! Prints the output of `learn`, such as lists and results. The submodules implement the person at the
+//! terminal and the robot of `--yes`.
 
 mod diagram;
 mod keys;
@@ -24,7 +24,7 @@ use crate::sanitize;
 use crate::signals::{Interrupted, Stop};
 use screen::Screen;
 
-/// Shows the help page by page.
+/// Shows the help of sessiontut, and pauses whenever the window is full.
 ///
 /// # Errors
 /// Returns [`Interrupted`] after Ctrl-C.
@@ -35,7 +35,7 @@ pub(crate) fn page_help(stop: &Stop) -> Result<(), Interrupted> {
     screen.interrupted
 }
 
-/// Prints the result of `--check`.
+/// Prints the result of `learn --check`.
 pub(crate) fn checked(lessons: &[Lesson], errors: &[LessonError]) {
     for error in errors {
         told(&error.to_string());

@@ -28,12 +28,13 @@ pub fn lines(text: &str, width: usize) -> Vec<String> {
 }
 
 #[must_use]
-/// Wraps text at spaces. `width` is in columns.
+/// Wraps text at spaces, to at most `width` columns.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     window::wrapped(&sanitize::line(text), "", "", width.max(NARROWEST))
 }
 
-/// The minimum width. In a narrower window, each line would contain only one word.
+/// The minimum width of wrapped text, in columns. In a narrower window, each line would contain only one
+/// word.
 const NARROWEST: usize = 16;
 
 /// The text at the start of each line, which may differ for the first line of a block.
@@ -43,7 +44,7 @@ struct Margin {
     rest: String,
 }
 
-/// Text in one style.
+/// A piece of text in one style.
 type Span = ColoredString;
 
 #[derive(Default)]
@@ -221,8 +222,8 @@ impl Page {
         }
     }
 
-    /// Adds text. Sanitises the text again, because the parser converts `&#27;` to a control character, even
-    /// in link addresses.
+    /// Adds text. Removes control characters, because the parser converts `&#27;` to one, even in link
+    /// addresses.
     fn add(&mut self, text: &str) {
         let mut span = Span::from(sanitize::line(text).as_ref());
         span.style = self.style;
@@ -251,7 +252,7 @@ impl Page {
         }
     }
 
-    /// Returns the width without the margins.
+    /// Returns the number of columns between the margins.
     fn room(&self) -> usize {
         let margin: usize = self.margins.iter().map(|margin| margin.rest.width()).sum();
         self.width.saturating_sub(margin).max(NARROWEST)

@@ -12,7 +12,7 @@ pub(crate) use crate::ui::prompt::KeyReader;
 /// The width in columns of the mark before the selected item.
 const MARK: usize = 2;
 
-/// The message about Enter while no item is selected.
+/// The message if Enter is pressed while no item is selected.
 const NOTHING_CHOSEN: &str = "press the number of an item, or select an item with the arrow keys first";
 
 /// A menu: a question, items, and additional keys, one of which is always `q`. Items and keys have
@@ -21,7 +21,7 @@ pub(crate) struct Menu<'a> {
     pub prompt: &'a str,
     pub items: &'a [(String, &'a str)],
     pub keys: &'a [(char, &'a str)],
-    /// The index of the item that is selected at first.
+    /// The index of the item that is selected at first, or `None` if no item is.
     pub first: Option<usize>,
 }
 

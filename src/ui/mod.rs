@@ -29,7 +29,8 @@ pub(crate) mod waiting;
 mod window;
 mod writer;
 
-/// The definition of the command line. `commands` sets it, because `ui` must not depend on `commands`.
+/// The definition of the command line. The module `commands` sets this value, because `ui` must not depend on
+/// `commands`.
 static CLI: OnceLock<fn() -> clap::Command> = OnceLock::new();
 
 /// Sets the definition of the command line, which contains the help.
@@ -96,8 +97,8 @@ fn url(error: &UrlError) {
     note(&format!("sessiontut: {code}: {}{meant}", error.message));
 }
 
-/// Prints one line of the result, such as an address, without wrapping. A closed pipe, as in `| head -1`, is
-/// not an error.
+/// Prints one line of a command's result, such as an address, without wrapping. A closed pipe, as in `| head
+/// -1`, is not an error.
 pub(crate) fn answer(line: &str) {
     answered(writer::out(line));
 }
@@ -107,12 +108,13 @@ pub(crate) fn script(text: &str) {
     text.lines().for_each(answer);
 }
 
-/// Prints a line of the result without masking secrets, because the user needs the password in it.
+/// Prints a line of a command's result without masking secrets, because the user needs the password in the
+/// line.
 pub(crate) fn answer_with_secrets(line: &str) {
     answered(writer::out_with_secrets(line));
 }
 
-/// Records the error if part of the result could not be written.
+/// Records an error in writing to standard output, unless the error is a closed pipe.
 fn answered(written: std::io::Result<()>) {
     if let Err(error) = written
         && error.kind() != std::io::ErrorKind::BrokenPipe
@@ -121,10 +123,11 @@ fn answered(written: std::io::Result<()>) {
     }
 }
 
-/// Why the result could not be written, for example because of a full disk.
+/// The error in writing to standard output, for example because of a full disk.
 static OUTPUT_ERROR: OnceLock<std::io::Error> = OnceLock::new();
 
-/// If the result could not be written, prints the reason and returns a failure. Otherwise, returns `exit`.
+/// If a write to standard output has failed, prints the error and returns a failure. Otherwise, returns
+/// `exit`.
 pub(crate) fn check_output(exit: Exit) -> Exit {
     match OUTPUT_ERROR.get() {
         None => exit,
@@ -135,7 +138,7 @@ pub(crate) fn check_output(exit: Exit) -> Exit {
     }
 }
 
-/// Prints a sentence of the result, wrapped between words.
+/// Prints a sentence of a command's result, wrapped between words.
 pub(crate) fn told(text: &str) {
     told_behind("", text);
 }
@@ -166,7 +169,7 @@ pub(crate) fn end_line_after_ctrl_c() {
     }
 }
 
-/// Returns the first sentence of a usage error.
+/// Returns the first paragraph of a usage error as one line, or an empty string for other errors.
 pub(crate) fn usage_message(error: &Error) -> String {
     match error {
         Error::CommandLine(answer) => {
@@ -210,7 +213,7 @@ fn command_line(answer: &clap::Error) {
     }
 }
 
-/// Prints a message and, on a terminal, asks whether to continue.
+/// Prints a message and, on a terminal, asks whether to continue. Without a terminal, returns true.
 #[must_use]
 pub(crate) fn agrees(words: &str) -> bool {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {

@@ -21,7 +21,7 @@ use crate::redis_url::Target;
 pub(crate) use progress::ProgressDisplay;
 pub(crate) use watch::{history_summary, probe};
 
-/// The width of output that does not go to a terminal. Such output is often pasted into tickets.
+/// The maximum width of the output in columns, because the output is often pasted into tickets.
 const PAGE: usize = 80;
 
 /// How much to print.
@@ -100,7 +100,7 @@ pub(crate) fn aws_verdict(answer: &AwsAnswer, verdict: &Verdict) {
     print_all(&details(verdict));
 }
 
-/// Returns the first line of the verdict, wrapped.
+/// Returns the lines of the verdict's headline, wrapped.
 fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<String> {
     let lines = fitted(&text::headline(target, seen, verdict));
     if verdict.finding.is_none() {
@@ -167,7 +167,7 @@ fn painted(lines: &[String], paint: impl Fn(&str) -> ColoredString) -> Vec<Strin
     lines.iter().map(|line| paint(line).to_string()).collect()
 }
 
-/// Wraps a line of the report to the width of the window, or to [`PAGE`] columns if the window is wider.
+/// Wraps a line of the report to the width of the window, but to no more than [`PAGE`] columns.
 fn fitted(line: &ReportLine) -> Vec<String> {
     match line {
         ReportLine::Words { lead, further, text } => {

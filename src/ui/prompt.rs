@@ -1,4 +1,4 @@
-//! Prompts on a terminal: for single keys (`keys.rs`), and for a line that can be edited (`line.rs`).
+//! Prompts on a terminal: for a single key press (`keys.rs`), and for a line that can be edited (`line.rs`).
 
 mod completion;
 mod drawing;

@@ -23,7 +23,7 @@ pub(crate) fn ready(line: &str) {
 
 /// The maximum number of log lines that wait to be written.
 const MOST_WAITING: usize = 1024;
-/// How long the program waits at its end for all log lines to be written.
+/// How long the program waits before it exits until all log lines are written.
 const FINISH_WITHIN: Duration = Duration::from_secs(1);
 
 /// Prints messages as text or as one JSON object per line, and the access log as JSON.
@@ -80,7 +80,7 @@ impl Log {
         }
     }
 
-    /// Waits until everything has been written, unless the reader has stopped reading.
+    /// Waits until all log lines have been written, but no longer than [`FINISH_WITHIN`].
     pub(crate) fn finish(&self) {
         if let Some(queue) = &self.0 {
             let is_busy = |waiting: &mut Waiting| {
@@ -132,7 +132,7 @@ fn note(text: &str) -> Value {
     json!({ "event": "note", "time": now(SystemTime::now()), "text": sanitize::line(text) })
 }
 
-/// Returns the log line that replaces dropped lines.
+/// Returns the log line that replaces `count` dropped lines.
 fn dropped(count: u64) -> Value {
     let mut entry = note("the reader of the log was too slow, so lines were dropped");
     entry["dropped"] = count.into();

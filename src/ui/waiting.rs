@@ -17,8 +17,8 @@ const SPINNER: usize = 2;
 /// The time between two frames of the spinner.
 const TURN: Duration = Duration::from_millis(100);
 
-/// Waits for `work`, which ends by the deadline. After one second, shows `what` and the time left: with a
-/// spinner on a terminal, and on a single line elsewhere.
+/// Waits for `work`, which ends by the deadline. If `work` takes more than one second, shows `what` and the
+/// time left: with a spinner on a terminal, and on a single line elsewhere.
 pub(crate) async fn waiting<T>(what: &str, deadline: Deadline, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     if let Some(done) = if_quick(work.as_mut()).await {
@@ -43,7 +43,7 @@ pub(super) struct Spinner {
 struct Wait {
     what: String,
     deadline: Deadline,
-    /// The progress bar, or `None` before the first turn. Most waits end earlier.
+    /// The progress bar, or `None` before the spinner turns for the first time.
     bar: Option<ProgressBar>,
 }
 
@@ -109,8 +109,8 @@ fn words(what: &str, deadline: Deadline) -> String {
     }
 }
 
-/// A countdown. On a terminal, a bar that disappears when dropped. Elsewhere, [`Self::show`] prints one line
-/// per call.
+/// A countdown. On a terminal, shows a bar that disappears when this value is dropped. Elsewhere,
+/// [`Self::show`] prints one line per call.
 #[derive(Debug)]
 pub(crate) struct Countdown {
     what: String,

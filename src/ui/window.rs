@@ -6,16 +6,16 @@ use std::iter;
 use dialoguer::console::{Term, measure_text_width};
 use textwrap::{WordSeparator, WordSplitter, WrapAlgorithm, core::Word};
 
-/// The maximum width of text. Longer lines are hard to read, even in a wider window.
+/// The maximum width of text, in columns. Longer lines are hard to read, even in a wider window.
 const WIDEST: usize = 88;
 
-/// The minimum supported width.
+/// The minimum width of text, in columns.
 const NARROWEST: usize = 20;
 
 /// The indentation of text that starts on the line below its lead, because the lead is too wide.
 const BELOW: usize = 4;
 
-/// Returns the width for text in the terminal's window.
+/// Returns the width for text in the terminal's window, between [`NARROWEST`] and [`WIDEST`] columns.
 pub(super) fn width(term: &Term) -> usize {
     usize::from(term.size().1).clamp(NARROWEST, WIDEST)
 }

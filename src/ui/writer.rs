@@ -19,14 +19,14 @@ pub(super) fn shown(text: &str) -> String {
     sanitize::painted(&masked(text)).into_owned()
 }
 
-/// Masks the secrets of this run. The program's own words are not masked, because a masked word would reveal
-/// that it is the secret.
+/// Masks the secrets of this run. Does not mask the program's own words, because a masked word would reveal
+/// that the word is the secret.
 fn masked(text: &str) -> Cow<'_, str> {
     secret::mask(text, |found| is_own_word(text, found))
 }
 
-/// Whether the text at this place is a URL scheme, a cause code, an error code, or one of the program's own
-/// words. A word counts only in a sentence, because a word from a server is usually in quotes or alone.
+/// Whether the found text is a URL scheme, a cause code, an error code, or one of the program's own words. A
+/// word counts only in a sentence, because a word from a server is usually in quotes or alone.
 fn is_own_word(text: &str, found: &Found) -> bool {
     let Range { start, end } = found.place;
     let is_part = |one: char| one.is_alphanumeric() || matches!(one, '.' | '-' | '_');
@@ -159,8 +159,8 @@ pub(super) fn err(lines: &str) {
     let _ = io::stderr().write_all(format!("{}\n", shown(lines)).as_bytes());
 }
 
-/// Writes a line to standard output without masking secrets. Used for the URL of a server that this program
-/// has started.
+/// Writes a line to standard output without masking secrets, for example the URL of a server that this
+/// program has started.
 ///
 /// # Errors
 /// Returns an error if standard output is closed.

@@ -25,7 +25,7 @@ struct Task<'t> {
     checks: &'t [Transcript],
     /// The state of the keys when the task began.
     before: Option<Snapshot>,
-    /// The number of further failed tries before the solution is offered.
+    /// How many more tries may fail before the solution is offered.
     tries_left: usize,
     solution_shown: bool,
     /// Whether the learner has sent a command that may have changed the keys.
@@ -57,7 +57,7 @@ impl Task<'_> {
         keys.flatten().collect()
     }
 
-    /// Returns the keys that the solution deletes. Damage to these keys does not matter.
+    /// Returns the keys that the solution deletes, because damage to these keys does not matter.
     fn deleted_keys(&self) -> Vec<&[u8]> {
         let deletes = |exchange: &&LessonExchange| {
             let name = &exchange.words[0];
@@ -206,7 +206,8 @@ impl Course<'_> {
         }
     }
 
-    /// Restores the keys before the next try, so that a wrong try does not affect it.
+    /// Makes the course restore the keys before the next try, so that a wrong try does not affect the next
+    /// try.
     fn start_task_again(&mut self) {
         self.say(Mark::Plain, "the lesson has undone your changes; try again");
         self.state.keys_ready = false;
@@ -217,7 +218,7 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Solution(task.solution));
     }
 
-    /// Determines whether a command solved the task. The checks decide. Without checks, the reply decides.
+    /// Determines whether a command solved the task, from the checks or, without checks, from the reply.
     fn judge(
         &mut self,
         task: &Task<'_>,
@@ -325,7 +326,8 @@ fn shown(typed: &[Vec<u8>]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Explains the time unit of a command that is often confused with EXPIRE, which takes seconds.
+/// Explains the time unit of a command that is often confused with EXPIRE, which takes seconds. Returns
+/// `None` for other commands.
 fn unit(typed: &[Vec<u8>]) -> Option<&'static str> {
     let is = |place: usize, name: &str| {
         typed
@@ -346,7 +348,7 @@ fn unit(typed: &[Vec<u8>]) -> Option<&'static str> {
     None
 }
 
-/// Explains that a command used a key that the task is not about.
+/// Returns a message if a command used a key that the task does not use.
 fn other_key(task: &Task<'_>, typed: &[Vec<u8>]) -> Option<String> {
     let typed_key = *guard::keys_of(typed).ok()?.first()?;
     let keys = task.keys();

@@ -20,7 +20,7 @@ const TICK: Duration = Duration::from_millis(200);
 const NO_KEY: i64 = -2;
 
 impl Course<'_> {
-    /// Shows a `redis` fence, and then runs it.
+    /// Shows a `redis` fence, and then runs its commands.
     pub(super) fn demonstrate(&mut self, place: Place<'_>, transcript: &Transcript) -> Result<(), Leave> {
         if !self.can_run(&transcript.fence, &transcript.exchanges) {
             return Ok(());
@@ -115,7 +115,7 @@ impl Course<'_> {
         }
     }
 
-    /// Shows a `sh` fence. Also runs the commands of `sh run` and `sh try` if the learner agrees.
+    /// Shows a `sh` fence. Runs the commands of `sh run` and `sh try` if the learner agrees.
     pub(super) fn shell(&mut self, place: Place<'_>, shell: &Shell) -> Result<(), Leave> {
         self.show_shell(shell);
         if shell.commands.is_empty() {
@@ -160,8 +160,8 @@ impl Course<'_> {
         }
     }
 
-    /// Asks whether to run a fence's commands. Also asks for the learner's start command if the fence needs
-    /// the learner's app.
+    /// Asks whether to run a fence's commands. If the learner agrees and the app's start command is needed
+    /// but unknown, asks for it.
     fn agrees_to_run(
         &mut self,
         place: Place<'_>,
@@ -242,8 +242,8 @@ impl Course<'_> {
         }
     }
 
-    /// Whether the commands can run with this Redis server: `check` cannot grade an app that uses a cluster.
-    /// If they cannot run, tells the learner why.
+    /// Returns whether the commands can run with this Redis server, because `check` cannot grade an app that
+    /// uses a cluster. Tells the learner if they cannot.
     fn can_grade(&mut self, shell: &Shell) -> bool {
         if !uses_app(shell) {
             return true;
@@ -301,7 +301,8 @@ impl Course<'_> {
         }
     }
 
-    /// Whether a fence can run on this Redis server. If not, shows its commands and the reason.
+    /// Returns whether a fence can run on this Redis server. Shows the commands of a fence that cannot run,
+    /// and the reason.
     pub(super) fn can_run(&mut self, fence: &FenceOptions, commands: &[LessonExchange]) -> bool {
         let can_run = !(fence.needs_real_redis && self.sandbox.connection.is_practice());
         if !can_run {
@@ -363,8 +364,7 @@ fn uses_app(shell: &Shell) -> bool {
     shell.commands.iter().flatten().any(|word| word == APP)
 }
 
-/// Returns the index of the step that starts the app before this position. If several steps do, returns the
-/// last of them.
+/// Returns the index of the last step that starts the app before this position, or `None` if no step does.
 pub(super) fn app_step(place: Place<'_>) -> Option<usize> {
     let starts = |block: &Block| matches!(block, Block::Shell(shell) if starts_app(shell));
     let steps = &place.lesson.steps;

@@ -31,7 +31,7 @@ impl Course<'_> {
         }
     }
 
-    /// Returns the keys that are available at this position, beginning with `first`.
+    /// Returns the offers at this position, beginning with `first`.
     pub(super) fn offers(&self, place: Place<'_>, first: Offer) -> Vec<Offer> {
         let is_task = |block: &Block| match block {
             Block::Try { .. } | Block::Quiz(_) => true,
@@ -125,7 +125,8 @@ impl Course<'_> {
             .collect()
     }
 
-    /// Shows the next hint. Repeats the last hint if all hints have been shown.
+    /// Shows the next hint, or repeats the last hint if all hints have been shown. After a failed grading,
+    /// first shows the lesson section about the failed check.
     fn hint(&mut self, place: Place<'_>) {
         if let Some(section) = self.state.failed_lesson.take() {
             self.repeat_section(section);

@@ -19,8 +19,8 @@ use crate::session::other_keys::notice;
 use crate::signals::Interrupted;
 
 impl Course<'_> {
-    /// Sets up the keys before the lesson's text is shown. The learner may have to choose another name, which
-    /// changes the text.
+    /// Sets up the keys before the lesson's text is shown, because the learner may have to choose a different
+    /// name, which changes the text.
     pub(super) fn prepare(&mut self, place: Place<'_>) -> Result<(), Leave> {
         if !uses_redis(place.lesson) {
             return Ok(());
@@ -81,8 +81,8 @@ impl Course<'_> {
         }
     }
 
-    /// Restores the keys to their state after the last command. Some keys may have expired while the learner
-    /// was reading.
+    /// Restores the keys to their state after the last command, because some keys may have expired while the
+    /// learner was reading.
     fn restore(&mut self, place: Place<'_>) -> Result<(), SendError> {
         let restore = match place.blocks().get(place.block) {
             // The app changes the keys, even if the learner runs it outside the lesson.
@@ -148,7 +148,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Reserves the learner's name in Redis. If another learner uses the name, asks for another one.
+    /// Reserves the learner's name in Redis. If a different learner uses the name, asks for a new name.
     fn take_name(&mut self) -> Result<(), SendError> {
         if self.state.is_named {
             return Ok(());
@@ -190,8 +190,8 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Whether a lesson key with this name exists and was not left behind by this learner. The key may belong
-    /// to a colleague who runs `serve --stage 2`.
+    /// Whether Redis contains a lesson key with this name that this learner did not leave behind. The key may
+    /// belong to a colleague who runs `serve --stage 2`.
     fn uses_keys_of_others(&mut self, name: &str) -> Result<bool, SendError> {
         let renamed;
         let lessons = match self.files.read(name) {
@@ -212,7 +212,8 @@ impl Course<'_> {
         Ok(false)
     }
 
-    /// Marks an earlier run's remaining keys for removal, unless another learner uses the name in them.
+    /// Marks an earlier run's remaining keys for removal, unless a different learner uses the name in these
+    /// keys.
     fn adopt_keys(&mut self, name: &str) -> Result<(), SendError> {
         let record = &self.progress.record;
         let before = record.name.as_deref().unwrap_or(FIRST_NAME);

@@ -14,7 +14,7 @@
 use super::Problem;
 use crate::learn::lesson::{DiagramEvent, SequenceDiagram};
 
-/// The maximum number of participants. A larger diagram would not fit in a window.
+/// The maximum number of participants in a diagram, because a larger diagram would not fit in a window.
 const MOST_PARTICIPANTS: usize = 5;
 
 /// Parses the body of a `mermaid` fence.

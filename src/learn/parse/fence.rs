@@ -27,7 +27,7 @@ pub(super) enum FenceKind {
 }
 
 impl FenceKind {
-    /// Whether the fence may precede the first step. Such a fence neither runs anything nor asks a question.
+    /// Whether the fence may precede the first step, because it neither runs commands nor asks a question.
     pub(super) fn may_introduce(&self) -> bool {
         matches!(self, Self::Code(_) | Self::Shell | Self::Diagram)
     }

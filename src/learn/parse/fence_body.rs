@@ -131,12 +131,12 @@ fn explanation(text: &str) -> Option<(Pattern, String)> {
     Some((Pattern::new(&[found[1].trim()]), found[2].to_owned()))
 }
 
-/// The maximum number of sessiontut commands in a lesson. Checking a command requires parsing it, which takes
-/// time.
+/// The maximum number of sessiontut commands in a lesson, because each command is parsed to check it, which
+/// takes time.
 pub(super) const MOST_OWN_COMMANDS: usize = 100;
 
 /// Returns the commands of a `sh run` or `sh try` fence, without `sessiontut`. `left` is the number of
-/// further commands that the lesson may contain.
+/// commands that the lesson may still contain.
 ///
 /// # Errors
 /// Returns the problems. Line numbers start at 0 in the body.
@@ -239,15 +239,15 @@ pub(super) fn quiz(body: &str) -> Result<Quiz, Vec<Problem>> {
     }
 }
 
-/// Parses an item of a task list. Returns whether the item is ticked, and the text.
+/// Parses an item of a task list. Returns whether the item is ticked, and its text. Returns `None` for other
+/// lines.
 fn task_item(text: &str) -> Option<(bool, &str)> {
     let item = text.strip_prefix("- ").or_else(|| text.strip_prefix("* "))?;
     let (mark, text) = item.trim_start().split_at_checked("[ ]".len())?;
     matches!(mark, "[ ]" | "[x]" | "[X]").then(|| (mark != "[ ]", text.trim()))
 }
 
-/// Moves an explanation on the answer's own line to `why`. An example is `- [ ] it is gone: that would be
-/// -2`.
+/// Moves an explanation on the answer's own line to `why`, as in `- [ ] it is gone: that would be -2`.
 fn split_why(answer: &mut Answer) {
     if answer.why.is_empty()
         && let Some((text, why)) = answer.text.split_once(": ")

@@ -121,7 +121,7 @@ fn add(pieces: &mut Vec<Piece>, piece: Piece, source: &str) {
     }
 }
 
-/// Describes the problem if a fence is not closed.
+/// Describes the problem if a fence is not closed. Otherwise, returns `None`.
 pub(super) fn unclosed(fence: &str, line: usize) -> Option<String> {
     let unindented = fence.trim_start();
     let sign = unindented.chars().next()?;

@@ -1,4 +1,4 @@
-//! Tests with valid and invalid lesson files.
+//! Checks that valid lesson files are parsed, and that errors in invalid files are found.
 
 use super::*;
 use std::time::{Duration, Instant};
@@ -148,7 +148,7 @@ fn parse(file: &str, source: &str) -> Result<Lesson, Vec<LessonError>> {
     super::parse(file, source, |_| Ok(()))
 }
 
-/// Invalid files with the line of the first error.
+/// Returns invalid lesson files, each with the line of the first error.
 fn invalid() -> Vec<(&'static str, String, usize)> {
     let in_a_step = [
         ("```redis chek\n> PING\nPONG\n```\n", 7),

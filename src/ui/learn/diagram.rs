@@ -89,7 +89,7 @@ impl Lifelines {
         header.bold().to_string()
     }
 
-    /// Wraps the text between two lifelines.
+    /// Wraps text to the space between the lifelines `left` and `right`.
     fn text(&self, left: usize, right: usize, text: &str) -> Vec<String> {
         let room = self.columns[right] - self.columns[left] - 3;
         let row = |line: &String| {
@@ -116,7 +116,7 @@ impl Lifelines {
         row
     }
 
-    /// Returns a row with only lifelines.
+    /// Returns a row that contains only the lifelines in `places`.
     fn lifelines(&self, places: std::ops::Range<usize>) -> String {
         let mut row = String::new();
         for place in places {

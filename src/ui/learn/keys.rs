@@ -41,8 +41,8 @@ pub(super) fn of_word(word: &str, offers: &[Offer]) -> Option<Key> {
     offered(*key).or_else(|| (*key == Key::No).then(|| offered(Key::Next)).flatten())
 }
 
-/// Returns the offers in one line of at most `width` columns. If not all offers fit, the line contains `?
-/// more`, which lists them.
+/// Returns the offers in one line of at most `width` columns. If not all offers fit, adds `? more` for the
+/// key that lists all offers.
 pub(super) fn key_line(offers: &[Offer], width: usize) -> String {
     let all: Vec<String> = offers.iter().map(shown).collect();
     let whole = all.join("  ");
@@ -63,7 +63,7 @@ pub(super) fn key_line(offers: &[Offer], width: usize) -> String {
     kept.join("  ")
 }
 
-/// Returns all offers except the first, which the prompt itself shows.
+/// Returns the offers without [`Key::Next`] at the beginning, which the prompt itself shows.
 pub(super) fn others(offers: &[Offer]) -> &[Offer] {
     match offers {
         [first, others @ ..] if first.key == Key::Next => others,
@@ -82,7 +82,7 @@ pub(super) fn is_key_word(word: &str) -> bool {
     keys.any(|(_, sign, words)| *sign == word || words.contains(&word.as_str()))
 }
 
-/// Returns the text that represents a key on the screen.
+/// Returns the name of a key on the screen.
 pub(super) fn sign(key: Key) -> &'static str {
     let found = KEYS.iter().find(|(other, ..)| *other == key);
     found.map_or("", |(_, sign, _)| sign)

@@ -23,11 +23,11 @@ const MOST_ATTEMPTS: usize = 2;
 pub(crate) struct Robot {
     pub(crate) takes_one_lesson: bool,
     file: String,
-    /// The name in the lesson's keys, with which the robot also logs in.
+    /// The robot's user name, which is also part of the lesson's Redis keys.
     name: String,
     visitor: Option<Visitor>,
     tally: Tally,
-    /// Why Redis was unavailable, if this ended the lessons early.
+    /// Why Redis was unavailable, or `None` if the lessons did not end early for this reason.
     pub(crate) unavailable: Option<Unavailable>,
     quits: bool,
     solution_shown: bool,
@@ -58,7 +58,7 @@ impl Robot {
         }
     }
 
-    /// Prints the summary. Returns whether all results were as expected.
+    /// Prints a summary of the lessons. Returns whether all results were as expected.
     pub(crate) fn summarize(&self, errors: &[LessonError]) -> bool {
         let tally = &self.tally;
         let mut parts = vec![
@@ -92,7 +92,7 @@ impl Robot {
         }
     }
 
-    /// Prints the position and the command, then the expected reply, then the actual reply.
+    /// Prints how a command's reply differs from the expected reply.
     fn print_difference(&self, outcome: &Outcome, expected: &[String], why: Option<&str>) {
         let place = format!("{}:{}", sanitize::line(&self.file), outcome.line);
         answer(&place.red().to_string());
@@ -184,7 +184,7 @@ impl Learner for Robot {
         })
     }
 
-    /// Shows the solution. The course then runs the solution and compares the replies.
+    /// Returns the key that shows the solution and, once the solution is shown, the key that runs it.
     fn type_command(&mut self, _keys: &[String], _offers: &[Offer]) -> Result<Typed, Interrupted> {
         Ok(Typed::Key(match (self.quits, self.solution_shown) {
             (true, _) => Key::Quit,
@@ -210,7 +210,7 @@ impl Learner for Robot {
         false
     }
 
-    /// Returns a new name. A course asks the robot for no other text.
+    /// Returns a new user name, because a course asks the robot for no other text.
     fn type_line(&mut self, _question: &str) -> Result<String, Interrupted> {
         self.name = format!("{FIRST_NAME}-{}", random::hexadecimal::<3>());
         note(&format!("the lessons run with the name {}", self.name));

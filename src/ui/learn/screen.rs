@@ -11,9 +11,9 @@ use crate::ui::{window, writer};
 /// The number of rows to keep free for the prompt.
 const PROMPT_ROWS: usize = 2;
 
-/// The available keys at a pause in a lesson.
+/// The text that lists the available keys at a pause in a lesson.
 pub(super) const IN_TEXT: &str = "Enter more  q show all";
-/// The available keys at a pause in complete source files.
+/// The text that lists the available keys at a pause in complete source files.
 pub(super) const IN_FILES: &str = "Enter more  q back to the lesson";
 
 /// The message about a Redis command that was typed or pasted at a prompt for a single key.
@@ -28,7 +28,7 @@ pub(super) struct Screen {
     keys: KeyReader,
     /// The number of rows since the last pause.
     rows: usize,
-    /// The total number of rows.
+    /// The total number of rows that have been written.
     pub(super) written: usize,
     /// The width of the temporary text on the bottom line, or `None` if there is no such text.
     drawn: Option<usize>,
@@ -50,7 +50,7 @@ enum AfterPause {
     More,
     /// Write all text up to the next prompt without further pauses.
     All,
-    /// Omit the rest of the source files.
+    /// Omit the remaining source files.
     NoFiles,
     /// Write nothing more, because the learner leaves the lesson.
     Leave,
@@ -171,8 +171,8 @@ impl Screen {
         }
     }
 
-    /// Shows `line` on the bottom line, and waits for a key. After typed or pasted text, shows a message and
-    /// returns `None`.
+    /// Shows `line` on the bottom line, and waits for a key press. Returns `None` if the prompt must be shown
+    /// again. After typed or pasted text, shows a message and returns `None`.
     pub(super) fn key(&mut self, line: &str) -> Result<Option<Key>, Interrupted> {
         self.draw(&line.dimmed().to_string());
         let press = self.keys.read(&self.stop);
@@ -193,7 +193,7 @@ impl Screen {
         None
     }
 
-    /// Asks whether the learner wants to leave the lesson. If not, shows a confirmation.
+    /// Asks whether the learner wants to leave the lesson. If the learner stays, shows a message.
     pub(super) fn is_leaving(&mut self) -> Result<bool, Interrupted> {
         let leaves = self.confirms_leaving()?;
         if !leaves {

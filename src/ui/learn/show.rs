@@ -18,7 +18,7 @@ use crate::learn::{CodeTab, Lesson, LessonExchange, Quiz, SequenceDiagram};
 use crate::sanitize;
 use crate::ui::{highlight, markdown, prompt};
 
-/// The maximum number of lines of a reply on the screen. CLIENT LIST may return thousands.
+/// The maximum number of lines of a reply on the screen, because CLIENT LIST may return thousands of lines.
 const MOST_REPLY_LINES: usize = 60;
 
 impl TerminalLearner {
@@ -263,7 +263,7 @@ impl TerminalLearner {
             .put(&format!("{} {}", ">".dimmed(), sanitize::line(source).bold()));
     }
 
-    /// Removes the next commands from the screen, because each will be printed again with its reply.
+    /// Removes the commands that run next from the screen, because each will be printed again with its reply.
     fn take_back_pending(&mut self) {
         if let Some(pending) = self.pending.take()
             && pending.after == self.screen.written

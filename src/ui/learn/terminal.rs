@@ -48,7 +48,7 @@ impl TerminalLearner {
         Ok(self.screen.takes_leave())
     }
 
-    /// Shows `line`, and waits for a key. Returns `None` if `line` must be shown again.
+    /// Shows `line`, and waits for a key press. Returns `None` if `line` must be shown again.
     fn read_key(&mut self, line: &str) -> Result<Option<Pressed>, Interrupted> {
         let pressed = self.screen.key(line);
         self.screen.read();
@@ -78,7 +78,7 @@ impl TerminalLearner {
         )
     }
 
-    /// Reads one key as an answer to a quiz. Returns `None` if the prompt must be shown again.
+    /// Reads one key press as an answer to a quiz. Returns `None` if the prompt must be shown again.
     fn read_answer_key(&mut self, lead: &str, offers: &[Offer]) -> Result<Option<Entry>, Interrupted> {
         let keys = key_line(others(offers), self.screen.width().saturating_sub(lead.len() + 1));
         Ok(self
@@ -221,7 +221,8 @@ impl Learner for TerminalLearner {
     }
 }
 
-/// Parses the numbers of the chosen answers. Returns indexes in ascending order.
+/// Parses the numbers of the chosen answers, and returns their indexes in ascending order. Returns `None` if
+/// a number is invalid or missing.
 fn picked(numbers: &str, answers: usize) -> Option<Vec<usize>> {
     let mut places = Vec::new();
     for number in numbers.split([' ', ',']).filter(|part| !part.is_empty()) {

@@ -3,7 +3,7 @@
 use super::{Span, wrap};
 use unicode_width::UnicodeWidthStr as _;
 
-/// The rows of cells. The first row contains the column names.
+/// The rows of a table. Each row is a list of cells, and the first row contains the column names.
 pub(super) type Table = Vec<Vec<Vec<Span>>>;
 
 /// Renders a table in columns if they fit, otherwise as a list per row.

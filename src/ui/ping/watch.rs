@@ -101,7 +101,7 @@ fn event_text(event: &WatchEvent) -> String {
     }
 }
 
-/// Prints totals and percentiles.
+/// Prints the totals and percentiles of all probes.
 pub(crate) fn history_summary(history: &ProbeHistory, elapsed: Duration) {
     let columns = window::columns(&Term::stdout());
     let mut lines: Vec<String> = summary_lines(history, elapsed)

@@ -29,7 +29,7 @@ pub(crate) fn clear_wrapped(width: usize) {
     let _ = execute!(out, Clear(ClearType::FromCursorDown));
 }
 
-/// Draws the prompt and the line. Returns their width in columns.
+/// Draws the prompt and the edited line. Returns their width in columns.
 pub(super) fn draw(prompt: &str, input: &Input) -> io::Result<usize> {
     let start = measure_text_width(prompt);
     let room = columns().saturating_sub(start + 1).max(4);

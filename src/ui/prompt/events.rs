@@ -1,5 +1,5 @@
-//! Waits for keys, pastes and changes of the window size. Handles Ctrl-C, Ctrl-D and Ctrl-Z, which have the
-//! same meaning at every prompt.
+//! Waits for key presses, pastes and changes of the window size. Handles Ctrl-C, Ctrl-D and Ctrl-Z, which
+//! have the same meaning at every prompt.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::Key;
 use super::modes::{self, RawMode};
 use crate::signals::{Interrupted, Stop};
 
-/// The interval between checks for a signal while waiting for a key.
+/// The interval between checks for a signal while waiting for a key press.
 const SIGNAL_CHECK: Duration = Duration::from_millis(100);
 
 /// Reads events from the terminal, which is in raw mode until this value is dropped.
@@ -45,7 +45,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Like [`Events::next`], but returns `None` if no event arrives within this time.
+    /// Like [`Events::next`], but returns `None` if no event arrives within the time `within`.
     pub(super) fn next_within(&mut self, within: Duration) -> Result<Option<Event>, Interrupted> {
         match self.any_within(Some(within))? {
             Some(event) if is_end(&event) => Err(Interrupted),
@@ -53,7 +53,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Returns the next event, including Ctrl-D, or `None` if no event arrives within this time.
+    /// Returns the next event, including Ctrl-D, or `None` if no event arrives within the time `within`.
     fn any_within(&mut self, within: Option<Duration>) -> Result<Option<Event>, Interrupted> {
         let end = within.map(|within| Instant::now() + within);
         loop {
@@ -96,7 +96,7 @@ impl<'a> Events<'a> {
     }
 }
 
-/// Whether the key is Ctrl-D. A Ctrl-D that was typed before raw mode was on arrives as NUL, which is
+/// Whether the event is Ctrl-D. A Ctrl-D that was typed before raw mode was on arrives as NUL, which is
 /// Ctrl-Space.
 pub(super) fn is_end(event: &Event) -> bool {
     matches!(event, Event::Key(key) if key.modifiers == KeyModifiers::CONTROL

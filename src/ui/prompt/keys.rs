@@ -1,4 +1,4 @@
-//! Reads single keys from a terminal.
+//! Reads single key presses from a terminal.
 
 use std::time::{Duration, Instant};
 
@@ -8,46 +8,47 @@ use super::Key;
 use super::events::Events;
 use crate::signals::{Interrupted, Stop};
 
-/// Two events within this time of each other come from a paste or from one key, not from separate key
-/// presses.
+/// The maximum time between two events of a paste, or of a single key press.
 const BURST: Duration = Duration::from_millis(20);
-/// A letter that follows another letter within this time belongs to a typed word, so neither is a key.
+/// The maximum time between two letters of a typed word. The letters of a word do not count as single key
+/// presses.
 const HOLD: Duration = Duration::from_millis(200);
-/// A character within this time after the previous character belongs to the same line.
+/// The maximum time between two characters of the same typed line.
 const TYPING: Duration = Duration::from_millis(500);
-/// An Enter within this time after the last character of a text ends the text.
+/// The maximum time between the last character of an ignored text and the Enter that ends the text.
 const ENTER_AFTER_TEXT: Duration = Duration::from_secs(5);
 /// How long [`KeyReader::ignore_next_enter`] ignores an Enter.
 const ENTER_AFTER_KEY: Duration = Duration::from_secs(1);
-/// The maximum length in bytes of a returned text.
+/// The maximum length of the text in [`Press::Text`], in bytes.
 const LONGEST_BEGINNING: usize = 200;
 
 /// What the person did at a prompt that expects a single key press.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Press {
     Key(Key),
-    /// The person typed or pasted several characters, which do not count as keys. Contains the beginning of
-    /// the text.
+    /// The person typed or pasted several characters, which do not count as single key presses. Contains the
+    /// beginning of the text.
     Text(String),
-    /// The person pressed Enter at the end of such a text.
+    /// The person pressed Enter after a [`Press::Text`].
     EndOfText,
     /// The person resized the window or resumed the program, so the prompt must be drawn again.
     Redraw,
 }
 
-/// Reads single keys. The time between characters distinguishes keys from text, because not every terminal
-/// marks pasted text.
+/// Reads single key presses. The time between characters distinguishes key presses from text, because not
+/// every terminal marks pasted text.
 #[derive(Debug, Default)]
 pub(crate) struct KeyReader {
-    /// When the last character of a text arrived. `None` if Enter has already ended the text.
+    /// When the last character of a text arrived, or `None` if no text still needs its Enter.
     text_at: Option<Instant>,
-    /// A key, such as an arrow key, that quickly followed a letter. The next call returns this key.
+    /// A key press, such as an arrow key, that quickly followed a letter. The next call of [`Self::read`]
+    /// returns this key press.
     next: Option<Key>,
-    /// Until this time, Enter is ignored.
+    /// The time until which Enter is ignored, or `None` if Enter is not ignored.
     enter_ignored_until: Option<Instant>,
 }
 
-/// The beginning of a text that does not count as keys.
+/// The beginning of a text that does not count as a single key press.
 #[derive(Default)]
 struct Beginning(String);
 
@@ -68,7 +69,7 @@ impl Beginning {
 }
 
 impl KeyReader {
-    /// Waits for a key.
+    /// Waits for a key press, or for text.
     ///
     /// # Errors
     /// Returns [`Interrupted`] after Ctrl-C, Ctrl-D or a signal, or if the terminal is closed.
@@ -118,7 +119,8 @@ impl KeyReader {
         }
     }
 
-    /// Ignores an Enter that soon follows the last key, because many people press Enter after a key.
+    /// Makes the next call of [`Self::read`] ignore an Enter that soon follows, because many people press
+    /// Enter after a single key.
     pub(crate) fn ignore_next_enter(&mut self) {
         self.enter_ignored_until = Some(Instant::now() + ENTER_AFTER_KEY);
     }
@@ -127,8 +129,8 @@ impl KeyReader {
         self.text_at.is_some_and(|at| at.elapsed() < span)
     }
 
-    /// Whether the letter that was just read starts a text. If only Enter follows, the letter is a key, and
-    /// Enter belongs to it.
+    /// Whether the letter that was just read starts a text. If only Enter follows, the letter is a single key
+    /// press, and Enter is discarded.
     fn starts_text(&mut self, events: &mut Events<'_>, text: &mut Beginning) -> Result<bool, Interrupted> {
         loop {
             match events.next_within(HOLD)? {
@@ -174,7 +176,7 @@ impl KeyReader {
     }
 }
 
-/// Whether text follows the Enter that was just read. The Enter is then part of a paste.
+/// Whether text follows the Enter that was just read. If so, the Enter is part of a paste.
 fn follows_enter(events: &mut Events<'_>) -> Result<bool, Interrupted> {
     loop {
         match events.next_within(BURST)? {

@@ -27,7 +27,7 @@ pub(crate) enum Entry {
 pub(crate) struct Assistance<'a> {
     /// Returns all possible completions of the last word before the cursor.
     pub complete: &'a dyn Fn(&str) -> Vec<String>,
-    /// Returns whether a pasted line may be entered at this prompt.
+    /// Returns whether the prompt accepts a pasted line.
     pub accepts: &'a dyn Fn(&str) -> bool,
 }
 

@@ -31,7 +31,7 @@ impl Drop for RawMode {
     }
 }
 
-/// The terminal's modes before the echo was turned off. Dropping this value restores them.
+/// The terminal's modes before the echo was turned off. Dropping this value restores these modes.
 #[derive(Debug)]
 pub(crate) struct WithoutEcho(#[cfg(unix)] Termios);
 
@@ -54,7 +54,8 @@ impl Drop for WithoutEcho {
     }
 }
 
-/// Turns the echo on or off, and returns the previous modes. crossterm cannot change the echo separately.
+/// Turns the echo on or off, and returns the previous modes. Uses termios, because crossterm cannot change
+/// only the echo.
 #[cfg(unix)]
 fn set_echo(on: bool) -> Option<Termios> {
     let modes = tcgetattr(io::stdin()).ok()?;

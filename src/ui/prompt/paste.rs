@@ -10,7 +10,7 @@ use super::drawing::below;
 use super::events::Events;
 use crate::signals::Interrupted;
 
-/// Text that arrives within this time after Enter is part of a paste. The time is short, because people type
+/// The maximum time between Enter and the next text of the same paste. The time is short, because people type
 /// fast.
 const BURST: Duration = Duration::from_millis(2);
 
@@ -53,8 +53,8 @@ pub(super) fn insert_or_say(
     }
 }
 
-/// Inserts the first pasted line, so that nothing runs before the person presses Enter. Ignores the whole
-/// text if the prompt rejects one of the lines. A single line that completes a typed line is never rejected.
+/// Inserts only the first pasted line, so that nothing runs before the person presses Enter. Ignores the
+/// whole text if `accepts` rejects one of the lines. Never rejects a single line that completes a typed line.
 /// Returns a message if text was discarded.
 fn insert_first_line(input: &mut Input, text: &str, accepts: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     let lines: Vec<String> = pasted_lines(text).collect();
@@ -73,7 +73,7 @@ fn pasted_lines(text: &str) -> impl Iterator<Item = String> {
         .filter(|line| !line.trim().is_empty())
 }
 
-/// Returns the text that arrived together with Enter. Such text is a paste in a terminal that does not mark
+/// Returns the text that arrived together with Enter, which is a paste in a terminal that does not mark
 /// pastes.
 fn rest_of_burst(events: &mut Events<'_>) -> Result<String, Interrupted> {
     let mut text = String::new();
