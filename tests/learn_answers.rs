@@ -130,6 +130,39 @@ fn the_first_hint_in_lesson_9_repeats_what_the_failed_check_requires() {
     left(&terminal, 0);
 }
 
+#[test]
+fn a_hint_in_lesson_9_does_not_explain_a_check_that_has_passed_since() {
+    let (home, port) = (Home::new(), free_port().to_string());
+    let stage = home.path().join("stage");
+    fs::write(&stage, "1").unwrap();
+    let app = r#","app":"sessiontut serve --stage $(cat $HOME/stage) --listen 127.0.0.1:$PORT""#;
+    save_progress(&home, "your-app", 3, app);
+    let terminal = Terminal::shell(&home, 100, 80, &[("PORT", &port)]);
+    terminal.line("clear; sessiontut learn");
+    terminal.wait_for("grade it");
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("Enter again");
+    fs::write(&stage, "2").unwrap();
+    terminal.keys(&["Enter"]);
+    let offers = |words: &str| {
+        terminal.wait_until(words, |screen| {
+            screen
+                .trim_end()
+                .lines()
+                .last()
+                .is_some_and(|line| line.contains(words))
+        })
+    };
+    offers("Enter next");
+    terminal.keys(&["Enter"]);
+    // The next step grades stage 3.
+    offers("grade it");
+    terminal.keys(&["h"]);
+    terminal.wait_for("TxPipelined");
+    terminal.keys(&["q"]);
+    left(&terminal, 0);
+}
+
 fn lesson(steps: &str) -> Learner {
     Learner {
         home: Home::new(),
