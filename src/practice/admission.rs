@@ -15,12 +15,12 @@ const LEAST_TIME: Duration = Duration::from_secs(2);
 /// How long a client has to log in if too many other clients are not logged in.
 const AT_ONCE: Duration = Duration::from_millis(15);
 /// The hard limit on clients that are not logged in, as a multiple of the normal limit. Clients above the
-/// normal limit must log in at once.
+/// normal limit must log in within [`AT_ONCE`].
 const HURRIED: usize = 4;
-/// How long to wait before accepting connections again after an error.
+/// How long to wait before accepting connections again after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts connections until the future is dropped.
+/// Accepts connections and starts a task for each of them, until the returned future is dropped.
 pub(super) async fn accept(listener: &TcpListener, state: &SharedState) {
     loop {
         match listener.accept().await {
@@ -60,7 +60,8 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
 /// Returns how long a new client may take to log in, or `None` if the client must be rejected.
 ///
 /// If too many clients are not logged in, the new client replaces the one that has waited longest. If that
-/// client connected less than [`LEAST_TIME`] ago, the new client is admitted but must log in at once.
+/// client connected less than [`LEAST_TIME`] ago, the new client is admitted but must log in within
+/// [`AT_ONCE`].
 ///
 /// Clients that know the password can therefore connect even during a flood of connections.
 fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
@@ -72,8 +73,8 @@ fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {
     }
 }
 
-/// Disconnects the client that has waited longest without logging in. Returns false if this client has waited
-/// for less than `least_time`.
+/// Disconnects the client that has waited longest without logging in. Returns false if there is no such
+/// client, or if it has not waited for longer than `least_time`.
 fn drop_oldest_stranger(server: &mut ServerState, least_time: Duration) -> bool {
     let oldest = server.strangers.first();
     let oldest = oldest.filter(|(since, _)| since.elapsed() > least_time);
@@ -85,7 +86,7 @@ fn drop_oldest_stranger(server: &mut ServerState, least_time: Duration) -> bool 
     true
 }
 
-/// Raises this process's limit of open files to the maximum, so that more clients can connect.
+/// Raises this process's limit on open files to the maximum, so that more clients can connect.
 pub(crate) fn raise_file_limit() {
     #[cfg(unix)]
     {

@@ -31,7 +31,7 @@ const ADDRESS: &str = "practice.json";
 const RETRY: Duration = Duration::from_millis(10);
 /// How long a server may take to prove that it wrote the address file.
 const VERIFY_WITHIN: Duration = Duration::from_millis(500);
-/// The maximum length of the server's reply, in bytes.
+/// The maximum length in bytes of the reply from a server whose run ID is being checked.
 const LONGEST_REPLY: usize = 8 * 1024;
 /// How long a server that is shutting down waits for other processes to disconnect.
 const GRACE: Duration = Duration::from_secs(1);
@@ -55,12 +55,13 @@ pub(crate) struct PracticeRedis {
 }
 
 enum Role {
-    /// This process is not attached. Contains the address of the last server, if any.
+    /// This process does not use a server. Contains the address of the server that it used last, if any.
     Detached(Option<ServerAddress>),
-    /// This process runs the server. Without a state folder, no data is saved, and other processes cannot
+    /// This process runs the server. If `folder` is `None`, no data is saved and other processes cannot
     /// connect.
     Serving { server: Server, folder: Option<PathBuf> },
-    /// Another process runs the server. That process does not exit before this connection is closed.
+    /// Another process runs the server. Before it exits, it waits up to [`GRACE`] until `_connection` is
+    /// closed.
     Connected {
         address: ServerAddress,
         _connection: TcpStream,
@@ -106,7 +107,7 @@ impl PracticeRedis {
         }
     }
 
-    /// Returns messages for the user about the saved data. Later calls may return more messages.
+    /// Returns all messages so far that tell the user about the saved data.
     pub(crate) fn notices(&self) -> Vec<DataNotice> {
         let notices = self.notices.lock();
         notices.unwrap_or_else(PoisonError::into_inner).clone()
@@ -122,8 +123,8 @@ impl PracticeRedis {
         match std::mem::take(&mut *role) {
             Role::Serving { server, folder } => {
                 if let Some(folder) = folder {
-                    // If the address file remains, new processes cannot connect to its port, and wait for the
-                    // lock instead.
+                    // An error is ignored, because new processes that cannot connect to the port in the file
+                    // wait for the lock instead.
                     let _ = withdraw(&folder);
                 }
                 server.stop_after(GRACE)
@@ -190,7 +191,7 @@ fn serve_in_memory(reason: &io::Error, notices: &mut Vec<DataNotice>) -> Result<
     Ok((Role::Serving { server, folder: None }, target))
 }
 
-/// Starts a server that all processes can use. The caller must hold the lock.
+/// Starts a server that all processes of the user can use. The caller must hold `lock`.
 fn serve(
     folder: &Path,
     lock: &File,
@@ -265,7 +266,8 @@ fn withdraw(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Connects to the server in the address file, and verifies that this server wrote the file.
+/// Connects to the server whose address is in the address file. Returns `None` if no server can be reached,
+/// or if the server did not write the file.
 fn connect(folder: &Path, deadline: Deadline) -> Option<(ServerAddress, TcpStream)> {
     let text = files::read(&folder.join(ADDRESS)).ok()?;
     let address: ServerAddress = serde_json::from_slice(&text).ok()?;

@@ -19,9 +19,9 @@ use super::words::Words;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionState {
     Open,
-    /// The connection is closed after all replies have been sent. Set by QUIT or a protocol error.
+    /// The connection is closed after all replies have been sent, for example after QUIT.
     Closing,
-    /// The connection is closed at once. Set by CLIENT KILL, or if the client exceeds a memory limit.
+    /// The connection is closed immediately, for example because the client exceeded a memory limit.
     Dead,
 }
 
@@ -29,7 +29,7 @@ pub(super) enum ConnectionState {
 #[derive(Debug, Default)]
 pub(super) struct QueuedTransaction {
     pub(super) queued: Vec<(&'static CommandInfo, Words)>,
-    /// Whether a command was rejected. EXEC then fails.
+    /// Whether a command was rejected, so that EXEC fails.
     pub(super) has_error: bool,
 }
 
@@ -45,7 +45,7 @@ pub(super) enum Kept {
     Names,
 }
 
-/// The memory that the server keeps for a client, in bytes.
+/// The memory that the server uses for a client, in bytes.
 #[derive(Debug)]
 struct Account {
     parts: [Cell<usize>; 6],
@@ -86,16 +86,16 @@ impl Drop for Account {
     }
 }
 
-/// Replies that have not been sent. They are part of the client rather than of its task, so that
-/// [`ConnectedClient::end`] can free their memory at once.
+/// The output buffer of a client. It belongs to the client rather than to the connection's task, so that
+/// [`ConnectedClient::end`] can free its memory immediately.
 #[derive(Debug, Default)]
 struct Output {
     bytes: Vec<u8>,
-    /// How many of these bytes have been sent.
+    /// How many of `bytes` have been sent.
     sent: usize,
 }
 
-/// The maximum memory in bytes to reserve before a reply is written.
+/// The maximum number of bytes to reserve in a client's output buffer before a reply is written to it.
 const EXACT_RESERVE: usize = 64 * 1024;
 
 /// How long the command WAIT blocks a connection.
@@ -131,7 +131,7 @@ pub(super) struct ConnectedClient {
     pub(super) limits: ServerLimits,
     /// How many more bytes the reply to the current request may use.
     pub(super) reply_budget: Cell<usize>,
-    /// The time limit of the current request.
+    /// The moment at which the current request exceeds its time limit.
     pub(super) late_from: Cell<Instant>,
     output: RefCell<Output>,
     account: Account,
@@ -174,7 +174,8 @@ impl ConnectedClient {
         client
     }
 
-    /// Queues a reply to this client's request. Disconnects the client if too many replies are unsent.
+    /// Queues a reply to this client's request. Disconnects the client if its unsent replies would exceed its
+    /// memory limit.
     pub(super) fn send(&self, reply: &Reply) {
         if self.state.get() == ConnectionState::Dead {
             return;
@@ -198,13 +199,14 @@ impl ConnectedClient {
         self.wake.notify_one();
     }
 
-    /// Closes the connection: at once (`Dead`), or after all replies have been sent (`Closing`).
+    /// Closes the connection immediately if `state` is `Dead`, or after all replies have been sent if it is
+    /// `Closing`.
     pub(super) fn end(&self, state: ConnectionState) {
         if self.state.get() != ConnectionState::Dead {
             self.state.set(state);
         }
         if state == ConnectionState::Dead {
-            // The connection's task frees the rest of the memory later.
+            // The connection's task frees the rest of the client's memory later.
             self.output.take();
             self.account.clear();
         }
@@ -239,8 +241,8 @@ impl ConnectedClient {
         let mut output = self.output.borrow_mut();
         let Output { bytes, sent } = &mut *output;
         *sent += count;
-        // Free the sent bytes only when they are at least half of the buffer, because the rest must then be
-        // moved.
+        // Free the sent bytes only when they are at least half of the buffer, because the unsent bytes must
+        // then be moved.
         if *sent >= bytes.len() - *sent {
             bytes.drain(..std::mem::take(sent));
             bytes.shrink_to(KEPT_BUFFER);
@@ -248,7 +250,7 @@ impl ConnectedClient {
         self.gives_up(Kept::Replies, count);
     }
 
-    /// Returns the memory that the server keeps for this client, in bytes.
+    /// Returns the memory that the server uses for this client, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.account.own.get()
     }
@@ -284,8 +286,8 @@ impl ConnectedClient {
         self.memory().saturating_mul(1000) / self.limit().max(1)
     }
 
-    /// Returns this client's memory limit in bytes. Unsent replies have a separate limit of the same size, so
-    /// that an error reply always fits.
+    /// Returns this client's memory limit in bytes. Unsent replies are also limited to this size, but other
+    /// data does not count for them. An error reply therefore fits even if other data uses the whole limit.
     fn limit(&self) -> usize {
         if self.is_logged_in() {
             self.limits.client_memory
@@ -294,7 +296,7 @@ impl ConnectedClient {
         }
     }
 
-    /// Removes and returns the queued transaction.
+    /// Removes and returns the queued transaction, or returns `None` if MULTI has not been called.
     pub(super) fn take_transaction(&self) -> Option<QueuedTransaction> {
         self.keeps(Kept::Transaction, 0);
         self.transaction.borrow_mut().take()

@@ -67,7 +67,7 @@ impl<'a> Invocation<'a> {
         self.state.store.now
     }
 
-    /// Returns the word at `index`. The command's arity guarantees that this word exists.
+    /// Returns the word at `index`, or an empty word if the request has fewer words.
     pub(super) fn word(&self, index: usize) -> &'a [u8] {
         self.words.get(index).map_or(&[], Vec::as_slice)
     }
@@ -124,7 +124,7 @@ impl<'a> Invocation<'a> {
             }
             collected.push(part);
         }
-        // Pattern matching stops when the time limit is exceeded, so `parts` may be incomplete.
+        // Pattern matching stops when the time limit is exceeded, so `parts` might be incomplete.
         self.check_time()?;
         Ok(collected)
     }
@@ -147,7 +147,7 @@ impl<'a> Invocation<'a> {
         self.collect(items.map(Reply::Bulk)).map(Reply::Array)
     }
 
-    /// Returns an error if `bytes` would exceed the memory limit for the reply.
+    /// Returns an error if `bytes` is more than the reply to the current request may still use.
     pub(super) fn afford(&self, bytes: usize) -> Result<(), CommandError> {
         if bytes > self.client.reply_budget.get() {
             return Err("ERR the reply is larger than the practice Redis allows".into());
@@ -160,7 +160,8 @@ impl<'a> Invocation<'a> {
         self.state.store.put(db, key, value, expires);
     }
 
-    /// Changes the value at the command's key. `change` returns the number of changed elements.
+    /// Changes the value at the command's key. Returns the number of changed elements, which `change` must
+    /// return, or 0 if the key does not exist.
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut Value) -> usize) -> usize {
         let (db, key) = (self.db(), self.word(1));
         let changes = self.state.store.edit(db, key, change).unwrap_or(0);

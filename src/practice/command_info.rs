@@ -4,11 +4,12 @@ use super::command::{CommandResult, Invocation};
 
 #[derive(Debug)]
 pub(crate) struct CommandInfo {
-    /// The name in lower case. A subcommand is `container|name`.
+    /// The command's name in lower case. A subcommand has a name of the form `container|name`.
     pub(crate) name: &'static str,
-    /// The number of words, including the name. A negative number is a minimum: -2 means at least two words.
+    /// The number of words in a request, including the command's name. A negative number is a minimum: -2
+    /// means at least two words.
     pub(crate) arity: i64,
-    /// The flags as in Redis, separated by spaces.
+    /// The command's flags, as Redis names them, separated by spaces.
     pub(super) flags: &'static str,
     /// The indexes of the first and the last key among the words of the command, and the step between keys. A
     /// negative index counts from the end. All three numbers are 0 if the command has no keys.
@@ -32,7 +33,7 @@ impl CommandInfo {
         self.flags.split_whitespace()
     }
 
-    /// Returns all ACL categories, without the `@`.
+    /// Returns all ACL categories of the command, each without its leading `@`.
     pub(crate) fn categories(&self) -> Vec<&'static str> {
         let mut categories: Vec<_> = self.categories.split_whitespace().collect();
         for (flag, category) in [("write", "write"), ("readonly", "read"), ("pubsub", "pubsub")] {

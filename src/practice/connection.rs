@@ -13,15 +13,15 @@ use super::reply::Reply;
 use super::request::{RequestLimits, RequestReader};
 use super::state::SharedState;
 
-/// The number of bytes to read at a time.
+/// The maximum number of bytes to read from a connection at a time.
 const CHUNK: usize = 16 * 1024;
 /// The maximum number of requests that one connection may run before other connections get their turn.
 const REQUESTS_PER_TURN: usize = 128;
 const TURN: Duration = Duration::from_millis(5);
-/// Time limit for sending the last replies before closing.
+/// How long a connection may take to send its last replies before it is closed.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 
-/// Serves a connection until it ends, and removes it from the server's state.
+/// Serves a client until its connection ends, and then removes the client from the server's state.
 pub(super) async fn serve(stream: TcpStream, client: Rc<ConnectedClient>, server: SharedState) {
     let mut task = ConnectionTask {
         stream,
@@ -45,7 +45,7 @@ struct ConnectionTask {
     reader: RequestReader,
     /// When sending became blocked because the client does not read. `None` if sending is not blocked.
     blocked_since: Option<Instant>,
-    /// When the first byte of an incomplete request arrived.
+    /// When the first byte of an incomplete request arrived. `None` if there is no such request.
     request_began: Option<Instant>,
 }
 
@@ -87,7 +87,7 @@ impl ConnectionTask {
             tokio::select! {
                 () = client.wake.notified() => {}
                 ready = writing.writable(), if client.unsent() > 0 => ready?,
-                // Also read while WAIT blocks the client, to notice if the client disconnects.
+                // Read even while WAIT blocks the client, to notice if the client disconnects.
                 count = reading.read(&mut chunk), if pause.is_none() || has_room_for_requests => {
                     match count? {
                         0 => return Ok(()),
@@ -103,7 +103,7 @@ impl ConnectionTask {
         }
     }
 
-    /// Runs complete requests, within the limits of one turn. Returns whether more complete requests may be
+    /// Runs complete requests, within the limits of one turn. Returns whether more complete requests might be
     /// waiting.
     fn run_requests(&mut self, server: &SharedState) -> bool {
         let client = &self.client;

@@ -25,7 +25,8 @@ pub(crate) enum DataNotice {
     SetAside { path: PathBuf },
 }
 
-/// Starts a server with a data file. Renames a damaged file. Ignores a file that cannot be read.
+/// Starts a server whose data is in the file `data`. Renames the file if it is damaged. Saves no data if the
+/// file cannot be read. Adds a message to `notices` in both cases.
 pub(super) fn start(
     mut options: ServerOptions,
     data: &Path,
@@ -52,7 +53,7 @@ pub(super) fn start(
     Ok(server)
 }
 
-/// Starts the server of `sessiontut practice`, whose data is separate from the data of the other commands.
+/// Starts the server of `sessiontut practice`, whose data is separate from the data that other commands use.
 ///
 /// # Errors
 ///

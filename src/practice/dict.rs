@@ -1,4 +1,4 @@
-//! A map that keeps the order of insertion. SCAN can read it in parts while it changes.
+//! A map that SCAN can read in parts while the map changes.
 
 use std::rc::Rc;
 
@@ -6,11 +6,12 @@ use indexmap::IndexMap;
 
 use crate::random;
 
-/// Up to this number of entries, removing an entry keeps the order of the others. Redis's compact encodings
-/// do the same.
+/// The maximum number of entries in a [`Dict`] that keeps its order when an entry is removed, as Redis's
+/// compact encodings do.
 const ORDERED: usize = 512;
 
-/// Entries in order of insertion. Replacing the value of an entry does not change its position.
+/// Entries in order of insertion. Replacing a value does not change the order. Removing an entry changes the
+/// order if there are more than [`ORDERED`] entries.
 #[derive(Clone, Debug)]
 pub(super) struct Dict<V>(IndexMap<Rc<[u8]>, V>);
 
@@ -29,7 +30,7 @@ impl<V> Dict<V> {
         self.0.get(name)
     }
 
-    /// Returns the value and the stored name of an entry. The caller can share the memory of the name.
+    /// Returns the name and the value of an entry, if it exists. The caller can share the memory of the name.
     pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<(&Rc<[u8]>, &mut V)> {
         self.0.get_full_mut(name).map(|(_, name, value)| (name, value))
     }
@@ -73,7 +74,7 @@ impl<V> Dict<V> {
         (next as u64, found)
     }
 
-    /// Returns a random entry. All entries have the same probability.
+    /// Returns a random entry, or `None` if the map is empty. All entries have the same probability.
     pub(super) fn random_entry(&self) -> Option<(&[u8], &V)> {
         let entry = self.0.get_index(random::below(self.len()));
         entry.map(|(name, value)| (&**name, value))

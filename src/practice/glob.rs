@@ -3,8 +3,8 @@
 /// Whether `text` matches a glob pattern. The syntax is that of Redis's `stringmatchlen`: `*`, `?`, `[a-z]`,
 /// `[^a]`, and a backslash that escapes the next character.
 ///
-/// The time is at most proportional to the product of both lengths, because the function backtracks only to
-/// the last star. Regularly calls `gives_up`, and returns false if `gives_up` returns true.
+/// The running time is at most proportional to the product of both lengths, because the function backtracks
+/// only to the last star. Regularly calls `gives_up`, and returns false if `gives_up` returns true.
 pub(super) fn matches(pattern: &[u8], text: &[u8], gives_up: impl Fn() -> bool) -> bool {
     let (mut at, mut pos) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -37,7 +37,7 @@ pub(super) fn matches(pattern: &[u8], text: &[u8], gives_up: impl Fn() -> bool) 
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
-/// How many bytes to compare between two calls of `gives_up`.
+/// How many bytes [`matches`] compares between two calls of `gives_up`.
 const STEPS_PER_LOOK: usize = 1 << 16;
 
 /// Matches one byte against the first element of the pattern. Returns the length of this element in bytes,

@@ -1,13 +1,13 @@
-//! The practice Redis: a small Redis-compatible server on loopback, so that all commands work on a machine without
-//! Redis.
+//! The practice Redis: a small Redis-compatible server on loopback, so that all commands of this program work
+//! on a machine without Redis.
 //!
 //! ```text
 //! bytes ─▶ request ─▶ command (looked up in the command table) ─▶ store ─▶ reply ─▶ bytes
 //! ```
 //!
-//! Commands of this program use `PracticeRedis`. [`Server`] is the server itself, which runs in a separate
-//! thread. Its replies are identical to those of Redis 7.0: `tests/practice_differential.rs` compares every
-//! byte.
+//! The commands use the practice Redis through `PracticeRedis`. [`Server`] is the server itself, which runs
+//! in a separate thread. Its replies are identical to those of Redis 7.0, because
+//! `tests/practice_differential.rs` compares every byte.
 
 mod admission;
 mod attach;

@@ -61,14 +61,15 @@ impl Packed {
         })
     }
 
-    /// Returns the range of the word whose length byte is at position `at`.
+    /// Returns the range of the word whose length byte is at position `at`, or `None` at the end of the
+    /// block.
     fn word(&self, at: usize) -> Option<Range<usize>> {
         let length = usize::from(*self.0.get(at)?);
         Some(at + 1..at + 1 + length)
     }
 }
 
-/// The position of an entry in the block.
+/// The position of an entry in the bytes of a [`Packed`].
 struct Place {
     name: Range<usize>,
     value: Range<usize>,

@@ -6,9 +6,9 @@ use super::value::allocated;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
-    /// The protocol of every new connection.
+    /// RESP2, which every new connection uses.
     Resp2,
-    /// The protocol after `HELLO 3`.
+    /// RESP3, which a client selects with `HELLO 3`.
     Resp3,
 }
 
@@ -33,16 +33,16 @@ pub(super) enum Reply {
     /// A null array, which is EXEC's reply if a watched key has changed.
     NilArray,
     Array(Vec<Reply>),
-    /// A map. In RESP2, a flat array.
+    /// A map, or a flat array in RESP2.
     Map(Vec<(Reply, Reply)>),
-    /// A set. In RESP2, an array.
+    /// A set, or an array in RESP2.
     Set(Vec<Reply>),
-    /// Pairs, as returned by `HRANDFIELD … WITHVALUES`. In RESP3, an array of two-element arrays; in RESP2, a
-    /// flat array.
+    /// The pairs that `HRANDFIELD … WITHVALUES` returns. RESP3 encodes them as an array of two-element
+    /// arrays, and RESP2 as a flat array.
     Pairs(Vec<(Reply, Reply)>),
-    /// A push message. In RESP2, an array.
+    /// A push message, or an array in RESP2.
     Push(Vec<Reply>),
-    /// A verbatim string. In RESP2, a bulk string.
+    /// A verbatim string, or a bulk string in RESP2.
     Verbatim(String),
     /// Any number of replies to one command. SUBSCRIBE, for example, sends one reply per channel.
     Many(Vec<Reply>),
@@ -121,7 +121,7 @@ impl Reply {
 }
 
 pub(super) trait Size {
-    /// Returns the memory that the part uses, in bytes.
+    /// Returns the memory that this part of a reply uses, in bytes.
     fn size(&self) -> usize;
 }
 

@@ -1,25 +1,25 @@
-//! Reads inline and multibulk requests. Limits and error texts are those of Redis 7.0 (`networking.c`).
+//! Reads inline and multibulk requests. The limits and error texts are those of Redis 7.0 (`networking.c`).
 
 use super::words::{Words, integer, memory_of_word, split};
 
-/// The maximum length of an inline request or a header line, in bytes.
+/// The maximum length in bytes of an inline request, or of a header line in a multibulk request.
 const LINE_LIMIT: usize = 64 * 1024;
 /// The maximum number of words in a request from a client that is not logged in.
 const UNAUTHENTICATED_WORDS: i64 = 10;
 /// The maximum length in bytes of a word from a client that is not logged in.
 const UNAUTHENTICATED_BYTES: i64 = 16 * 1024;
-/// The capacity in bytes that an empty buffer keeps. The memory of larger buffers is freed.
+/// The maximum capacity in bytes that a buffer keeps after its content has been processed.
 pub(super) const KEPT_BUFFER: usize = 32 * 1024;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestLimits {
-    /// The maximum memory of the request, in bytes.
+    /// The maximum memory that a multibulk request may use, in bytes.
     pub(crate) bytes: usize,
     pub(crate) is_authenticated: bool,
 }
 
-/// A protocol error, after which the connection must be closed. Contains the text after `-ERR Protocol error:
-/// `.
+/// A protocol error, after which the connection must be closed. Contains the text that follows `Protocol
+/// error:` in the error reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ProtocolError(pub(super) String);
 
@@ -28,7 +28,7 @@ pub(crate) struct ProtocolError(pub(super) String);
 pub(crate) struct RequestReader {
     received: Vec<u8>,
     at: usize,
-    /// The multibulk request of which only a part has arrived.
+    /// The multibulk request that has arrived only in part, if any.
     open: Option<Multibulk>,
 }
 
@@ -37,7 +37,7 @@ struct Multibulk {
     /// The number of words that have not arrived yet. Zero or negative if the header announces no words.
     missing: i64,
     words: Words,
-    /// The announced length of the next word.
+    /// The announced length of the next word, or `None` if it has not been announced yet.
     length: Option<usize>,
     cost: usize,
 }
@@ -52,7 +52,7 @@ impl RequestReader {
         self.received.len() + self.open.as_ref().map_or(0, |open| open.cost)
     }
 
-    /// Whether only part of a request has arrived.
+    /// Whether at least a part of the next request has arrived.
     pub(super) fn is_inside_request(&self) -> bool {
         self.open.is_some() || self.at < self.received.len()
     }

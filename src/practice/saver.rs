@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::snapshot;
 use super::store::{Store, wall_clock};
 
-/// The minimum time between two saves. A crash loses the changes of about this time.
+/// The minimum time between two saves. A crash can lose the changes that were made after the last save.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
-/// The minimum pause between two saves, as a multiple of the time that a save blocks the clients. Saves
-/// therefore block the clients for at most 5% of the time.
+/// The minimum pause between two saves, as a multiple of the time for which the previous save blocked the
+/// clients. Saves therefore block the clients for at most 5% of the time.
 const SHARE_OF_SAVES: u32 = 20;
 
 pub(super) struct Saver {
@@ -21,7 +21,7 @@ pub(super) struct Saver {
     last_save: Instant,
     /// How long the last save blocked the clients.
     took: Duration,
-    /// The thread that writes the last snapshot to the disk.
+    /// The thread that writes the last snapshot to the disk, if any.
     writer: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -48,7 +48,7 @@ impl Saver {
         }
         self.writer = None;
         let began = Instant::now();
-        // If the disk is full, a later save may succeed. Only the final save reports errors.
+        // An error is ignored here, because a later save may succeed. Only the final save reports errors.
         if let Ok(snapshot) = snapshot::write(file, store) {
             self.saved = store.changes;
             self.writer = std::thread::Builder::new().spawn(move || snapshot.finish()).ok();
@@ -57,7 +57,7 @@ impl Saver {
         self.last_save = Instant::now();
     }
 
-    /// Waits for the save in progress, and then saves all later changes.
+    /// Waits for the save in progress, if any, and then saves all changes that have not been saved.
     pub(super) fn finish(mut self, store: &mut Store) -> io::Result<()> {
         let written = match self.writer.take().map(JoinHandle::join) {
             Some(Ok(Ok(()))) | None => true,

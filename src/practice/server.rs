@@ -30,9 +30,9 @@ use crate::secret::Secret;
 pub struct ServerOptions {
     /// The loopback address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
-    /// The password that clients must send.
+    /// The password that clients must send. `None` if clients do not need a password.
     pub password: Option<Secret>,
-    /// The file that the data is loaded from and saved to.
+    /// The file from which the data is loaded and to which it is saved. `None` if the data is not saved.
     pub data: Option<PathBuf>,
     /// The server's limits.
     pub limits: ServerLimits,
@@ -59,7 +59,7 @@ const HEARTBEAT: Duration = Duration::from_millis(100);
 pub(super) const ATTACHED: &str = "sessiontut-attached";
 /// How often a server that is shutting down checks whether processes are still attached.
 const RECOUNT: Duration = Duration::from_millis(10);
-/// The maximum number of connections that may wait to be accepted.
+/// The maximum number of connections that can wait until the server accepts them.
 const BACKLOG: i32 = 1024;
 
 /// A running practice Redis, which is stopped when dropped.
@@ -72,7 +72,7 @@ pub struct Server {
     /// Tells the server to stop. The duration limits how long it waits for attached processes.
     stop: Option<oneshot::Sender<Duration>>,
     thread: Option<JoinHandle<io::Result<()>>>,
-    /// The lock on the data file. Released after the server has saved the data and stopped.
+    /// The lock on the data file, if any. It is released after the server has saved the data and stopped.
     pub(super) lock: Option<File>,
 }
 
@@ -220,7 +220,7 @@ fn run(
         let grace = tokio::select! {
             () = accept(&listener, &state) => Duration::ZERO,
             () = expire_and_save(&state, &mut saver) => Duration::ZERO,
-            // An error means that the handle was dropped, which also stops the server.
+            // An error means that the sender was dropped, so the server stops without waiting.
             grace = stopped => grace.unwrap_or_default(),
         };
         // During the grace period, attached processes may still open connections. Afterwards, all connections

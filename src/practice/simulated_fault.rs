@@ -11,7 +11,7 @@ pub enum SimulatedFault {
     None,
     /// The server is still loading its data.
     Loading,
-    /// The user's ACL does not allow any command.
+    /// The user's ACL rules do not allow any command.
     NoPermission,
     /// The server is a replica, and rejects writes.
     Replica,

@@ -36,7 +36,7 @@ impl Snapshot {
     }
 }
 
-/// Writes the data to a new file, which [`Snapshot::finish`] renames to the data file.
+/// Writes the data of `store` to a new file, which [`Snapshot::finish`] renames to `file`.
 pub(super) fn write(file: &Path, store: &Store) -> io::Result<Snapshot> {
     let mut new = NewFile::beside(file)?;
     write_content(new.file(), store)?;
@@ -77,7 +77,7 @@ impl<W: Write> Write for HashingWriter<W> {
     }
 }
 
-/// Reads a data file. Returns `None` if the file does not exist.
+/// Reads and verifies a data file. Returns `None` if the file does not exist.
 ///
 /// # Errors
 ///

@@ -3,7 +3,7 @@
 use crate::practice::command::{CommandError, Invocation, NOT_AN_INTEGER, SYNTAX};
 use crate::practice::words::integer;
 
-/// Whether a word is this option. Case is ignored.
+/// Whether `word` is `option`, ignoring case.
 pub(super) fn is(word: &[u8], option: &str) -> bool {
     word.eq_ignore_ascii_case(option.as_bytes())
 }
@@ -12,13 +12,12 @@ pub(super) fn lower(word: &[u8]) -> String {
     String::from_utf8_lossy(word).to_ascii_lowercase()
 }
 
-/// Returns the start of a word, for an error reply.
+/// Returns the start of `word` as text, for an error reply.
 pub(super) fn shown(word: &[u8]) -> String {
     shown_up_to(word, 128)
 }
 
-/// Returns at most `most` bytes of a word, and only those before the first zero byte. This imitates C's
-/// `%.*s`.
+/// Returns the first `most` bytes of `word`, but only those before the first zero byte, as `%.*s` in C does.
 pub(super) fn shown_up_to(word: &[u8], most: usize) -> String {
     let end = word.iter().position(|byte| *byte == 0).unwrap_or(word.len());
     String::from_utf8_lossy(&word[..end.min(most)]).into_owned()
@@ -28,7 +27,8 @@ pub(super) fn out_of_range(least: i64, most: i64) -> CommandError {
     format!("ERR value is out of range, value must between {least} and {most}").into()
 }
 
-/// Parses a number for INCRBYFLOAT. Accepts infinity, because [`float_text`] rejects an infinite sum.
+/// Parses a number for INCRBYFLOAT. Accepts infinity, because [`float_text`] rejects an infinite sum. Returns
+/// `None` if `word` is not a valid number.
 pub(super) fn float(word: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(word).ok()?;
     let number: f64 = text.parse().ok()?;
@@ -36,11 +36,11 @@ pub(super) fn float(word: &[u8]) -> Option<f64> {
     (number.is_finite() || (number.is_infinite() && is_spelled_out)).then_some(number)
 }
 
-/// Formats a sum as INCRBYFLOAT does, with at most 15 significant digits.
+/// Formats a sum as INCRBYFLOAT does. Rounds a sum that is not an integer to 15 significant digits.
 ///
 /// # Errors
 ///
-/// Fails if the sum is infinite.
+/// Fails if the sum is infinite or not a number.
 pub(super) fn float_text(sum: f64) -> Result<String, CommandError> {
     if !sum.is_finite() {
         return Err("ERR increment would produce NaN or Infinity".into());
@@ -51,7 +51,7 @@ pub(super) fn float_text(sum: f64) -> Result<String, CommandError> {
     Ok((exact + 0.0).to_string())
 }
 
-/// The arguments of SCAN, HSCAN and SSCAN: `cursor [MATCH pattern] [COUNT count] [TYPE type]`.
+/// The options of SCAN, HSCAN and SSCAN: `[MATCH pattern] [COUNT count] [TYPE type]`. Only SCAN accepts TYPE.
 pub(super) struct ScanOptions<'a> {
     pattern: Option<&'a [u8]>,
     pub(super) count: usize,
@@ -69,7 +69,7 @@ pub(super) fn cursor(word: &[u8]) -> Result<u64, CommandError> {
 }
 
 impl<'a> ScanOptions<'a> {
-    /// Parses the options after the cursor.
+    /// Parses the options that follow the cursor of SCAN, HSCAN or SSCAN.
     pub(super) fn read(options: &'a [Vec<u8>], allows_type: bool) -> Result<Self, CommandError> {
         let mut scan = Self {
             pattern: None,

@@ -13,8 +13,8 @@ use crate::random;
 const MOST_REPEATED: i64 = 1_000_000;
 
 impl Invocation<'_> {
-    /// Sets fields of the hash at the command's key. Creates a missing hash. Returns the number of new
-    /// fields.
+    /// Sets fields of the hash at the command's key. Creates the hash if it does not exist. Returns the
+    /// number of new fields.
     fn set_fields(&mut self, fields: &[Pair<'_>]) -> Result<usize, CommandError> {
         if self.hash()?.is_none() {
             self.put(self.word(1), Value::empty_hash(), None);
@@ -156,7 +156,7 @@ pub(super) fn sscan(call: &mut Invocation<'_>) -> CommandResult {
     scan(call, from, call.set()?, |(member, _)| vec![member.to_vec()])
 }
 
-/// Runs HSCAN and SSCAN. `show` converts one element to its reply.
+/// Runs HSCAN and SSCAN. `show` returns the items of the reply that represent one element.
 fn scan(
     call: &Invocation<'_>,
     from: u64,

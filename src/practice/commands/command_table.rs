@@ -16,7 +16,8 @@ pub(crate) fn is_container(command: &CommandInfo) -> bool {
     command.has_no_keys() && others.any(|other| command.contains(other))
 }
 
-/// Finds the command or subcommand of a request.
+/// Returns the command that a request calls, or its subcommand if the second word names one. Returns `None`
+/// if the command is unknown.
 pub(crate) fn find(tables: &[&'static [CommandInfo]], words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
     let is_short = |word: &&Vec<u8>| word.len() <= LONGEST_NAME;
     let mut name = words.first().filter(is_short)?.to_ascii_lowercase();
@@ -31,10 +32,11 @@ pub(crate) fn find(tables: &[&'static [CommandInfo]], words: &[Vec<u8>]) -> Opti
     subcommand.or(Some(command))
 }
 
-/// The maximum length of a command's name. Longer words are not compared with names.
+/// The maximum length in bytes of a word that can be a command's name. Longer words are not compared with
+/// names.
 const LONGEST_NAME: usize = 32;
 
-/// Finds a command by its name in lower case.
+/// Finds a command by `name`, which must be in lower case.
 pub(crate) fn find_name(tables: &[&'static [CommandInfo]], name: &[u8]) -> Option<&'static CommandInfo> {
     tables.iter().find_map(|table| {
         let index = table
@@ -70,8 +72,8 @@ const fn container(name: &'static str) -> CommandInfo {
     }
 }
 
-/// Declares a command that only a real Redis supports. A lesson may run the command if its flags and key
-/// positions allow it.
+/// Declares a command that a real Redis supports, but the practice Redis does not. The flags and key
+/// positions decide whether a lesson may run the command.
 const fn real(name: &'static str, flags: &'static str, keys: KeyPositions) -> CommandInfo {
     CommandInfo {
         name,
@@ -200,7 +202,8 @@ pub(crate) static PRACTICE: &[CommandInfo] = &[
     command("watch", -2, "noscript loading stale fast allow_busy", ALL, "transaction", transactions::watch),
 ];
 
-/// Further commands that a lesson may run on a real Redis, sorted by name.
+/// The commands that the practice Redis does not implement, but that a lesson may run on a real Redis, sorted
+/// by name.
 #[rustfmt::skip]
 pub(crate) static REAL_ONLY: &[CommandInfo] = &[
     real("acl|cat", "", NONE), real("bitcount", "readonly", FIRST), real("bitpos", "readonly", FIRST),

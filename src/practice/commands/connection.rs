@@ -95,8 +95,7 @@ fn log_in(call: &mut Invocation<'_>, user: &[u8], password: &[u8]) -> Result<(),
     Ok(())
 }
 
-/// Compares two passwords by their hashes. The time that this takes does not reveal where the passwords
-/// differ.
+/// Compares two passwords by their hashes, so that the time does not reveal where the passwords differ.
 fn is_same(expected: &[u8], given: &[u8]) -> bool {
     let digest = |bytes| ring::digest::digest(&ring::digest::SHA256, bytes);
     digest(expected).as_ref() == digest(given).as_ref()
@@ -175,7 +174,7 @@ fn set_name(client: &ConnectedClient, name: &[u8]) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Whether a word may appear in a line of CLIENT LIST.
+/// Whether a word contains only visible ASCII characters, so that it can be a value in CLIENT LIST.
 fn is_printable(word: &[u8]) -> bool {
     word.iter().all(u8::is_ascii_graphic)
 }
@@ -220,7 +219,7 @@ pub(super) fn client_setinfo(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Ok)
 }
 
-/// Runs CLIENT NO-EVICT and CLIENT NO-TOUCH, which have no effect here.
+/// Runs CLIENT NO-EVICT and CLIENT NO-TOUCH, which have no effect in the practice Redis.
 pub(super) fn client_on_or_off(call: &mut Invocation<'_>) -> CommandResult {
     let word = call.word(2);
     let is_valid = is(word, "on") || is(word, "off");
@@ -253,7 +252,7 @@ pub(super) fn client_list(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Verbatim(call.collect(lines)?.concat()))
 }
 
-/// Runs `CLIENT KILL ip:port`. Filters are not supported.
+/// Runs `CLIENT KILL ip:port`. The filters of CLIENT KILL, such as ID, are not supported.
 pub(super) fn client_kill(call: &mut Invocation<'_>) -> CommandResult {
     let [address] = &call.words[2..] else {
         return Err(SYNTAX);
@@ -274,7 +273,7 @@ pub(super) fn client_kill(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Ok)
 }
 
-/// Formats a client as CLIENT LIST does. Values that this server does not measure are 0.
+/// Formats a client as CLIENT LIST does. Numbers that the practice Redis does not measure are 0.
 fn description(state: &ServerState, client: &ConnectedClient) -> String {
     let flags = match client {
         _ if state.monitors.contains(&client.id) => "O",

@@ -126,6 +126,7 @@ pub(super) fn expire_at(call: &mut Invocation<'_>, key: &[u8], moment: Moment) {
 }
 
 /// Runs TTL and similar commands. The reply is -2 if the key does not exist, and -1 if it never expires.
+/// Otherwise, `show` computes the reply from the expiry time and the current time.
 pub(super) fn time_left(call: &mut Invocation<'_>, show: fn(Moment, Moment) -> i64) -> CommandResult {
     let entry = call.entry(call.word(1));
     Ok(Reply::Int(match entry.map(|entry| entry.expires) {

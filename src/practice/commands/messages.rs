@@ -4,7 +4,7 @@ use crate::practice::client::Kept;
 use crate::practice::command::{CommandError, CommandResult, Invocation};
 use crate::practice::reply::Reply;
 
-/// The memory of a subscription in bytes, excluding the two copies of the channel's name.
+/// The memory in bytes that a subscription uses, excluding the two copies of the channel's name.
 const CHANNEL_COST: usize = 200;
 
 pub(super) fn subscribe(call: &mut Invocation<'_>) -> CommandResult {
@@ -49,7 +49,8 @@ pub(super) fn unsubscribe(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Many(replies))
 }
 
-/// Checks that the replies are not too large. Call this function before changing anything.
+/// Returns an error if the replies that confirm `channels` would be too large. Call this function before you
+/// add or remove a subscription.
 fn afford_confirmations(call: &Invocation<'_>, channels: &[Vec<u8>]) -> Result<(), CommandError> {
     let each = confirmation("unsubscribe", Reply::Nil, 0).size();
     call.afford(channels.iter().map(|channel| each + channel.len()).sum())

@@ -26,11 +26,11 @@ use super::state::ServerState;
 use super::store::wall_clock;
 use super::words::{Words, memory_of_word};
 
-/// The memory of a queued command in bytes, excluding its words. The queue grows by doubling, so each entry
-/// counts twice. The constant 32 is the allocation for the list of words.
+/// The memory in bytes that a queued command uses, excluding its words. The queue grows by doubling, so each
+/// entry counts twice. The 32 bytes are for the memory block that contains the list of words.
 const QUEUED_COST: usize = 2 * size_of::<(&CommandInfo, Words)>() + 32;
 
-/// Runs one request of a client, and queues the reply.
+/// Runs one request of a client, or queues it if MULTI is active. Queues the reply to be sent.
 pub(super) fn run(state: &mut ServerState, client: &Rc<ConnectedClient>, words: Words, now: Instant) {
     client.last_seen.set(now);
     client.late_from.set(now + client.limits.run_time);
@@ -74,7 +74,7 @@ fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
-/// Runs a command after all checks, and shows the command to the clients that use MONITOR.
+/// Runs a command that [`check`] has allowed, and shows the command to the clients that use MONITOR.
 fn execute(
     state: &mut ServerState,
     client: &Rc<ConnectedClient>,
@@ -99,8 +99,9 @@ fn execute(
     reply
 }
 
-/// Subtracts the memory of a reply from the memory that the request may still use. EXEC's reply is not
-/// subtracted, because the replies in it have already been subtracted.
+/// Subtracts the memory that a reply uses from the memory that the current request may still use. Returns an
+/// error if the reply uses too much. EXEC's reply is not subtracted, because the replies in it have already
+/// been subtracted.
 fn spend(call: &Invocation<'_>, reply: Reply) -> CommandResult {
     if call.command.name != "exec" {
         let size = reply.size();
@@ -111,7 +112,8 @@ fn spend(call: &Invocation<'_>, reply: Reply) -> CommandResult {
     Ok(reply)
 }
 
-/// Performs the checks that precede a command, in the same order as Redis.
+/// Finds the command of a request, and checks whether the client may run it now. The order of the checks is
+/// the same as in Redis.
 fn check(
     state: &ServerState,
     client: &ConnectedClient,

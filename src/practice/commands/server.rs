@@ -217,7 +217,7 @@ pub(super) fn command_info(call: &mut Invocation<'_>) -> CommandResult {
     call.collect(found).map(Reply::Array)
 }
 
-/// Formats one command as COMMAND INFO does, without tips and key specifications.
+/// Formats one command as COMMAND INFO does, but with empty lists of tips and key specifications.
 fn description(command: &'static CommandInfo) -> Reply {
     let (first, last, step) = command.keys;
     let statuses = |words: &mut dyn Iterator<Item = String>| {

@@ -6,7 +6,7 @@ use crate::practice::reply::Reply;
 use crate::practice::state::ServerState;
 use crate::practice::store::WatchedKey;
 
-/// The memory of a watched key in bytes, excluding its name.
+/// The memory in bytes that a watched key uses, excluding its name.
 const WATCH_COST: usize = 200;
 
 pub(super) fn multi(call: &mut Invocation<'_>) -> CommandResult {
@@ -47,7 +47,7 @@ pub(super) fn exec(call: &mut Invocation<'_>) -> CommandResult {
     Ok(Reply::Array(replies))
 }
 
-/// Discards the transaction. Returns the error reply to EXEC.
+/// Discards the client's transaction. Returns EXEC's error reply, which quotes `error`.
 pub(super) fn abort(state: &mut ServerState, client: &ConnectedClient, error: &CommandError) -> CommandError {
     client.take_transaction();
     state.unwatch(client);
@@ -68,7 +68,7 @@ pub(super) fn watch(call: &mut Invocation<'_>) -> CommandResult {
     if client.transaction.borrow().is_some() {
         return Err("ERR WATCH inside MULTI is not allowed".into());
     }
-    // If a watched key has already changed, the transaction will fail anyway. No further keys need to be
+    // If a watched key has already changed, the transaction will fail anyway, so more keys need not be
     // watched.
     if !client.watched_key_changed.get() {
         for key in &call.words[1..] {
