@@ -24,10 +24,11 @@ const LONGEST_SHOWN: usize = 256 * 1024;
 pub struct ServerLimits {
     /// The maximum number of connections that have logged in.
     pub clients: usize,
-    /// The maximum number of connections that have not logged in. A further connection replaces the oldest
-    /// one.
+    /// The maximum number of connections that have not logged in. Above this number, a new connection
+    /// replaces the oldest of them or must log in quickly.
     pub strangers: usize,
-    /// The maximum size of the data set, in bytes. Above this size, writes fail with Redis's OOM error.
+    /// The maximum size of the data set, in bytes. Above this size, commands that need memory fail with
+    /// Redis's OOM error.
     pub data: usize,
     /// The maximum size of a request or a string, in bytes.
     pub request: usize,
@@ -35,7 +36,7 @@ pub struct ServerLimits {
     pub reply: usize,
     /// How long one request may run. All other clients have to wait while it runs.
     pub run_time: Duration,
-    /// The maximum memory that the server keeps for one client, in bytes. This includes unread replies,
+    /// The maximum memory that the server uses for one client, in bytes. This includes unread replies,
     /// incomplete requests, transactions and subscriptions.
     pub client_memory: usize,
     /// Like [`Self::client_memory`], but for a client that has not logged in.
@@ -43,8 +44,8 @@ pub struct ServerLimits {
     /// Like [`Self::client_memory`], but for all clients together. Above this limit, the server disconnects
     /// the client that uses the largest share of its own limit.
     pub clients_memory: usize,
-    /// How long the rest of a request may take to arrive. Also how long a client may leave its replies
-    /// unread.
+    /// How long the rest of an incomplete request may take to arrive, and how long a client may leave its
+    /// replies unread.
     pub patience: Duration,
     /// How long a client may take to log in.
     pub login: Duration,
@@ -69,7 +70,7 @@ impl Default for ServerLimits {
 }
 
 impl ServerLimits {
-    /// Returns limits for loading a data file.
+    /// Returns limits that allow the server to load a data file of any size.
     pub(super) fn unlimited() -> Self {
         Self {
             data: usize::MAX,
@@ -82,7 +83,7 @@ impl ServerLimits {
     }
 }
 
-/// The data set, the connections, the subscriptions and the configuration.
+/// The data set, the connections, the subscriptions and the configuration of a practice server.
 #[derive(Debug)]
 pub(super) struct ServerState {
     pub(super) store: Store,
@@ -100,7 +101,7 @@ pub(super) struct ServerState {
     pub(super) port: u16,
     pub(super) since: Instant,
     pub(super) statistics: Statistics,
-    /// The memory that the server keeps for all clients together, in bytes.
+    /// The memory that the server uses for all clients together, in bytes.
     pub(super) kept: Rc<Cell<usize>>,
     pub(super) last_client_id: u64,
 }
@@ -215,7 +216,8 @@ impl ServerState {
     }
 }
 
-/// Formats a command as MONITOR does: `1700000000.123456 [0 127.0.0.1:4242] "get" "k"`. Omits passwords.
+/// Formats a command as MONITOR does: `1700000000.123456 [0 127.0.0.1:4242] "get" "k"`. Hides the arguments
+/// of AUTH and HELLO, because they can contain a password.
 fn monitor_line(client: &ConnectedClient, words: &[Vec<u8>]) -> String {
     let now = wall_clock();
     let (seconds, micros) = (now / 1000, now % 1000 * 1000);

@@ -10,16 +10,17 @@ use super::value::{Value, allocated};
 
 /// The number of databases, as in the default configuration of Redis.
 pub(super) const DATABASES: usize = 16;
-/// The memory of a key in bytes, excluding its name and value. Covers the entry, its hash, and its slot in
-/// the hash table.
+/// The memory in bytes that a key uses, excluding its name and value. It includes the entry, its hash, and
+/// its slot in the hash table.
 const KEY_COST: usize = size_of::<(Rc<[u8]>, KeyEntry)>() + 24;
-/// The memory of an expiry time, in bytes. The index is only about half full, so each entry counts twice.
+/// The memory in bytes that an expiry time uses. The index of expiry times is only about half full, so each
+/// entry counts twice.
 const EXPIRY_COST: usize = 2 * size_of::<Expiry>();
-/// The memory of the reference counts of an [`Rc`], in bytes.
+/// The memory in bytes that the reference counts of an [`Rc`] use.
 const COUNTS: usize = 2 * size_of::<usize>();
-/// The maximum number of expired keys to remove before a command. The limit keeps commands fast.
+/// The maximum number of expired keys to remove before a command, so that commands stay fast.
 const EXPIRED_PER_COMMAND: usize = 64;
-/// The maximum number of expired keys to remove at a time in the background. This takes about a millisecond.
+/// The maximum number of expired keys to remove at a time in the background, which takes about a millisecond.
 const EXPIRED_PER_TURN: usize = 1000;
 
 /// A point in time, in milliseconds since 1970.
@@ -55,7 +56,7 @@ pub(super) struct Store {
     watched: HashMap<WatchedKey, Vec<ChangeFlag>>,
     /// The memory that glibc allocates for the data set, in bytes.
     pub(super) used: usize,
-    /// A counter that increases with every change.
+    /// A counter that increases with every change of the data set.
     pub(super) changes: u64,
     /// How many keys have expired so far.
     pub(super) expired: u64,
@@ -85,7 +86,7 @@ impl Store {
         self.remove_expired(EXPIRED_PER_COMMAND);
     }
 
-    /// Sets the clock to `now`, and removes expired keys for about a millisecond. Returns whether there may
+    /// Sets the clock to `now`, and removes expired keys for about a millisecond. Returns whether there might
     /// be more expired keys.
     pub(super) fn advance_in_background(&mut self, now: Moment) -> bool {
         self.now = now;
@@ -113,7 +114,7 @@ impl Store {
         }
     }
 
-    /// Returns the number of keys. As in Redis, expired keys count until they are removed.
+    /// Returns the number of keys in a database. As in Redis, expired keys count until they are removed.
     pub(super) fn len(&self, db: usize) -> usize {
         self.databases[db].len()
     }
@@ -147,8 +148,8 @@ impl Store {
         self.changed(db, name);
     }
 
-    /// Changes a value in place. Removes the key if the value is then empty. The caller must call
-    /// [`Self::changed`].
+    /// Changes a value in place, and removes the key if the value is then empty. Returns the result of
+    /// `change`, or `None` if the key does not exist. The caller must call [`Self::changed`].
     pub(super) fn edit<R>(
         &mut self,
         db: usize,
@@ -173,7 +174,7 @@ impl Store {
         self.changed(db, name);
     }
 
-    /// Records a key's expiry time in its entry and in the index.
+    /// Records a key's expiry time in the key's entry and in the index of expiry times.
     fn schedule(&mut self, db: usize, name: &[u8], expires: Option<Moment>) {
         let Some((name, entry)) = self.databases[db].get_mut(name) else {
             return;
@@ -188,7 +189,7 @@ impl Store {
         }
     }
 
-    /// Removes a key. Returns `None` if the key was missing or expired.
+    /// Removes a key and returns its entry, or returns `None` if the key does not exist or has expired.
     pub(super) fn remove(&mut self, db: usize, name: &[u8]) -> Option<KeyEntry> {
         self.remove_if_expired(db, name);
         self.remove_entry(db, name)
@@ -241,7 +242,7 @@ impl Store {
         Some(entry)
     }
 
-    /// Subtracts a removed key from the memory total, and removes its expiry time from the index.
+    /// Subtracts the memory of a removed key from `used`, and removes the key's expiry time from the index.
     fn forget(&mut self, db: usize, name: &[u8], entry: &KeyEntry) {
         let mut freed = cost(name, &entry.value);
         if let Some(moment) = entry.expires {

@@ -1,5 +1,5 @@
-//! The values of keys. Imitates those effects of Redis 7.0's encodings that learners can see. Small hashes
-//! keep the order of their fields, and sets of integers are sorted.
+//! The values of keys. They imitate those effects of Redis 7.0's encodings that learners can see. Small
+//! hashes keep the order of their fields, and small sets of integers are sorted.
 
 use std::rc::Rc;
 
@@ -8,21 +8,25 @@ use super::packed::Packed;
 use super::words::integer;
 use crate::random;
 
-/// The default of `hash-max-listpack-entries`.
+/// The maximum number of fields in a hash with the encoding `listpack`, as in Redis's default for
+/// `hash-max-listpack-entries`.
 const LISTPACK_ENTRIES: usize = 128;
-/// The default of `hash-max-listpack-value`, in bytes.
+/// The maximum length in bytes of a field or value in a hash with the encoding `listpack`, as in Redis's
+/// default for `hash-max-listpack-value`.
 const LISTPACK_VALUE: usize = 64;
-/// The default of `set-max-intset-entries`.
+/// The maximum number of members in a set with the encoding `intset`, as in Redis's default for
+/// `set-max-intset-entries`.
 const INTSET_ENTRIES: usize = 512;
-/// The length of the longest string that has the encoding `embstr`.
+/// The length in bytes of the longest string that has the encoding `embstr`.
 const EMBEDDED: usize = 44;
-/// The memory of an element in bytes, excluding its name and value. Covers the entry, its hash, and its slot
-/// in the hash table.
+/// The memory in bytes that an element of a hash or set uses, excluding its name and value. It includes the
+/// entry, its hash, and its slot in the hash table.
 const ELEMENT_COST: usize = size_of::<(Rc<[u8]>, Box<[u8]>)>() + 24;
-/// The memory of an empty hash table in bytes: its header, the smallest index, and room for three elements.
+/// The memory in bytes that an empty hash table uses: its header, the smallest index, and room for three
+/// elements.
 const TABLE_COST: usize = size_of::<Table>() + 208;
 
-/// Returns how much memory glibc allocates for this many bytes.
+/// Returns how much memory glibc allocates for a block of `bytes` bytes.
 pub(super) fn allocated(bytes: usize) -> usize {
     if bytes == 0 {
         0
@@ -35,7 +39,7 @@ pub(super) fn allocated(bytes: usize) -> usize {
 pub(super) enum Value {
     Text(Vec<u8>),
     Hash(Collection),
-    /// A set. The names are its members, and all values are empty.
+    /// A set. The names of the elements are its members, and all values are empty.
     Set(Collection),
 }
 
@@ -67,7 +71,7 @@ impl Value {
         }
     }
 
-    /// Returns the memory of the value in bytes.
+    /// Returns the memory that the value uses, in bytes.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Text(text) => allocated(text.capacity()),
@@ -75,7 +79,7 @@ impl Value {
         }
     }
 
-    /// Whether the value has no elements. Redis removes the key of an empty value.
+    /// Whether the value is a hash or set without elements. As in Redis, the key of such a value is removed.
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::Text(_) => false,
@@ -84,11 +88,11 @@ impl Value {
     }
 }
 
-/// The name and value of an element.
+/// The name and value of an element of a hash or set. The value is empty in a set.
 pub(super) type Pair<'a> = (&'a [u8], &'a [u8]);
 
-/// The elements of a hash or a set, in one of two encodings. As in Redis, the encoding `hashtable` is never
-/// changed back.
+/// The elements of a hash or a set, in a compact encoding or the encoding `hashtable`. As in Redis, the
+/// encoding `hashtable` is never changed back.
 #[derive(Clone, Debug)]
 pub(super) struct Collection {
     elements: Elements,
@@ -97,7 +101,7 @@ pub(super) struct Collection {
 
 #[derive(Clone, Debug)]
 enum Elements {
-    /// The encoding `listpack` or `intset`.
+    /// The compact encoding: `listpack` for a hash, or `intset` for a set.
     Packed(Packed),
     /// The encoding `hashtable`.
     Table(Box<Table>),
@@ -124,7 +128,7 @@ impl Collection {
         }
     }
 
-    /// Returns the memory of the collection in bytes.
+    /// Returns the memory that the collection uses, in bytes.
     fn bytes(&self) -> usize {
         match &self.elements {
             Elements::Packed(packed) => allocated(packed.capacity()),
@@ -167,7 +171,8 @@ impl Collection {
         self.insert(member, b"", INTSET_ENTRIES)
     }
 
-    /// Sets the value of an element. Returns whether the element is new.
+    /// Adds an element, or replaces its value. Changes the encoding if the collection then has more than
+    /// `most_packed` elements. Returns whether the element is new.
     fn insert(&mut self, name: &[u8], value: &[u8], most_packed: usize) -> bool {
         match &mut self.elements {
             Elements::Packed(packed) => {
@@ -181,7 +186,7 @@ impl Collection {
         }
     }
 
-    /// Changes the encoding to `hashtable`.
+    /// Changes the encoding of the elements to `hashtable`.
     fn unpack(&mut self) {
         if self.is_packed() {
             let mut table = Box::<Table>::default();
@@ -200,7 +205,7 @@ impl Collection {
         }
     }
 
-    /// Returns all elements in order of insertion. For a packed set, returns them in ascending order.
+    /// Returns all elements. They are in ascending order if this is a set with the encoding `intset`.
     pub(super) fn pairs(&self) -> Vec<Pair<'_>> {
         match &self.elements {
             Elements::Packed(packed) => {
@@ -214,7 +219,8 @@ impl Collection {
         }
     }
 
-    /// Like [`Dict::scan`](super::dict::Dict::scan), but returns all elements of a packed collection at once.
+    /// Like [`Dict::scan`](super::dict::Dict::scan), but ignores `count` and returns all elements if the
+    /// encoding is compact.
     pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Pair<'_>>) {
         match &self.elements {
             Elements::Packed(_) => (0, self.pairs()),
@@ -228,7 +234,7 @@ impl Collection {
         }
     }
 
-    /// Returns a random element. All elements have the same probability.
+    /// Returns a random element, or `None` if there are no elements. All elements have the same probability.
     pub(super) fn random_pair(&self) -> Option<Pair<'_>> {
         match &self.elements {
             Elements::Packed(packed) => packed.iter().nth(random::below(packed.len())),
@@ -259,7 +265,7 @@ impl Table {
     }
 }
 
-/// Returns the memory in bytes of an element with an empty value.
+/// Returns the memory in bytes that an element with an empty value uses in a hash table.
 fn element_cost(name: &[u8]) -> usize {
     ELEMENT_COST + allocated(2 * size_of::<usize>() + name.len())
 }

@@ -5,16 +5,17 @@ use super::value::allocated;
 /// A command name and its arguments.
 pub(crate) type Words = Vec<Vec<u8>>;
 
-/// The memory of a word in bytes, excluding its contents. The list of words grows by doubling, so each entry
-/// counts twice.
+/// The memory in bytes that a word uses in a list of words, excluding its contents. The list grows by
+/// doubling, so each entry counts twice.
 const WORD_COST: usize = 2 * size_of::<Vec<u8>>();
 
-/// Returns the memory of a word of this length, in bytes.
+/// Returns the memory in bytes that a word of `length` bytes uses.
 pub(super) fn memory_of_word(length: usize) -> usize {
     WORD_COST.saturating_add(allocated(length))
 }
 
-/// Parses an integer as Redis's `string2ll` does: without a plus sign or leading zeros.
+/// Parses an integer as Redis's `string2ll` does. Returns `None` for other text, and for an integer with a
+/// plus sign or leading zeros.
 pub(super) fn integer(text: &[u8]) -> Option<i64> {
     let is_canonical = matches!(text, [b'0'] | [b'1'..=b'9', ..] | [b'-', b'1'..=b'9', ..]);
     let number = std::str::from_utf8(text).ok().filter(|_| is_canonical)?;
@@ -37,7 +38,7 @@ pub(crate) fn split(line: &[u8]) -> Option<Words> {
             match byte {
                 b'"' | b'\'' => {
                     quoted(byte, &mut bytes, &mut word)?;
-                    // A closing quote must end its word.
+                    // A word must end at its closing quote.
                     if bytes.peek().is_some_and(|next| !is_space(*next)) {
                         return None;
                     }

@@ -33,15 +33,16 @@ pub(super) use slot_map::slot_of;
 
 /// How long a request waits for the connection to a node before the slot map is read again.
 const WAIT_FOR_NODE: Duration = Duration::from_millis(400);
-/// Time limit for a reply from a node. A page of `serve` has slightly more time than this.
+/// Time limit for a reply from a cluster node. It is slightly shorter than the time limit of a page of
+/// `serve`.
 const REPLY_WITHIN: Duration = Duration::from_secs(1);
-/// Time limit for a request, including all connection attempts and redirections.
+/// Time limit for a request to a cluster, including all connection attempts and redirections.
 const REQUEST_WITHIN: Duration = Duration::from_secs(2);
-/// How long to wait for a newer slot map, if the first map still lists the unreachable node.
+/// How long to wait for a newer slot map if the first map still assigns a slot to an unreachable node.
 const NEWER_MAP_WITHIN: Duration = Duration::from_millis(200);
-/// The maximum number of redirections for one request.
+/// The maximum number of attempts to send one request, including attempts that end in a redirection.
 const MOST_REDIRECTIONS: usize = 5;
-/// The maximum number of nodes to ask for the slot map at the same time.
+/// The maximum number of nodes that are asked for the slot map at the same time.
 const MOST_ASKED: usize = 16;
 
 #[derive(Clone)]
@@ -51,7 +52,7 @@ struct Nodes {
     target: Target,
     trust: Trust,
     state: Mutex<State>,
-    /// When the slot map was last requested. The mutex is locked while the map is being requested.
+    /// When the slot map was last requested. This mutex is locked while the map is being requested.
     map_read: tokio::sync::Mutex<Instant>,
     /// Whether the last request for the slot map failed on all nodes.
     is_lost: AtomicBool,
@@ -66,7 +67,7 @@ struct State {
 type Link = Shared<BoxFuture<'static, RedisResult<SingleConnection>>>;
 
 impl Cluster {
-    /// Joins a cluster through `stream`, a logged-in connection to one of its nodes.
+    /// Joins a cluster through `stream`, which must be a logged-in connection to one of its nodes.
     pub(super) async fn join(target: &Target, trust: &Trust, stream: Stream) -> RedisResult<Self> {
         let Address::Tcp { host, port } = &target.address else {
             return Err(failed("a cluster cannot be used through a unix socket"));
@@ -89,8 +90,8 @@ impl Cluster {
         })))
     }
 
-    /// Runs a request to its end, even if the caller stops waiting. Without this, the timeout of an
-    /// unresponsive node might never be noticed.
+    /// Runs a request in a separate task, which continues even if the caller stops waiting. A timeout is
+    /// therefore always noticed.
     pub(super) async fn run(&self, request: Request, slot: Option<u16>) -> RedisResult<Vec<Value>> {
         let cluster = self.clone();
         let slot = slot.or_else(|| request.slot());
@@ -104,13 +105,14 @@ impl Cluster {
         self.0.is_lost.load(Ordering::Relaxed)
     }
 
-    /// Tries again to reach the known nodes. Returns whether one of them has reported the slot map.
+    /// Tries again to reach the known nodes of the cluster. Returns whether one of them has reported the slot
+    /// map.
     pub(super) async fn recover(&self) -> bool {
         self.read_map(Instant::now(), None).await;
         !self.is_lost()
     }
 
-    /// Returns the addresses of the primaries. Contains `None` if some slots have no primary.
+    /// Returns the addresses of the primaries. The list contains `None` if some slots have no primary.
     pub(super) fn primaries(&self) -> Vec<Option<String>> {
         let state = self.state();
         let mut primaries: Vec<_> = state
@@ -208,8 +210,8 @@ impl Cluster {
         Err(last)
     }
 
-    /// Connects to the node that serves the slot. Returns `None` if another node now serves the slot. The
-    /// caller can then send the request to that node.
+    /// Connects to `node`, which serves `slot` according to the slot map. Returns `None` if a newer slot map
+    /// assigns the slot to another node, to which the caller can then send the request.
     async fn reach(
         &self,
         node: &Node,
@@ -227,7 +229,7 @@ impl Cluster {
         }
         match failure {
             Ok(Err(error)) => Err(error),
-            // The connection attempt may be slow only because the node is far away, so keep waiting.
+            // The connection attempt might be slow only because the node is far away, so keep waiting.
             _ => deadline
                 .bound(self.link(node))
                 .await
@@ -236,7 +238,8 @@ impl Cluster {
         }
     }
 
-    /// Reacts to errors in the replies: closes an unusable connection, and reads an outdated slot map again.
+    /// Reacts to errors in the replies: discards an unusable connection, and reads the slot map again if it
+    /// might be outdated.
     fn note_errors(
         &self,
         replies: &RedisResult<Vec<Value>>,
@@ -254,7 +257,7 @@ impl Cluster {
             if reply.starts_with("CLUSTERDOWN") {
                 self.read_map_later(began);
             }
-            // The error may disappear on a new connection, for example if the password has changed.
+            // A new connection might not return this error, for example if the password has changed.
             if ErrorReply::of(&reply).is_some_and(|known| known.reconnect) {
                 self.unlink(node, single);
             }
@@ -307,8 +310,8 @@ impl Cluster {
     /// Reads the slot map from the first node that reports it. Does nothing if the map has been read after
     /// `since`.
     ///
-    /// `unreachable` is a slot whose node cannot be reached. A map that still assigns the slot to this node
-    /// is used only if no other node reports a newer map.
+    /// `unreachable` contains a slot, and the node that serves it but cannot be reached. A map that still
+    /// assigns the slot to this node is used only if no other node reports a newer map.
     async fn read_map(&self, since: Instant, unreachable: Option<(u16, &Node)>) {
         let mut read = self.0.map_read.lock().await;
         if *read > since {
@@ -350,7 +353,7 @@ impl Nodes {
     }
 }
 
-/// Replies that the tests of the submodules use.
+/// Creates nodes and replies for the tests of the submodules.
 #[cfg(test)]
 mod test_values {
     use redis::Value;

@@ -14,9 +14,9 @@ use crate::redis_url::{Target, Trust};
 pub struct Unreachable {
     /// The target of the connection attempt.
     pub target: Target,
-    /// The observations of the checks.
+    /// The observations that the checks of `ping` made.
     pub seen: Observations,
-    /// The cause, with evidence and fixes.
+    /// The cause of the failure, with evidence and fixes.
     pub verdict: Verdict,
 }
 
@@ -77,7 +77,7 @@ pub async fn open(
     }
 }
 
-/// Like [`open`], but also reads the server's clock.
+/// Opens a connection as [`open`] does, and then reads the server's clock.
 ///
 /// # Errors
 ///
@@ -89,7 +89,8 @@ pub(crate) async fn open_with_clock(
 ) -> Result<RedisConnection, Box<Unreachable>> {
     let mut connection = open(target, trust, deadline).await?;
     connection.read_clock().await;
-    // Some proxies close the connection when they receive an unsupported command such as TIME.
+    // Some proxies close the connection when they receive an unsupported command such as TIME, so open it
+    // again.
     match connection.is_closed() {
         true => open(target, trust, deadline).await,
         false => Ok(connection),

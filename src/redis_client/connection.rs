@@ -1,4 +1,4 @@
-//! The connection to a server or a cluster. Everything except `ping` uses it.
+//! The connection to a server or a cluster, which everything except `ping` uses.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,14 +17,14 @@ use crate::session::Clock;
 /// Time limit for the server to report its time.
 const TIME_WITHIN: Duration = Duration::from_millis(300);
 
-/// The interval between two requests for the server's time.
+/// The minimum interval between two requests for the server's time.
 const TIME_EVERY: Duration = Duration::from_secs(60);
 
 /// A connection that several requests can use at the same time. All clones use the same connection.
 #[derive(Clone)]
 pub struct RedisConnection {
     kind: SingleOrCluster,
-    /// The target, and the observations that the checks made there.
+    /// The target, and the observations that the checks of `ping` made there.
     checked: Arc<(Target, Observations)>,
     clock: Arc<Mutex<ReadClock>>,
 }
@@ -54,8 +54,8 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the server's clock, or the local clock if the server's clock has not been read. Once a minute,
-    /// reads the server's clock again in the background.
+    /// Returns the server's clock, or the local clock if the server's clock has not been read. If the last
+    /// reading is more than a minute old, reads the server's clock again in the background.
     pub fn clock(&self) -> Clock {
         let mut known = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         if known.read.elapsed() >= TIME_EVERY {
@@ -66,9 +66,9 @@ impl RedisConnection {
         known.clock
     }
 
-    /// Reads the server's clock. If the user has no permission for TIME, the local clock stays in use.
+    /// Reads the server's clock. If the server does not report its time, the previous clock stays in use.
     pub async fn read_clock(&mut self) {
-        // In a cluster, all instances must use the clock of the same node.
+        // In a cluster, all instances of `serve` must use the clock of the same node.
         let time = redis::cmd("TIME");
         let reply = Deadline::after(TIME_WITHIN)
             .bound(self.reply_from(&time, b""))
@@ -103,7 +103,8 @@ impl RedisConnection {
         }
     }
 
-    /// Like [`Self::reply`], but sends the command to every primary of a cluster.
+    /// Like [`Self::reply`], but sends the command to every primary of a cluster, and returns one reply per
+    /// primary.
     pub(crate) async fn replies_of_all(&mut self, command: &Cmd) -> RedisResult<Vec<Value>> {
         match &self.kind {
             SingleOrCluster::Single(_) => Ok(vec![self.reply(command).await?]),
@@ -111,8 +112,8 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the addresses of a cluster's primaries. Contains `None` if some slots have no primary. The
-    /// list is empty for a single server.
+    /// Returns the addresses of a cluster's primaries. The list contains `None` if some slots have no
+    /// primary. The list is empty for a single server.
     pub(crate) fn primaries(&self) -> Vec<Option<String>> {
         match &self.kind {
             SingleOrCluster::Single(_) => Vec::new(),
@@ -120,7 +121,8 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the address of the primary that serves a key, or `None` if this is not a cluster.
+    /// Returns the address of the cluster primary that serves a key. Returns `None` if no primary is known,
+    /// or if this is not a cluster.
     pub(crate) fn primary_of(&self, key: &str) -> Option<String> {
         match &self.kind {
             SingleOrCluster::Single(_) => None,
@@ -128,7 +130,8 @@ impl RedisConnection {
         }
     }
 
-    /// Tries again to reach the known nodes of a cluster. Returns whether one of them replied.
+    /// Tries again to reach the known nodes of a cluster. Returns whether one of them replied, or false for a
+    /// single server.
     pub(crate) async fn recover(&self) -> bool {
         match &self.kind {
             SingleOrCluster::Single(_) => false,
@@ -171,8 +174,8 @@ fn only(replies: RedisResult<Vec<Value>>) -> RedisResult<Value> {
     Ok(replies?.pop().unwrap_or(Value::Nil))
 }
 
-/// Turns a `RedisError` that contains an error reply into a value. The crate returns some error replies as
-/// errors.
+/// Turns a `RedisError` that contains an error reply into a value, because the `redis` crate returns some
+/// error replies as errors.
 fn as_value(reply: RedisResult<Value>) -> RedisResult<Value> {
     let error = match reply {
         Ok(value) => return Ok(value),

@@ -19,7 +19,7 @@ const UNEXPECTED: &str = "proto.unexpected";
 pub struct RedisFault {
     /// The code of the cause. `proto.unexpected` if no cause of `ping` corresponds to the fault.
     pub code: &'static str,
-    /// The exit status that `ping` would return.
+    /// The exit status that `ping` would return for this cause.
     pub exit: Exit,
     /// The problem, in one sentence without a full stop.
     pub summary: String,
@@ -61,7 +61,7 @@ impl RedisFault {
         }
     }
 
-    /// Returns the fault for an error. Its fixes depend on `context`.
+    /// Returns the fault for `error`, with the fixes that apply in `context`.
     pub(crate) fn of_error(error: &RedisError, context: &FixContext) -> Self {
         let replies = error_replies(error);
         if let Some(first) = replies.first() {
@@ -88,8 +88,8 @@ impl RedisFault {
         Self::new(cause, summary, Some(error.to_string()), context)
     }
 
-    /// Returns the fault for error replies. In a transaction, EXEC's error is less specific than the error of
-    /// the rejected command.
+    /// Returns the fault for the error replies to a request. Prefers a reply with a known cause, because
+    /// EXEC's error is less specific than the error of the rejected command.
     fn of_replies(first: &str, replies: &[String], context: &FixContext) -> Self {
         if first.starts_with(REPLY_TOO_LARGE) {
             let summary = "the session in Redis is larger than 1 MB, so it was not loaded";
@@ -140,13 +140,14 @@ impl RedisFault {
         }
     }
 
-    /// Returns the fault for a missing command that sessions need.
+    /// Returns the fault for a command that sessions need but the server does not have.
     pub(crate) fn missing_command(name: &str, context: &FixContext) -> Self {
         let evidence = format!("COMMAND INFO does not list {name}");
         Self::unsupported(Some(name), evidence, context)
     }
 
-    /// Adds the key to the evidence, and a fix for the key, if another program may have changed the key.
+    /// If no cause of `ping` corresponds to the fault, adds `key` to the evidence. Then also suggests
+    /// deleting the key, because another program might have changed it.
     pub(crate) fn about(mut self, key: &str) -> Self {
         if self.code == UNEXPECTED {
             self.evidence.push(format!("the key is {}", sanitize::line(key)));
@@ -188,7 +189,8 @@ fn forbidden(reply: &str) -> String {
     }
 }
 
-/// Returns the name of the command that an error reply quotes, as in `unknown command 'MULTI'`.
+/// Returns the name of the command that an error reply quotes, as in `unknown command 'MULTI'`. Returns
+/// `None` if the reply does not quote a command.
 fn command_in(reply: &str) -> Option<String> {
     // Redis versions before 7 use backticks.
     let name = reply.split(['\'', '`']).nth(1)?;
@@ -196,7 +198,7 @@ fn command_in(reply: &str) -> Option<String> {
     is_name.then(|| name.to_ascii_uppercase())
 }
 
-/// Returns the texts of all error replies in an error. A failed transaction may contain several.
+/// Returns the texts of all error replies in an error. The error of a failed transaction can contain several.
 fn error_replies(error: &RedisError) -> Vec<String> {
     let replies = error.clone().into_server_errors();
     replies

@@ -9,17 +9,18 @@
 pub struct Limits {
     /// The maximum length of the whole reply, in bytes.
     pub bytes: usize,
-    /// The maximum nesting depth of arrays. Must be below 100, the limit of the recursive parser.
+    /// The maximum nesting depth of arrays. Must be below 100, the limit of the recursive parser in the
+    /// `redis` crate.
     pub depth: usize,
 }
 
 impl Limits {
-    /// The limits before a login, 64 kB.
+    /// The limits for replies that are expected to be short, such as those to AUTH: 64 kB.
     pub const REPLY: Self = Self {
         bytes: 64 * 1024,
         depth: 16,
     };
-    /// The limits after a login, 1 MB. Also used for the reply that describes a cluster.
+    /// The limits for replies that can be long, such as those that contain data or describe a cluster: 1 MB.
     pub const LARGE: Self = Self {
         bytes: 1024 * 1024,
         depth: 16,
@@ -49,7 +50,7 @@ pub fn measure(bytes: &[u8], limits: Limits) -> Result<Option<usize>, Malformed>
     Measure::new(limits).length(bytes)
 }
 
-/// Measures a reply that arrives in pieces. Reads each byte only once.
+/// Measures a reply that arrives in pieces. Reads each complete element only once.
 #[derive(Debug)]
 pub(super) struct Measure {
     limits: Limits,
@@ -75,7 +76,8 @@ impl Measure {
         self.at = 0;
     }
 
-    /// Returns the length of the reply that starts at the first byte, or `None` if the reply is incomplete.
+    /// Returns the length of the reply that starts at the first byte of `bytes`, or `None` if the reply is
+    /// incomplete.
     pub(super) fn length(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
         while let Some(missing) = self.open.last_mut() {
             if *missing == 0 {
@@ -182,7 +184,7 @@ struct Header {
 #[derive(Clone, Copy)]
 enum Then {
     Nothing,
-    /// A string of this many bytes, and a line end.
+    /// A string of this many bytes, which a line end follows.
     Text(u64),
     Elements(u64),
 }
@@ -222,8 +224,8 @@ fn header_at(bytes: &[u8], at: usize) -> Result<Option<Header>, Malformed> {
     Ok(Some(Header { end, then }))
 }
 
-/// Whether these bytes can be the start of a header of this kind. Other protocols may use the same first
-/// byte.
+/// Whether `part` can follow the byte `kind` in a header. This is checked because the messages of other
+/// protocols can start with the same byte.
 fn may_begin(kind: u8, part: &[u8]) -> bool {
     match kind {
         b'+' | b'-' => !part.contains(&0),
@@ -232,7 +234,7 @@ fn may_begin(kind: u8, part: &[u8]) -> bool {
     }
 }
 
-/// Returns the position after a string of this length, or `None` if the string is incomplete.
+/// Returns the position after a string of `length` bytes and its line end, or `None` if they are incomplete.
 fn text_end(bytes: &[u8], start: usize, length: usize) -> Result<Option<usize>, Malformed> {
     let tail = start + length;
     match bytes.get(tail..tail + 2) {

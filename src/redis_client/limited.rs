@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::framing::{Limits, Malformed, Measure, Rest};
 
-/// The number of bytes to read at a time.
+/// The maximum number of bytes to read from a stream at a time.
 const READ_CHUNK: usize = 16 * 1024;
 
 /// The code of the error reply that replaces an oversized reply.
@@ -17,17 +17,17 @@ pub(crate) const REPLY_TOO_LARGE: &str = "REPLYTOOLARGE";
 
 /// The reading half of a stream, which passes on only complete replies within the limits.
 ///
-/// Replaces an oversized reply with an error reply, and discards its bytes as they arrive. Other requests can
-/// still use the connection.
+/// Replaces an oversized reply with an error reply, and discards its bytes as they arrive, so that other
+/// requests can still use the connection.
 #[derive(Debug)]
 pub(super) struct LimitedReplies<S> {
     stream: S,
     limits: Limits,
-    /// Received bytes that have not been passed on.
+    /// Received bytes that have not been passed on to the reader.
     held: Vec<u8>,
     /// The number of bytes at the start of `held` that form complete replies.
     complete: usize,
-    /// The incomplete reply after the complete replies.
+    /// The state of the incomplete reply that follows the complete replies.
     reply: ReplyInProgress,
 }
 
@@ -48,7 +48,7 @@ impl<S> LimitedReplies<S> {
         }
     }
 
-    /// Finds the complete replies among the received bytes.
+    /// Finds the complete replies among the received bytes, and discards replies above the limits.
     fn advance(&mut self) -> Result<(), Malformed> {
         while self.complete < self.held.len() {
             let received = &self.held[self.complete..];

@@ -1,4 +1,4 @@
-//! All connections to Redis.
+//! Opens and uses all connections to Redis.
 //!
 //! - [`connect`] runs the checks of `ping`, and then turns their connection into a [`connection`].
 //! - [`single`] uses the connection type of the `redis` crate, with [`limited`] replies.

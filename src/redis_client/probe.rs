@@ -107,8 +107,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
         }
     }
 
-    /// Returns the bytes that arrived after the last complete reply. After an error, these bytes are
-    /// evidence.
+    /// Returns the bytes that arrived after the last complete reply. After an error, these bytes can be shown
+    /// as evidence.
     pub fn received(&self) -> &[u8] {
         &self.received
     }
@@ -123,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
     }
 }
 
-/// The minimum free space in the buffer before each read, in bytes.
+/// The minimum free space in the receive buffer before each read, in bytes.
 const READ_CHUNK: usize = 4096;
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use super::show::{clipped, write_command, write_reply};
 
-/// The maximum number of recorded bytes of a command or a reply. The limit is needed because other programs
-/// may write fields of any size.
+/// The maximum number of bytes to record of a command or a reply. The limit is needed because other programs
+/// can write fields of any size.
 const MOST_BYTES: usize = 1000;
 
 /// Commands that were sent together, and their replies.
@@ -33,8 +33,7 @@ impl RoundTrip {
 pub(crate) struct RecordedCommand {
     /// The command's name and arguments.
     pub command: Cow<'static, str>,
-    /// The reply, or `None` if the connection failed before the reply arrived. A nested reply has several
-    /// lines.
+    /// The reply, or `None` if the request returned an error. A nested reply has several lines.
     pub reply: Option<Cow<'static, str>>,
 }
 
@@ -71,7 +70,7 @@ impl<C> Recorded<C> {
         &mut self.connection
     }
 
-    /// Returns everything that has been recorded since the last call.
+    /// Returns everything that has been recorded since this function was last called.
     pub(crate) fn take(&mut self) -> Vec<RoundTrip> {
         std::mem::take(&mut self.round_trips)
     }

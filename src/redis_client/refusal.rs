@@ -1,5 +1,4 @@
-//! Determines why a server or service rejects a request. Handles error replies that Redis itself does not
-//! send.
+//! Determines why a server or service rejects a request, from error replies that Redis itself does not send.
 
 use std::net::IpAddr;
 
@@ -8,9 +7,9 @@ use std::net::IpAddr;
 pub(crate) enum Refusal {
     /// The client's address is not on an allowlist. Contains the address, if known.
     Address(Option<IpAddr>),
-    /// A quota or a limit of the plan has been reached.
+    /// A quota or a limit of the provider's plan has been reached.
     Quota,
-    /// The database is on another server.
+    /// The request uses a wrong endpoint, for example a wrong host or a connection without TLS.
     Endpoint,
     /// The command is disabled or does not exist.
     Command,
@@ -18,7 +17,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Determines the reason from words in the reply, because every provider has other texts.
+    /// Determines the reason from words in the reply, because each provider uses different texts.
     pub(crate) fn of(reply: &str) -> Self {
         let lower = reply.to_lowercase();
         let mentions = |words: &[&str]| words.iter().any(|word| lower.contains(word));
@@ -76,7 +75,7 @@ impl Refusal {
     }
 }
 
-/// Parses an IP address, with or without a port.
+/// Parses an IP address, with or without a port. Returns `None` if `word` is not an IP address.
 fn address(word: &str) -> Option<IpAddr> {
     let word = word.trim_matches([':', '.']);
     let with_port = word

@@ -21,18 +21,19 @@ pub(crate) fn error_text(error: &ServerError) -> String {
     }
 }
 
-/// Quotes text as Redis does (`sdscatrepr`). Bytes that are not printable ASCII become `\xNN`.
+/// Quotes text as Redis does (`sdscatrepr`). Bytes that are not printable ASCII become escape sequences, such
+/// as `\n` or `\x1b`.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 2);
     let _ = write_quoted(&mut text, bytes);
     text
 }
 
-/// The initial size of a buffer in bytes, which is enough for most commands and replies.
+/// The initial size of a [`Clipped`] buffer in bytes, which is enough for most commands and replies.
 const USUAL_SIZE: usize = 200;
 
-/// Returns the text that `write` writes. Longer text is cut off after `bytes` bytes, and an ellipsis is
-/// added.
+/// Returns the text that `write` writes. If the text is longer than `bytes` bytes, cuts it off and adds an
+/// ellipsis.
 pub(crate) fn clipped(bytes: usize, write: impl FnOnce(&mut Clipped) -> fmt::Result) -> String {
     let mut clipped = Clipped {
         text: String::with_capacity(bytes.min(USUAL_SIZE)),

@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// The byte stream to Redis.
+/// A byte stream that is connected to Redis.
 #[derive(Debug)]
 pub enum Stream {
     /// Plain TCP (`redis://`).

@@ -9,17 +9,17 @@
 pub struct UrlError {
     /// The kind of error.
     pub kind: UrlErrorKind,
-    /// What is wrong, and where.
+    /// A description of the problem, which names the affected part of the URL.
     pub message: String,
     /// The URL that the user probably meant, with the password masked.
     pub suggestion: Option<String>,
-    /// What the user can do if no URL can be suggested, such as where to find the right URL.
+    /// Advice for the user if no URL can be suggested, for example where to find the right URL.
     pub advice: Option<String>,
-    /// A command that follows the advice.
+    /// A command that the user can run to follow `advice`.
     pub command: Option<String>,
 }
 
-/// The three `url.*` causes.
+/// The kind of a URL error. Each kind corresponds to one `url.*` cause of `ping`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UrlErrorKind {
     /// The host, port or database is missing or unusable.
@@ -44,7 +44,8 @@ pub(super) fn error(kind: UrlErrorKind, message: impl Into<String>) -> UrlError 
     }
 }
 
-/// Returns the name of an invisible character, and its percent-encoded form.
+/// Returns the name of an invisible character, and its percent-encoded form. Returns `None` for a visible
+/// character.
 pub(crate) fn invisible(character: char) -> Option<(&'static str, &'static str)> {
     Some(match character {
         '\n' => ("newline", "%0A"),
@@ -59,8 +60,8 @@ pub(crate) fn invisible(character: char) -> Option<(&'static str, &'static str)>
     })
 }
 
-/// Returns the error for a character that is not allowed in a host name. Word processors, for example,
-/// replace hyphens with dashes.
+/// Returns the error for a character that is not allowed in a host name. Such characters can come from word
+/// processors, which replace hyphens with dashes.
 pub(super) fn invalid_host_character(character: char) -> UrlError {
     if character.is_alphanumeric() {
         invalid(format!(

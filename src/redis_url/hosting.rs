@@ -13,14 +13,14 @@ pub(crate) struct Hosting {
     pub is_aws: bool,
     /// Whether such a name belongs to something other than a Redis server.
     pub is_other_service: bool,
-    /// The TLS port of all these servers. `None` if there is no TLS port, or if the port differs between
+    /// The TLS port of all servers with such names. `None` if there is no TLS port, or if it differs between
     /// servers.
     pub tls_port: Option<u16>,
     /// The fix for the most common mistake when connecting to such a server.
     pub check: &'static str,
 }
 
-/// The networks from which the servers can be reached.
+/// The networks from which a server can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// From everywhere, unless the server has an allowlist.
@@ -51,13 +51,15 @@ impl Hosting {
         })
     }
 
-    /// Returns the likely provider of a server, judging by its private IP address and its TLS port.
+    /// Returns the likely provider of a server, judging by its private IP address and its TLS port. Returns
+    /// `None` if no provider matches.
     pub(crate) fn of_tls_port(host: &str, port: u16) -> Option<&'static Self> {
         let is_private = || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_private());
         (MEMORYSTORE.tls_port == Some(port) && is_private()).then_some(&MEMORYSTORE)
     }
 
-    /// Whether the servers can be reached only from a private network or a container network.
+    /// Whether servers with such a host name can be reached only from a private network or a container
+    /// network.
     pub(crate) fn is_private(&self) -> bool {
         self.reach != Reach::Public
     }
@@ -65,7 +67,7 @@ impl Hosting {
 
 fn matches(pattern: &str, host: &str) -> bool {
     match pattern.split_once('*') {
-        // Try every position at which the text for this `*` may end.
+        // Try every position at which the text for this `*` can end.
         Some((start, end)) => host.strip_prefix(start).is_some_and(|rest| {
             let mut ends = rest.char_indices().map(|(at, _)| &rest[at..]).chain([""]);
             ends.any(|rest| matches(end, rest))
@@ -74,7 +76,8 @@ fn matches(pattern: &str, host: &str) -> bool {
     }
 }
 
-/// Whether this is an internal host name of Render. Such a name consists of `red-` and 20 letters and digits.
+/// Whether `host` is an internal host name of Render. Such a name consists of `red-` and 20 letters and
+/// digits.
 fn is_render_id(host: &str) -> bool {
     host.strip_prefix("red-")
         .is_some_and(|id| id.len() == 20 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()))
@@ -136,8 +139,8 @@ const MEMORYSTORE: Hosting = Hosting {
     ..PRIVATE
 };
 
-/// All entries. The first entry that matches a host name is used. The link before each entry is the source of
-/// its facts.
+/// All kinds of host names that have a pattern. The first entry that matches a host name is used. The link
+/// before each entry is the source of its facts.
 const ALL: &[Hosting] = &[
     // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Endpoints.html and
     // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/serverless-public-endpoints-chapter.html

@@ -11,7 +11,7 @@ use super::provider::endpoint_hint;
 use super::{DEFAULT_PORT, host_and_port};
 use crate::secret::{MASK, Secret};
 
-/// The parts of a Redis URL that a text contains. The other parts stay empty.
+/// The parts of a Redis URL that a text contains. Parts that the text does not contain are empty.
 #[derive(Clone, Debug, Default)]
 pub(super) struct IntendedUrl {
     pub tls: bool,
@@ -22,7 +22,7 @@ pub(super) struct IntendedUrl {
     pub hosts: Vec<(String, Option<u16>)>,
     /// The name of the primary, if the hosts are Sentinels.
     pub primary: Option<String>,
-    /// The path of a unix socket. If it is set, there is no host.
+    /// The path of a unix socket. If the path is set, there is no host.
     pub socket: Option<String>,
     pub db: Option<u64>,
 }
@@ -31,7 +31,7 @@ impl IntendedUrl {
     /// Returns the URL with the password masked. Returns `None` if the URL would be unusable or might show a
     /// part of the password.
     pub(super) fn shown(&self) -> Option<String> {
-        // A user name or path with characters other than these may contain a part of a password.
+        // A user name or path with characters other than these might contain a part of a password.
         let is_plain = |text: &String| {
             text.bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-_.@+/~".contains(&byte))
@@ -62,7 +62,7 @@ impl IntendedUrl {
         }
     }
 
-    /// Enables TLS if the host is known to require TLS. Used for texts without a scheme.
+    /// Enables TLS if the host and port are known to use TLS. This is needed for texts without a scheme.
     pub(super) fn with_tls_if_needed(mut self) -> Self {
         if let Some((host, port)) = self.hosts.first() {
             let tls_port = Hosting::of(host).and_then(|hosting| hosting.tls_port);

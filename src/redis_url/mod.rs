@@ -1,4 +1,4 @@
-//! Parses and displays Redis URLs, suggests corrections of typos, and recognises providers from host names.
+//! Parses and displays Redis URLs, suggests corrections, and recognises providers from host names.
 //!
 //! The form of a URL is `redis[s]://[user][:password@]host[:port][/db]` or `unix://PATH`
 //! (<https://www.iana.org/assignments/uri-schemes/prov/redis>).
@@ -32,14 +32,14 @@ pub(crate) fn host_and_port(host: &str, port: u16) -> String {
     }
 }
 
-/// The default port.
+/// The default port of a Redis server.
 pub const DEFAULT_PORT: u16 = 6379;
 
 /// The default port of a Sentinel.
 pub const SENTINEL_PORT: u16 = 26379;
 
-/// The schemes of URLs that contain the addresses of Sentinels. With `rediss`, both the Sentinels and the
-/// servers use TLS.
+/// The schemes of URLs that contain the addresses of Sentinels. If the scheme starts with `rediss`, both the
+/// Sentinels and the servers use TLS.
 pub const SENTINEL_SCHEMES: [&str; 4] = [
     "redis+sentinel",
     "redis-sentinel",
@@ -59,7 +59,7 @@ pub struct Target {
     pub tls: bool,
     /// The ACL user, if the URL has one.
     pub user: Option<String>,
-    /// The password in the URL or in `REDISCLI_AUTH`.
+    /// The password from the URL or from an environment variable, if any.
     pub password: Option<Secret>,
     /// The environment variable that contains the password. `None` if the password is in the URL.
     pub password_variable: Option<&'static str>,
@@ -92,13 +92,13 @@ pub enum Address {
 pub struct Sentinels {
     /// The hosts and ports of the Sentinels. There is at least one.
     pub hosts: Vec<(String, u16)>,
-    /// The name of the primary.
+    /// The name under which the Sentinels monitor the primary.
     pub name: String,
-    /// The password of the Sentinels.
+    /// The password of the Sentinels, if they have one.
     pub password: Option<Secret>,
 }
 
-/// The origin of a target.
+/// The origin of a target: the user's URL or the built-in practice Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The user gave a URL.
@@ -134,12 +134,12 @@ pub struct Trust {
     pub tls_name: Option<String>,
     /// `--insecure`: use the connection even if the certificate cannot be verified.
     pub is_insecure: bool,
-    /// `--insecure-auth`: also send the password if the certificate cannot be verified.
+    /// `--insecure-auth`: send the password even if the certificate cannot be verified.
     pub sends_password_insecurely: bool,
 }
 
 impl Target {
-    /// Parses a URL.
+    /// Parses a URL. From then on, this program masks the URL's passwords in everything that it writes.
     ///
     /// ```
     /// use sessiontut::redis_url::Target;
@@ -187,7 +187,7 @@ impl Target {
         }
     }
 
-    /// Returns the target for one of the Sentinels.
+    /// Returns the target for the Sentinel at `index`, with the Sentinels' password.
     pub(crate) fn of_sentinel(&self, sentinels: &Sentinels, index: usize) -> Self {
         let (host, port) = sentinels.hosts.get(index).cloned().unwrap_or_default();
         Self {
@@ -207,7 +207,8 @@ impl Target {
         url.to_string()
     }
 
-    /// Sets the password from `REDISCLI_AUTH`, unless the URL already contains a password.
+    /// Sets `password`, which must be the value of `REDISCLI_AUTH`, unless the URL already contains a
+    /// password.
     #[must_use]
     pub fn with_password(mut self, password: Option<Secret>) -> Self {
         password.iter().for_each(Secret::mask_everywhere);
@@ -230,7 +231,7 @@ impl Target {
         }
     }
 
-    /// Returns the host of a TCP target.
+    /// Returns the host of a TCP target, or `None` for a unix socket.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         match &self.address {
@@ -239,7 +240,7 @@ impl Target {
         }
     }
 
-    /// Returns the port of a TCP target.
+    /// Returns the port of a TCP target, or `None` for a unix socket.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         match &self.address {

@@ -18,7 +18,7 @@ pub(super) use address::port_after_dot;
 pub(super) use parts::{end_of_authority, is_query_with_at_sign};
 pub(super) use surroundings::trim;
 
-/// Parses a URL, without suggesting another one if it is invalid.
+/// Parses a URL. If it is invalid, the error does not suggest another URL.
 pub(super) fn strict(text: &str) -> Result<Target, UrlError> {
     surroundings::check(text)?;
     let (scheme, rest) = split_scheme(text)?;
@@ -63,7 +63,7 @@ fn split_scheme(text: &str) -> Result<(String, &str), UrlError> {
     {
         return Err(no_scheme());
     }
-    // The message does not repeat the scheme, because it may be part of a password.
+    // The message does not repeat the scheme, because the scheme might be part of a password.
     Err(error(
         UrlErrorKind::Scheme,
         "this is not a Redis scheme: use redis:// (plain), rediss:// (TLS) or unix:// (socket)",

@@ -1,4 +1,4 @@
-//! The address of a node, and how to connect to a node.
+//! The address of a cluster node, and the function that connects to a node.
 
 use std::io;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::redis_client::probe::{ProbeConnection, ReadError, auth_command};
 use crate::redis_client::stream::Stream;
 use crate::redis_url::{Target, Trust, host_and_port};
 
-/// Time limit for connecting to a node and getting the slot map from it.
+/// Time limit for connecting to a cluster node, and for reading the slot map.
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_millis(1900);
 
-/// The host and port of a node.
+/// The host and port of a cluster node.
 pub(super) type Node = Arc<(String, u16)>;
 
-/// Opens a connection to a node or server, with the login and the database of the URL.
+/// Opens a connection to a cluster node or server. Logs in and selects the database as `target` requires.
 pub(crate) async fn open_stream(target: &Target, trust: &Trust, node: &(String, u16)) -> RedisResult<Stream> {
     let deadline = Deadline::after(CONNECT_WITHIN);
     let (host, port) = (&node.0, node.1);

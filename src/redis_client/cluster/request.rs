@@ -16,7 +16,8 @@ pub(in crate::redis_client) enum Request {
     Several(Pipeline, usize, usize),
 }
 
-/// A reply that redirects a request to another node. The request was not executed.
+/// A reply that redirects a request to another cluster node. The node that sent it did not execute the
+/// request.
 pub(super) enum Redirection {
     /// From now on, this node serves the slot.
     Moved(Node),
@@ -25,8 +26,8 @@ pub(super) enum Redirection {
 }
 
 impl Request {
-    /// Returns the slot of the first argument, which is usually the key. If it is not the key, the node
-    /// redirects the request.
+    /// Returns the slot of the first argument, or `None` if there is no argument. The first argument is
+    /// usually the key. If it is not, the node redirects the request.
     pub(super) fn slot(&self) -> Option<u16> {
         let first = match self {
             Self::One(command) => Some(command),
@@ -78,8 +79,8 @@ impl Request {
     }
 }
 
-/// Returns the node to which a request is redirected. Returns `None` if any part of the request may have been
-/// executed.
+/// Returns the node to which a request is redirected. Returns `None` if it is not redirected, or if any part
+/// of it might have been executed.
 pub(super) fn redirection(replies: &RedisResult<Vec<Value>>, asked: &Node) -> Option<Redirection> {
     let mut found = None;
     for reply in error_replies(replies) {
@@ -105,7 +106,7 @@ pub(super) fn redirection(replies: &RedisResult<Vec<Value>>, asked: &Node) -> Op
     }
 }
 
-/// Returns the texts of all error replies.
+/// Returns the texts of all error replies in `replies`.
 pub(super) fn error_replies(replies: &RedisResult<Vec<Value>>) -> impl Iterator<Item = String> {
     let texts: Vec<String> = match replies {
         Ok(replies) => {

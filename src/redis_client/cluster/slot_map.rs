@@ -5,7 +5,7 @@ use super::node::Node;
 use crate::ping::observation::SLOTS;
 use crate::redis_client::single::SingleConnection;
 
-/// The assignment of slots to nodes.
+/// The assignment of a cluster's slots to its nodes.
 pub(super) struct SlotMap {
     pub(super) primaries: Vec<Option<Node>>,
     /// All known nodes. The first is the node in the URL.
@@ -51,7 +51,7 @@ impl SlotMap {
     }
 
     /// Parses the address of a node, and adds the node to the known nodes. If the address contains no host,
-    /// the node has the host `asked`.
+    /// the node has the host `asked`. Returns `None` if the address is invalid.
     fn announced(&mut self, node: &Value, asked: &str) -> Option<Node> {
         let Value::Array(parts) = node else {
             return None;

@@ -45,7 +45,7 @@ pub(super) fn parse_host_and_port(authority: &str, default: u16) -> Result<Addre
         });
     }
     if !is_host(&host) {
-        // The message shows no letters or digits, because they may be part of a password.
+        // The message shows no letters or digits, because they might be part of a password.
         let odd = host
             .chars()
             .find(|one| !one.is_ascii_alphanumeric() && !"-_.:%".contains(*one));
@@ -63,7 +63,7 @@ pub(super) fn parse_host_and_port(authority: &str, default: u16) -> Result<Addre
     })
 }
 
-/// Splits the text into the host (IPv6 without brackets) and the port, which may be empty.
+/// Splits `authority` into the host (IPv6 without brackets) and the port, which is empty if it is missing.
 fn split_port(authority: &str) -> Result<(&str, &str), UrlError> {
     if let Some(inside) = authority.strip_prefix('[') {
         let Some((address, port)) = inside.split_once(']') else {
@@ -100,8 +100,8 @@ fn parse_port(port: &str, host: &str, default: u16) -> Result<u16, UrlError> {
     match port.parse::<u16>() {
         Ok(number @ 1..) if is_number => Ok(number),
         _ if is_number => {
-            // Show the number only if it follows an IP address. Otherwise, the host may be missing, and the
-            // number may be the password.
+            // Show the number only if it follows an IP address. Otherwise, the host might be missing, and the
+            // number might be the password.
             let is_address = host.parse::<IpAddr>().is_ok();
             let shown = if is_address {
                 sanitize::excerpt(format!(" {port}").as_bytes(), 12)
@@ -116,8 +116,8 @@ fn parse_port(port: &str, host: &str, default: u16) -> Result<u16, UrlError> {
     }
 }
 
-/// Splits `cache.example.6379`, in which a dot precedes the port. Only a number of four or five digits is
-/// taken as a port, because host names rarely end in such a number.
+/// Splits `cache.example.6379`, in which a dot precedes the port. Only a number of 1024 or more counts as a
+/// port, because host names rarely end in such a number. Returns `None` for other names.
 pub(in crate::redis_url) fn port_after_dot(host: &str) -> Option<(&str, u16)> {
     let (name, digits) = host.rsplit_once('.')?;
     let port = digits.parse().ok().filter(|port| *port >= 1024)?;
@@ -126,7 +126,7 @@ pub(in crate::redis_url) fn port_after_dot(host: &str) -> Option<(&str, u16)> {
     (has_domain || is_address || name == "localhost").then_some((name, port))
 }
 
-/// Whether this looks like an IPv4 address, but one of its numbers is greater than 255.
+/// Whether `host` looks like an IPv4 address, but contains a number greater than 255.
 fn is_impossible_address(host: &str) -> bool {
     let numbers: Vec<&str> = host.split('.').collect();
     let are_digits = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -137,7 +137,7 @@ fn is_impossible_address(host: &str) -> bool {
             .any(|number| number.parse::<u16>().map_or(true, |number| number > 255))
 }
 
-/// Whether this is a host name or an IP address (IPv6 without brackets).
+/// Whether `host` is a valid host name or an IP address (IPv6 without brackets).
 pub(crate) fn is_host(host: &str) -> bool {
     host.is_ascii()
         && !is_impossible_address(host)

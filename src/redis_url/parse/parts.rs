@@ -6,7 +6,7 @@ use crate::redis_url::error::{invalid, unencoded};
 use crate::redis_url::{UrlError, UrlWarning};
 use crate::secret::Secret;
 
-/// The parts of `[login@]authority[/path][?query]`, before decoding.
+/// The parts of `[login@]authority[/path][?query][#fragment]`, before decoding.
 pub(super) struct Parts<'a> {
     pub(super) login: Option<&'a str>,
     pub(super) authority: &'a str,
@@ -39,14 +39,14 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Returns the text before the path, the query or the fragment.
+/// Returns the part of `rest` before the path, the query or the fragment.
 pub(in crate::redis_url) fn end_of_authority(rest: &str) -> &str {
     let start = if rest.starts_with("#{") { 2 } else { 0 };
     let end = rest[start..].find(['/', '?', '#']);
     end.map_or(rest, |end| &rest[..start + end])
 }
 
-/// Whether this may be `HOST` or `HOST:PORT`, rather than `:password` or `user:password`.
+/// Whether `front` might be `HOST` or `HOST:PORT`, rather than `:password` or `user:password`.
 fn may_be_host_and_port(front: &str) -> bool {
     let place = front.rsplit_once('@').map_or(front, |(_, place)| place);
     let (host, port) = match place.rsplit_once(':') {
@@ -56,7 +56,7 @@ fn may_be_host_and_port(front: &str) -> bool {
     !host.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether an @ belongs to the value of an option, as in `/0?email=a@b`, rather than to the login.
+/// Whether the @ in `tail` belongs to the value of an option, as in `/0?email=a@b`, rather than to the login.
 pub(in crate::redis_url) fn is_query_with_at_sign(tail: &str) -> bool {
     tail.split_once('?').is_some_and(|(path, query)| {
         path.trim_matches('/').chars().all(|c| c.is_ascii_digit())
@@ -84,7 +84,8 @@ pub(super) fn warnings(
     if parts.login.is_some_and(|login| login.contains('@')) {
         warnings.push(UrlWarning::AtSignInPassword);
     }
-    // Show only text that looks like an option name. Other text may be part of a password that contains a ?.
+    // Show only text that looks like an option name. Other text might be part of a password that contains a
+    // ?.
     let is_option_name = |name: &str| {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         !name.is_empty() && name.chars().all(is_allowed)
@@ -98,7 +99,7 @@ pub(super) fn warnings(
     }
     match password {
         None if user.is_some() => warnings.push(UrlWarning::UserWithoutPassword),
-        // An IAM token contains percent-encoding itself, so it is not decoded.
+        // An IAM token contains percent-encoding even after it has been decoded, so it causes no warning.
         Some(password)
             if escapes(password.reveal()) > 0 && !password.reveal().contains("?Action=connect") =>
         {
@@ -118,7 +119,7 @@ pub(super) fn parse_db(path: &str) -> Result<u64, UrlError> {
     }
 }
 
-/// Decodes percent-encoding. Every % must be the start of an escape sequence.
+/// Decodes percent-encoding. Returns an error if a % is not the start of an escape sequence.
 pub(super) fn decode(part: &str) -> Result<String, UrlError> {
     if part.matches('%').count() != escapes(part) {
         return Err(unencoded('%'));

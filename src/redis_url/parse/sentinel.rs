@@ -7,7 +7,8 @@ use crate::secret::Secret;
 /// Parses `redis+sentinel://[user:password@]HOST[:PORT][,HOST…]/NAME[/db]`. URLs for other clients may end in
 /// `/db#NAME` or `/db?sentinelMasterId=NAME` instead.
 ///
-/// The user and password are for the primary. The password of the Sentinels is in `?sentinel_password=`.
+/// The user and password are for the primary. The password of the Sentinels is the value of
+/// `?sentinel_password=`.
 pub(super) fn parse_sentinel(parts: &Parts<'_>, tls: bool) -> Result<Target, UrlError> {
     let (user, password) = parse_login(parts.login)?;
     let hosts = parts
