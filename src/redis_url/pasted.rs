@@ -1,4 +1,4 @@
-//! Recognises what people paste instead of a URL, and determines what they meant.
+//! Recognises texts that people paste instead of a URL, and determines the URL that they meant.
 //!
 //! Each reader recognises one kind of text, and returns the information in the text as an [`IntendedUrl`]. A
 //! reader never adds information that the text does not contain. [`IntendedUrl::shown`] masks the password.
@@ -32,8 +32,8 @@ struct Meaning {
     meant: Option<IntendedUrl>,
 }
 
-/// The functions that recognise pasted texts, in the order in which they are tried. The last function
-/// recognises every text.
+/// The functions that recognise pasted texts, in the order in which they are tried. The last function accepts
+/// any text that might be a URL with typos.
 const READERS: [fn(&str) -> Option<Meaning>; 11] = [
     command_line::read,
     settings::read_assignment,
@@ -48,8 +48,8 @@ const READERS: [fn(&str) -> Option<Meaning>; 11] = [
     typos::read,
 ];
 
-/// The maximum length in bytes of a text in quotes. Limiting the length also limits the nesting of quotes,
-/// assignments and commands.
+/// The maximum length in bytes of a text in quotes. The limit prevents deep nesting of quotes, assignments
+/// and commands.
 const DEEPEST: usize = 500;
 
 /// Parses a URL. If the URL is invalid, the error suggests the URL that the user probably meant.
@@ -130,7 +130,7 @@ impl From<&Target> for IntendedUrl {
             (Address::Tcp { host, port }, None) => (vec![(host.clone(), *port)], None),
             (Address::Unix(path), None) => (Vec::new(), Some(path.to_string_lossy().into_owned())),
         };
-        // A user name without a password is often a misplaced password.
+        // A user name without a password is often a misplaced password, so treat it as one.
         let user_only = target.user.clone().filter(|_| target.password.is_none());
         Self {
             tls: target.tls,
@@ -154,7 +154,7 @@ fn in_quotes(text: &str) -> Option<Meaning> {
         .then(|| Meaning::within(inner, invalid(around(text, inner))))
 }
 
-/// Describes the characters before and after the URL.
+/// Describes the characters in `text` before and after the URL `inner`.
 fn around(text: &str, inner: &str) -> String {
     let (before, after) = text.split_once(inner).unwrap_or_default();
     let name = |character: char| match character {
@@ -220,7 +220,7 @@ fn in_base64(text: &str) -> Option<Meaning> {
 }
 
 /// Recognises the path of a file, such as `/run/secrets/redis_url`. The path is not shown, because the text
-/// may be a password.
+/// might be a password.
 fn file_path(text: &str) -> Option<Meaning> {
     let is_path = ["/", "./", "../", "~/"]
         .iter()
@@ -334,7 +334,7 @@ fn several_colons(text: &str) -> Option<Meaning> {
     })
 }
 
-/// Whether this is certainly a host, rather than a user name or a password.
+/// Whether `host` is certainly a host, rather than a user name or a password.
 fn is_full_host(host: &str) -> bool {
     host == "localhost"
         || host.parse::<std::net::IpAddr>().is_ok()

@@ -4,26 +4,26 @@
 
 use EndpointKind::{Configuration, Memcached, MemoryDb, Node, Primary, Reader, Serverless};
 
-/// The kind of endpoint that a host name belongs to.
+/// The kind of endpoint to which a host name belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndpointKind {
-    /// Always resolves to the current primary.
+    /// A name that always resolves to the current primary.
     Primary,
-    /// Distributes connections over the replicas, and is read-only.
+    /// A name that distributes connections over the replicas, which are read-only.
     Reader,
-    /// Resolves to one node, which may be a primary or a replica.
+    /// A name that resolves to one node, which can be a primary or a replica.
     Node,
-    /// The address of a cluster, for cluster clients only.
+    /// The name of a cluster, which only cluster clients can use.
     Configuration,
-    /// Always uses TLS and cluster mode.
+    /// The name of a serverless cache, which always uses TLS and cluster mode.
     Serverless,
     Memcached,
-    /// Always uses cluster mode.
+    /// The name of a MemoryDB endpoint, which always uses cluster mode.
     MemoryDb,
 }
 
-/// Patterns of names without `.amazonaws.com`, each with the kind of endpoint and whether it uses TLS. The
-/// first match is used.
+/// Patterns of host names without their ending `.amazonaws.com`, each with the kind of endpoint and whether
+/// it uses TLS. The first pattern that matches is used.
 ///
 /// `*` matches one label, `**` matches one or more labels, `#` matches a four-digit shard number, and `R`
 /// matches the region.
@@ -44,7 +44,7 @@ const PATTERNS: [(&str, EndpointKind, bool); 14] = [
     ("**.memorydb.R", MemoryDb, true),
 ];
 
-/// What the host name suggests about an endpoint.
+/// What a host name suggests about an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointHint {
     pub kind: EndpointKind,
@@ -54,8 +54,8 @@ pub(crate) struct EndpointHint {
     pub region: Option<String>,
 }
 
-/// Returns what a host name suggests. Returns `None` if it is not the name of an ElastiCache or MemoryDB
-/// endpoint.
+/// Returns what a host name suggests about its endpoint. Returns `None` if it is not the name of an
+/// ElastiCache or MemoryDB endpoint.
 pub(crate) fn endpoint_hint(host: &str) -> Option<EndpointHint> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let name = host
@@ -71,15 +71,16 @@ pub(crate) fn endpoint_hint(host: &str) -> Option<EndpointHint> {
     })
 }
 
-/// Whether the name belongs to a public endpoint of a serverless cache. Such an endpoint is reached over the
-/// internet, and has neither a VPC nor security groups. It requires TLS 1.3, and a login with an IAM token
-/// before any other command.
+/// Whether `host` is the name of a public endpoint of a serverless cache. Such an endpoint is reached over
+/// the internet, and has neither a VPC nor security groups. It requires TLS 1.3, and a login with an IAM
+/// token before any other command.
 pub(crate) fn is_public_serverless(host: &str) -> bool {
     let is_serverless = endpoint_hint(host).is_some_and(|hint| hint.kind == Serverless);
     is_serverless && host.to_ascii_lowercase().contains(".public.serverless.")
 }
 
-/// Compares a pattern and a name label by label, starting at the end. Returns the label that matched `R`.
+/// Compares a pattern and a name label by label, starting at the end. Returns the label that matched `R`, or
+/// `None` if the pattern does not match.
 fn match_pattern<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
     let mut labels = name.rsplit('.');
     let mut region = "";
@@ -107,8 +108,8 @@ fn match_pattern<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
     labels.next().is_none().then_some(region)
 }
 
-/// Expands a region code, such as `use1` to `us-east-1`. A code consists of abbreviations of the area and the
-/// direction, followed by a number.
+/// Expands a region code, such as `use1` to `us-east-1`. Returns `None` for an unknown code. A code consists
+/// of abbreviations of the area and the direction, followed by a number.
 fn region(code: &str) -> Option<String> {
     const DIRECTIONS: [(&str, &str); 9] = [
         ("ne", "northeast"),
@@ -154,7 +155,8 @@ impl EndpointKind {
 }
 
 impl EndpointHint {
-    /// Returns what the name suggests about the endpoint, one hint per line.
+    /// Returns what the name suggests about the endpoint, one hint per line, if the URL has these values of
+    /// `tls` and `port`.
     pub(crate) fn hints(&self, tls: bool, port: Option<u16>) -> Vec<String> {
         let mut hints = self.mismatches(tls, port);
         match self.kind {
@@ -171,7 +173,7 @@ impl EndpointHint {
         hints
     }
 
-    /// Lists the parts of the URL that do not match the host name.
+    /// Describes the parts of the URL that do not match its host name.
     pub(crate) fn mismatches(&self, tls: bool, port: Option<u16>) -> Vec<String> {
         let mut mismatches = Vec::new();
         if self.kind == EndpointKind::Memcached {

@@ -6,7 +6,7 @@ use super::error::invalid;
 use super::pasted::is_true;
 use super::{Target, UrlError};
 
-/// The names of the variables, in the order in which messages list them.
+/// The names of the variables that describe a server, in the order in which messages list them.
 const NAMES: [&str; 5] = [
     "REDIS_HOST",
     "REDIS_PORT",
@@ -23,7 +23,7 @@ pub(crate) struct FromVariables {
     pub names: String,
 }
 
-/// Reads the variables. Returns `None` if `REDIS_HOST` is not set.
+/// Reads `REDIS_HOST` and related variables. Returns `None` if `REDIS_HOST` is not set or is empty.
 ///
 /// # Errors
 ///

@@ -10,19 +10,20 @@ use super::escapes::{SIGNS, unescaped};
 /// The number of base64 characters that encode three bytes.
 const BASE64_GROUP: usize = 4;
 
-/// Accepts base64 text that is cut off in the middle. Such text may lack padding, and its last bits may not
-/// be zero.
+/// Accepts base64 text that is cut off in the middle. The padding of such text can be missing, and its last
+/// bits are not always zero.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
 
-/// The minimum number of characters of an encoded secret. Shorter sequences are probably not encoded text.
+/// The minimum number of characters of a sequence that is decoded. Shorter sequences are probably not encoded
+/// text.
 const SHORTEST_RUN: usize = 4;
 
 /// The possible separators between the bytes of a text in hexadecimal.
 const SEPARATORS: [&str; 7] = ["", ":", " ", "-", ", ", " 0x", ", 0x"];
 
-/// Decodes the text, or parts of the text, in every possible way.
+/// Decodes the text `layer`, or parts of it, in every possible way.
 pub(super) fn decodings(layer: &[Decoded]) -> Vec<Vec<Decoded>> {
     let mut decodings = Vec::new();
     for sign in SIGNS {
@@ -48,7 +49,7 @@ fn runs(layer: &[Decoded], is_one: impl Fn(char) -> bool) -> impl Iterator<Item 
     parts.filter(|part| part.len() >= SHORTEST_RUN)
 }
 
-/// Decodes both alphabets of base64 (RFC 4648, 4 and 5).
+/// Decodes both alphabets of base64 (RFC 4648, 4 and 5). Returns `None` if `run` is not base64.
 fn from_base64(run: &[Decoded]) -> Option<Vec<Decoded>> {
     let standard = |(one, _): &Decoded| match one {
         '-' => '+',
@@ -108,7 +109,7 @@ fn from_hex(layer: &[Decoded], separator: &str, decodings: &mut Vec<Vec<Decoded>
         }
         decodings.push(from_bytes(bytes.into_iter()));
         if separator.is_empty() {
-            // The sequence may start with the second half of a byte.
+            // The sequence might start with the second half of a byte.
             decodings.push(from_bytes(row(at + 1).0.into_iter()));
         }
         at = end;

@@ -35,7 +35,8 @@ enum Unit {
     Char(char),
 }
 
-/// Returns the meaning of the escape sequence at the start of the text, and its length in characters.
+/// Returns the meaning of the escape sequence at the start of the text, and its length in characters. Returns
+/// `None` if the text does not start with an escape sequence.
 fn escape(layer: &[Decoded]) -> Option<(Unit, usize)> {
     let number = |digits: Range<usize>| {
         let digits: String = layer.get(digits)?.iter().map(|(one, _)| one).collect();
@@ -77,7 +78,7 @@ fn escape(layer: &[Decoded]) -> Option<(Unit, usize)> {
     }
 }
 
-/// Returns the character for the HTML reference `&NAME;`.
+/// Returns the character for the HTML reference `&NAME;`, or `None` if the name is unknown.
 fn entity(name: &str) -> Option<char> {
     match name {
         "amp" => Some('&'),
@@ -96,5 +97,5 @@ fn entity(name: &str) -> Option<char> {
     }
 }
 
-/// The maximum length of an escape sequence, as in `\u{10ffff}` and `&#x10ffff;`.
+/// The maximum length of an escape sequence in characters, as in `\u{10ffff}` and `&#x10ffff;`.
 const LONGEST_ESCAPE: usize = 10;

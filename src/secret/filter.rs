@@ -8,21 +8,21 @@ use super::MASK;
 use super::decoded::Decoded;
 use super::decodings::decodings;
 
-/// The minimum number of consecutive characters of a secret that are masked.
+/// The minimum number of consecutive characters of a secret that are masked if they occur in a text.
 pub(super) const TELLING: usize = 6;
 
 type Part = [char; TELLING];
 
-/// The maximum number of encodings of a text. For example, text may be percent-encoded, then quoted by Redis,
-/// and then put into a JSON string.
+/// The maximum number of times that a text is decoded. For example, a text can be percent-encoded, then
+/// quoted by Redis, and then put into a JSON string.
 const MOST_LAYERS: usize = 3;
 
-/// The length in bytes above which a text is decoded only once, because each further decoding multiplies the
-/// time.
+/// The length in bytes above which a text is decoded only once, because each additional decoding multiplies
+/// the time.
 const LONG_TEXT: usize = 4 * 1024;
 
-/// The parts of secrets that must not be shown. They are stored in lower case, because servers may repeat a
-/// command in another case.
+/// The parts of secrets that must not be shown. Case is ignored for secrets with at least [`TELLING`]
+/// characters, because servers might repeat a command in another case.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
     parts: HashSet<Part>,
@@ -35,7 +35,7 @@ pub(crate) struct Filter {
 pub(crate) struct Found {
     /// The position, as a range of bytes.
     pub place: Range<usize>,
-    /// Whether the secret has fewer than [`TELLING`] characters. Such a secret may occur in the text by
+    /// Whether the secret has fewer than [`TELLING`] characters. Such a secret can occur in the text by
     /// chance.
     pub is_short: bool,
 }
@@ -59,7 +59,7 @@ impl Filter {
         self.parts.len() + self.short.len()
     }
 
-    /// Masks every part of a secret, except where `keeps` returns true.
+    /// Masks every part of a secret in `text`, except where `keeps` returns true.
     pub(crate) fn mask<'t>(&self, text: &'t str, keeps: impl Fn(&Found) -> bool) -> Cow<'t, str> {
         let mut masked = String::new();
         let mut rest = 0;
@@ -77,7 +77,7 @@ impl Filter {
         Cow::Owned(masked)
     }
 
-    /// Returns all places that contain a part of a secret, in order and without overlaps.
+    /// Returns all places in `text` that contain a part of a secret, in order and without overlaps.
     pub(crate) fn find(&self, text: &str) -> Vec<Found> {
         if self.parts.is_empty() && self.short.is_empty() {
             return Vec::new();
@@ -93,7 +93,7 @@ impl Filter {
     }
 
     /// Searches text that may be encoded up to `depth` times. Decodes each encoding separately, because a
-    /// secret may itself look like encoded text.
+    /// secret can itself look like encoded text.
     fn find_in_layers(&self, layer: &[Decoded], depth: usize, found: &mut Vec<Found>) {
         self.find_in(layer, found);
         if depth > 0 {
@@ -228,7 +228,7 @@ mod tests {
             for length in [LONG_TEXT, 32 * LONG_TEXT] {
                 let began = Instant::now();
                 filter.find(&text.repeat(length / text.len()));
-                // The limit is generous, because the test may be an unoptimised build on a busy machine.
+                // The limit is generous, because the test might be an unoptimised build on a busy machine.
                 assert!(began.elapsed().as_secs() < 10, "{text} {length}");
             }
         }

@@ -1,30 +1,31 @@
-//! The address to listen on, and the URL to open in a browser. The browser often runs on another machine.
+//! Determines the address on which `serve` listens, and the URL to open in a browser, which often runs on
+//! another machine.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 
 use crate::ping::instance::Instance;
 
-/// The port that the tutorial uses.
+/// The default port of `serve`, which is the port in the tutorial.
 pub(crate) const DEFAULT_PORT: u16 = 5000;
 
-/// The reason why the server cannot listen.
+/// The reason why `serve` cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     /// The text is not an address and a port.
     #[error("invalid listen address {0:?}: use an address and a port, such as 127.0.0.1:5000")]
     Unreadable(String),
-    /// The host name has no address.
+    /// The host name cannot be resolved.
     #[error("cannot resolve the host of the listen address {0:?}: {1}")]
     Unresolved(String, io::Error),
-    /// Another process is listening on the first address. The second address is a suggestion.
+    /// Another process is listening on the first address. The second address is suggested instead.
     #[error("port {} of {} is in use; try --listen {}", .0.port(), .0.ip(), .1)]
     InUse(SocketAddr, SocketAddr),
     #[error("cannot listen on {0}: {1}")]
     Refused(SocketAddr, io::Error),
 }
 
-/// Listens on `text`, which consists of an address or host name and a port.
+/// Listens on the address `text`, which consists of an IP address or host name and a port.
 pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenError> {
     let address = listen_address(text)?;
     let refused = |error: io::Error| match error.kind() {
@@ -39,7 +40,7 @@ pub(crate) fn bind(text: &str) -> Result<TcpListener, ListenError> {
 /// The number of ports that [`bind_near`] tries before it uses any free port.
 const NEAR: u16 = 20;
 
-/// Like [`bind`] but, if the port is in use, listens on one of the next ports or on any free port.
+/// Like [`bind`], but uses one of the next ports or any free port if the port is in use.
 pub(crate) fn bind_near(text: &str) -> Result<TcpListener, ListenError> {
     let first = bind(text);
     let Err(ListenError::InUse(address, _)) = &first else {
@@ -67,12 +68,12 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, ListenError> {
     }
     let unresolved = |fault| ListenError::Unresolved(text.to_owned(), fault);
     let mut found: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(unresolved)?.collect();
-    // Prefer IPv4, because `localhost` may have two addresses, and people usually open 127.0.0.1.
+    // Prefer IPv4, because `localhost` can have two addresses, and people usually open 127.0.0.1.
     found.sort_by_key(SocketAddr::is_ipv6);
     found.first().copied().ok_or_else(unreadable)
 }
 
-/// Returns the same address with another port, which a message suggests.
+/// Returns `address` with the next port, or with [`DEFAULT_PORT`] if there is no higher port.
 fn next_to(address: SocketAddr) -> SocketAddr {
     let port = match address.port() {
         u16::MAX => DEFAULT_PORT,
@@ -146,8 +147,8 @@ fn from_here(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Returns the address that other hosts use to reach `address`. If `address` is 0.0.0.0, this is the address
-/// of this host on its network.
+/// Returns the address that other hosts use to reach `address`. If `address` is unspecified, such as 0.0.0.0,
+/// this is the address of this host on its network.
 pub(super) fn from_elsewhere(address: SocketAddr) -> SocketAddr {
     if !address.ip().is_unspecified() {
         return address;
@@ -158,8 +159,8 @@ pub(super) fn from_elsewhere(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Returns this host's address on the network of its default route. Connects a datagram socket, which sends
-/// no packet.
+/// Returns this host's address on the network of its default route, or `None` if there is no route. Connects
+/// a datagram socket, which sends no packet.
 fn outward(family: IpAddr) -> Option<IpAddr> {
     // These addresses are reserved for documentation (RFC 5737, RFC 3849).
     let (any, documentation) = match family {

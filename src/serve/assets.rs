@@ -1,4 +1,4 @@
-//! The style sheet, the script and the icon, which are compiled into the program.
+//! Serves the style sheet, the script and the icon of the pages, which are compiled into the program.
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
@@ -37,8 +37,8 @@ impl Asset {
         let is_known = known.any(|known| known.as_bytes() == tag.as_bytes());
         let headers = [
             (CONTENT_TYPE, self.kind.to_owned()),
-            // Browsers cache the file but revalidate it each time. A different version of the program may run
-            // at the same address later.
+            // Browsers cache the file but revalidate it each time, because another version of the program
+            // might run at the same address later.
             (CACHE_CONTROL, "no-cache".to_owned()),
             (ETAG, tag),
         ];

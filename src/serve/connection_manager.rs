@@ -1,8 +1,8 @@
 //! Manages the connection to Redis that all requests share. Opens a connection when a request needs one, and
 //! replaces a closed connection.
 //!
-//! Only connection attempts are repeated. A command is never sent twice, because the server may already have
-//! executed it. If the reply to a command is lost, the request fails.
+//! Only connection attempts are repeated. A command is never sent twice, because the server might already
+//! have executed it. If the reply to a command is lost, the request fails.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,9 +17,10 @@ use crate::redis_client::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::session::Clock;
 
-/// Time limit for connecting, including the diagnosis if connecting fails.
+/// Time limit for connecting to Redis, including the diagnosis if connecting fails.
 const OPEN_WITHIN: Duration = Duration::from_millis(1300);
-/// Time limit for the commands of a request. Together with the diagnosis, a request may take two seconds.
+/// Time limit for the commands of a request. It leaves time for a diagnosis before the request's own time
+/// limit.
 const RUN_WITHIN: Duration = Duration::from_millis(1100);
 
 pub(crate) type Opener =
@@ -35,8 +36,8 @@ pub(super) struct ConnectionManager {
 struct State {
     current: Option<RedisConnection>,
     attempt: Option<Attempt>,
-    /// The last connection, if it belongs to a cluster whose nodes could not be reached. A node other than
-    /// the one in the URL may become reachable again.
+    /// The last connection, if it belongs to a cluster whose nodes could not be reached. It is kept because a
+    /// node other than the one in the URL might become reachable again.
     lost: Option<RedisConnection>,
     /// The clock of the most recent connection.
     clock: Clock,
@@ -101,8 +102,8 @@ impl ConnectionManager {
             };
             match deadline.bound(attempt.outcome.clone()).await {
                 Ok(Ok(connection)) => return Ok(connection),
-                // The attempt began before this request arrived. Redis may have become available since then,
-                // so try again.
+                // The attempt began before this request arrived. Redis might have become available since
+                // then, so try again.
                 Ok(Err(fault)) if attempt.began < arrived => last = Some(fault),
                 Ok(Err(fault)) => return Err(fault),
                 // An earlier fault is more specific than a timeout.
@@ -122,7 +123,7 @@ impl ConnectionManager {
         }
         let manager = self.clone();
         let lost = state.lost.clone();
-        // A separate task makes the attempt, because the visitor whose request started the attempt may
+        // A separate task makes the attempt, because the visitor whose request started the attempt might
         // disconnect.
         let task = tokio::spawn(async move {
             let deadline = Deadline::after(within);
@@ -141,8 +142,8 @@ impl ConnectionManager {
         attempt
     }
 
-    /// Opens a new connection. If the connection to a cluster was lost, also tries to reach the known nodes
-    /// of the cluster at the same time. Returns the first connection that works.
+    /// Opens a new connection. If the connection to a cluster was lost, tries to reach the known nodes of the
+    /// cluster at the same time. Returns the first connection that works.
     async fn open_or_recover(
         &self,
         lost: Option<RedisConnection>,
@@ -172,7 +173,7 @@ impl ConnectionManager {
         connection
     }
 
-    /// Discards a connection, so that new requests open another. Requests that already use the connection
+    /// Discards `connection`, so that new requests open a new one. Requests that already use `connection`
     /// still get their replies.
     ///
     /// Cluster connections are kept, because they replace the connections to their nodes by themselves.

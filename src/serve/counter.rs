@@ -41,8 +41,8 @@ pub(super) async fn visit(
 }
 // endregion counter
 
-/// Returns the TTL and the fields of a hash, without resetting the TTL. Returns `None` if the hash has no
-/// TTL.
+/// Returns the TTL and the fields of a hash, without resetting the TTL. Returns `None` if the hash does not
+/// exist or has no TTL.
 pub(super) async fn look(
     redis: &mut (impl ConnectionLike + Send),
     key: &str,
@@ -53,13 +53,14 @@ pub(super) async fn look(
     Ok(left.map(|left| (left, fields)))
 }
 
-/// The maximum number of keys that stage 2 records for the clean-up.
+/// The maximum number of keys that stage 2 records, so that their hashes can be deleted when the server
+/// stops.
 const MOST_CREATED: usize = 100_000;
-/// TTL of the hashes that stage 2 creates after the maximum number of keys has been recorded.
+/// TTL of the hashes that stage 2 creates after it has recorded [`MOST_CREATED`] keys.
 pub(super) const UNRECORDED_TTL: Duration = Duration::from_secs(24 * 60 * 60);
-/// Time limit for deleting all recorded keys.
+/// Time limit for deleting the hashes at all recorded keys.
 const DELETE_WITHIN: Duration = Duration::from_secs(2);
-/// The number of keys to delete at the same time.
+/// The maximum number of hashes to delete at the same time.
 const DELETED_AT_ONCE: usize = 1000;
 
 /// The keys of the hashes that this process created in stage 2. These hashes have no TTL, so they are deleted
@@ -68,9 +69,9 @@ const DELETED_AT_ONCE: usize = 1000;
 pub(super) struct CreatedKeys(Mutex<HashSet<String>>);
 
 impl CreatedKeys {
-    /// Records the key if this visit has just created the hash. A new hash has the count 1 and no other
-    /// fields. Returns false if a new hash cannot be recorded, because the maximum number of keys has been
-    /// reached.
+    /// Records `key` if this visit has just created the hash at `key`. A new hash has the count 1 and no
+    /// other fields. Returns false if a new hash cannot be recorded, because the maximum number of keys has
+    /// been reached.
     pub(super) fn note(&self, key: &str, visits: i64, fields: &Fields) -> bool {
         let is_new = visits == 1 && fields.len() == 1;
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,7 +92,7 @@ impl CreatedKeys {
 ///
 /// # Errors
 ///
-/// Returns how many hashes may still exist, and the reason.
+/// Returns how many hashes might still exist, and the reason.
 pub(super) async fn delete(
     redis: &Arc<ConnectionManager>,
     keys: &[String],
@@ -102,7 +103,7 @@ pub(super) async fn delete(
             redis.hdel(key, "visits").await
         })
     });
-    // These commands cannot be one pipeline, because the keys may belong to different nodes of a cluster.
+    // These commands cannot be one pipeline, because the keys can belong to different nodes of a cluster.
     let mut deleted = deleted.buffer_unordered(DELETED_AT_ONCE);
     let mut left = keys.len();
     while let Some(reply) = deleted.next().await {

@@ -1,7 +1,7 @@
 //! `/events`: sends the session's hash and TTL once a second, as server-sent events.
 //!
-//! The stream uses only commands that read. If it reset the TTL, a session would never expire while its page
-//! is open.
+//! Each stream uses only commands that do not reset the TTL. Otherwise, a session would never expire while
+//! its page is open.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -23,12 +23,13 @@ use crate::deadline::Deadline;
 
 /// How often a stream reads the session.
 const READ_EVERY: Duration = Duration::from_secs(1);
-/// Time limit for one read.
+/// Time limit for reading the session once.
 const READ_WITHIN: Duration = Duration::from_millis(1500);
-/// The maximum number of open streams, because each stream queries Redis once a second. A further stream
-/// replaces an existing one.
+/// The maximum number of open streams, because each stream queries Redis once a second. Above this number, a
+/// new stream replaces an existing one.
 const MOST_STREAMS: usize = 256;
-/// The maximum number of open streams of one session. A further stream replaces the oldest one.
+/// The maximum number of open streams of one session. Above this number, a new stream replaces the oldest
+/// one.
 const MOST_OF_A_SESSION: usize = 4;
 
 /// Opens a limited number of streams, and ends all of them when the server stops.
@@ -55,7 +56,7 @@ struct SessionStream {
     ticks: Interval,
     /// Cancelled when a newer stream replaces this stream.
     replaced: CancellationToken,
-    /// Dropped when the client disconnects. The stream then no longer counts towards the limits.
+    /// Dropped when the client disconnects, so that the stream no longer counts towards the limits.
     _place: DropGuard,
 }
 
@@ -67,7 +68,7 @@ impl Streams {
         }
     }
 
-    /// Responds with a stream of the visitor's session.
+    /// Responds with a stream of the visitor's session, or with the status 204 if `visitor` is `None`.
     pub(super) fn answer(
         &self,
         sessions: Arc<Sessions>,
@@ -124,7 +125,8 @@ impl Streams {
                     count(&|other| other.session == stream.session),
                 )
             };
-            // If several values are equal, `max_by_key` returns the last one.
+            // If several values are equal, `max_by_key` returns the last one, so reverse the order to get the
+            // oldest stream.
             (0..open.len()).rev().max_by_key(|index| uses(&open[*index]))
         } else {
             None

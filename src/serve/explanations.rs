@@ -37,7 +37,7 @@ impl Topic {
         Self::Unavailable,
     ];
 
-    /// Returns the ID of the lesson and the anchor of its section.
+    /// Returns the ID of the lesson that explains this part of a page, and the anchor of the section.
     fn place(self, stage: AppStage) -> (&'static str, &'static str) {
         let is_store = stage == AppStage::Store;
         match self {
@@ -93,7 +93,7 @@ impl Explanations {
     }
 }
 
-/// Returns the link, or `None` if there is no such section.
+/// Returns a link to the section that explains `topic`, or `None` if there is no such section.
 fn link(topic: Topic, stage: AppStage) -> Option<Explanation> {
     let (id, anchor) = topic.place(stage);
     let lesson = LESSONS.iter().find(|lesson| lesson.id == id)?;

@@ -13,15 +13,15 @@ use super::host::is_loopback;
 use super::login_form;
 use super::router::AppState;
 
-/// The maximum number of session cookies to try per request. The limit is needed because each cookie may
+/// The maximum number of session cookies to try per request. The limit is needed because each cookie can
 /// cause a query to Redis.
 const MOST_COOKIES: usize = 4;
 
-/// The non-empty values of all cookies with the session cookie's name, in the order in which the browser sent
-/// them.
+/// The non-empty values of the cookies with the session cookie's name, in the order in which the browser sent
+/// them. There are at most [`MOST_COOKIES`] values.
 ///
 /// Another application on this host, or on another host of the domain, can set a cookie with the same name.
-/// Browsers send the most specific cookie first (RFC 6265, section 5.4), but that cookie may belong to the
+/// Browsers send the most specific cookie first (RFC 6265, section 5.4), but that cookie might belong to the
 /// other application.
 pub(super) struct SessionCookies(pub(super) Vec<String>);
 
@@ -30,7 +30,7 @@ impl SessionCookies {
         let values = headers
             .get_all(COOKIE)
             .iter()
-            // Cookies of other applications may contain any bytes.
+            // Cookies of other applications can contain any bytes.
             .flat_map(|header| Cookie::split_parse(String::from_utf8_lossy(header.as_bytes())))
             .filter_map(Result::ok)
             .filter(|cookie| cookie.name() == name && !cookie.value().is_empty())
@@ -105,8 +105,8 @@ impl<S: Sync> FromRequestParts<S> for Cause {
     }
 }
 
-/// Whether the browser sent the form over HTTP from another host. If so, the browser ignores cookies with the
-/// attribute `Secure`.
+/// Whether the form is from an HTTP page on a host that is not loopback. The browser then ignores cookies
+/// with the attribute `Secure`.
 pub(super) fn is_insecure_origin(headers: &HeaderMap) -> bool {
     let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
     let host = origin.and_then(|origin| origin.strip_prefix("http://"));

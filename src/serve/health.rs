@@ -1,7 +1,8 @@
-//! `/healthz`: runs the commands of a login, a visit and a logout on every primary of a cluster.
+//! `/healthz`: runs the commands of a login, a visit and a logout on the server, or on every primary of a
+//! cluster.
 //!
-//! PING is not enough. It also succeeds on a replica, on a Redis server that is out of memory, and for a user
-//! without permission for a command. In these cases, every page returns 503.
+//! PING is not enough, because it succeeds even if every page returns 503. Examples are a replica, a server
+//! that is out of memory, and a user who has no permission for a command.
 
 use std::time::Duration;
 
@@ -16,14 +17,15 @@ use crate::redis_client::RedisConnection;
 use crate::redis_client::fault::RedisFault;
 use crate::session::{KEY_PREFIX, Token};
 
-/// The TTL of a health check's keys. They expire even if the health check cannot delete them.
+/// The TTL of a health check's keys, which therefore expire even if the health check cannot delete them.
 const TTL: Duration = Duration::from_secs(10);
 /// The maximum number of keys to try in order to find one key for each primary of a cluster.
 const MOST_KEYS: u32 = 20_000;
 
 /// The reason why visitors cannot be served.
 pub(super) struct Unhealthy {
-    /// The primary that failed, if this is a cluster.
+    /// The address of the cluster primary that failed. `None` if there is no cluster, or if connecting
+    /// failed.
     pub(super) shard: Option<String>,
     pub(super) fault: RedisFault,
 }
@@ -53,8 +55,8 @@ impl Sessions {
         join_all(checks).await.into_iter().collect()
     }
 
-    /// Returns one key for each primary of a cluster, with the name of the primary. For a single server,
-    /// returns one key without a name.
+    /// Returns one key for each primary of a cluster, with the address of the primary. For a single server,
+    /// returns one key without an address.
     fn probes(&self, redis: &RedisConnection) -> Vec<(Option<String>, Probe)> {
         let mut missing = redis.primaries();
         if missing.is_empty() {

@@ -1,5 +1,5 @@
-//! The Redis commands that the page shows: the commands of the current request, and the most recent commands
-//! of each session.
+//! Stores the Redis commands that the home page shows: the commands of the current request, and the most
+//! recent commands of each session.
 //!
 //! The commands are stored only for display. Their number is limited, and they are lost when the process
 //! ends.
@@ -15,8 +15,8 @@ use crate::redis_client::RoundTrip;
 
 /// The maximum number of commands to keep for each session.
 const KEPT: usize = 20;
-/// The maximum number of sessions whose commands are kept. A further session replaces the least recently used
-/// one.
+/// The maximum number of sessions whose commands are kept. Above this number, a new session replaces the
+/// least recently used one.
 const MOST_SESSIONS: usize = 256;
 
 /// The initial size of a buffer in bytes, which is enough for the rows of most requests.

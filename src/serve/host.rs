@@ -34,7 +34,7 @@ impl OwnHosts {
     }
 
     /// Whether to accept a request for `host` that arrives at the address `local`. Accepts any port in
-    /// `host`, because the connection may come through a tunnel.
+    /// `host`, because the connection can come through a tunnel.
     fn accept(&self, host: &str, local: IpAddr) -> bool {
         let name = without_port(host);
         if let Ok(address) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -60,7 +60,7 @@ pub(super) fn without_port(host: &str) -> &str {
     }
 }
 
-/// Whether browsers regard this host as the local computer, and its HTTP URLs as secure.
+/// Whether browsers regard `host` as the local computer, and its HTTP URLs as secure.
 pub(super) fn is_loopback(host: &str) -> bool {
     let name = without_port(host);
     match name.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -120,7 +120,7 @@ fn host_error(request: &Request) -> Option<&'static str> {
     }
 }
 
-/// Whether the byte is allowed in a host (RFC 3986, section 3.2.2), or is the colon before a port.
+/// Whether `byte` is allowed in a host (RFC 3986, section 3.2.2), or is the colon before a port.
 fn is_host_byte(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)
 }

@@ -1,11 +1,11 @@
-//! Announces this instance in Redis, and finds other instances that use the same Redis server.
+//! Announces this instance of `serve` in Redis, and finds other instances that use the same Redis server.
 //!
 //! Each instance has a hash with a short TTL. The hash is deleted when the instance stops, and expires if the
 //! instance crashes. Another hash lists the addresses of all instances, so that no instance has to scan all
 //! keys. If an address in this list has no hash, the instance at this address no longer runs.
 //!
-//! This module uses only commands that sessions also need, because the Redis user may lack permission for
-//! others.
+//! This module uses only commands that sessions also need, because the Redis user might have no permission
+//! for other commands.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,7 +34,8 @@ const TTL: i64 = 10;
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(2);
 /// Time limit for one announcement.
 const ANNOUNCE_WITHIN: Duration = Duration::from_millis(1500);
-/// The maximum number of instances to look up. The limit is needed because any client can write to the list.
+/// The maximum number of instances to look up. The limit is needed because any client can write to the list
+/// of instances.
 const MOST: usize = 32;
 
 /// Another instance that uses the same Redis server.
@@ -44,8 +45,8 @@ pub(super) struct OtherInstance {
     pub(super) stage: AppStage,
 }
 
-/// Announces this instance, and looks for others, until the server stops. Reports to `on_event` if Redis is
-/// unavailable at the start.
+/// Announces this instance, and looks for other instances, until the server stops. Reports to `on_event` if
+/// Redis is unavailable at the start.
 pub(super) async fn announce(
     address: SocketAddr,
     sessions: Arc<Sessions>,

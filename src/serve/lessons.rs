@@ -104,7 +104,7 @@ fn markdown(text: &str) -> Rendered {
     Rendered(rendered)
 }
 
-/// Returns the commands with examples of their replies, as redis-cli shows them.
+/// Returns the commands of `transcript` with examples of their replies, as redis-cli shows them.
 fn transcript(transcript: &Transcript) -> String {
     let mut lines = Vec::new();
     for exchange in &transcript.exchanges {

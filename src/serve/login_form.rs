@@ -15,12 +15,12 @@ use crate::deadline::Deadline;
 use crate::session::{self, NameError};
 
 const FIELD: &str = "username";
-/// The maximum size of a form in bytes.
+/// The maximum size of a login form in bytes.
 const LONGEST_FORM: usize = 16 * 1024;
-/// How many more bytes of an oversized form are read and discarded. If the connection were closed at once,
-/// the client would not see the response.
+/// How many more bytes of an oversized form are read and discarded, because the client would not see the
+/// response if the connection were closed immediately.
 const DISCARDED: usize = 1024 * 1024;
-/// Time limit for the arrival of the whole form.
+/// Time limit for the arrival of the whole login form.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The user name from the login form. It is valid, and has no white space around it.
@@ -43,8 +43,8 @@ impl FromRequest<Arc<AppState>> for LoginForm {
 pub(super) enum FormError {
     #[error("The form is larger than 16 KiB")]
     TooLarge,
-    /// The form was sent in chunks. A request whose length can be stated in two ways could allow request
-    /// smuggling (RFC 9112, section 11.2).
+    /// The form was sent in chunks. This is rejected, because a length that can be stated in two ways could
+    /// allow request smuggling (RFC 9112, section 11.2).
     #[error("Send the form with the header Content-Length, not in chunks")]
     Chunked,
     #[error("The form did not arrive within 5 seconds")]
@@ -79,7 +79,7 @@ async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, FormError
     // The size is known only if the request has a Content-Length.
     let size = body.size_hint();
     let is_too_large = size.lower() > LONGEST_FORM as u64;
-    // A client that waits for `100 Continue` has not sent the body yet, so it can be refused at once.
+    // A client that waits for `100 Continue` has not sent the body yet, so it can be refused immediately.
     if is_too_large && headers.contains_key(EXPECT) {
         return Err(FormError::TooLarge);
     }

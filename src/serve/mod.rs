@@ -79,7 +79,7 @@ pub(crate) enum ServerEvent {
     Unreachable(RedisFault),
     /// The server is stopping, and has deleted this number of hashes from stage 2.
     Deleted(usize),
-    /// The server is stopping, but could not delete this number of hashes from stage 2. Also contains the
+    /// The server is stopping, but could not delete this number of hashes from stage 2. The fault is the
     /// reason.
     NotDeleted(usize, RedisFault),
 }
@@ -89,7 +89,7 @@ pub(crate) type OnEvent = Arc<dyn Fn(ServerEvent) + Send + Sync>;
 
 /// Serves the app on `listener` until SIGINT or SIGTERM arrives, or until `end` resolves.
 ///
-/// The server then closes event streams, finishes other requests, and deletes the hashes that stage 2
+/// The server then closes event streams, finishes the other requests, and deletes the hashes that stage 2
 /// created. A second signal skips these steps.
 pub(crate) fn serve_until(
     end: impl Future<Output = ()>,

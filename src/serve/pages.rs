@@ -31,7 +31,7 @@ pub(super) struct Layout {
     pub(super) ttl: Duration,
     /// The name of the session cookie.
     pub(super) cookie_name: Arc<str>,
-    /// The section of a lesson that explains each part of a page.
+    /// The links to the sections of lessons that explain the parts of a page.
     pub(super) explanations: Arc<Explanations>,
     /// Instructions for starting the other stages, rendered only once because they are the same for all
     /// visitors.
@@ -99,7 +99,7 @@ pub(super) struct Home<'a> {
 }
 
 impl Home<'_> {
-    /// Returns the time from the arrival of the request to `instant`.
+    /// Returns the time from the arrival of the request to `instant`, as text.
     fn at(&self, instant: Instant) -> String {
         clock::seconds(instant.saturating_duration_since(self.arrived))
     }
@@ -118,7 +118,7 @@ pub(super) struct Visit {
     pub(super) hash: Option<HashView>,
     /// The round trips to Redis during this visit.
     pub(super) round_trips: Vec<RoundTrip>,
-    /// The same round trips as rows of a table, or `None` if there were none.
+    /// The commands of `round_trips` as rows of a table, or `None` if there were none.
     pub(super) commands: Option<Arc<Commands>>,
     /// The earlier commands of the same session.
     pub(super) earlier: Vec<Arc<Commands>>,
@@ -131,8 +131,8 @@ pub(super) enum CookieView {
     Absent,
     /// The cookie was ignored. Contains the reason as a clause, without a capital letter or a full stop.
     Ignored(&'static str),
-    /// In stages 1 to 3, the beginning of the signature. With the whole signature, a script on the page could
-    /// forge the cookie.
+    /// In stages 1 to 3, the beginning of the signature. The rest is not shown, because a script on the page
+    /// could then forge the cookie.
     Signed { signature: String },
     /// In stage 4, the token. Only its first characters and its Redis key are shown.
     Token(Token),
@@ -150,7 +150,7 @@ pub(super) struct HashView {
 /// The maximum number of fields of a hash to show. A session has three fields, but anyone with access to
 /// Redis can add more.
 const MOST_FIELDS: usize = 20;
-/// The maximum number of bytes of a field to show. A user name has at most 256 bytes.
+/// The maximum number of bytes to show of the name or value of a field. A user name has at most 256 bytes.
 const LONGEST_FIELD: usize = 400;
 
 /// Returns the first fields of a hash, shortened. Adds the age of the session to the value of the field
@@ -240,7 +240,7 @@ pub(super) fn error(layout: &Layout, status: StatusCode, text: &str) -> Response
     page(status, &error)
 }
 
-/// Returns a 500 response after a panic.
+/// Returns a 500 response to a request whose handler panicked.
 pub(super) fn internal_error(layout: &Layout) -> Response {
     error(
         layout,

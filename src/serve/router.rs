@@ -29,8 +29,8 @@ use super::source::SourcePage;
 use super::{assets, events};
 use crate::deadline::Deadline;
 
-/// The maximum time between the head of a request and its response. It is 0.2 s shorter than the two seconds
-/// that a visitor may have to wait.
+/// The maximum time between the head of a request and its response. It is 0.2 s shorter than the maximum time
+/// that a visitor should have to wait, which is two seconds.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1800);
 /// The number of seconds after which a client should try again.
 pub(super) const RETRY_AFTER_FAULT: HeaderValue = HeaderValue::from_static("2");

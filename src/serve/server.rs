@@ -1,5 +1,5 @@
-//! An HTTP/1.1 server that limits the number of connections. Also limits the size of a request's head, and
-//! the time that the head may take to arrive.
+//! An HTTP/1.1 server that limits the number of connections, the size of a request's head, and the time that
+//! the head may take to arrive.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,8 +23,8 @@ use tower::Service;
 const MOST_CONNECTIONS: usize = 960;
 /// Time limit for the head of a request to arrive, and for the pause between two requests on a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The maximum size in bytes of the request line and the headers together. hyper also limits the number of
-/// headers to 100.
+/// The maximum size in bytes of the request line and the headers together. In addition, hyper limits the
+/// number of headers to 100.
 const LONGEST_HEAD: usize = 16 * 1024;
 /// How long unfinished requests may continue after the server has been told to stop.
 const GRACE: Duration = Duration::from_secs(5);

@@ -110,7 +110,8 @@ impl Sessions {
         }
     }
 
-    /// Returns the visitor whom the first valid cookie identifies, or `None` if no live data can be shown.
+    /// Returns the visitor whom the first valid cookie identifies, or `None` if there is no such cookie, or
+    /// if this stage does not use Redis.
     pub(super) async fn find(&self, cookies: &[String], deadline: Deadline) -> Option<Identity> {
         if !self.stage.needs_redis() {
             return None;
@@ -207,8 +208,8 @@ impl Sessions {
         })
     }
 
-    /// Ends the sessions that belong to the cookies, and starts a new session for `name`. Returns the new
-    /// value of the cookie.
+    /// Ends the sessions that belong to the cookies, and starts a new session for `name`. In stages 1 to 3,
+    /// only signs the name. Returns the new value of the cookie.
     pub(super) async fn login(
         &self,
         name: &str,
@@ -235,7 +236,7 @@ impl Sessions {
         Ok(token.reveal().to_owned())
     }
 
-    /// Ends the sessions that belong to the cookies, and deletes them in Redis.
+    /// Deletes the sessions that belong to the cookies from Redis. Does nothing in stages 1 to 3.
     pub(super) async fn logout(&self, cookies: &[String], deadline: Deadline) -> Result<(), RedisFault> {
         if self.stage.signs_the_name() {
             return Ok(());
@@ -248,8 +249,8 @@ impl Sessions {
         Ok(())
     }
 
-    /// Reads a session without resetting its TTL. Returns the TTL and the fields, or `None` if the key does
-    /// not exist.
+    /// Reads a session without resetting its TTL. Returns the TTL and the fields, or `None` if the session is
+    /// not valid or has no TTL.
     pub(super) async fn look(
         &self,
         visitor: &Identity,
@@ -274,8 +275,8 @@ impl Sessions {
     }
 }
 
-/// Work that continues to its end, even if the request is cancelled. Otherwise, a hash might remain in Redis
-/// forever.
+/// Work that continues to its end even if the request is cancelled, because a hash might otherwise remain in
+/// Redis forever.
 struct ToTheEnd<W: Future<Output: Send> + Send + 'static>(Option<Pin<Box<W>>>);
 
 fn to_the_end<W: Future<Output: Send> + Send>(work: W) -> ToTheEnd<W> {
@@ -311,7 +312,7 @@ fn signature_start(cookie: &str) -> String {
     signature.chars().take(6).collect()
 }
 
-/// Returns a visit without a session. `reason` is a clause.
+/// Returns a visit whose cookie was ignored. `reason` is a clause, as in [`CookieView::Ignored`].
 fn ignored(reason: &'static str) -> Visit {
     Visit {
         cookie: CookieView::Ignored(reason),

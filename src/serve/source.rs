@@ -17,7 +17,8 @@ pub(super) struct SourcePage<'a> {
 
 impl<'a> SourcePage<'a> {
     /// Returns the page for a query such as `lang=flask&stage=4`. The values of `lang` are the IDs in
-    /// [`LANGUAGES`]. The defaults are the first language and the stage of this server.
+    /// [`LANGUAGES`]. The defaults are the first language and the stage of this server. Returns `None` if
+    /// there is no such language or stage.
     pub(super) fn new(layout: &'a Layout, query: &str) -> Option<Self> {
         let mut language = &LANGUAGES[0];
         let mut stage = layout.stage;

@@ -1,4 +1,4 @@
-//! The clock of the Redis server. All instances use it, because their own clocks may differ.
+//! The clock of the Redis server. All instances use this clock, because their own clocks might differ.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Creates the clock of a Redis server that has just reported this time, in seconds since 1970.
+    /// Creates the clock of a Redis server that has just reported the time `seconds`, in seconds since 1970.
     pub fn of_redis(seconds: i64) -> Self {
         Self {
             ahead: seconds.saturating_sub(local()),

@@ -23,7 +23,7 @@ impl SigningKey {
     /// Returns `NAME.TIME.SIGNATURE`. The name and the signature are in base64url, and the time is in seconds
     /// since 1970.
     ///
-    /// The signature also covers the purpose, so that a cookie of one stage is not valid for another.
+    /// The signature covers `purpose` as well, so that a cookie of one stage is not valid for another stage.
     pub fn sign(&self, purpose: &str, name: &str, now: u64) -> String {
         let text = format!("{}.{now}", BASE64.encode(name));
         let signature = hmac::sign(&self.0, signed(purpose, &text).as_bytes());
@@ -134,7 +134,7 @@ mod tests {
         let cookie = key.sign("stage 2", "éva.\u{1f600}", 1000);
         let verify = |purpose, cookie: &str, now| key.verify(purpose, cookie, now, hour);
         assert_eq!(verify("stage 2", &cookie, 4599).as_deref(), Ok("éva.\u{1f600}"));
-        // The clock of another instance may be behind, so a cookie may come from the future.
+        // The clock of another instance might be ahead, so a cookie can come from the future.
         assert!(verify("stage 2", &cookie, 10).is_ok());
         assert_eq!(verify("stage 2", &cookie, 4600), Err(CookieError::Expired));
         assert_eq!(verify("stage 3", &cookie, 1000), Err(CookieError::Signature));

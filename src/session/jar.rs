@@ -17,7 +17,7 @@ const FILE: &str = "cookies.json";
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct StoredCookie {
     token: Option<String>,
-    /// How the last session ended, if a step command ended it.
+    /// How the last session ended, if a step command ended it or saw it end.
     pub ended: Option<SessionEnd>,
     /// Whether the user has agreed to use this Redis although it contains other keys.
     #[serde(default)]
@@ -35,7 +35,7 @@ pub(crate) enum SessionEnd {
 pub(crate) struct Jar {
     path: PathBuf,
     cookies: BTreeMap<String, StoredCookie>,
-    /// A problem with the file, described in one line.
+    /// A problem with the file, described in one line. `None` if there is no problem.
     pub complaint: Option<String>,
 }
 

@@ -44,8 +44,8 @@ pub const KEY_PREFIX: &str = "sessiontut:";
 
 /// Default TTL of a session in seconds. It is short so that users of `serve` can watch a session expire.
 pub(crate) const DEFAULT_TTL: u32 = 10;
-/// Default TTL of a session that a step command creates. Longer than [`DEFAULT_TTL`], because the user needs
-/// time to type the next command.
+/// Default TTL of a session that a step command creates. It is longer than [`DEFAULT_TTL`], because the user
+/// needs time to type the next command.
 pub(crate) const STEP_TTL: Duration = Duration::from_secs(30 * 60);
 /// Default maximum lifetime of a session, however often it is visited.
 pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(8 * 3600);

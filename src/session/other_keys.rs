@@ -5,7 +5,7 @@ use redis::{RedisError, Value, cmd};
 use super::KEY_PREFIX;
 use crate::redis_client::RedisConnection;
 
-/// The maximum number of keys to scan. In a larger database, the count includes this program's own keys.
+/// The maximum number of keys to scan. In a larger database, this program's own keys are counted as well.
 const FEW: u64 = 10_000;
 /// The number of keys to request with each SCAN.
 const PAGE: usize = 1000;
@@ -43,7 +43,8 @@ pub(crate) async fn count_other_keys(redis: &mut RedisConnection) -> Result<Opti
     }
 }
 
-/// Returns the message about other keys, or `None` if there are none.
+/// Returns the message about other keys, or `None` if there are none. `others` is `None` if their number is
+/// unknown.
 pub(crate) fn notice(others: Option<u64>) -> Option<String> {
     let keys = match others {
         Some(0) => return None,

@@ -8,7 +8,7 @@ use redis::{AsyncCommands, ErrorKind, RedisResult};
 use super::clock::Clock;
 use super::cookie::Token;
 
-/// The fields of a hash, in the order in which Redis returns them. Names and values may be any bytes, because
+/// The fields of a hash, in the order in which Redis returns them. Names and values can be any bytes, because
 /// other programs can add fields.
 pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -28,7 +28,7 @@ pub struct SessionStore<C> {
 pub struct Session {
     /// The user who logged in.
     pub username: String,
-    /// The number of visits, including this one.
+    /// The number of visits, including the current visit.
     pub visits: i64,
     /// The whole hash.
     pub fields: Fields,
@@ -92,7 +92,7 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
     // endregion end
 
     /// Returns the TTL and the fields of a session, without resetting the TTL. Returns `None` if the session
-    /// is not valid.
+    /// is not valid or has no TTL.
     pub async fn look(&mut self, token: &Token) -> RedisResult<Option<(Duration, Fields)>> {
         let (left, fields): (i64, Fields) = redis::pipe()
             .pttl(token.key())
@@ -105,7 +105,7 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
         Ok(left.filter(|_| is_valid).map(|left| (left, fields)))
     }
 
-    /// Returns the user name if the hash is a session and is not too old.
+    /// Returns the user name if the hash is a session and is not too old. Otherwise, returns `None`.
     fn valid_user(&self, fields: &Fields) -> Option<String> {
         let created: u64 = field(fields, "created")?.parse().ok()?;
         let is_too_old = self.clock.now() >= created.saturating_add(self.max_age.as_secs());
@@ -113,7 +113,8 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
     }
 }
 
-/// Checks that the hash contains the count that HINCRBY returned. Otherwise, the replies are unusable.
+/// Returns an error if the hash does not contain the count that HINCRBY returned, because the replies are
+/// then unusable.
 fn check_reply(visits: i64, fields: &Fields) -> RedisResult<()> {
     if field(fields, "visits") == Some(visits.to_string()) {
         return Ok(());

@@ -44,7 +44,7 @@ pub(super) fn check(text: &str) -> Result<(), UrlError> {
     }
 }
 
-/// Describes the blanks before and after the URL.
+/// Describes the blanks before and after the URL in `text`.
 fn blanks_around(text: &str) -> String {
     let name = |character: Option<char>| character.and_then(invisible).map(|(name, _)| name);
     let source = |name: &str| match name {

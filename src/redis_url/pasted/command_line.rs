@@ -16,7 +16,7 @@ const CLIENTS: [&str; 7] = [
     "sessiontut",
 ];
 
-/// Options that have a value but do not affect the connection.
+/// Options of Redis clients that have a value but do not affect the connection.
 const OTHER_OPTIONS_WITH_VALUE: [&str; 20] = [
     "-r",
     "-i",
@@ -41,7 +41,7 @@ const OTHER_OPTIONS_WITH_VALUE: [&str; 20] = [
 ];
 
 pub(super) fn read(text: &str) -> Option<Meaning> {
-    // If a quote is not closed, or the text may contain a comment, split the text only at spaces.
+    // If a quote is not closed, or if the whole text is a comment in a shell, split the text only at spaces.
     let words = shell_words::split(text).ok().filter(|words| !words.is_empty());
     let words = words.unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect());
     let is_client = |word: &String| CLIENTS.iter().any(|client| word.ends_with(client));
@@ -85,8 +85,8 @@ fn is_connection_option(word: &str) -> bool {
     .contains(&name)
 }
 
-/// Reads the options. Returns `None` if an option is repeated or has an unusable value. `url_before` is the
-/// value of a `REDIS_URL` assignment before the command.
+/// Reads the options of a command line. Returns `None` if an option is repeated or has an unusable value, or
+/// if the server is missing. `url_before` is the value of a `REDIS_URL` assignment before the command.
 fn options(arguments: &[String], url_before: Option<&str>) -> Option<IntendedUrl> {
     let mut url = IntendedUrl::default();
     let (mut host, mut port, mut base) = (None, None::<String>, None);
@@ -135,7 +135,7 @@ fn options(arguments: &[String], url_before: Option<&str>) -> Option<IntendedUrl
     Some(url.with_tls_if_needed())
 }
 
-/// Sets a value. Returns `None` if the value was already set.
+/// Stores `value` in `slot`. Returns `None` if `slot` already contained a value.
 fn set<T>(slot: &mut Option<T>, value: T) -> Option<()> {
     slot.replace(value).is_none().then_some(())
 }

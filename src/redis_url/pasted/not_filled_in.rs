@@ -9,7 +9,7 @@ use super::super::error::invalid;
 use super::super::parse::end_of_authority;
 
 /// Matches `$NAME`, `${NAME}`, `${NAME:-default}`, `$(NAME)`, `%NAME%` and `$env:NAME`. Without braces, only
-/// a name in capital letters matches, because a password may begin with a dollar sign.
+/// a name in capital letters matches, because a password can begin with a dollar sign.
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"^(?:\$\{([A-Za-z_]\w*)(?:[:?.-].*)?\}|\$\((.+)\)|%([A-Z_][A-Z0-9_]{2,})%|\$env:([A-Za-z_]\w*)|\$([A-Z_][A-Z0-9_]{2,}))$",
@@ -35,9 +35,10 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("this constant is a valid regex")
 }
 
-/// Returns an error if the whole text, the user, the password or the host is a variable or a placeholder.
+/// Returns an error if the whole text, or a part such as the host or the password, is a variable or a
+/// placeholder.
 ///
-/// A text that merely contains a placeholder is accepted, because a password may contain the same characters.
+/// A part that merely contains a placeholder is accepted, because a password can contain the same characters.
 pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
     let text = text.trim();
     let whole = text.trim_matches(['"', '\'']);
@@ -123,7 +124,7 @@ fn placeholder(what: &str, part: &str) -> Option<UrlError> {
 
 /// Returns an error if the port, or a part of the path, is a variable or a missing value.
 fn after_host(text: &str, place: &str, host: &str) -> Option<UrlError> {
-    // Without a host before it, this text may be part of a password.
+    // Without a host before it, this text might be part of a password.
     if host.is_empty() {
         return None;
     }
@@ -158,7 +159,7 @@ fn error(message: String, advice: &str) -> Option<UrlError> {
     })
 }
 
-/// Whether this is how JavaScript, Python, Ruby or Go writes a missing value.
+/// Whether `text` is a word that JavaScript, Python, Ruby or Go writes for a missing value.
 pub(crate) fn is_missing_value(text: &str) -> bool {
     [
         "undefined",
@@ -193,8 +194,8 @@ enum Form {
 
 impl Form {
     fn of(text: &str) -> Option<Self> {
-        // Compiling the regular expressions takes longer than the rest of the parsing. Most texts begin with
-        // another character.
+        // Most texts begin with another character, so the regular expressions, which take long to compile,
+        // are not needed.
         if !text.starts_with(['$', '%', '{', '<', '#', '@']) {
             return None;
         }
@@ -211,7 +212,7 @@ impl Form {
         })
     }
 
-    /// Whether this is the variable syntax of a shell.
+    /// Whether this is a shell's syntax for a variable.
     fn is_shell_variable(self) -> bool {
         matches!(self, Self::Shell | Self::Cmd | Self::PowerShell)
     }
@@ -264,7 +265,7 @@ impl Form {
 fn not_replaced(what: &str, text: &str, form: Form) -> String {
     let (noun, written) = form.describe();
     let shown = match what {
-        // The text is not shown, because it may be the password itself.
+        // The text is not shown, because it might be the password itself.
         "password" | "user name" => format!(", written as {written}"),
         _ => name_of(text)
             .map(str::to_owned)
@@ -274,7 +275,7 @@ fn not_replaced(what: &str, text: &str, form: Form) -> String {
     format!("the {what} is a {noun} that was not replaced by its value{shown}")
 }
 
-/// Whether this looks like the name of a setting rather than a secret.
+/// Whether `text` looks like the name of a setting rather than a secret.
 fn is_usual_name(text: &str) -> bool {
     const WORDS: [&str; 16] = [
         "redis", "valkey", "cache", "pass", "pwd", "secret", "token", "auth", "key", "user", "name", "host",
@@ -284,7 +285,8 @@ fn is_usual_name(text: &str) -> bool {
     WORDS.iter().any(|word| lower.contains(word))
 }
 
-/// Returns the text if it is a usual name, with or without the brackets of a placeholder.
+/// Returns `text` if it is a usual name, with or without the brackets of a placeholder. Otherwise, returns
+/// `None`, because the text might be a secret.
 fn shown(text: &str) -> Option<String> {
     const LONGEST: usize = 40;
     let is_plain = |one: char| one.is_ascii_alphabetic() || "_-. <>[]{}$%=#".contains(one);
@@ -292,7 +294,7 @@ fn shown(text: &str) -> Option<String> {
     is_name.then(|| text.to_owned())
 }
 
-/// Returns the host in `HOST:PORT`. The host may be a template that contains a colon.
+/// Returns the host in `HOST:PORT`. The host can be a template that contains a colon.
 fn host_of(place: &str) -> &str {
     if place.starts_with(['$', '{', '<', '%', '#']) {
         let end = place.rfind(['}', '>', ')', '%']).map_or(0, |at| at + 1);
@@ -303,7 +305,7 @@ fn host_of(place: &str) -> &str {
     place.split(':').next().unwrap_or_default()
 }
 
-/// Returns the name of a variable, or `None` if the text may be something else.
+/// Returns the name in `variable`, or `None` if the text might not be a variable.
 fn name_of(variable: &str) -> Option<&str> {
     let found = VARIABLE.captures(variable)?;
     let name = found.iter().skip(1).flatten().next()?.as_str();

@@ -98,7 +98,7 @@ pub(super) fn says_tls(scheme: &str) -> bool {
     })
 }
 
-/// Whether this may be a misspelt Redis scheme.
+/// Whether `scheme` might be a misspelt Redis scheme.
 fn is_like_redis(scheme: &str) -> bool {
     let lower = scheme.to_ascii_lowercase();
     lower.contains("redis")
@@ -131,7 +131,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
             ..invalid("this is the ARN of an AWS resource, but not its endpoint")
         }));
     }
-    // These references may lack the slashes after the colon, so the text before the colon may be a host name.
+    // Some references have no slashes after the colon, so the text before the colon might be a host name.
     if let Some((scheme, rest)) = text.split_once(':')
         && rest.contains('/')
         && let Some((_, Reference(product))) = OTHERS
@@ -193,7 +193,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
         None if is_like_redis(scheme) => found(
             "the scheme is misspelt or unknown: use redis:// (plain), rediss:// (TLS) or unix:// (socket)",
         ),
-        // The text may be anything, even a password.
+        // The text might be anything, even a password.
         None => Some(Meaning::default()),
     }
 }
@@ -205,7 +205,8 @@ fn hopeless(error: UrlError) -> Meaning {
     }
 }
 
-/// Web pages on which providers show the endpoint, each with instructions for finding the endpoint.
+/// The domains of web pages on which providers show a server's endpoint, each with instructions for finding
+/// it.
 const CONSOLES: &[(&str, &str)] = &[
     (
         "aws.amazon.com",
@@ -287,7 +288,7 @@ fn web(scheme: &str, rest: &str) -> Meaning {
             meant,
         };
     }
-    // Without a host before it, the path may be part of a password.
+    // Without a host before it, the path might be part of a password.
     let is_page = is_full_host(&host) && path.contains(|one: char| !one.is_ascii_digit() && one != '/');
     if is_page {
         return hopeless(wrong(

@@ -52,6 +52,7 @@ const NAMES: &[(&str, Role)] = &[
     ("db", Role::Db),
 ];
 
+/// The part of a URL that a setting contains.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Url,
@@ -69,7 +70,7 @@ pub(super) enum Role {
     Other,
 }
 
-/// Returns the role of the setting with this name, if the name is known.
+/// Returns the role of the setting `name`, or `None` if the name is unknown.
 pub(super) fn role(name: &str) -> Option<Role> {
     NAMES
         .iter()

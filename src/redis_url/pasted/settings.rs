@@ -27,7 +27,7 @@ pub(super) fn read_assignment(text: &str) -> Option<Meaning> {
     (is_url && (is_only_one || value.contains("://"))).then(|| {
         let first_line = first;
         let value = unquoted(value);
-        // A command may follow, as in REDIS_URL=redis://… program
+        // A command can follow, as in REDIS_URL=redis://… program
         let (first, rest) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
         // If an @ follows, the space belongs to the login.
         let value = if value.contains("://") && !rest.contains('@') {
@@ -39,7 +39,7 @@ pub(super) fn read_assignment(text: &str) -> Option<Meaning> {
     })
 }
 
-/// Describes an assignment. Shows the variable's name only if it is a usual name.
+/// Describes an assignment. Shows the variable's name only if it is the name of a known setting.
 fn assignment(line: &str, name: &str) -> String {
     let (before, separator) = match line.find(['=', ':']) {
         Some(at) if line[at..].starts_with('=') => (&line[..at], "equals sign"),
@@ -59,7 +59,7 @@ fn assignment(line: &str, name: &str) -> String {
     }
 }
 
-/// Recognises several settings, one per line or separated by commas, semicolons or spaces.
+/// Recognises a list of settings, one per line or separated by commas, semicolons or spaces.
 pub(super) fn read(text: &str) -> Option<Meaning> {
     // A list of settings is not valid after redis://, but the scheme shows that the settings are for Redis.
     let (scheme, list) = match text.split_once("://") {
@@ -82,7 +82,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     // In JavaScript, an empty object enables TLS.
     let list = &list.replace("tls: {}", "tls: true");
     let mut found = Found::default();
-    // In YAML, `ssl:` may be on its own line before `enabled: true`. In Kubernetes manifests, `name:
+    // In YAML, `ssl:` can be on its own line before `enabled: true`. In Kubernetes manifests, `name:
     // REDIS_HOST` comes before `value: …`.
     let (mut group, mut named) = ("", "");
     for item in split(list, separators) {
@@ -141,12 +141,12 @@ fn split<'a>(text: &'a str, separators: &[char]) -> Vec<&'a str> {
     items
 }
 
-/// Whether code uses this word for a missing value.
+/// Whether `value` is a word that programming languages use for a missing value.
 fn is_nothing(value: &str) -> bool {
     matches!(value, "null" | "None" | "nil" | "undefined")
 }
 
-/// Whether the value is `true`, `1`, `yes` or `on`.
+/// Whether the value is `true`, `1`, `yes`, `on`, `require` or `required`, ignoring case.
 pub(in crate::redis_url) fn is_true(value: &str) -> bool {
     matches!(
         value.to_ascii_lowercase().as_str(),
@@ -166,7 +166,8 @@ struct Found {
 }
 
 impl Found {
-    /// Adds `HOST` or `HOST:PORT`, the first part of a StackExchange.Redis string.
+    /// Adds the host in `HOST` or `HOST:PORT`, as in a StackExchange.Redis string, unless it might be
+    /// something else.
     fn add_host(&mut self, item: &str) {
         let (host, port) = item.rsplit_once(':').map_or((item, None), |(host, port)| {
             (host, port.parse::<u16>().ok().filter(|port| *port > 0))
@@ -178,7 +179,8 @@ impl Found {
         }
     }
 
-    /// Sets a value. Returns `None` if the setting is repeated.
+    /// Stores the value of a setting, if its name is known. Returns `None` if the value is unusable, or if
+    /// the settings contain different hosts.
     fn set(&mut self, name: &str, value: &str) -> Option<()> {
         let role = match role(name) {
             Some(role) => role,
@@ -199,7 +201,7 @@ impl Found {
                 };
                 self.url = std::mem::take(&mut self.url).or(inner);
             }
-            // REDIS_HOST may contain a whole URL.
+            // REDIS_HOST can contain a whole URL.
             Role::Host | Role::Hosts if value.contains("://") => {
                 let inner = meaning_of(value.split(',').next()?).meant?;
                 self.url = std::mem::take(&mut self.url).or(inner);
@@ -220,7 +222,7 @@ impl Found {
                     self.add_host(item);
                 }
             }
-            // REDIS_PORT may contain a service link.
+            // REDIS_PORT can contain a service link.
             Role::Port if value.contains("://") => {
                 let link = meaning_of(value).meant?;
                 self.port = link.hosts.first()?.1;
@@ -276,6 +278,7 @@ impl Found {
 }
 
 /// Splits `NAME=VALUE` or `NAME: VALUE`. Removes any prefix that belongs to a shell, a Dockerfile or YAML.
+/// Returns `None` if the text has another form.
 fn split_setting(item: &str) -> Option<(String, &str)> {
     const PREFIXES: [&str; 12] = [
         "export ",

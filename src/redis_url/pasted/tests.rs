@@ -1,4 +1,4 @@
-//! Tests with URL forms from the documentation of providers, clients and platforms.
+//! Checks that URL forms from the documentation of providers, clients and platforms are understood.
 
 use super::super::UrlErrorKind;
 use super::parse_or_suggest as parse;
@@ -276,9 +276,9 @@ fn no_error_and_no_suggestion_shows_a_part_of_the_password() {
     }
 }
 
-/// Changes documented forms at random. The parser must not panic. Suggestions must not show a part of the
-/// password, lose TLS, or contain a host that is not in the text. `PROPTEST_CASES` sets the number of
-/// changes.
+/// Changes documented forms at random, and checks that the parser does not panic. Checks that suggestions do
+/// not show a part of the password, lose TLS, or contain a host that is not in the text. `PROPTEST_CASES`
+/// sets the number of changed texts.
 mod mutations {
     use proptest::prelude::*;
     use proptest::sample::{Index, select};
@@ -343,7 +343,7 @@ mod mutations {
         ]
     }
 
-    /// Whether the text still contains a complete word that requires TLS.
+    /// Whether `text` contains a complete scheme or option that requires TLS.
     fn asks_for_tls(text: &str) -> bool {
         let lower = text.to_ascii_lowercase();
         let scheme = lower.split_once("://").map_or("", |(scheme, _)| scheme);
@@ -355,8 +355,8 @@ mod mutations {
 
     fn check(text: &str) -> Result<(), TestCaseError> {
         let (shown, suggestion) = match parse(text) {
-            // According to the URL standard, this part is the host, even if it now contains a part of the
-            // password.
+            // A valid URL gets no suggestion. Its host is shown, even if a change moved a part of the
+            // password into it.
             Ok(_) => return Ok(()),
             Err(error) => {
                 let shown = format!("{} {}", error.message, error.advice.clone().unwrap_or_default());
@@ -372,9 +372,9 @@ mod mutations {
             return Ok(());
         };
         let meant = IntendedUrl::from(&target);
-        // The inner URL may be valid. Its host is then the right one.
+        // If the inner URL is valid, its host is the right one.
         let inner = text.rfind("redis").map_or("", |at| &text[at..]);
-        // A change may move the password into the same word as the host. A shell joins a line that ends with
+        // A change can move the password into the same word as the host. A shell joins a line that ends with
         // a backslash and the next line, and removes quotes and other backslashes.
         let typed = super::super::typos::to_typed_characters(text)
             .replace("\\\n", "")

@@ -14,7 +14,7 @@ use crate::secret::Secret;
 /// The maximum number of digits in a database number. A longer number is treated as a typo.
 const MOST_DIGITS: usize = 9;
 
-/// Reads any text that may be a URL.
+/// Reads any text that might be a URL. Returns `None` if the text might be something else.
 pub(super) fn read(text: &str) -> Option<Meaning> {
     if let Some(url) = socket(text) {
         return Some(Meaning {
@@ -29,7 +29,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     if let Some(meaning) = cut_off(rest) {
         return Some(meaning);
     }
-    // Without a scheme, WORD:DIGITS@… is ambiguous: it may start with a host and a port, or with a login.
+    // Without a scheme, WORD:DIGITS@… is ambiguous: it can start with a host and a port, or with a login.
     let second = rest.split([':', '@']).nth(1).unwrap_or_default();
     if !has_scheme
         && rest.contains('@')
@@ -40,7 +40,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     }
     let mut meant = place(rest, tls)?;
     if !has_scheme {
-        // Without a scheme, a single word may be anything, even a password.
+        // Without a scheme, a single word might be anything, even a password.
         let host = meant.hosts.first().map_or("", |(host, _)| host);
         let is_certain = is_full_host(host) || rest.contains(':') || host.parse::<Ipv6Addr>().is_ok();
         if !is_certain {
@@ -80,7 +80,7 @@ pub(super) fn socket(text: &str) -> Option<IntendedUrl> {
         // unix:/// is correct, so something else must be wrong.
         slashes => slashes == 1 || !scheme.ends_with("unix"),
     };
-    // A single word after unix: may be part of a login.
+    // A single word after unix: might be part of a login.
     let is_certain = path.contains('/') || path.ends_with(".sock");
     (is_one && is_path && is_certain && !path.contains([':', '@'])).then(|| IntendedUrl {
         socket: Some(format!("/{path}")),
@@ -112,7 +112,7 @@ fn split_scheme(text: &str) -> (bool, &str, bool) {
 /// Reads `user:password` or `password`.
 pub(super) fn login(login: &str) -> IntendedUrl {
     let (user, password) = login.split_once(':').unwrap_or(("", login));
-    // If the user name contains one of these characters, the whole text may be a password that contains a
+    // If the user name contains one of these characters, the whole text might be a password that contains a
     // colon.
     let is_certain = !user.contains(['/', '?', '#', '%', ' ', ',', '"', '\'', '@']);
     if !is_certain {
@@ -132,7 +132,7 @@ fn secret(text: &str) -> Secret {
     Secret::new(percent_decode_str(text).decode_utf8_lossy())
 }
 
-/// Reads `[login@]host[:port][/db][?options]`.
+/// Reads `[login@]host[:port][/db][?options]`. Returns `None` if the host is uncertain.
 pub(super) fn place(rest: &str, tls: bool) -> Option<IntendedUrl> {
     let (rest, query) = split_query(rest)?;
     let (mut url, place) = match rest.rsplit_once('@') {
@@ -150,8 +150,7 @@ pub(super) fn place(rest: &str, tls: bool) -> Option<IntendedUrl> {
         .chars()
         .take_while(char::is_ascii_digit)
         .collect();
-    // A single word may also be a part of a login. The login may have been cut off, or its password may
-    // contain an @ and a slash.
+    // A single word might be a part of a login that was cut off, or whose password contains an @ and a slash.
     let is_number = path.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/');
     let is_alone = url.password.is_none() && port.is_none() && path.is_empty();
     let is_certain = is_full_host(&host) || host.parse::<Ipv6Addr>().is_ok() || (is_number && !is_alone);
@@ -169,7 +168,7 @@ pub(super) fn place(rest: &str, tls: bool) -> Option<IntendedUrl> {
     Some(url)
 }
 
-/// Reads `[login@]host[:port][,host…]/NAME[/db]`.
+/// Reads `[login@]host[:port][,host…]/NAME[/db]`. Returns `None` if the name or a host is uncertain.
 pub(super) fn sentinels(rest: &str, tls: bool) -> Option<IntendedUrl> {
     let (rest, _) = split_query(rest)?;
     let (mut url, place) = match rest.rsplit_once('@') {
@@ -193,7 +192,8 @@ pub(super) fn sentinels(rest: &str, tls: bool) -> Option<IntendedUrl> {
     url.primary.is_some().then_some(url)
 }
 
-/// Splits off `?name=value…`. A value may contain an @. Returns `None` if the ? may be a part of a password.
+/// Splits off `?name=value…`. A value can contain an @. Returns `None` if the ? might be a part of a
+/// password.
 fn split_query(rest: &str) -> Option<(&str, &str)> {
     let Some((front, query)) = rest.split_once('?') else {
         return Some((rest, ""));
@@ -207,7 +207,8 @@ fn split_query(rest: &str) -> Option<(&str, &str)> {
     (!is_full_host(host) && !is_option).then_some((rest, ""))
 }
 
-/// Adds an option. The names are those that PHP's session handler, Predis, Lettuce and other clients use.
+/// Adds the value of a query option to `url`. The names are those that PHP's session handler, Predis, Lettuce
+/// and other clients use.
 pub(super) fn add_option(url: &mut IntendedUrl, name: &str, value: &str) {
     let value = value.trim();
     if value.is_empty() {
@@ -259,12 +260,13 @@ pub(super) fn to_typed_characters(place: &str) -> String {
     typed
 }
 
-/// Returns the host (an IPv6 address without brackets), the port, and the path after them.
+/// Returns the host (an IPv6 address without brackets), the port, and the path after them. Returns `None` if
+/// the host is uncertain.
 fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
     let end = place.find(['/', '?', '#']).unwrap_or(place.len());
     let (authority, path) = place.split_at(end);
-    // If all parts between commas are hosts, use the first. Otherwise, the comma may be a typo for a dot, as
-    // in `cache,example:6379`.
+    // If all parts between commas are hosts, use the first. Otherwise, the comma might be a typo for a dot,
+    // as in `cache,example:6379`.
     if let Some((first, others)) = authority.split_once([',', ';']) {
         let has_port_or_dot = first.contains([':', '.']);
         let are_hosts = has_port_or_dot && others.split([',', ';']).all(|other| split_host(other).is_some());
@@ -292,7 +294,7 @@ fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
         return Some((host.to_owned(), Some(port), path));
     }
     let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
-    // In HOST:PORT:PORT, the first port is used. Any other text after the port may be a password.
+    // In HOST:PORT:PORT, the first port is used. Any other text after the port might be a password.
     let digits: Vec<&str> = port.split(':').collect();
     let is_certain = digits.len() == 1
         || (is_full_host(host) || digits.windows(2).all(|two| two[0] == two[1]))
@@ -304,8 +306,8 @@ fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
     (is_host(host) && is_certain).then(|| (host.to_owned(), port, path))
 }
 
-/// Splits an IPv6 address without brackets from its port. The last group of `fd00::1:6379` is taken as a
-/// port, because it looks like a Redis port.
+/// Splits an IPv6 address without brackets from its port. The last group of `fd00::1:6379` is treated as a
+/// port, because it looks like a Redis port. Returns `None` if there is no port.
 fn ipv6_with_port(authority: &str) -> Option<(String, u16)> {
     let (address, port) = authority.rsplit_once(':')?;
     let is_closed = address.ends_with(']');
