@@ -309,8 +309,8 @@ impl Course<'_> {
             // All commands of a step are skipped for the same reason.
             let why = match std::mem::replace(&mut self.state.skip_explained, true) {
                 false => {
-                    "not run: this needs a Redis server other than the practice Redis (set REDIS_URL to use \
-                          one)"
+                    "not run: this needs a real Redis server, not the practice Redis (to use a real server, set \
+                          REDIS_URL)"
                 }
                 true => "not run, for the same reason",
             };
