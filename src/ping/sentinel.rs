@@ -17,13 +17,13 @@ use crate::redis_url::{Sentinels, Target, Trust, host_and_port};
 
 /// The share of the total time for asking the Sentinels.
 const SHARE: f64 = 0.6;
-/// The maximum number of Sentinels that are asked. Each takes up to 10 ms of CPU time.
+/// The maximum number of Sentinels that are asked, because each takes up to 10 ms of CPU time.
 const MOST_SENTINELS: usize = 64;
 /// The minimum remaining time for a second login at a Sentinel.
 const SECOND_LOGIN: Duration = Duration::from_millis(50);
 
-/// Asks all Sentinels at the same time. Uses the first reply that names the primary, or else the first reply
-/// of any kind.
+/// Asks all Sentinels at the same time, and checks the first primary that a Sentinel reports. If no Sentinel
+/// reports a primary, returns the observations of the last Sentinel that replied.
 pub(super) async fn climb(
     target: &Target,
     sentinels: &Sentinels,
@@ -52,7 +52,7 @@ pub(super) async fn climb(
                 });
                 return climb;
             }
-            // A reply of one Sentinel is more useful than a failed connection to another.
+            // A reply of one Sentinel is more useful than a failed connection to a different Sentinel.
             Some(SentinelAnswer::None) if best.is_some() => {}
             _ => best = Some(seen),
         }

@@ -1,5 +1,5 @@
-//! Collects facts that may explain a failed connection: about this host, `/etc/hosts`, and another port of
-//! the server. The facts are collected while the connection attempts wait.
+//! Collects facts that may explain a failed connection: about this host, `/etc/hosts`, and the provider's TLS
+//! port. The facts are collected while the connection attempts wait for a reply.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,8 @@ use crate::deadline::Deadline;
 use crate::os;
 use crate::redis_url::hosting::Hosting;
 
-/// Facts that are collected while the connection attempts wait.
+/// Facts that may explain a failed connection. They are collected while the connection attempts wait for a
+/// reply.
 pub(super) struct Surroundings {
     this_host: ThisHost,
     hosts_file: Option<(HostsEntry, Vec<NameServer>)>,
@@ -63,7 +64,8 @@ impl Surroundings {
     }
 }
 
-/// Tries to connect to the provider's TLS port, if the URL has another port.
+/// Tries to connect to the provider's TLS port. Returns `None` if the URL already has this port, or if no
+/// such port is known.
 async fn dial_other_port(host: &str, addresses: &[SocketAddr], deadline: Deadline) -> Option<Dial> {
     let mut address = *addresses.first()?;
     let port = Hosting::of(host)?

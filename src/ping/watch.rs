@@ -52,7 +52,7 @@ pub(crate) async fn watch(
 /// The time between two lookups of the host name. After a failover, the name may have a new address while the
 /// old connection is still open.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
-/// The time limit for such a lookup.
+/// The time limit for a repeated lookup of the host name.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 
 struct Watch<'a> {
@@ -67,8 +67,8 @@ struct Watch<'a> {
     next_lookup: Instant,
 }
 
-/// Properties of a server that change if another server replaces it. A property is `None` if the server does
-/// not report it.
+/// Properties that differ between servers, and so show that a server was replaced. A property is `None` if
+/// the server does not report it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Identity {
     role: Option<String>,
@@ -83,7 +83,7 @@ pub(crate) enum WatchEvent {
     Role { from: String, to: String },
     /// The new connection uses a different address.
     Address { from: SocketAddr, to: SocketAddr },
-    /// The server's run ID has changed, because of a restart or another server.
+    /// The server's run ID has changed, because the server restarted or was replaced.
     RunId,
     /// The host name has new addresses, but the connection still uses an old address.
     Name { to: Vec<IpAddr> },
@@ -142,7 +142,7 @@ pub(crate) struct ProbeResult {
     pub verdict: Verdict,
     /// When the probe started.
     pub at: SystemTime,
-    /// The server's response time, or `None` if it did not respond.
+    /// The round trip time, or `None` if Redis did not respond.
     pub round_trip: Option<Duration>,
     /// How long the whole probe took.
     pub took: Duration,
@@ -162,14 +162,14 @@ pub(crate) enum Change {
     Down,
     /// Redis responds again.
     Up,
-    /// Redis still does not respond, but for another reason.
+    /// Redis still does not respond, but for a different reason.
     OtherCause,
     /// The connection was lost, but Redis responds on a new connection.
     Reconnected,
 }
 
 impl Change {
-    /// Returns the value in JSON.
+    /// Returns the name of the change in JSON, or `None` if nothing has changed.
     pub(crate) fn name(self) -> Option<&'static str> {
         Some(match self {
             Self::None => return None,
@@ -221,8 +221,8 @@ impl Watch<'_> {
         }
     }
 
-    /// Looks up the host name from time to time. Returns an event if the connection's address is no longer
-    /// among the results.
+    /// Looks up the host name, at most once per [`LOOKUP_INTERVAL`]. Returns an event if the addresses have
+    /// changed and no longer include the address of the connection.
     async fn look_up_again(&mut self, deadline: Deadline) -> Option<WatchEvent> {
         let host = self.check.target.host().filter(|_| self.seen.dns.is_some())?;
         let in_use = self.seen.tcp.connected_address()?.ip();
@@ -243,7 +243,7 @@ impl Watch<'_> {
 
     /// Sends PING on the open connection. If the reply is late, also runs the checks to find the cause.
     ///
-    /// Returns the round trip, and whether the connection is new.
+    /// Returns the round trip time, and whether the connection is new.
     async fn ping(
         &mut self,
         mut connection: ProbeConnection<Stream>,

@@ -110,8 +110,7 @@ fn hostile(text: &str) -> [(Target, Observations); 4] {
         address: Address::Unix(format!("/run/{text}").into()),
         ..remote.clone()
     };
-    // `text` is not a host name of AWS. An IP address lets the metadata of the instance decide that the
-    // server is on AWS.
+    // An IP address, because a host name without a dot counts as the name of a container.
     let at_ip = Target::parse("redis://10.0.3.17").unwrap();
     [
         (remote.clone(), seen.clone()),

@@ -28,7 +28,7 @@ pub struct ThisHost {
     pub instance: Option<Instance>,
     /// How local ports are used for connections to the target, if no port is free. Known only on Linux.
     pub local_ports: Option<LocalPorts>,
-    /// The processes that listen on the port, if the target is this host. Known only on Linux.
+    /// The processes that listen on the target's port, if the target is this host. Known only on Linux.
     pub listeners: Option<Vec<LocalListener>>,
 }
 
@@ -76,7 +76,8 @@ pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Thi
     }
 }
 
-/// Returns the processes that listen on the port, if the address belongs to this host.
+/// Returns facts about this host, including the processes that listen on the port of `address`. Returns
+/// `None` if the address does not belong to this host.
 pub(super) fn observe_listeners(address: SocketAddr) -> Option<ThisHost> {
     let nearness = nearness(address.ip(), source_for(address.ip()));
     (nearness == Nearness::Loopback).then(|| ThisHost {
@@ -87,7 +88,8 @@ pub(super) fn observe_listeners(address: SocketAddr) -> Option<ThisHost> {
     })
 }
 
-/// Returns the source address that the kernel would use for this destination. Sends no packets.
+/// Returns the source address that the kernel would use for this destination, or `None` without a route.
+/// Sends no packets.
 pub(crate) fn source_for(address: IpAddr) -> Option<IpAddr> {
     let any: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -98,7 +100,7 @@ pub(crate) fn source_for(address: IpAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
-/// Any port except 0. No packet is sent to this port.
+/// The destination port in [`source_for`]. No packet is sent, so any port except 0 is suitable.
 const DISCARD_PORT: u16 = 9;
 
 fn nearness(address: IpAddr, source: Option<IpAddr>) -> Nearness {
@@ -162,7 +164,7 @@ fn networks_v6(table: &str) -> Vec<IpNet> {
     table.lines().filter_map(network).collect()
 }
 
-/// Whether this host's ARP requests for the address got no reply. This host then cannot send a SYN to the
+/// Whether this host's ARP requests for the address got no reply, so that this host cannot send a SYN to the
 /// address.
 pub(super) fn is_arp_unanswered(address: IpAddr) -> bool {
     let table = fs::read_to_string("/proc/net/arp").unwrap_or_default();
@@ -179,8 +181,8 @@ fn lists_as_unanswered(table: &str, address: IpAddr) -> bool {
     })
 }
 
-/// Returns the number of retransmissions that this host's kernel could not send so far. A local firewall or
-/// policy drops these packets.
+/// Returns the number of retransmissions that this host's kernel could not send so far, because a local
+/// firewall or policy dropped them. Returns `None` if the kernel does not report the number.
 pub(super) fn blocked_retransmissions() -> Option<u64> {
     let table = fs::read_to_string("/proc/net/netstat").ok()?;
     let mut rows = table.lines().filter(|row| row.starts_with("TcpExt:"));
@@ -191,7 +193,7 @@ pub(super) fn blocked_retransmissions() -> Option<u64> {
     values.split_whitespace().nth(at)?.parse().ok()
 }
 
-/// Whether there are signs of Docker, Podman, Kubernetes, ECS or systemd-nspawn.
+/// Whether this process seems to run in a container of Docker, Podman, Kubernetes, ECS or systemd-nspawn.
 fn in_container() -> bool {
     const FILES: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
     const VARIABLES: [&str; 3] = [

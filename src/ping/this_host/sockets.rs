@@ -55,14 +55,16 @@ impl LocalListener {
 
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-/// Returns the first and last local port that the kernel uses for outgoing connections.
+/// Returns the first and last local port that the kernel uses for outgoing connections. Returns `None` if the
+/// kernel does not report them.
 pub(crate) fn local_port_range() -> Option<(u16, u16)> {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut bounds = range.split_whitespace().map(str::parse);
     Some((bounds.next()?.ok()?, bounds.next()?.ok()?))
 }
 
-/// Counts the local ports that connections to this address use.
+/// Returns the kernel's range of local ports, and the number of local ports that connections to this address
+/// use. Returns `None` if the kernel does not report them.
 pub(in crate::ping) fn local_ports(to: SocketAddr) -> Option<LocalPorts> {
     let (first, last) = local_port_range()?;
     let table = fs::File::open(TABLES[usize::from(to.is_ipv6())]).ok()?;
@@ -83,10 +85,10 @@ pub(in crate::ping) fn local_ports(to: SocketAddr) -> Option<LocalPorts> {
     })
 }
 
-/// Returns the processes that listen on the port.
+/// Returns the processes that listen on the port. Returns `None` if the kernel's tables cannot be read.
 pub(super) fn listeners(port: u16) -> Option<Vec<LocalListener>> {
-    // Listening sockets come first in the table. Each further row makes the kernel search its connections,
-    // which takes long if there are many. To stop early, read about one row at a time.
+    // Listening sockets come first in the table. Each following row makes the kernel search its connections,
+    // which takes a long time if there are many. To stop early, read about one row at a time.
     const ROW: usize = 150;
     let tables: Vec<_> = TABLES
         .iter()
@@ -113,8 +115,8 @@ pub(super) fn listeners(port: u16) -> Option<Vec<LocalListener>> {
 }
 
 /// Returns the users who have opened connections from this host to `own`, an address on which this process
-/// listens. The keys are the other ends of these connections. Returns `None` if the tables cannot be read, or
-/// do not list the sockets of this process.
+/// listens. The keys are the addresses of the other ends of these connections. Returns `None` if the tables
+/// cannot be read, or do not list the sockets of this process.
 pub(crate) fn users_connected_to(own: SocketAddr) -> Option<HashMap<SocketAddr, u32>> {
     // The tables may be long, so parse only a few rows.
     let port = format!(":{:04X} ", own.port());
@@ -175,7 +177,8 @@ impl Row {
     }
 }
 
-/// Parses a hexadecimal address and port. Each 32 bits of the address are a number in this host's byte order.
+/// Parses a hexadecimal address and port. Each group of 8 digits in the address is a 32-bit number in this
+/// host's byte order.
 fn hex_address(text: &str) -> Option<SocketAddr> {
     let (text, port) = text.split_once(':')?;
     let words = (0..text.len() / 8).map(|at| u32::from_str_radix(text.get(at * 8..at * 8 + 8)?, 16).ok());
@@ -191,8 +194,8 @@ fn hex_address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, u16::from_str_radix(port, 16).ok()?))
 }
 
-/// Returns the name of a process that has opened the socket. Only root may read the names of other users'
-/// processes.
+/// Returns the name of a process that has opened the socket, if this program can find one. Only root has
+/// permission to see the sockets of other users' processes.
 fn owner_of_socket(inode: u64) -> Option<String> {
     let wanted = PathBuf::from(format!("socket:[{inode}]"));
     let is_it = |file: fs::DirEntry| fs::read_link(file.path()).is_ok_and(|target| target == wanted);

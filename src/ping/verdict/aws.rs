@@ -1,5 +1,5 @@
-//! Adds the results from AWS documents to a verdict. The cause, its certainty and the exit status do not
-//! change.
+//! Adds the results from AWS documents to a verdict. They do not change the cause, its certainty or the exit
+//! status.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::ping::observation::Observations;
 use crate::redis_url::{Target, provider};
 use crate::sanitize;
 
-/// The kinds of fix that change AWS objects. Documents can show that such a fix is needed or unnecessary.
+/// The kinds of fix that change AWS objects. AWS documents can show that such a fix is needed or unnecessary.
 const KINDS: [&str; 4] = ["security-group", "network-acl", "route", "outside-vpc"];
 
 /// Returns the question that AWS documents can answer about this verdict. Returns `None` if AWS documents
@@ -100,7 +100,7 @@ pub(super) fn other_region(target: &Target, seen: &Observations) -> Option<Strin
     })
 }
 
-/// Returns the verdict on AWS documents, if there was no connection attempt.
+/// Returns the verdict on AWS documents without a connection attempt.
 pub(crate) fn of_documents(answer: &AwsAnswer) -> Verdict {
     let assessment = &answer.assessment;
     let mut verdict = Verdict::default();
@@ -113,13 +113,14 @@ pub(crate) fn of_documents(answer: &AwsAnswer) -> Verdict {
     verdict
 }
 
-/// Adds the checks and the proven fixes to a finding about a connection without a reply.
+/// Adds the results from AWS documents to a finding about a connection without a reply. Removes fixes that
+/// the documents replace or rule out.
 fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     let assessment = &answer.assessment;
     if matches!(assessment.outcome, Outcome::Denied | Outcome::Partly) {
         finding.summary = format!("{}: {}", finding.summary, safe(&assessment.summary()));
     }
-    // Two checks of one network ACL may need the same permission.
+    // Two checks of one network ACL may need the same permission, so skip facts that were already added.
     let mut seen = BTreeSet::new();
     let new = assessment.checks.iter().flat_map(facts_of);
     finding
@@ -193,7 +194,8 @@ fn of_aws(fix: &AwsFix) -> Fix {
     }
 }
 
-/// Describes a failed check. Also describes rules that almost allow the connection, one per line.
+/// Describes a check that did not pass, and rules that almost allow the connection, one per item. Returns
+/// nothing for a check that passed.
 fn facts_of(check: &Check) -> Vec<String> {
     let term = check
         .aws_code
@@ -222,7 +224,7 @@ fn safe(text: &str) -> String {
     sanitize::line(text).into_owned()
 }
 
-/// Returns the facts about a cause in ElastiCache's description of the cache.
+/// Returns the facts in ElastiCache's description of the cache that concern `cause`.
 fn facts_about(cause: Cause, assessment: &Assessment) -> Vec<String> {
     let of_check = |code: Code| {
         // An unknown check that needs no further permission has found that there is no such cache.

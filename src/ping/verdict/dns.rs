@@ -11,7 +11,7 @@ use crate::ping::rungs::dns::SLOW_LOOKUP;
 use crate::redis_url::Target;
 use crate::sanitize;
 
-/// A recursive resolver may take this long if it queries other servers, and a packet is lost.
+/// How long a recursive resolver may take if it queries other servers and a packet is lost.
 const SLOW_RESOLVER: Duration = Duration::from_millis(1900);
 
 pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
@@ -196,7 +196,7 @@ fn skips_hosts_file(lookup: &Lookup) -> bool {
     lookup.hosts_file.is_some() && sources.is_some_and(|line| !line.sets_source("files"))
 }
 
-/// Describes the name's entry in `/etc/hosts`, and the answers of the name servers if they differ.
+/// Describes the entry for the host name in `/etc/hosts`, and the answers of the name servers if they differ.
 pub(super) fn hosts_file(target: &Target, seen: &Observations) -> Vec<String> {
     let (Some(host), Some(lookup)) = (target.host(), &seen.dns) else {
         return Vec::new();
@@ -286,7 +286,7 @@ fn why_slow(server: &NameServer) -> Option<String> {
     }
 }
 
-/// Returns a warning if the resolver found the name only with a search domain.
+/// Returns a warning if the resolver appended a search domain to the host name.
 pub(super) fn completed(target: &Target, seen: &Observations) -> Option<(Cause, String)> {
     let lookup = seen.dns.as_ref()?;
     let completed = lookup.completed.as_ref()?;

@@ -78,7 +78,7 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
     fact.into_iter().collect()
 }
 
-/// Returns the finding about a command that the user may not run.
+/// Returns the finding about a command that the user has no permission to run.
 pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> Finding {
     let missing = Missing::of(seen);
     let finding = Finding::proved(Cause::AuthNoPermission).replied(command, error);

@@ -1,4 +1,4 @@
-//! The types of a verdict.
+//! Defines the verdict, its finding and its warnings.
 
 use rustls::AlertDescription;
 
@@ -28,7 +28,7 @@ pub struct Finding {
     pub evidence: Vec<String>,
     /// What the user can do, most promising fix first.
     pub fixes: Vec<Fix>,
-    /// The error reply that shows the cause.
+    /// The error reply that shows the cause, if there is one.
     pub reply: Option<String>,
 }
 
@@ -105,7 +105,8 @@ impl Finding {
         self
     }
 
-    /// Adds the error reply that shows the cause to the evidence. The fixes also depend on this reply.
+    /// Adds the error reply that shows the cause to the evidence, and stores it, because the fixes depend on
+    /// it.
     pub(super) fn replied(mut self, command: &str, reply: &str) -> Self {
         self.reply = Some(reply.to_owned());
         self.fact(replied(command, reply))

@@ -1,4 +1,4 @@
-//! Hints in the URL about the reason why a connection fails.
+//! Finds hints in the URL about the reason why a connection fails.
 
 use crate::ping::causes::Cause;
 use crate::ping::causes::tcp::cluster_client_port;
@@ -34,7 +34,8 @@ pub(super) fn all(target: &Target, cause: Cause) -> Vec<String> {
     hints
 }
 
-/// Describes a port that Redis uses for something other than client connections.
+/// Describes a port that Redis uses for something other than client connections. Returns `None` for any other
+/// port.
 fn port_hint(port: u16) -> Option<String> {
     if port == 26379 {
         return Some("port 26379 usually belongs to a Sentinel, which stores no data".into());

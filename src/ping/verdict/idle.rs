@@ -62,15 +62,15 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Returns the test and the lost connection with the shortest idle time. Returns `None` if no connection was
-/// lost.
+/// Returns the test and the lost connection with the shortest idle time. Prefers connections without TCP
+/// keepalive. Returns `None` if no connection was lost.
 fn lost(seen: &Observations) -> Option<(&IdleTest, &IdleTrial)> {
     let test = seen.idle.as_ref()?;
     let lost = test.shortest_lost(None).or_else(|| test.any_lost())?;
     Some((test, lost))
 }
 
-/// Adds to a finding about a new connection that an earlier connection was lost while it was idle.
+/// If an earlier connection was lost while it was idle, adds this fact to a finding about a new connection.
 pub(super) fn with_lost_connection(finding: Finding, seen: &Observations) -> Finding {
     match lost(seen) {
         Some((_, lost)) if finding.cause != Cause::PathIdle => {
@@ -97,7 +97,7 @@ fn what_happened(lost: &IdleTrial) -> String {
     )
 }
 
-/// Whether the observations prove that the idle time ended the connection, and not another event.
+/// Whether the observations prove that the idle time ended the connection, rather than a different event.
 ///
 /// The proof can be the server's own limit, an effect of keepalive, or equal idle times of connections with
 /// different start times.
@@ -120,7 +120,7 @@ fn is_proved(test: &IdleTest, lost: &IdleTrial, seen: &Observations) -> bool {
     has_limit && lost.end == IdleEnd::Closed || is_equally_long || keeps_alive
 }
 
-/// Describes the effect of TCP keepalive.
+/// Describes whether TCP keepalive made a difference. Returns `None` if no connection used keepalive.
 fn keepalive(test: &IdleTest) -> Option<String> {
     let period = test.trials.iter().find_map(|trial| trial.keepalive)?;
     let every = format!("TCP keepalive every {}", seconds(period));
@@ -139,7 +139,7 @@ fn keepalive(test: &IdleTest) -> Option<String> {
     )
 }
 
-/// Describes what drops idle connections, and after which time.
+/// Describes what probably drops idle connections, and after which time.
 fn enforcer(lost: &IdleTrial, limit: &str, seen: &Observations) -> String {
     let what = match (lost.end, seen.server.idle_limit()) {
         (IdleEnd::Closed, Some(setting)) if is_server(lost.idle, setting) => {

@@ -6,7 +6,7 @@ use crate::ping::causes::Cause;
 use crate::ping::conclusions::{SLOW_MEDIAN, SlowPart, is_uneven, median};
 use crate::ping::observation::Observations;
 
-/// Returns a warning if most round trips are slow.
+/// Returns a warning if the median round trip is slow.
 pub(super) fn slow(seen: &Observations) -> Option<Found> {
     let median = median(&seen.ping.round_trips);
     (median > SLOW_MEDIAN).then(|| {

@@ -89,7 +89,7 @@ pub fn judge(given: &Target, seen: &Observations) -> Verdict {
     verdict
 }
 
-/// Whether a warning contains nothing beyond the cause.
+/// Whether a warning would only repeat what the cause already says.
 fn repeats(warning: Cause, cause: Cause) -> bool {
     warning == cause
         || matches!(
@@ -105,8 +105,8 @@ fn repeats(warning: Cause, cause: Cause) -> bool {
         )
 }
 
-/// Handles a certificate problem that `--insecure` allows. If a later check failed, the problem becomes a
-/// warning, otherwise the finding.
+/// Adds a certificate problem that `--insecure` accepted, and returns the finding and a warning. The problem
+/// becomes the warning if a later check failed for a different reason, and the finding otherwise.
 fn with_accepted_certificate(
     finding: Option<Finding>,
     seen: &Observations,

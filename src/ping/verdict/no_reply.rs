@@ -138,7 +138,7 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
         .facts(reason.fact(seen))
 }
 
-/// Returns the finding about an error reply that ended a second connection.
+/// Returns the finding about an error reply on a second connection.
 fn error_on_second_connection(command: &str, error: &str, seen: &Observations) -> Finding {
     let when = format!("{command} on a second connection");
     let login = seen
@@ -155,7 +155,7 @@ fn error_on_second_connection(command: &str, error: &str, seen: &Observations) -
     error_reply(error, &when, seen)
 }
 
-/// Describes how a second connection ended.
+/// Describes the result on a second connection, if one was tried.
 pub(super) fn on_the_second_connection(seen: &Observations) -> Option<String> {
     let repeat = seen.experiments.repeat.as_ref()?;
     Some(match repeat.exchanges.last() {
@@ -194,7 +194,7 @@ pub(super) fn ended(Exchange { command, response }: &Exchange) -> String {
     }
 }
 
-/// The text for a fault of the first connection only.
+/// The text for a fault that occurred only on the first connection.
 pub(super) const ONLY_THIS_CONNECTION: &str =
     "a second connection works, so perhaps only one of several servers is faulty, or the fault was temporary";
 

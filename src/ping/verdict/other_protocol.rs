@@ -41,7 +41,7 @@ fn another_server(received: &[u8]) -> Finding {
     }
 }
 
-/// Identifies the server's protocol by the first bytes.
+/// Identifies the server's protocol by the first bytes. Returns `None` for an unknown protocol.
 fn protocol(received: &[u8]) -> Option<&'static str> {
     let starts = |prefix: &[u8]| received.starts_with(prefix);
     let text = String::from_utf8_lossy(&received[..received.len().min(512)]).to_lowercase();

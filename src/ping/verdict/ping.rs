@@ -90,7 +90,8 @@ fn login_error_after_ok(
 
 /// Returns the finding about a proxy that accepts the password, but does not log in to Redis.
 ///
-/// The proof is a correct reply to PING. Otherwise, `OK` may be a late reply to another request.
+/// The finding is proved by a correct reply to PING, or if `command` is PING. Otherwise, the `OK` to AUTH may
+/// be a late reply to an earlier request.
 pub(super) fn no_login_behind_proxy(command: &str, error: &str, seen: &Observations) -> Finding {
     Finding::proved_if(seen.has_pong() || command == "PING", Cause::ProxyNoBackend)
         .summary(BEHIND_PROXY)
@@ -138,7 +139,7 @@ fn tls_required(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Returns the finding about a server that closes a plain-text connection at once, as Redis does on a TLS
+/// Returns the finding about a server that immediately closes a plain-text connection, as Redis does on a TLS
 /// port. The cause is only likely, because no second connection could be opened.
 fn tls_untested(seen: &Observations) -> Option<Finding> {
     let first = seen.auth.response.as_ref().or(seen.ping.response.as_ref())?;
@@ -200,7 +201,7 @@ fn wrong_password(target: &Target, error: &str) -> Finding {
         .fact("the reply is the same for a wrong user, a wrong password and a disabled user")
 }
 
-/// Whether an error reply to SELECT has another reason than the database or the command.
+/// Whether an error reply to SELECT is about something other than the database or the command.
 fn is_about_something_else(error: &str) -> bool {
     let lower = error.to_lowercase();
     !["db", "database", "select", "command", "index"]

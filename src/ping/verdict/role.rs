@@ -69,8 +69,8 @@ fn cluster(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Returns the finding about the first rejected command. EXEC's error reply does not say which command was
-/// rejected.
+/// Returns the finding about the rejected command in the write test. EXEC's error reply does not say which
+/// command was rejected, so uses the first error reply, or the first NOPERM if there is one.
 fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
     let errors: Vec<(&str, String)> = test
         .queued

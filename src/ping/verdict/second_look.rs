@@ -1,10 +1,10 @@
-//! Adds to a finding whether all servers behind the name have the fault, or only one.
+//! Adds to a finding whether all servers behind the host name have the fault, or only one of them.
 
 use super::finding::Finding;
 use super::no_reply::ONLY_THIS_CONNECTION;
 use crate::ping::observation::{Dial, Observations};
 
-/// Adds to a finding which address it is about, and whether another connection works.
+/// Adds to a finding which address it is about, and whether a second connection works.
 pub(super) fn with_second_look(finding: Finding, seen: &Observations) -> Finding {
     let Some(first) = seen.tcp.connected_address() else {
         return finding;

@@ -60,7 +60,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     }
 }
 
-/// Describes the origin of the address that was checked.
+/// If the URL contains Sentinels, describes which Sentinel reported the address that was checked.
 pub(super) fn facts(seen: &Observations) -> Option<String> {
     let followed = seen.followed.as_ref()?;
     let (sentinel, name) = (&followed.sentinel, shown(&followed.name));

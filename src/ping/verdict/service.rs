@@ -1,5 +1,5 @@
-//! The verdict on a server that replies to PING, but may not work in other ways. The server must reply to
-//! other requests in the right order, and handle large packets.
+//! Determines the verdict on a server that replies to PING. A working server must also reply to all other
+//! requests in the right order, and handle large packets.
 
 use super::error_reply::error_reply;
 use super::finding::{Finding, Found, replied};
@@ -16,7 +16,7 @@ use crate::redis_url::Target;
 use crate::sanitize;
 
 pub(super) fn judge(seen: &Observations) -> Option<Finding> {
-    // A Sentinel has no data to read. It is reported separately.
+    // A Sentinel has no data to read, and is reported separately.
     if seen.server.is_sentinel() {
         return None;
     }
@@ -226,7 +226,7 @@ fn momentary(first: &Exchange, seen: &Observations) -> Finding {
         .facts(seen.packets.map(describe_packets))
 }
 
-/// Returns the finding about a request without a reply, on a connection that replied to PING.
+/// Returns the finding about the first request that failed on a connection on which PING succeeded.
 pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
     let reason = NoReply::of(seen);
     let finding = match &first.response {
@@ -284,8 +284,8 @@ pub(super) fn limited(seen: &Observations) -> Option<Found> {
     Some((Cause::ProxyLimited, summary))
 }
 
-/// Describes the commands that the server does not support. Returns `None` if there are only a few, because
-/// commands can be renamed, and old versions of Redis have no HELLO.
+/// Describes the commands that the server does not support. Returns `None` unless MULTI, or both INFO and
+/// HELLO, are missing, because commands can be renamed, and old versions of Redis have no HELLO.
 fn not_supported(server: &ServerInfo) -> Option<String> {
     let missing = server.unsupported();
     let lacks = |name| missing.contains(&name);

@@ -69,7 +69,7 @@ fn only_ipv6(target: &Target, seen: &Observations) -> Option<String> {
 }
 
 /// Returns the rank of a failed attempt. If attempts fail in different ways, the one with the lowest rank is
-/// reported: refused, prohibited, unreachable, then timeout.
+/// reported: refused, prohibited, unreachable, timeout, then no route.
 fn rank(dial: &Dial) -> u8 {
     match &dial.result {
         DialResult::Timeout { .. } if never_left(dial) => 3,
@@ -240,7 +240,7 @@ fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<S
     facts
 }
 
-/// Describes whether the provider's TLS port accepts connections.
+/// Describes whether the provider's TLS port accepts connections. Returns `None` if this port was not tried.
 fn other_port(target: &Target, seen: &Observations) -> Option<String> {
     let service = Hosting::of(target.host()?)?.service;
     let dial = seen.tcp.other_port.as_ref()?;

@@ -10,11 +10,11 @@ use crate::ping::response::Response;
 use crate::redis_url::{Target, UrlWarning};
 use crate::sanitize;
 
-/// The number of seconds before expiry (14 days) at which a certificate causes a warning.
+/// A certificate that expires within this many seconds (14 days) causes a warning.
 const EXPIRES_SOON: i64 = 14 * 86_400;
 
-/// The percentage of maxmemory or maxclients above which there is a warning. For maxmemory, the eviction
-/// policy does not matter.
+/// If more than this percentage of maxmemory or maxclients is in use, there is a warning. With an eviction
+/// policy for all keys, there is a warning even below this percentage of maxmemory.
 const NEARLY_FULL: u64 = 90;
 
 /// Returns all warnings about the URL and the observations.

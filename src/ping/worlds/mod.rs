@@ -2,8 +2,8 @@
 //! cause in the lowest broken layer. A cause that does not exist must never be reported as proved.
 //!
 //! The parameters of a world determine which verdicts are right ([`expected`]). The test simplifies a failing
-//! world as far as possible, and then prints the world as code for [`found_before`]. To check more worlds, or
-//! others:
+//! world as far as possible, and then prints the world as code for [`found_before`]. To check more or different
+//! worlds:
 //!
 //! ```sh
 //! WORLDS=20000 WORLDS_SEED=7 cargo test --lib ping::worlds -- --nocapture
@@ -44,7 +44,7 @@ const PASSWORD: &str = "Plover-4417";
 
 /// The number of worlds per run, unless the variable `WORLDS` sets another number.
 const WORLDS: usize = 2000;
-/// The number of worlds that are checked at the same time. Each needs up to 20 open files.
+/// The number of worlds that are checked at the same time. Each world needs up to 20 open files.
 const AT_ONCE: usize = 60;
 const THREADS: usize = 2;
 /// The value of `ping --timeout`. A failing world is checked again with a longer timeout, because this host
@@ -192,7 +192,8 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
         .block_on(work)
 }
 
-/// The number of worlds with the lowest fault in one layer, and the number of right verdicts on these worlds.
+/// The number of worlds whose lowest fault is in a certain layer, and the number of right verdicts on these
+/// worlds.
 #[derive(Default)]
 struct Score {
     worlds: usize,

@@ -123,7 +123,7 @@ parts! {
         ClosesAtOnce,
         ResetsAtOnce,
         NeverReplies,
-        /// The server sends FIN at once, but still reads.
+        /// The server immediately sends FIN, but still reads.
         HalfCloses,
         /// The server closes the connection without a reply, after some time.
         ClosesLate,
@@ -135,7 +135,7 @@ parts! {
         ExpectsProxyHeader,
         SendsProxyHeader,
         Http,
-        /// The server reports a timeout without any request, as a load balancer does.
+        /// The server sends an HTTP error about a timeout without any request, as a load balancer does.
         HttpUnasked,
         Ssh,
         Smtp,
@@ -234,7 +234,7 @@ parts! {
         HalfReply,
     }
 
-    /// The connections that fail.
+    /// Which connections fail.
     CutOn {
         EveryConnection,
         FirstConnection,

@@ -110,7 +110,8 @@ impl Session {
         })
     }
 
-    /// Returns how a proxy handles the command in place of Redis.
+    /// Returns what a proxy does with the command in place of Redis. Returns `None` if the command reaches
+    /// Redis.
     fn proxy(&self, name: &str, arguments: &[&str]) -> Option<Next> {
         let is_answered_here = matches!(name, "PING" | "AUTH");
         match self.world.proxy {
@@ -167,7 +168,8 @@ impl Session {
         self.run(name, arguments)
     }
 
-    /// Returns the error reply to a command that the server's state or role does not allow.
+    /// Returns the error reply to a command that the server's state or role does not allow. Returns `None` if
+    /// the command is allowed.
     fn refusal(&self, name: &str) -> Option<&'static str> {
         let world = self.world;
         let is_write = is_write(name);
@@ -267,7 +269,8 @@ fn is_write(name: &str) -> bool {
     matches!(name, "HSET" | "HINCRBY" | "EXPIRE" | "DEL")
 }
 
-/// Returns the error reply to a command that the user may not run.
+/// Returns the error reply to a command that the user has no permission to run. Returns `None` if the command
+/// is permitted.
 fn forbidden(acl: Acl, name: &str) -> Option<String> {
     let is_write = is_write(name);
     let is_forbidden = match acl {

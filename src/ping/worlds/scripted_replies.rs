@@ -191,8 +191,8 @@ impl Session {
         )
     }
 
-    /// Returns the port that is announced for the other node. If that node must be unreachable, no process
-    /// listens on the port. Otherwise, the port is this node's own.
+    /// Returns the port that is announced for the other cluster node. The port is this node's own, unless the
+    /// other node must be unreachable: then it is a port on which no process listens.
     pub(super) fn other_port(&self) -> u16 {
         match self.world.role {
             Role::ClusterNodeMissing | Role::ClusterUnreachable => 1,

@@ -15,7 +15,7 @@ pub(super) struct World {
     pub(super) host: Host,
     pub(super) name: Name,
     pub(super) path: Path,
-    /// The path to the name's second address, if there is one.
+    /// The path to the host name's second address, if there is one.
     pub(super) second: Option<Path>,
     pub(super) third: Option<Path>,
     pub(super) from: From,
@@ -172,7 +172,7 @@ impl World {
         [Some(self.path), self.second, self.third].into_iter().flatten()
     }
 
-    /// Whether packets to the address in use get lost. The address in use is the first one that works.
+    /// Whether packets get lost on the path to the first address that accepts connections.
     pub(super) fn loses_packets(&self) -> bool {
         self.paths().find(|path| path.is_open()) == Some(Path::OpenLosesPackets)
     }

@@ -1,4 +1,4 @@
-//! Reads the PEM files in the TLS options.
+//! Reads the PEM files that the TLS options name.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
@@ -27,8 +27,7 @@ pub(super) fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateD
     }
 }
 
-/// The maximum size of a PEM file, in bytes. The limit is for files such as /dev/zero, which would fill the
-/// memory.
+/// The maximum size of a PEM file, in bytes. The limit keeps files such as /dev/zero from filling the memory.
 const MAX_PEM_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(super) fn open(path: &Path) -> Result<impl BufRead + use<>, pem::Error> {

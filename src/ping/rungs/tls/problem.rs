@@ -37,8 +37,8 @@ pub(super) fn problem(
         _ => {}
     }
     if !path.is_trusted {
-        // A self-signed certificate is reported as untrusted, whatever its other faults. Clients only need to
-        // trust it.
+        // A self-signed certificate is reported as untrusted, whatever its other faults, because clients only
+        // need to trust it.
         let is_signed_by_another = own.is_some_and(|own| !own.is_self_signed);
         return match fault {
             Fault::BadSignature if is_signed_by_another => CertificateProblem::WrongSignature,
@@ -85,7 +85,8 @@ fn names_only_in_subject(own: &PeerCertificate, name: &ServerName<'_>) -> bool {
     own.names.is_empty() && own.common_names.iter().any(is_match)
 }
 
-/// Returns the library's message. Splits a name such as `UnhandledCriticalExtension` into words.
+/// Returns the message of a TLS library's error. Splits a name such as `UnhandledCriticalExtension` into
+/// words.
 fn plain(error: &impl ToString) -> String {
     let text = error.to_string();
     let text = sanitize::line(&text);

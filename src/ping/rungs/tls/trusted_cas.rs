@@ -20,7 +20,7 @@ use crate::redis_url::Trust;
 pub(super) struct Trusted {
     pub(super) certificates: Vec<CertificateDer<'static>>,
     pub(super) summary: TrustedCas,
-    /// `None` if no CA is trusted, as in minimal containers. webpki needs at least one CA.
+    /// `None` if no CA is trusted, as in minimal containers, because webpki needs at least one CA.
     pub(super) verifier: Option<Arc<WebPkiServerVerifier>>,
 }
 
@@ -72,7 +72,8 @@ fn summary(count: usize) -> TrustedCas {
     }
 }
 
-/// Returns the reason why the file or folder in the variable cannot be read.
+/// Returns the reason why the file or folder in an environment variable cannot be read. Returns `None` if it
+/// can be read.
 fn unreadable(variable: &str, value: &OsStr) -> Option<String> {
     let found = if variable == "SSL_CERT_FILE" {
         File::open(value)

@@ -44,14 +44,15 @@ impl SeenTls {
 pub(super) struct Verifier {
     /// The trusted CAs, or `None` if certificates are not verified.
     pub(super) trusted: Option<Trusted>,
-    /// Whether to continue with an invalid certificate. The problem is recorded in both cases.
+    /// Whether the handshake continues with an invalid certificate. The certificate's problem is recorded in
+    /// both cases.
     pub(super) accepts_all: bool,
     pub(super) seen: Arc<SeenTls>,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
 /// Signature algorithms that ring does not support (RFC 8446, 4.2.3): ECDSA with P-521, and RSA-PSS keys. A
-/// server with such a key sends its certificate only if the client offers the algorithm.
+/// server with such a key sends its certificate only if the client offers these algorithms.
 const UNSUPPORTED: [SignatureScheme; 4] = [
     SignatureScheme::ECDSA_NISTP521_SHA512,
     SignatureScheme::Unknown(0x0809),

@@ -17,7 +17,7 @@ use crate::ping::observation::WiderOffer;
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::random;
 
-/// The maximum number of bytes that are read from the server.
+/// The maximum number of bytes that are read in reply to a ClientHello.
 const MOST_BYTES: usize = 64 * 1024;
 
 const HANDSHAKE: u8 = 22;
@@ -90,14 +90,15 @@ const GROUPS: [NamedGroup; 7] = [
     NamedGroup::FFDHE3072,
 ];
 
-/// The signature algorithms (RFC 8446, 4.2.3): ECDSA, EdDSA, RSA-PSS with both kinds of key, RSA, and those
-/// with SHA-1.
+/// The signature algorithms in the ClientHello (RFC 8446, 4.2.3): ECDSA, EdDSA, RSA-PSS with both kinds of
+/// key, RSA, and algorithms with SHA-1.
 const SIGNATURES: [u16; 18] = [
     0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0809, 0x080a, 0x080b, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501,
     0x0601, 0x0303, 0x0301, 0x0203, 0x0201,
 ];
 
-/// Offers TLS 1.0 to 1.2. If the server rejects these versions, offers TLS 1.3.
+/// Offers TLS 1.0 to 1.2. If the server chooses none of these versions, offers TLS 1.3. Returns `None` if the
+/// server does not choose TLS 1.3 either.
 pub(in crate::ping) async fn observe(
     address: SocketAddr,
     name: &str,
@@ -114,8 +115,8 @@ pub(in crate::ping) async fn observe(
     None
 }
 
-/// Sends the ClientHello, and returns the server's handshake messages. Stops after ServerHelloDone, an alert,
-/// or the end of the connection.
+/// Sends a ClientHello, and returns the server's handshake messages. Stops after ServerHelloDone, a
+/// ServerHello of TLS 1.3, an alert, or the end of the connection.
 async fn exchange(mut stream: TcpStream, hello: &[u8], deadline: Deadline) -> Vec<u8> {
     let mut received = Vec::new();
     if !matches!(deadline.bound(stream.write_all(hello)).await, Ok(Ok(()))) {
@@ -134,7 +135,7 @@ async fn exchange(mut stream: TcpStream, hello: &[u8], deadline: Deadline) -> Ve
     handshake_messages(&received).0
 }
 
-/// Extracts the handshake messages from the records. Also returns whether all necessary messages have
+/// Extracts the handshake messages from TLS records. Also returns whether all necessary messages have
 /// arrived.
 fn handshake_messages(mut records: &[u8]) -> (Vec<u8>, bool) {
     let mut messages = Vec::new();
@@ -225,7 +226,8 @@ struct ServerHello {
 }
 
 impl ServerHello {
-    /// Parses a ServerHello or a HelloRetryRequest, which have the same form (RFC 8446, 4.1.3).
+    /// Parses a ServerHello or a HelloRetryRequest, which have the same form (RFC 8446, 4.1.3). Returns
+    /// `None` if the message is too short.
     fn read(body: &[u8]) -> Option<Self> {
         let ([major, minor], rest) = body.split_first_chunk::<2>()?;
         let (_random, rest) = rest.split_at_checked(32)?;
@@ -268,8 +270,8 @@ const SUPPORTED_VERSIONS: u16 = 43;
 const PSK_KEY_EXCHANGE_MODES: u16 = 45;
 const KEY_SHARE: u16 = 51;
 
-/// Returns a ClientHello in a single record (RFC 5246, 7.4.1.2). For TLS 1.3, it contains no key. The
-/// server's HelloRetryRequest then contains the group that the server requires.
+/// Returns a ClientHello in a single record (RFC 5246, 7.4.1.2). A ClientHello for TLS 1.3 contains no key,
+/// so that the server's HelloRetryRequest names the group that the server requires.
 fn client_hello(name: &str, version: ProtocolVersion) -> Vec<u8> {
     let is_tls13 = version == ProtocolVersion::TLSv1_3;
     let suites = if is_tls13 { NEW_SUITES } else { OLD_SUITES };

@@ -1,4 +1,4 @@
-//! Tests of the evidence from ElastiCache's description of a cache.
+//! Checks the evidence from ElastiCache's description of a cache.
 
 // The `json!` macro returns owned values.
 #![allow(clippy::needless_pass_by_value)]
@@ -15,7 +15,8 @@ const GROUP: &str = "master.shop.x1y2z3.euc1.cache.amazonaws.com";
 const SERVERLESS: &str = "shop-x1y2z3.serverless.euc1.cache.amazonaws.com";
 const PUBLIC: &str = "shop-x1y2z3.public.serverless.euc1.cache.amazonaws.com";
 
-/// Returns the documents about the replication group `shop`, which has these members.
+/// Returns ElastiCache's description of the replication group `shop`, in which `members` adds or replaces
+/// JSON members.
 fn group(members: Value) -> Vec<Value> {
     let mut group = json!({"ReplicationGroupId": "shop", "Status": "available", "Engine": "valkey", "MemberClusters": ["shop-001"],
         "NodeGroups": [{"PrimaryEndpoint": {"Address": GROUP, "Port": 6390}, "NodeGroupMembers": []}]});

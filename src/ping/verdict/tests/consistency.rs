@@ -1,6 +1,6 @@
-//! Rules for every verdict. No statement may contradict an observation of the same run.
+//! Checks that no statement in a verdict contradicts an observation of the same run.
 //!
-//! The tests apply the rules to all situations and all random worlds.
+//! The tests do this for all situations and all random worlds.
 
 use crate::ping::causes::{Cause, Fix};
 use crate::ping::conclusions::{is_iam_token, median};
@@ -279,7 +279,8 @@ impl Run<'_> {
         self.lost_in_url(cause, fix, &url)
     }
 
-    /// Returns the command in a fix, if the server has refused this command.
+    /// Returns the reason why the redis-cli command in a fix cannot work, for example because the server has
+    /// refused this command. Returns `None` if the command can work.
     fn refused_command(&self, cause: Cause, fix: &Fix) -> Option<String> {
         let command = fix.command.as_deref()?;
         let (_, arguments) = command.split_once("redis-cli")?;
@@ -302,7 +303,7 @@ impl Run<'_> {
         if arguments.contains(" ACL ") && !logs_in {
             return Some("an administrator must log in, and this command does not".into());
         }
-        // Commands for an administrator use another login.
+        // Commands for an administrator use a different login.
         let is_same_user = !matches!(fix.kind, "acl" | "user");
         let name = arguments
             .split_whitespace()

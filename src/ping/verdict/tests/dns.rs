@@ -1,4 +1,4 @@
-//! Tests of host names that cannot be resolved.
+//! Checks the verdicts on host names that cannot be resolved.
 
 use std::time::Duration;
 

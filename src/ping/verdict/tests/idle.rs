@@ -1,4 +1,4 @@
-//! Tests of connections that were left idle.
+//! Checks the verdicts on connections that were left idle.
 
 use std::time::Duration;
 

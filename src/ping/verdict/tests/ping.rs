@@ -1,4 +1,4 @@
-//! Tests of responses to AUTH, SELECT, PING, and the read request that replaces PING.
+//! Checks the verdicts on responses to AUTH, SELECT, PING, and the read request that replaces PING.
 
 use std::collections::HashSet;
 use std::time::Duration;

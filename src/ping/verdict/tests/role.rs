@@ -1,4 +1,4 @@
-//! Tests of the server's role and the write test.
+//! Checks the verdicts on the server's role and on the write test.
 
 use std::sync::Arc;
 

@@ -98,7 +98,7 @@ fn seen(title: &'static str, url: &'static str, mut seen: Observations) -> Situa
     Situation { title, url, seen }
 }
 
-/// Returns a name server that replied at once or, for a timeout, was queried for 2 seconds.
+/// Returns a name server that replied immediately. For a timeout, the name server was queried for 2 seconds.
 pub(super) fn name_server(address: SocketAddr, answer: NameAnswer) -> NameServer {
     let took = if answer == NameAnswer::Timeout { 2000 } else { 2 };
     NameServer {
@@ -137,7 +137,7 @@ fn asked(answer: SentinelAnswer, seen: Observations) -> Observations {
     seen.with(|seen| seen.followed = Some(followed))
 }
 
-/// Returns the result on another connection, with this address and these replies.
+/// Returns the result on a second connection, with this address and these replies.
 pub(super) fn second_look(address: &str, replies: &[(&'static str, &str)]) -> SecondLook {
     let exchanges = replies.iter().map(|(command, text)| Exchange {
         command,
@@ -400,7 +400,7 @@ fn the_wording_of_the_pages_in_the_documentation() {
     }
 }
 
-/// Fixes must work with the address in the URL. A unix socket has no host and no port.
+/// Fixes must work with the address in the URL, but a unix socket has no host and no port.
 #[test]
 fn the_fixes_for_a_unix_socket_contain_no_host_or_port() {
     let socket = target(SOCKET);
@@ -423,7 +423,7 @@ fn the_fixes_for_a_unix_socket_contain_no_host_or_port() {
     }
 }
 
-/// ACL SETUSER would create a user that does not exist yet.
+/// ACL SETUSER would create a missing user, so a fix must first check that the user exists.
 #[test]
 fn no_fix_for_a_failed_login_creates_a_user() {
     for situation in situations(Cause::AuthFailed) {

@@ -1,4 +1,4 @@
-//! Tests of failed connection attempts. Their fixes depend on the networks of this host.
+//! Checks the verdicts on failed connection attempts. The fixes depend on the networks of this host.
 
 use std::time::Duration;
 
@@ -132,7 +132,7 @@ fn the_order_of_fixes_depends_on_this_hosts_network() {
     assert_eq!((slip[0], &slip[1..]), ("port", &far[..]));
     assert_eq!(kinds("redis://10.0.3.17:11211", Nearness::SameNetwork)[0], "port");
     assert_eq!(kinds("redis://10.0.3.17:6378", Nearness::SameNetwork)[0], "port");
-    // This is the TLS port of Google Memorystore.
+    // 6378 is the TLS port of Google Memorystore.
     let memorystore = [&near[..1], &["provider"], &near[1..]].concat();
     assert_eq!(
         kinds("rediss://10.0.3.17:6378", Nearness::SameNetwork),

@@ -1,4 +1,4 @@
-//! Tests of TLS handshakes that fail or stall.
+//! Checks the verdicts on TLS handshakes that fail or stall.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Tests of warnings about a connection that works.
+//! Checks the warnings about a connection that works.
 
 use std::time::Duration;
 

@@ -130,7 +130,7 @@ fn trusted_cas(tls: &Handshake) -> String {
     }
 }
 
-/// Returns a note if a variable replaces the system's CAs.
+/// Returns a note if an environment variable replaces the system's CAs.
 fn replaced_cas(tls: &Handshake) -> Option<String> {
     let (name, path) = tls.trusted.variable.as_ref()?;
     let fault = tls.trusted.fault.as_ref();

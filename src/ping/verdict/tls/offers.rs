@@ -74,8 +74,8 @@ fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
 
 const SUPPORTED_GROUPS: [NamedGroup; 3] = [NamedGroup::X25519, NamedGroup::secp256r1, NamedGroup::secp384r1];
 
-/// Whether rustls supports the cipher suite. It supports those of TLS 1.3, and those with ECDHE and AES-GCM
-/// or ChaCha20.
+/// Whether rustls supports the cipher suite. rustls supports AES-GCM and ChaCha20 in TLS 1.3, and in older
+/// versions with ECDHE.
 fn is_supported_suite(name: &str) -> bool {
     (!name.contains("_WITH_") || name.starts_with("TLS_ECDHE_"))
         && (name.contains("_GCM_") || name.contains("CHACHA20"))
@@ -96,7 +96,7 @@ fn version_name(version: ProtocolVersion) -> String {
 }
 
 /// Returns a note if no host name was sent, because the URL contains an IP address. A server with several
-/// certificates selects a certificate by the name.
+/// certificates needs the name to select the right certificate.
 pub(super) fn without_name(tls: &Handshake) -> Option<String> {
     tls.expected_name.parse::<std::net::IpAddr>().is_ok().then(|| {
         "the URL contains an address instead of a name, so this program sent no server name (SNI); some servers \

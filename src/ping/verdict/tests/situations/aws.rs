@@ -3,7 +3,7 @@
 use super::*;
 use crate::aws::{AwsAnswer, Documents, Origin};
 
-/// Returns the result of `--aws` for a captured network.
+/// Returns the answer of `--aws` for a captured network.
 pub(super) fn verdict_on(documents: &[&str]) -> Box<AwsAnswer> {
     let mut found = Documents::default();
     documents.iter().for_each(|text| found.add_text(text));
@@ -50,7 +50,8 @@ pub(super) const NO_ACLS: [&str; 5] = captured!(
     "security-groups",
     "subnets"
 );
-/// The changed network ACL comes first, so that it takes precedence over the captured network ACL.
+/// Documents about a network ACL that lets only some of the replies through. The changed network ACL comes
+/// first, so that it takes precedence over the captured network ACL.
 const PARTLY: [&str; 6] = [
     ALL_ALLOWED[0],
     r#"{"NetworkAcls": [{"NetworkAclId": "acl-0a", "Associations": [{"SubnetId": "subnet-7631a4c10074d37f8"}], "Entries": [

@@ -1,4 +1,4 @@
-//! Examples of names that cannot be found, or only slowly.
+//! Examples of host names that cannot be found, or whose lookup is slow.
 
 use super::*;
 

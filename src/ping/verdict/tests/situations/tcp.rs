@@ -21,7 +21,7 @@ fn icmp(code: u8) -> ErrorSource {
     })
 }
 
-/// Returns observations of a timeout on this host. These processes listen on the port.
+/// Returns observations of a timeout on this host, where `listeners` listen on the port.
 fn silence_here(listeners: Vec<LocalListener>) -> Observations {
     listened_here(listeners, dialled(SILENCE))
 }
