@@ -65,7 +65,7 @@ impl Network<'_> {
             .port_range(packets.ports)
             .with(option, &range)
             .word("--rule-action allow");
-        let text = format!("add entry {number} to {id}, which allows {what}");
+        let text = format!("add entry {number} to {id}, to allow {what}");
         Some(AwsFix::text(code, text).with(create, entry("delete-network-acl-entry").finish()))
     }
 }

@@ -173,8 +173,8 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
         Some(completed) => advise(
             "search",
             format!(
-                "use a full name in the URL, so that search domains have no effect: {0} if this is the right \
-                 server, or else the full name of the right server",
+                "use the full name of the server in the URL, so that search domains have no effect: {0}, if this \
+                 is the right server",
                 completed.name
             ),
         ),

@@ -64,8 +64,8 @@ pub(super) fn max_clients(at: &FixContext) -> Fixes {
     if at.provider().is_some() {
         return advise(
             "pool",
-            "find the applications that have the most connections in the provider's metrics, and configure them to \
-             use connection pools",
+            "in the provider's metrics, find the applications that have the most connections, and configure them \
+             to use connection pools",
         )
         .and("plan", "if the applications need all these connections, choose a larger plan or node");
     }

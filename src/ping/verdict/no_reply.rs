@@ -213,7 +213,7 @@ pub(super) fn large_packets_lost(sizes: PacketSizes, fact: String, seen: &Observ
         "replies in packets"
     };
     Finding::proved(Cause::PathMtu)
-        .summary(format!("{what} of more than {passed} bytes are lost on the way"))
+        .summary(format!("{what} larger than {passed} bytes are lost on the way"))
         .fact(fact)
         .fact(packet_sizes(PacketSizes { passed, lost }))
         .facts(seen.packets.map(describe_packets))

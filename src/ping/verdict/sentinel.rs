@@ -45,7 +45,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
             let error = response.error().unwrap_or_default();
             Some(
                 Finding::proved(Cause::ServerRefused)
-                    .summary(format!("the URL says that {sentinel} is a Sentinel, but it is not"))
+                    .summary(format!("the scheme of the URL is for Sentinels, but {sentinel} is not a Sentinel"))
                     .replied("SENTINEL", &error)
                     .fact(format!(
                         "`ping` asked for the primary {name} with the command SENTINEL, which every Sentinel supports"

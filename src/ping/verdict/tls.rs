@@ -139,7 +139,7 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
                 "the TLS handshake got no reply, but {ONLY_THIS_CONNECTION}"
             ))
             .fact(waited)
-            .fact("a second handshake got a reply");
+            .fact("a second TLS handshake got a reply");
     }
     if seen
         .tls
@@ -217,7 +217,7 @@ fn closed(plain_ping: Option<&Response>, seen: &Observations) -> Finding {
             .fact(
                 "TCP connected; the server closed or reset the connection before the handshake was complete",
             )
-            .fact("a second handshake got a reply");
+            .fact("a second TLS handshake got a reply");
     }
     Finding::proved(Cause::ProtoClosed)
         .summary("the server accepts the connection, but closes it during the TLS handshake")

@@ -108,11 +108,11 @@ pub(in crate::ping::causes) fn prohibited(at: &FixContext) -> Fixes {
             DialResult::Prohibited(ErrorSource::Icmp(icmp)) => icmp.from,
             _ => None,
         });
-        let on = firewall.map_or_else(String::new, |firewall| format!("{firewall}, "));
+        let on = firewall.map_or_else(String::new, |firewall| format!(" ({firewall})"));
         advise(
             "firewall",
             format!(
-                "on {on}the router or firewall that rejects the connection, allow TCP{from} to {}",
+                "allow TCP{from} to {} on the router or firewall that rejects the connection{on}",
                 endpoint(at.target)
             ),
         )

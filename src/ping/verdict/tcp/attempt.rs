@@ -26,10 +26,10 @@ pub(in crate::ping::verdict) fn describe(dial: &Dial) -> String {
             "the kernel cannot queue another connection for the server".into()
         }
         DialResult::Timeout { syns: Some(1) } => {
-            format!("1 SYN packet sent in {took}; no reply and no ICMP error")
+            format!("1 SYN packet sent in {took}, without a reply or an ICMP error")
         }
         DialResult::Timeout { syns: Some(syns) } => {
-            format!("{syns} SYN packets sent in {took}; no reply and no ICMP error")
+            format!("{syns} SYN packets sent in {took}, without a reply or an ICMP error")
         }
         DialResult::Timeout { syns: None } => format!("no reply within {took}"),
         DialResult::Discarded if dial.lacks_zone() => {
