@@ -10,16 +10,16 @@ use super::place::Place;
 pub(crate) struct Assessment {
     pub(crate) outcome: Outcome,
     pub(crate) certainty: Certainty,
-    /// The first check that denies the connection. If there is none, the first check with an unknown outcome.
+    /// The code of the check that determines the outcome, or `None` if all checks allow the connection.
     pub(crate) first: Option<Code>,
-    /// The most important check comes first.
+    /// The checks, most important first.
     pub(crate) checks: Vec<Check>,
-    /// In the same order as `checks`.
+    /// The fixes, in the same order as `checks`.
     pub(crate) fixes: Vec<AwsFix>,
     pub(crate) source: Place,
     pub(crate) destination: Place,
     pub(crate) cache: Option<Cache>,
-    /// Whether the host name resolved to a public address. A public endpoint is not in a VPC.
+    /// Whether the host name resolved to a public address. Such an address does not belong to a VPC.
     pub(crate) is_public: bool,
     /// Findings outside the checks, one sentence each.
     pub(crate) notes: Vec<String>,

@@ -7,7 +7,8 @@ use super::id::{Id, Name, Region};
 use super::objects::{CacheCluster, CacheEndpoint};
 use crate::redis_url::provider;
 
-/// The first port accepts all commands, and the second port accepts only reads.
+/// The ports of a serverless cache. The first port accepts all commands, and the second port accepts only
+/// reads.
 pub(crate) const SERVERLESS_PORTS: [u16; 2] = [6379, 6380];
 
 /// The information in the host name of an ElastiCache endpoint.
@@ -29,7 +30,7 @@ pub(crate) enum Form {
 }
 
 impl EndpointName {
-    /// Returns `None` if the host is not an ElastiCache endpoint.
+    /// Parses a host name. Returns `None` if the host is not an ElastiCache endpoint.
     pub(crate) fn parse(host: &str) -> Option<Self> {
         let hint = provider::endpoint_hint(host)?;
         let host = host.trim_end_matches('.').to_ascii_lowercase();
@@ -54,7 +55,8 @@ impl EndpointName {
     }
 }
 
-/// Returns the region in the host name of an ElastiCache or MemoryDB endpoint.
+/// Returns the region in the host name of an ElastiCache or MemoryDB endpoint, or `None` for other host
+/// names.
 pub(crate) fn region_of(host: &str) -> Option<Region> {
     Region::parse(&provider::endpoint_hint(host)?.region?)
 }
@@ -101,7 +103,8 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// Finds the cache with one of the names in `endpoint`.
+    /// Finds the cache with one of the names in `endpoint`, or returns `None` if the documents do not
+    /// describe it.
     pub(crate) fn find(endpoint: &EndpointName, host: &str, documents: &Documents) -> Option<Self> {
         match endpoint.form {
             Form::Nodes => Self::replication_group(endpoint, host, documents)
@@ -261,7 +264,7 @@ fn is_host(endpoint: Option<&CacheEndpoint>, host: &str) -> bool {
     own.is_some_and(|own| own.eq_ignore_ascii_case(host.trim_end_matches('.')))
 }
 
-/// Returns the ports of the endpoints with this host name. If there are none, returns the ports of all
+/// Returns the ports of the endpoints with the host name `host` or, if there are none, the ports of all
 /// endpoints.
 fn ports(endpoints: &[&CacheEndpoint], host: &str) -> Option<Vec<u16>> {
     let of = |only: bool| -> Vec<u16> {

@@ -109,7 +109,7 @@ pub(crate) struct Check {
     pub(crate) object: Option<String>,
     /// One sentence without a full stop.
     pub(crate) text: String,
-    /// The code for this denial in AWS's Reachability Analyzer.
+    /// The code for this denial in AWS's Reachability Analyzer, if there is one.
     pub(crate) aws_code: Option<&'static str>,
     /// The IAM permissions for fetching the missing documents. Empty unless the outcome is unknown.
     pub(crate) needs: Vec<&'static str>,

@@ -56,7 +56,8 @@ impl AwsCommand {
         self
     }
 
-    /// Adds a security group rule for an IPv6 range. The shorter option `--cidr` accepts only IPv4.
+    /// Adds the option for a security group rule with an IPv6 range, because the shorter option `--cidr`
+    /// accepts only IPv4.
     pub(crate) fn ipv6_rule(mut self, (first, last): (u16, u16), range: IpNet) -> Self {
         self.0 += &format!(
             " --ip-permissions 'IpProtocol=tcp,FromPort={first},ToPort={last},Ipv6Ranges=[{{CidrIpv6={range}}}]'"

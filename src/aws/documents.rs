@@ -18,12 +18,11 @@ use super::objects::{
 };
 use super::truth::Truth;
 
-/// All objects of one kind.
+/// All objects of one kind in the documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Table<T> {
     pub(crate) items: Vec<T>,
-    /// Whether the table contains all objects of this kind. It does if every document was complete and
-    /// readable.
+    /// Whether the table contains all objects of this kind, because every document was complete and readable.
     pub(crate) is_complete: bool,
 }
 
@@ -33,7 +32,7 @@ pub(crate) type Known<T> = Option<Table<T>>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Documents {
     pub(crate) facts: Option<Facts>,
-    /// The AWS account that the credentials belong to.
+    /// The AWS account that the credentials belong to, or `None` if unknown.
     pub(crate) account: Option<Account>,
     pub(crate) interfaces: Known<Interface>,
     pub(crate) groups: Known<SecurityGroup>,

@@ -68,7 +68,7 @@ impl AwsError {
         })
     }
 
-    /// Explains in one sentence why AWS rejected a change.
+    /// Explains in one sentence why AWS rejected a change. Returns `None` for other errors.
     pub(crate) fn explanation(&self) -> Option<&'static str> {
         Some(match self.code.as_str() {
             "RulesPerSecurityGroupLimitExceeded" => {
@@ -89,8 +89,8 @@ impl AwsError {
         })
     }
 
-    /// Returns the IAM action, such as `ec2:DescribeNetworkAcls`. If the message does not contain the action,
-    /// derives it from the operation.
+    /// Returns the IAM action of the operation, such as `ec2:DescribeNetworkAcls`. For an unknown operation,
+    /// assumes an action of `ec2`.
     pub(crate) fn permission(&self) -> String {
         let operation = self.operation.as_str();
         let known = permission::ALL

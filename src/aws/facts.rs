@@ -87,7 +87,7 @@ impl Facts {
         document
     }
 
-    /// Returns the first and last local port that the connection may have used.
+    /// Returns the first and last local port that the connection may have used, or `None` if unknown.
     pub(super) fn ephemeral_ports(&self) -> Option<(u16, u16)> {
         match self.ephemeral.as_deref() {
             Some([first, last]) if first <= last => Some((*first, *last)),

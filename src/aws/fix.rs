@@ -14,7 +14,7 @@ use super::security_group::Direction;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AwsFix {
-    /// The check that this fix is for.
+    /// The code of the check that denies the connection without this fix.
     pub(crate) code: Code,
     /// The value for `fixes[].kind`.
     pub(crate) kind: &'static str,
@@ -74,7 +74,8 @@ impl Network<'_> {
         AwsCommand::ec2(operation, self.facts.region.as_ref())
     }
 
-    /// Returns the first and last port that a rule should allow. A serverless cache uses two ports.
+    /// Returns the first and last port that a rule should allow. The range contains both ports of a
+    /// serverless cache.
     fn ports(&self) -> Option<(u16, u16)> {
         let port = self.facts.port?;
         let is_serverless = self.cache.is_some_and(Cache::is_serverless);

@@ -1,5 +1,5 @@
-//! Identifiers from documents. No other text from a document can become part of a command, except addresses
-//! and ports. A malicious document therefore cannot inject shell code.
+//! Identifiers from documents. Besides addresses, ranges and numbers, only these identifiers can become part
+//! of a command, so a malicious document cannot inject shell code.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::read::FromJson;
 
-/// The message for `expect`. All patterns are constants, so compiling them cannot fail.
+/// The message of `expect` for regular expressions. Their patterns are constants, so compiling them cannot
+/// fail.
 const VALID: &str = "the pattern is valid";
 
 macro_rules! word {
@@ -19,7 +20,7 @@ macro_rules! word {
         pub(crate) struct $name(String);
 
         impl $name {
-            /// Returns `None` if the text does not have the form of this identifier.
+            /// Parses an identifier. Returns `None` if the text does not have the right form.
             pub(crate) fn parse(text: &str) -> Option<Self> {
                 static FORM: LazyLock<Regex> = LazyLock::new(|| Regex::new($pattern).expect(VALID));
                 FORM.is_match(text).then(|| Self(text.to_owned()))

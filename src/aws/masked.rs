@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex_lite::{Captures, Regex};
 use serde_json::Value;
 
-/// Members that may identify the user. No check needs them.
+/// Members of documents that may identify the user and that no check needs.
 const DROPPED: [&str; 5] = ["Tags", "TagSet", "Arn", "ARN", "UserId"];
 
 /// Replaces each account number by a placeholder. Equal numbers get equal placeholders.
@@ -19,8 +19,8 @@ fn mask(value: &Value, numbers: &mut HashMap<String, String>) -> Value {
         Value::String(text) => mask_text(text, numbers).into(),
         Value::Array(items) => items.iter().map(|item| mask(item, numbers)).collect(),
         Value::Object(members) => {
-            // Next to a `GroupId`, the member `UserId` is needed, because it is the account that owns the
-            // group.
+            // Next to a `GroupId`, the member `UserId` is needed, because it contains the account that owns
+            // the group.
             let is_dropped = |name: &str| DROPPED.contains(&name) && !members.contains_key("GroupId");
             let kept = members.iter().filter(|(name, _)| !is_dropped(name));
             kept.map(|(name, item)| (name.clone(), mask(item, numbers)))

@@ -13,7 +13,7 @@ use super::objects::{AclEntry, NetworkAcl};
 use super::security_group::Direction;
 use super::truth::Truth;
 
-/// AWS adds default entries to every ACL. Their numbers start here.
+/// The lowest number of the default entries that AWS adds to every ACL.
 pub(crate) const FIRST_DEFAULT_NUMBER: i64 = 32767;
 
 /// Packets that an ACL must allow.
@@ -26,7 +26,8 @@ pub(crate) struct Packets {
     pub(crate) ports: (u16, u16),
 }
 
-/// The result of an ACL for a range of ports: the number of ports that it allows and denies.
+/// The result of an ACL for a range of ports: how many ports it allows, how many it denies, and how many are
+/// unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Walk {
     pub(crate) allowed: i64,
@@ -67,7 +68,7 @@ fn count((first, last): (i64, i64)) -> i64 {
     last - first + 1
 }
 
-/// Returns the ACL that is associated with a subnet.
+/// Returns the ACL that is associated with a subnet, or `None` if unknown.
 pub(crate) fn of_subnet<'a>(documents: &'a Documents, subnet: &Id) -> Option<&'a NetworkAcl> {
     let mut acls = all(&documents.acls).filter(|acl| {
         let mut associations = acl.associations.iter().flatten();
@@ -93,7 +94,8 @@ impl NetworkAcl {
         Some(numbered)
     }
 
-    /// Evaluates the ACL. For each port, the first matching entry determines the result.
+    /// Evaluates the ACL. For each port, the first matching entry determines the result. Returns `None` if
+    /// the entries are unknown.
     pub(crate) fn walk(&self, packets: Packets) -> Option<Walk> {
         let entries = self.entries_of(packets.direction)?;
         let mut left = parts(&entries, packets.ports);
@@ -176,7 +178,8 @@ impl AclEntry {
         protocol.and(Truth::from(self.range.or(self.ipv6_range).map(contains)))
     }
 
-    /// Returns the first and last port of the entry. An entry for all protocols covers all ports.
+    /// Returns the first and last port of the entry, or `None` if unknown. An entry for all protocols covers
+    /// all ports.
     fn ports(&self) -> Option<(i64, i64)> {
         let range = self.ports.as_ref();
         match (

@@ -29,7 +29,7 @@ pub(crate) enum PeeringState {
     Active,
     /// The owner of the other VPC has not accepted the connection yet.
     Pending,
-    /// Another temporary state, or an unknown state.
+    /// A different temporary state, or an unknown state.
     Other,
 }
 
@@ -68,7 +68,8 @@ impl Link {
     }
 }
 
-/// Returns all active and pending connections between two VPCs. Active connections come first.
+/// Returns all connections between two VPCs, except those that no longer exist. Active connections come
+/// first.
 pub(crate) fn links(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     let peerings = all(&documents.peerings).filter_map(|peering| peering_between(peering, one, other));
     let mut links: Vec<Link> = peerings.chain(gateways_between(documents, one, other)).collect();
@@ -76,7 +77,7 @@ pub(crate) fn links(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     links
 }
 
-/// Whether the peering connection could be between these two VPCs. Its description may be incomplete.
+/// Whether a peering connection with an incomplete description might connect these two VPCs.
 pub(crate) fn may_connect(peering: &Peering, one: &Id, other: &Id) -> bool {
     let is_usable = state_of(peering).is_some();
     match connects(peering, one, other) {
@@ -165,8 +166,8 @@ fn gateways_between(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     links.collect()
 }
 
-/// Whether a transit gateway may connect this VPC with a VPC of another account. The documents do not show
-/// attachments of other accounts.
+/// Whether a transit gateway might connect this VPC with a VPC of a different account, because the documents
+/// do not show attachments of other accounts.
 pub(crate) fn may_be_attached_elsewhere(
     documents: &Documents,
     own_vpc: &Id,

@@ -21,8 +21,8 @@ pub(crate) const CACHE_SUBNET_GROUPS: &str = "elasticache:DescribeCacheSubnetGro
 pub(crate) const USER_GROUPS: &str = "elasticache:DescribeUserGroups";
 pub(crate) const USERS: &str = "elasticache:DescribeUsers";
 
-/// All permissions. They allow only reading. `ec2:Describe*` actions cannot be restricted to certain
-/// resources.
+/// All permissions that the checks need. These permissions allow only reading. `ec2:Describe*` actions cannot
+/// be restricted to certain resources.
 pub(crate) const ALL: [&str; 18] = [
     NETWORK_INTERFACES,
     SECURITY_GROUPS,

@@ -36,11 +36,11 @@ pub(crate) struct Place {
 pub(crate) enum Found {
     /// The VPC of the remote address was found.
     Here,
-    /// The cache was found, but no network interface in its VPC has the address. The address is probably an
-    /// old one.
+    /// The cache was found, but no network interface in its VPC has the address, so the address is probably
+    /// out of date.
     Gone,
     /// The address is in the range of the instance's own VPC, so packets stay there. However, the cache with
-    /// this address is in this other VPC.
+    /// this address is in the VPC with this ID.
     Overlap(Id),
     /// Interfaces in several VPCs have the address, so the right VPC is unknown.
     Several(Vec<Id>),
@@ -105,7 +105,8 @@ fn is_delegated(facts: &Facts, address: IpAddr) -> bool {
     prefixes.is_some_and(|prefixes| prefixes.iter().any(|range| range.contains(&address)))
 }
 
-/// Whether this host sends packets with another source address, as in a container.
+/// Whether this host sends packets with a source address that differs from the local address, as in a
+/// container.
 pub(crate) fn is_translated(facts: &Facts) -> bool {
     facts.from.is_some() && source_address(facts) != facts.from
 }
@@ -239,7 +240,8 @@ fn of_interface(interface: &Interface, address: IpAddr, documents: &Documents) -
     place
 }
 
-/// Describes an address in a VPC. The documents do not show its network interface.
+/// Describes the end of the connection at an address in a VPC, if the documents do not show the network
+/// interface.
 fn in_vpc(vpc: &Id, address: IpAddr, groups: Option<Vec<Id>>, documents: &Documents) -> Place {
     let subnet = all(&documents.subnets)
         .find(|subnet| subnet.vpc.as_ref() == Some(vpc) && subnet.range_with(address).is_some());
@@ -266,7 +268,7 @@ impl Place {
     }
 
     /// Returns the CIDR range to allow in a rule about this end. This is the range of the subnet, because a
-    /// cache node can get another address in a failover.
+    /// cache node can get a new address in a failover.
     pub(crate) fn range_for_rules(&self) -> Option<IpNet> {
         self.range.or(self.address.map(IpNet::from))
     }
@@ -322,7 +324,7 @@ impl Interface {
 }
 
 impl Subnet {
-    /// Returns the CIDR range of the subnet that contains the address.
+    /// Returns the CIDR range of the subnet that contains the address, or `None` if no range does.
     fn range_with(&self, address: IpAddr) -> Option<IpNet> {
         let others = self.ipv6_ranges.iter().flatten().filter_map(|range| range.range);
         self.range
@@ -333,7 +335,8 @@ impl Subnet {
 }
 
 impl RouteTable {
-    /// Returns the CIDR ranges of the VPC. Every route table has a local route for each of these ranges.
+    /// Returns the CIDR ranges of the VPC, because every route table has a local route for each of these
+    /// ranges.
     pub(crate) fn local_ranges(&self) -> Option<Vec<IpNet>> {
         let local = self
             .routes
@@ -374,8 +377,8 @@ pub(crate) fn ranges_of(documents: &Documents, vpc: &Id) -> Option<Vec<IpNet>> {
     (!ranges.is_empty()).then_some(ranges)
 }
 
-/// Whether this account owns the instance's VPC. If another account shares the VPC, some of its interfaces
-/// are not visible.
+/// Whether this account owns the instance's VPC. If a different account owns the VPC and shares it, some
+/// interfaces in the VPC are not visible.
 fn owns_vpc(facts: &Facts, documents: &Documents, source: &Place) -> Truth {
     let subnet = source.subnet.as_ref().and_then(|id| documents.subnet(id));
     let owner = subnet.and_then(|subnet| subnet.owner.clone());

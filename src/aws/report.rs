@@ -15,7 +15,7 @@ pub(crate) struct Ran {
     /// `None` if the command was stopped at the deadline or could not be started.
     pub(crate) status: Option<i32>,
     pub(crate) milliseconds: u64,
-    /// Why the command returned no document, in a few words.
+    /// Why the command returned no document, in a few words. `None` if the command succeeded.
     pub(crate) problem: Option<String>,
 }
 

@@ -17,9 +17,10 @@ pub(crate) enum Target {
     Local,
     Peering(Id),
     TransitGateway(Id),
-    /// The route leads to the internet or a NAT gateway, so packets do not reach another VPC.
+    /// The route leads to the internet or a NAT gateway, so packets do not reach the other VPC.
     Internet(String),
-    /// The route leads to an appliance, a VPN or a core network. The documents do not show the further path.
+    /// The route leads to an appliance, a VPN or a core network. The documents do not show where packets go
+    /// from there.
     NotFollowed(String),
     Unknown,
 }
@@ -199,7 +200,7 @@ impl Route {
     }
 }
 
-/// Whether an address is private (RFC 1918, RFC 4193). Public AWS services have no private addresses.
+/// Whether an address is private (RFC 1918, RFC 4193), unlike the addresses of public AWS services.
 fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_private(),

@@ -14,12 +14,12 @@ pub(super) enum Part<'a> {
     Damaged,
 }
 
-/// The start of a line that contains a command. The output of the command follows. The line `### end` ends
-/// the text.
+/// The start of a line with a command, which precedes the output of this command. The line `### end` ends the
+/// text.
 pub(super) const MARKER: &str = "### ";
 
 /// The maximum number of damaged documents. A text with more damaged documents is probably not output of
-/// `aws`, so the rest is ignored.
+/// `aws`, so the rest of the text is ignored.
 const MOST_DAMAGED: usize = 1000;
 
 /// Removes escape sequences (ECMA-48) and carriage returns.

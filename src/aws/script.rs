@@ -102,7 +102,7 @@ fn variables(facts: &Facts, interfaces: &str) -> [String; 3] {
     ]
 }
 
-/// Returns the line that looks up both addresses in the route tables of transit gateways.
+/// Returns the line that looks up `addresses` in the route tables of transit gateways.
 fn gateway_routes(addresses: &[IpAddr]) -> String {
     let ranges = addresses.iter().map(|address| IpNet::from(*address).to_string());
     let ranges: Vec<_> = ranges.collect();

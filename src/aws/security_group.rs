@@ -23,7 +23,7 @@ pub(crate) enum Direction {
 }
 
 impl Direction {
-    /// Returns the word in `aws` commands.
+    /// Returns the name of the direction in `aws` commands.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ingress => "ingress",
@@ -53,8 +53,8 @@ struct Rule {
 /// The rules of one security group in one direction.
 struct Rules {
     list: Option<Vec<Rule>>,
-    /// Whether the rules come from `describe-security-group-rules`. If its output has no rules of a group,
-    /// the group may also be invisible.
+    /// Whether the rules come from `describe-security-group-rules`. If the output of this command contains no
+    /// rules of a group, the group has no rules or is not visible.
     is_from_rules: bool,
 }
 
@@ -247,8 +247,8 @@ impl Traffic<'_> {
         }
     }
 
-    /// Whether the source or destination in the rule includes the other end. If this is unknown, also returns
-    /// the missing IAM permission. If the rule does not apply, also returns the reason.
+    /// Returns whether the source or destination in the rule includes the other end. If this is unknown, the
+    /// second value is the missing IAM permission. If the rule does not apply, the third value is the reason.
     fn matches(&self, peer: &Peer) -> (Truth, Option<&'static str>, Option<String>) {
         match peer {
             Peer::Range(range) => self.is_in(*range),
@@ -403,8 +403,8 @@ fn list_of(ids: &[Id]) -> String {
     }
 }
 
-/// Returns the group of the cache that should get a new rule: a group with a rule for the port or, if there is
-/// none, any other group. Avoids the default group if possible.
+/// Returns the group of the cache that should get a new rule: a group with a rule for the port or, without
+/// such a group, any group. Avoids the default group if possible.
 pub(crate) fn best_of_cache<'a>(groups: &'a [Id], documents: &Documents, port: u16) -> Option<&'a Id> {
     let has_rule = |id: &&Id| {
         let permissions = group(documents, id).and_then(|group| group.ingress.as_ref());

@@ -105,7 +105,8 @@ impl Network<'_> {
     }
 }
 
-/// Returns the instance's AWS account, if the credentials belong to a different account.
+/// Returns the instance's AWS account if the credentials belong to a different account. Otherwise, returns
+/// `None`.
 fn other_account<'a>(facts: &'a Facts, documents: &Documents) -> Option<&'a Account> {
     let owner = facts.source.as_ref()?.owner.as_ref()?;
     let account = documents.account.as_ref()?;
@@ -124,7 +125,8 @@ fn logins(cache: Option<&Cache>, documents: &Documents) -> Vec<(String, String)>
         .collect()
 }
 
-/// Returns the outcome of all checks together. A denial takes precedence over unknown outcomes.
+/// Returns the outcome of all checks together, and the code of the check that determines this outcome. A
+/// denial takes precedence over unknown outcomes.
 fn overall(checks: &[Check]) -> (Outcome, Option<Code>) {
     for outcome in [Outcome::Denied, Outcome::Partly, Outcome::Unknown] {
         if let Some(check) = checks.iter().find(|check| check.outcome == outcome) {

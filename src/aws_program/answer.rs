@@ -1,4 +1,4 @@
-//! Interprets the result of a finished `aws` command: a document, or the reason why there is none.
+//! Interprets the result of a finished `aws` command: a document, or the reason for a missing document.
 
 use serde_json::Value;
 

@@ -13,9 +13,9 @@ use crate::aws::Region;
 use crate::deadline::Deadline;
 use crate::os;
 
-/// The maximum number of bytes that are read from a document.
+/// The maximum number of bytes that are read from the document that `aws` prints.
 const LONGEST_ANSWER: u64 = 4 * 1024 * 1024;
-/// The maximum number of bytes that are read from error messages.
+/// The maximum number of bytes that are read from the error messages of `aws`.
 const LONGEST_ERROR: u64 = 64 * 1024;
 
 #[derive(Debug)]

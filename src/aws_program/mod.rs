@@ -21,7 +21,7 @@ use answer::Answer;
 use child::Finished;
 use rounds::MANAGED;
 
-/// The number of commands that run at the same time. Each needs about 70 MB of memory.
+/// The maximum number of `aws` commands that run at the same time, because each needs about 70 MB of memory.
 const AT_ONCE: usize = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +78,8 @@ struct Gathering<'a> {
     is_useless: bool,
 }
 
-/// Operations with the JSON member for their results. If a command returns no document, an empty list is
-/// stored under this name.
+/// The operations, each with the JSON member that contains its results. If a command finds no object, an
+/// empty list is stored in this member.
 const MEMBERS: [(&str, &str); 16] = [
     ("describe-network-interfaces", "NetworkInterfaces"),
     ("describe-security-groups", "SecurityGroups"),
@@ -106,7 +106,7 @@ const MEMBERS: [(&str, &str); 16] = [
 ];
 
 impl Gathering<'_> {
-    /// Runs the commands in one round, except those from earlier rounds.
+    /// Runs the commands that did not run in an earlier round.
     async fn round(&mut self, commands: Vec<Vec<String>>) {
         let mut known: BTreeSet<String> = self.commands.iter().map(|ran| ran.line.clone()).collect();
         let is_new = |words: &Vec<String>| known.insert(child::line(words));

@@ -10,13 +10,14 @@ use crate::redis_url::Target;
 /// The time limit for requests to the instance metadata service.
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// The facts, and whether they include an EC2 network interface.
+/// The facts about the connection that are known on this host.
 #[derive(Debug)]
 pub(crate) struct Observed {
     pub(crate) facts: Facts,
 }
 
-/// Collects the facts. Sends requests only to the instance metadata service, which has a link-local address.
+/// Collects the facts about the connection. Sends requests only to the instance metadata service, which has a
+/// link-local address.
 pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
     let target = seen.target(target);
     // In a cluster, check the first node that does not reply. Otherwise, check the address in the URL.
@@ -48,7 +49,8 @@ pub(crate) async fn facts(target: &Target, seen: &Observations) -> Observed {
 }
 
 impl Observed {
-    /// Adds the facts in the documents. The documents may come from another host.
+    /// Adds the missing facts from the documents. If this host has no EC2 network interface, returns only the
+    /// facts in the documents.
     pub(crate) fn completed_from(self, others: Option<&Facts>) -> Facts {
         let Some(others) = others.cloned() else {
             return self.facts;

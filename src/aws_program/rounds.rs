@@ -8,8 +8,8 @@ use super::{Gathering, Question};
 use crate::aws::{self, EndpointName, ErrorKind, Form, Id};
 
 const INTERFACES: &str = "ec2 describe-network-interfaces --page-size 500";
-/// Makes `aws` also list interfaces that are hidden by default. Older versions of `aws` do not support this
-/// option.
+/// The option that makes `aws` list interfaces that are hidden by default. Older versions of `aws` do not
+/// support this option.
 pub(super) const MANAGED: &str = "--include-managed-resources";
 
 impl Gathering<'_> {
@@ -29,7 +29,8 @@ impl Gathering<'_> {
             let mut places: Vec<_> = self.subnet_groups();
             places.extend(self.networks());
             self.round(places).await;
-            // The subnet groups may have revealed the cache's VPC, so query its subnets and route tables too.
+            // The subnet groups may have revealed the cache's VPC, so query the subnets and route tables of
+            // this VPC as well.
             let mut rules = self.networks();
             rules.extend(self.rules());
             self.round(rules).await;
@@ -40,7 +41,8 @@ impl Gathering<'_> {
         self.round(searches).await;
     }
 
-    /// Returns one command for the network interfaces of both ends.
+    /// Returns one command for the network interfaces of both ends, or `None` if the remote address is
+    /// unknown.
     fn interfaces(&self) -> Option<Vec<String>> {
         let address = self.facts.address?;
         let mut values = vec![address];
@@ -109,7 +111,8 @@ impl Gathering<'_> {
             .collect()
     }
 
-    /// Returns the commands about the members of replication groups. Only the members have security groups.
+    /// Returns the commands about the members of replication groups, because only the members have security
+    /// groups.
     fn members(&self) -> Vec<Vec<String>> {
         let Some(endpoint) = self.endpoint().filter(|endpoint| endpoint.form == Form::Nodes) else {
             return Vec::new();
@@ -141,8 +144,8 @@ impl Gathering<'_> {
             .collect()
     }
 
-    /// Returns the commands for all subnets and route tables of both VPCs. A search by subnet would not find
-    /// the main route table.
+    /// Returns the commands for all subnets and route tables of both VPCs, because a search by subnet would
+    /// not find the main route table.
     fn networks(&self) -> Vec<Vec<String>> {
         let assessment = aws::judge(&self.facts, &self.documents);
         let vpcs = [assessment.source.vpc, assessment.destination.vpc];

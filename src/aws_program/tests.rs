@@ -1,4 +1,4 @@
-//! Tests of which commands are run. A script replaces the program `aws`.
+//! Checks which commands are run, with a script in place of the program `aws`.
 
 // Clippy exempts test functions, but not the helper functions that they call.
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]

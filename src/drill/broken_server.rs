@@ -54,7 +54,7 @@ impl BrokenServer {
             runtime.block_on(async {
                 tokio::select! {
                     () = accept(listener, behaviour) => {}
-                    // An error also means that the server was dropped, so stop in either case.
+                    // An error means that the server was dropped, so stop in either case.
                     _ = stopped => {}
                 }
             });
@@ -71,7 +71,7 @@ async fn accept(listener: std::net::TcpListener, behaviour: Behaviour) {
     loop {
         while connections.try_join_next().is_some() {}
         let Ok((stream, _)) = listener.accept().await else {
-            // No file descriptor is left. Wait until another connection closes.
+            // No file descriptor is left, so wait until a connection closes.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
@@ -137,14 +137,14 @@ async fn forward(
     }
 }
 
-/// The kind of certificate that the server sends.
+/// The kind of certificate that a drill's server sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Certificate {
     /// Valid for this endpoint.
     Right,
     /// Issued for this endpoint, but expired a month ago.
     Expired,
-    /// Valid, but for another host.
+    /// Valid, but for a different host.
     Misnamed,
 }
 

@@ -1,4 +1,4 @@
-//! Starts the broken endpoints.
+//! Starts the broken endpoints of drills.
 
 use std::any::Any;
 use std::io;
@@ -22,8 +22,8 @@ pub(super) const WRONG_PASSWORD: &str = "practise-makes-perfect";
 /// How long the slow endpoint delays each reply.
 const LATE: Duration = Duration::from_millis(100);
 
-/// The number of connections that fill the accept queue. Even with a backlog of 0, the kernel queues one
-/// connection.
+/// How many connections the drill about dropped packets opens to fill its accept queue. Even with a backlog
+/// of 0, the kernel queues one connection.
 const FILLERS: usize = 4;
 
 /// A running broken endpoint. Dropping the endpoint stops its servers.

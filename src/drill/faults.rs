@@ -40,7 +40,7 @@ impl DrillFault {
     }
 }
 
-/// Returns the fault with this name.
+/// Returns the fault with this name, or `None` if no fault has this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static DrillFault> {
     FAULTS.iter().find(|fault| fault.name == name)

@@ -9,7 +9,7 @@ use super::faults::{DrillFault, FAULTS};
 use crate::random;
 use crate::state::{self, Saved};
 
-/// The faults identified so far.
+/// The right and wrong answers for each fault.
 #[derive(Debug)]
 pub(crate) struct Score(Saved<ScoreRecord>);
 
@@ -31,7 +31,7 @@ struct Guesses {
 }
 
 impl Score {
-    /// Reads the score. Also returns a message if the file is damaged or the score cannot be saved.
+    /// Reads the score. The second result is a message if the file is damaged or the score cannot be saved.
     pub(crate) fn read() -> (Self, Option<String>) {
         let (saved, problem) = Saved::read(state::open_folder(), "drill.json", "your score");
         (Self(saved), problem)
@@ -54,8 +54,8 @@ impl Score {
         self.0.save()
     }
 
-    /// Returns the faults that the learner chose instead of this fault, and how often, the most frequent
-    /// first.
+    /// Returns the faults that the learner chose instead of this fault, with their counts, the most frequent
+    /// fault first.
     pub(crate) fn mistaken_for(&self, fault: &DrillFault) -> Vec<(&str, u32)> {
         let guesses = self.0.record.faults.get(fault.name);
         let mistaken = guesses.into_iter().flat_map(|guesses| &guesses.mistaken_for);
@@ -64,7 +64,7 @@ impl Score {
         mistaken
     }
 
-    /// Whether the learner has identified this fault at least once.
+    /// Whether the learner's first answer was right in at least one drill about this fault.
     pub(crate) fn has_named(&self, fault: &DrillFault) -> bool {
         let guesses = self.0.record.faults.get(fault.name);
         guesses.is_some_and(|guesses| guesses.right > 0)

@@ -11,16 +11,16 @@ use tempfile::NamedTempFile;
 use super::is_trusted;
 use crate::deadline::Deadline;
 
-/// How long to wait for a program to open the pipe or to read from it.
+/// How long to wait for a program to open a pipe or to read from it.
 const READ_WITHIN: Duration = Duration::from_secs(5);
-/// The pause between two attempts while no program reads the pipe.
+/// The pause between two attempts while no program reads a pipe.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// Writes a file atomically, with access only for its owner. A device, a pipe or `/dev/stdout` is written to
-/// directly, not replaced.
+/// Writes a file atomically, with access only for its owner. Writes directly to a device, a pipe or
+/// `/dev/stdout`, instead of replacing it.
 ///
-/// A symbolic link is followed only if this user or root owns the link, and is replaced otherwise. In a
-/// shared folder such as /tmp, another user may have created the link.
+/// Follows a symbolic link only if this user or root owns the link, because another user may have created a
+/// link in a shared folder such as /tmp. Replaces other links.
 ///
 /// # Errors
 /// Returns an error if the file cannot be written. An existing file is then unchanged.
@@ -97,16 +97,16 @@ fn has_no_reader(_: &Path, _: &io::Error) -> bool {
 /// How to write to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Open and write. The path is a device, a pipe, or a file in /dev or /proc.
+    /// A device, a pipe, or a file in /dev or /proc, which is opened and written to.
     Device,
-    /// Replace the file, or create the file if it does not exist.
+    /// A file that is replaced, or created if it does not exist.
     Replaceable,
 }
 
 /// The maximum number of symbolic links to follow, as in Linux.
 const MOST_LINKS: usize = 40;
 
-/// Determines how to write to a path. Only links that belong to this user or to root are followed.
+/// Determines how to write to a path. Follows only links that belong to this user or to root.
 fn kind(path: &Path) -> io::Result<Kind> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
@@ -134,7 +134,7 @@ fn kind(path: &Path) -> io::Result<Kind> {
     Ok(Kind::Replaceable)
 }
 
-/// A temporary file that will replace another file. Only the owner can read the temporary file.
+/// A temporary file that will replace the file at `path`. Only the owner can read the temporary file.
 pub(crate) struct NewFile {
     file: NamedTempFile,
     path: PathBuf,
@@ -170,7 +170,7 @@ impl NewFile {
         self.file.as_file_mut()
     }
 
-    /// Waits until the content is on the disk, and renames the file.
+    /// Waits until the content is on the disk, then replaces the file at `path`.
     ///
     /// # Errors
     /// Returns an error if the disk is full or the file cannot be renamed. The file to be replaced is then
@@ -182,15 +182,15 @@ impl NewFile {
     }
 }
 
-/// How many characters of the replaced file's name are part of the temporary file's name. The system limits
-/// names to 255 bytes.
+/// The maximum number of characters of a file's name that become part of its temporary file's name, because
+/// the system limits names to 255 bytes.
 const NAME_CHARACTERS: usize = 50;
 
 /// The suffix of temporary file names.
 const SUFFIX: &str = ".sessiontut-new";
 
-/// The minimum age of a temporary file before it is removed. Its process may not have locked a younger file
-/// yet.
+/// The minimum age at which a temporary file is removed. A younger file might be one that a process has
+/// created but not locked yet.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Removes temporary files that killed processes left behind.

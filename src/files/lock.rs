@@ -26,7 +26,7 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
 /// How long to wait for a lock that another process holds.
 const TURN: Duration = Duration::from_secs(2);
 
-/// The pause between two attempts to acquire the lock.
+/// The pause between two attempts to acquire a lock.
 const RETRY: Duration = Duration::from_millis(5);
 
 /// Waits for the exclusive lock for this file. Dropping the returned lock file releases the lock.

@@ -37,8 +37,8 @@ fn enable(descriptor: RawFd, level: c_int, option: c_int) {
     }
 }
 
-/// Removes and returns the next ICMP error in the socket's queue. ICMP 3/3 queues an error, but an RST does
-/// not.
+/// Removes and returns the next ICMP error in the socket's queue. An ICMP message of type 3 and code 3 (port
+/// unreachable) queues an error, but an RST does not.
 pub(crate) fn next_icmp_error(socket: &SockRef<'_>) -> Option<Icmp> {
     let mut control = [0_u64; 64];
     let mut payload = [0_u8; 256];
@@ -116,15 +116,15 @@ unsafe fn read_icmp(error: *const libc::sock_extended_err) -> Option<Icmp> {
     })
 }
 
-/// Returns how many SYNs an unanswered connection attempt has sent so far.
+/// Returns how many SYNs an unanswered connection attempt has sent so far, or `None` if unknown.
 pub(crate) fn syns_sent(socket: &SockRef<'_>) -> Option<u32> {
     tcp_info(socket).map(|info| info.tcpi_total_retrans + 1)
 }
 
 /// Returns the number of packets that an open connection has retransmitted, including SYNs.
 pub(crate) fn retransmissions(socket: &SockRef<'_>) -> Option<u32> {
-    // Do not count packets that the peer reports as duplicates (RFC 2883). Their originals were slow, but not
-    // lost.
+    // Do not count packets that the peer reports as duplicates (RFC 2883), because the originals were slow,
+    // but not lost.
     tcp_info(socket).map(|info| info.tcpi_total_retrans.saturating_sub(info.tcpi_dsack_dups))
 }
 

@@ -9,8 +9,8 @@ use crate::exit::Exit;
 
 const MESSAGE: &str = "sessiontut: the system gives this process too little memory (see ulimit -v)\n";
 
-/// The number of bytes that must be free at the start. The program needs much less. The reserve ensures that
-/// neither the stack nor a new thread runs out of memory later, which would end the program with a signal.
+/// The number of bytes that must be free at the start. This is more than the program needs, so that neither
+/// the stack nor a new thread runs out of memory later, which would end the program with a signal.
 const NEEDED: usize = 16 * 1024 * 1024;
 
 #[global_allocator]
@@ -53,7 +53,7 @@ fn or_exit(block: *mut u8) -> *mut u8 {
     block
 }
 
-/// Freed blocks of at least this size in bytes are returned to the system.
+/// The minimum size in bytes of a freed block that is returned to the system.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGE_BLOCK: i32 = 128 * 1024;
 

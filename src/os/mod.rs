@@ -1,6 +1,5 @@
 //! System calls that `std` does not offer, such as connection details from the kernel and the C library's
-//! name lookup. Also ends the program with a message if memory runs out. Only this module contains unsafe
-//! code.
+//! name lookup. Ends the program with a message if memory runs out. Only this module contains unsafe code.
 //!
 //! On systems other than Linux, only the name lookup is available. `--cfg portable` selects the same code on
 //! Linux.
@@ -30,8 +29,8 @@ use std::net::IpAddr;
 pub(crate) struct FoundHost {
     /// The addresses in the resolver's order, possibly with duplicates.
     pub addresses: Vec<IpAddr>,
-    /// The canonical name. This differs from the host name if the resolver used an alias (CNAME) or a search
-    /// domain.
+    /// The canonical name, or `None` if unknown. This differs from the host name if the resolver used an
+    /// alias (CNAME) or a search domain.
     pub name: Option<String>,
 }
 
@@ -61,7 +60,7 @@ fn is_far_below_limit(_file: &File) -> bool {
     false
 }
 
-/// Whether the error is EMFILE or ENFILE.
+/// Whether the error means that too many files are open.
 pub(crate) fn is_file_limit(error: &std::io::Error) -> bool {
     #[cfg(unix)]
     return matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
@@ -103,6 +102,6 @@ pub(crate) fn run_in_own_session(command: &mut std::process::Command) {
     }
 }
 
-/// Does nothing, because other systems have no sessions.
+/// Does nothing, because systems other than Unix have no sessions.
 #[cfg(not(unix))]
 pub(crate) fn run_in_own_session(_command: &mut std::process::Command) {}

@@ -107,8 +107,8 @@ impl Adding<'_> {
         }
     }
 
-    /// Adds a document without the ID of the object that it describes. `members` contains the ID, which comes
-    /// from the command.
+    /// Adds a document that lacks the ID of its object. `members` contains this ID, which comes from the
+    /// command.
     fn unnamed<'a, T: FromJson>(
         &mut self,
         member: &str,
@@ -140,7 +140,7 @@ fn words_of(command: &str) -> impl Iterator<Item = &str> {
     command.split(|character: char| character.is_whitespace() || "'\"=,".contains(character))
 }
 
-/// Returns the first ID with this prefix in a command.
+/// Returns the first ID with this prefix in a command, or `None` if there is none.
 fn id_in(command: &str, prefix: &str) -> Option<Id> {
     let words = words_of(command);
     let starts = |word: &&str| {

@@ -1,4 +1,4 @@
-//! Fixes that add an entry to a network ACL.
+//! Creates fixes that add an entry to a network ACL.
 
 use super::{AwsFix, ports_text};
 use crate::aws::check::Code;

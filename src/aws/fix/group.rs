@@ -1,4 +1,4 @@
-//! Fixes that add a rule to a security group.
+//! Creates fixes that add a rule to a security group.
 
 use ipnet::IpNet;
 

@@ -1,4 +1,4 @@
-//! Fixes that connect two VPCs with a peering connection.
+//! Creates fixes that connect two VPCs with a peering connection.
 
 use super::AwsFix;
 use crate::aws::check::Check;
@@ -27,7 +27,7 @@ impl Network<'_> {
         vec![fix.with(accept, undo)]
     }
 
-    /// Suggests using an instance in the other VPC. If possible, also suggests a new peering connection.
+    /// Suggests using an instance in the other VPC and, if possible, creating a peering connection.
     pub(super) fn peering_fix(&self, check: &Check) -> Vec<AwsFix> {
         let other = self
             .destination

@@ -1,4 +1,4 @@
-//! Fixes that add, replace or remove a route.
+//! Creates fixes that add, replace or remove a route.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::aws::path::Link;
 use crate::aws::place::Place;
 use crate::aws::route::{self, LookUp, State, Target};
 
-/// A command that changes a route. The option for the target is still missing.
+/// A command that changes a route, before the option for the route's target is added.
 pub(super) struct RouteChange {
     pub(super) command: AwsCommand,
     undo: String,
@@ -63,8 +63,8 @@ impl Network<'_> {
         Some(AwsFix::text(check.code, text).with(command, change.undo))
     }
 
-    /// Returns a change to the route table that leads packets to the other end. If an existing route would
-    /// take precedence over a new route, the change replaces it.
+    /// Returns a change to the route table that leads packets to the other end. Replaces an existing route
+    /// that would take precedence over a new route.
     pub(super) fn change_route(&self, table: &RouteTable, to: &Place) -> Option<RouteChange> {
         let id = table.id.as_ref()?;
         let range = to.range_for_rules()?;
@@ -101,8 +101,7 @@ impl Network<'_> {
         })
     }
 
-    /// Suggests removing a broken route between two subnets of one VPC. Without this route, the local route
-    /// applies.
+    /// Suggests removing a broken route between two subnets of one VPC, so that the local route applies.
     fn remove_specific_route(&self, code: Code, table: &RouteTable, id: &Id, to: &Place) -> Option<AwsFix> {
         let LookUp::Route(chosen) = table.look_up(self.documents, to.address?)? else {
             return None;
@@ -119,7 +118,7 @@ impl Network<'_> {
 }
 
 impl<'a> Destination<'a> {
-    /// Returns `None` if the route's destination is unknown.
+    /// Returns the destination of a route, or `None` if unknown.
     fn of(route: &'a Route) -> Option<Self> {
         match (route.range.or(route.ipv6_range), &route.prefix_list) {
             (Some(range), _) => Some(Self::Range(range)),
@@ -153,7 +152,8 @@ fn target_id(target: &Target) -> Option<&Id> {
     }
 }
 
-/// Adds the option for the previous target of a route, to undo a change.
+/// Adds the option for the previous target of a route, to undo a change. Returns `None` for a target without
+/// such an option.
 fn back_to(command: AwsCommand, target: &Target) -> Option<AwsCommand> {
     Some(match target {
         Target::Peering(id) => command.with("--vpc-peering-connection-id", id),

@@ -1,4 +1,4 @@
-//! Tests with networks that were captured from an AWS mock, each with its expected result.
+//! Checks the results for networks that were captured from an AWS mock.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -114,15 +114,15 @@ fn remove(value: &mut Value, left: &mut usize) -> Option<String> {
     }
 }
 
-/// Networks in which the instance metadata or another source also contains the removed value.
+/// Networks that contain the removed value in a second place, such as the instance metadata.
 const REPLACED: [&str; 3] = [
     "default-group-on-both",
     "cache-address-gone",
     "cache-being-created",
 ];
 
-/// Older versions of `aws` omit members. A missing member may make a result unknown, but must not turn
-/// "allowed" into "denied" or the reverse.
+/// Checks that a missing member never turns "allowed" into "denied" or the reverse, because older versions of
+/// `aws` omit members. The result may become unknown.
 #[test]
 fn a_missing_member_never_turns_the_verdict_around() {
     let mut wrong = Vec::new();

@@ -11,7 +11,7 @@ use crate::aws::{Assessment, Code, Outcome};
 const ACCOUNT: &str = "123456789012";
 pub(super) const OTHER_ACCOUNT: &str = "210987654321";
 
-/// The documents by their top-level member, and the facts.
+/// The facts, and the documents by their top-level member.
 #[derive(Clone)]
 pub(super) struct Example {
     facts: Value,
@@ -375,8 +375,8 @@ impl Example {
     }
 }
 
-/// Returns the result as one line, such as `denied sg.ingress acl.in ? route.there`. The unknown checks come
-/// after the question mark.
+/// Returns the result as one line, such as `denied sg.ingress acl.in ? route.there`. The codes after the
+/// question mark belong to checks with an unknown outcome.
 pub(super) fn result(assessment: &Assessment) -> String {
     let codes = |outcomes: &[Outcome]| -> String {
         let checks = assessment

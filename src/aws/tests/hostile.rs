@@ -1,5 +1,4 @@
-//! Tests with manipulated documents. The program must not panic, and commands must contain only parsed
-//! values.
+//! Checks that manipulated documents cause no panic, and that commands contain only parsed values.
 
 use super::captured::{judged, networks, texts};
 use crate::aws::{Documents, judge};
@@ -69,7 +68,7 @@ fn truncated_deep_and_noisy_documents_cause_no_panic() {
         .unwrap();
     let all: Vec<String> = texts(&folder).into_iter().map(|(_, text)| text).collect();
     let expected = judged(all.clone());
-    // Adds what a terminal adds: prompts, colours and carriage returns.
+    // Add prompts, colours and carriage returns, as a terminal does.
     let noisy = all.iter().map(|text| {
         let text = text.replace('\n', "\r\n");
         format!("\u{1b}[32muser@host\u{1b}[0m$ aws ec2 describe-x\r\n{text}\r\n\u{1b}[?2004h$ \r\n")

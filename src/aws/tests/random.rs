@@ -1,4 +1,4 @@
-//! Tests with random networks. Each result must match the result of an oracle, which follows single packets
+//! Checks that each result for a random network matches the result of an oracle, which follows single packets
 //! through a model of the network.
 //!
 //! `AWS_NETWORKS` sets the number of networks, and `AWS_SEED` sets the first seed.

@@ -1,4 +1,4 @@
-//! Tests of single AWS rules. Each row contains a description, a network, and the expected result.
+//! Checks single AWS rules. Each row contains a description, a network, and the expected result.
 
 mod acls;
 mod caches;
@@ -14,7 +14,8 @@ use super::captured::judged;
 use super::example::{Example, result};
 use crate::aws::Outcome;
 
-/// Checks the result of each row. Then applies the fixes, and checks that they allow the connection.
+/// Checks the result of each row. Then applies the fixes, and checks that the changed network allows the
+/// connection.
 fn check(rows: &[(&str, Example, &str)]) {
     let mut wrong = Vec::new();
     for (rule, example, expected) in rows {

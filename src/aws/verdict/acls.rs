@@ -1,4 +1,4 @@
-//! The checks of network ACLs. Both subnets must allow requests and replies.
+//! Checks that the network ACLs of both subnets allow requests and replies.
 
 use crate::aws::check::{Check, Code, Outcome};
 use crate::aws::id::Id;

@@ -1,4 +1,4 @@
-//! The checks of the cache itself: region, status, port and engine.
+//! Checks the cache itself: its region, status, port and engine.
 
 use crate::aws::cache::{self, Cache, EndpointName, Form, SERVERLESS_PORTS};
 use crate::aws::check::{Check, Code, Outcome};

@@ -1,4 +1,4 @@
-//! The checks of the security groups of both ends.
+//! Checks the security groups of both ends.
 
 use super::routes::{Path, RouteCheck};
 use crate::aws::check::{Check, Code, Outcome};

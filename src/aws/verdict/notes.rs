@@ -1,4 +1,4 @@
-//! Findings outside the checks.
+//! Describes findings that are not part of any check.
 
 use super::other_account;
 use crate::aws::documents::find;

@@ -1,4 +1,4 @@
-//! The checks of the routes to the cache and back.
+//! Checks the routes to the cache and back.
 
 use crate::aws::check::{Check, Code, Outcome};
 use crate::aws::documents::{all, find, is_complete};
@@ -26,8 +26,8 @@ pub(super) enum Path {
     Link(Link),
     /// A transit gateway with unknown attachments.
     UnknownGateway,
-    /// The path leads through an appliance, a VPN or another network. The documents do not show the further
-    /// path.
+    /// The path leads through an appliance, a VPN or a different network. The documents do not show where
+    /// packets go from there.
     Appliance,
     Unknown,
 }
@@ -241,8 +241,7 @@ impl Network<'_> {
         RouteCheck::new(result.check, Path::Link(link.clone()))
     }
 
-    /// Whether the peering connection could be between the two VPCs. The documents may describe it
-    /// incompletely.
+    /// Whether a peering connection that the documents do not describe completely might connect the two VPCs.
     fn may_connect(&self, id: &Id) -> bool {
         let (Some(one), Some(other)) = (&self.source.vpc, &self.destination.vpc) else {
             return true;

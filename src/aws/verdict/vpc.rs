@@ -1,4 +1,4 @@
-//! The check that both ends are in the same VPC or in connected VPCs.
+//! Checks that both ends are in the same VPC or in connected VPCs.
 
 use crate::aws::check::{Check, Code, Outcome};
 use crate::aws::documents::{all, is_complete};
@@ -115,7 +115,7 @@ impl Network<'_> {
             .likely_if(self.destination.is_by_name)
     }
 
-    /// Returns the IAM permissions for documents that may show another connection between the VPCs.
+    /// Returns the IAM permissions for documents that may show a connection between the VPCs.
     fn unknown_links(&self, own: &Id, other: &Id) -> Vec<&'static str> {
         let mut needs = Vec::new();
         let is_vague = all(&self.documents.peerings).any(|peering| path::may_connect(peering, own, other));
@@ -134,8 +134,9 @@ impl Network<'_> {
         needs
     }
 
-    /// Returns the target of a route that may lead to the address, if the documents do not show the further
-    /// path. Returns `Some(None)` if the routes or the target are unknown.
+    /// Returns the target of a route that may lead to the address, if the documents do not show where packets
+    /// go from there. Returns `Some(None)` if the routes or the target are unknown, and `None` if no such
+    /// route exists.
     fn other_way(&self, own: &Id) -> Option<Option<String>> {
         let Some(address) = self.destination.address else {
             return Some(None);

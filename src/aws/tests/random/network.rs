@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 pub(super) const PORT: u16 = 6379;
-/// The range of local ports. It is small, so that the oracle can try every port.
+/// The range of local ports in random networks. The range is small, so that the oracle can try every port.
 pub(super) const EPHEMERAL: (u16, u16) = (40_000, 40_007);
 
 /// A random number generator (SplitMix64, by Steele, Lea and Flood).

@@ -1,4 +1,4 @@
-//! Tests of network ACLs.
+//! Checks the rules of network ACLs.
 
 use serde_json::{Value, json};
 

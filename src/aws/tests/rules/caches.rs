@@ -1,4 +1,4 @@
-//! Tests of ElastiCache's host names and documents.
+//! Checks ElastiCache's host names and documents.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Tests of the commands that fix a denial, and of the commands that undo the fix.
+//! Checks the commands that fix a denial, and the commands that undo the fix.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Tests of security groups. The connection is allowed if any rule of any group allows it.
+//! Checks that the connection is allowed if any rule of any security group allows it.
 
 use serde_json::json;
 

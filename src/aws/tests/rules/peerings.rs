@@ -1,4 +1,4 @@
-//! Tests of peering connections and transit gateways, and of rules that name a group in another VPC.
+//! Checks peering connections and transit gateways, and rules that name a group in the other VPC.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Tests of routes. The longest prefix applies, and routes to the other VPC must use the connection between
+//! Checks that the longest prefix applies, and that routes to the other VPC must use the connection between
 //! the VPCs.
 
 use serde_json::json;
@@ -14,7 +14,7 @@ fn blackhole(range: &str, member: &str, target: &str) -> serde_json::Value {
     route
 }
 
-/// Removes the last route of a table.
+/// Removes all routes of a table except the local route.
 fn without_last_route(example: Example, table: &'static str) -> Example {
     let local = if table.contains('0') {
         "10.0.0.0/16"
