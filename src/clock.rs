@@ -49,7 +49,8 @@ fn unix_seconds(at: SystemTime) -> i64 {
     since.as_secs().cast_signed()
 }
 
-/// Returns the local time, its offset from UTC in seconds, and the name of the time zone.
+/// Returns the local time, its offset from UTC in seconds, and the name of the time zone. Returns `None` if
+/// the time is out of range.
 fn local(at: SystemTime) -> Option<(OffsetDateTime, i64, String)> {
     let seconds = unix_seconds(at);
     let (offset, zone) = os::time_zone(seconds);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
-/// Default time limit for connecting to Redis and for each reply. Also the default of `ping --timeout`.
+/// Default time limit for connecting to Redis and for each reply, and the default of `ping --timeout`.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A time limit, and the time at which it was set.
@@ -16,7 +16,7 @@ pub struct Deadline {
     at: Instant,
 }
 
-/// The deadline passed before the work was finished.
+/// The error that is returned if a deadline passed before the work was finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no time left")]
 pub struct Elapsed;
@@ -84,7 +84,8 @@ impl Deadline {
 
     /// Sleeps for `span`, but not beyond the deadline.
     pub async fn sleep(self, span: Duration) {
-        // Skip a sleep of zero: it would take a millisecond, which is longer than a local connection attempt.
+        // Skip a sleep of zero, because it would take a millisecond, which is longer than a local connection
+        // attempt.
         if span.is_zero() {
             return;
         }

@@ -7,7 +7,7 @@ use crate::redis_client::fault::RedisFault;
 use crate::redis_url::UrlError;
 use crate::signals::Interrupted;
 
-/// Why a command failed.
+/// The reason why a command failed.
 #[derive(Debug)]
 pub enum Error {
     /// The parser rejected the command line, or the command line contains `--help` or `--version`.

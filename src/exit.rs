@@ -1,4 +1,4 @@
-//! The exit statuses that scripts may rely on.
+//! The exit statuses on which scripts can rely.
 
 use std::process::ExitCode;
 
@@ -23,7 +23,7 @@ pub enum Exit {
     Auth = 6,
     /// The server is unusable (`proto.*`, `server.*`, `role.*`, `cluster.*`, `db.*`).
     Server = 7,
-    /// The user pressed Ctrl-C.
+    /// Ctrl-C or another termination signal ended the command.
     Interrupted = 130,
 }
 

@@ -42,7 +42,7 @@ fn check_regular(path: &Path) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
 }
 
-/// Whether a file belongs to this user or to root.
+/// Whether a file belongs to the user of this process or to root.
 #[cfg(unix)]
 fn is_trusted(found: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;

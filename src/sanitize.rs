@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 /// Escapes control characters (`\x1b`, `\u{202e}`), so that the text cannot control the terminal.
 ///
-/// Also escapes newlines and tabs, so that the result is a single line.
+/// Newlines and tabs are escaped as well, so that the result is a single line.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
@@ -17,8 +17,8 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |character| matches!(character, '\n' | '\t'))
 }
 
-/// Like [`lines()`], but keeps the colours and styles that this program uses. Removes all other escape
-/// sequences, such as those for cursor movement, hidden text or a window title.
+/// Like [`lines()`], but keeps the colours and styles that this program uses. The start of all other escape
+/// sequences is escaped, so that they cannot move the cursor, hide text or set a window title.
 #[must_use]
 pub fn painted(text: &str) -> Cow<'_, str> {
     if !text.contains('\x1b') {
@@ -56,7 +56,8 @@ fn style(text: &str) -> Option<&str> {
 /// The maximum number of characters in the parameters of a style. The longest is `1;3;4;9;97`.
 const LONGEST_STYLE: usize = 16;
 
-/// Escapes control characters in JSON text, including those that JSON allows unescaped, such as U+009B.
+/// Escapes control characters in JSON text except newlines. This includes characters that JSON allows
+/// unescaped, such as U+009B.
 #[must_use]
 pub fn json(text: &str) -> Cow<'_, str> {
     let must_be_escaped = |character: char| is_control(character) && character != '\n';

@@ -28,8 +28,7 @@ pub(crate) fn mask(text: &str, keeps: impl Fn(&Found) -> bool) -> Cow<'_, str> {
     known.mask(text, keeps)
 }
 
-/// Whether a Redis setting may contain a password. `setting` may be a name such as `requirepass`, or a
-/// pattern.
+/// Whether a Redis setting might contain a password. `setting` is a name such as `requirepass`, or a pattern.
 pub(crate) fn may_be_password_setting(setting: &[u8]) -> bool {
     let name = String::from_utf8_lossy(setting).to_ascii_lowercase();
     name.contains("pass") || name.contains("auth") || name.contains(['*', '?', '[', '\\'])
@@ -45,8 +44,8 @@ impl Secret {
         Self(text.into())
     }
 
-    /// Whether the text contains the secret or six consecutive characters of it. Also finds parts in
-    /// percent-encoding, base64, hexadecimal or JSON.
+    /// Whether the text contains the secret or six consecutive characters of it. Parts in percent-encoding,
+    /// base64, hexadecimal or JSON are found as well.
     #[must_use]
     pub fn is_shown_in(&self, text: &str) -> bool {
         !self.filter().find(text).is_empty()

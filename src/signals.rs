@@ -30,7 +30,7 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
             "too many open files: raise the limit of this process{limit}"
         )));
     }
-    // tokio also panics if the system forbids socket pairs, for example by seccomp.
+    // tokio panics as well if the system forbids socket pairs, for example by seccomp.
     #[cfg(unix)]
     std::os::unix::net::UnixStream::pair().map_err(|error| not_allowed("socket pairs", &error))?;
     let runtime = Builder::new_current_thread().enable_all().build();
@@ -190,13 +190,13 @@ impl Stop {
         self.0.borrow().is_some()
     }
 
-    /// Fails with [`Interrupted`] if a signal has arrived.
+    /// Fails with [`Interrupted`] if a termination signal has arrived.
     pub(crate) fn check(&self) -> Result<(), Interrupted> {
         if self.is_asked() { Err(Interrupted) } else { Ok(()) }
     }
 
-    /// Clears the flag if Ctrl-C set it. Used when Ctrl-C has ended a command in a lesson, but the lesson
-    /// continues.
+    /// Clears the flag if Ctrl-C set it. This is needed if Ctrl-C has ended a command in a lesson, but the
+    /// lesson continues.
     pub(crate) fn ignore_interrupt(&self) {
         self.0.send_if_modified(|received| {
             let is_ctrl_c = *received == Some(Signal::Interrupt);
@@ -213,7 +213,7 @@ impl Stop {
         let _ = self.0.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// Sleeps for `span`. Fails with [`Interrupted`] as soon as a signal arrives.
+    /// Sleeps for `span`. Fails with [`Interrupted`] as soon as a termination signal arrives.
     pub(crate) async fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
         tokio::select! {
             () = Deadline::after(span).sleep(span) => Ok(()),
@@ -225,13 +225,13 @@ impl Stop {
 /// A time limit for the whole process. Dropping the alarm cancels the limit.
 #[derive(Debug)]
 pub(crate) struct Alarm {
-    /// When this value is dropped, the thread ends.
+    /// When this value is dropped, the alarm's thread ends.
     _is_set: Arc<()>,
 }
 
 impl Alarm {
     /// At the deadline, ends all work of the process in the same way as Ctrl-C. If the process is still
-    /// running after [`CLEAN_UP`], calls `last` and exits.
+    /// running after [`CLEAN_UP`], exits with the status that `last` returns.
     pub(crate) fn set(deadline: Deadline, last: impl FnOnce() -> Exit + Send + 'static) -> Self {
         let is_set = Arc::new(());
         let watched = Arc::downgrade(&is_set);
@@ -260,10 +260,10 @@ impl Alarm {
     }
 }
 
-/// How often the thread checks whether the alarm was cancelled.
+/// How often the thread of an [`Alarm`] checks whether the alarm was cancelled.
 const ALARM_CHECK: Duration = Duration::from_millis(100);
 
-/// How much time is left for cleaning up after the deadline.
+/// How long the process may take to clean up after the deadline of an [`Alarm`].
 const CLEAN_UP: Duration = Duration::from_secs(10);
 
 #[cfg(all(test, unix))]

@@ -54,12 +54,12 @@ struct Versioned<T> {
     record: T,
 }
 
-/// The version of the file formats.
+/// The version of the format of the files in the state folder.
 const VERSION: u64 = 1;
 
 impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
-    /// Reads the file `name`, and renames a damaged file. Also returns a message if the file is damaged or
-    /// cannot be saved. The message calls the contents of the file `what`.
+    /// Reads the file `name` in `folder`, and renames the file if it is damaged. If the file is damaged or
+    /// cannot be saved, returns a message as well, which calls the contents of the file `what`.
     pub(crate) fn read(folder: io::Result<PathBuf>, name: &str, what: &str) -> (Self, Option<String>) {
         let unsaved = |record, why: &dyn Display| {
             let problem = format!("{what} will not be saved: {why}");
@@ -118,7 +118,7 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
     ///
     /// # Errors
     ///
-    /// Returns a message when saving fails for the first time. Later failures are not reported.
+    /// Returns a message when saving fails for the first time. Later calls save nothing and report no error.
     pub(crate) fn save(&mut self) -> Result<(), String> {
         let Some(file) = &self.file else {
             return Ok(());

@@ -1,5 +1,5 @@
-//! The parsers of untrusted input, as functions that take bytes. Run by the fuzz targets in `fuzz/`, and by
-//! `tests/fuzzing.rs`.
+//! The parsers of untrusted input, as functions that take bytes. The fuzz targets in `fuzz/` and
+//! `tests/fuzzing.rs` run these functions.
 
 use std::time::Duration;
 
@@ -121,7 +121,7 @@ pub const PARSERS: &[Parser] = &[
     },
 ];
 
-/// Runs the parser with this name.
+/// Runs the parser `name` on `bytes`.
 ///
 /// # Panics
 ///

@@ -32,7 +32,7 @@ impl App {
         Self::start_in(Home::new(), None, arguments, &[])
     }
 
-    /// Starts the app with these environment variables.
+    /// Starts the app in `home`, with additional environment variables.
     #[track_caller]
     pub fn start_in(home: Home, redis: Option<&str>, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut program = home.sessiontut(["serve"]).args(arguments);

@@ -16,7 +16,7 @@ use crate::support::ports::free_port;
 use crate::support::process::{Process, required};
 use crate::support::wait::{self, PATIENCE};
 
-/// Whether pages may run scripts.
+/// Whether pages can run scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scripts {
     On,
@@ -85,13 +85,14 @@ impl Browser {
     /// Returns the visible text of the first matching element, or an empty string if none matches.
     pub async fn text(&self, css: &str) -> String {
         match self.client.find(Locator::Css(css)).await {
-            // The page may be replaced between finding the element and reading its text.
+            // The page might be replaced between finding the element and reading its text.
             Ok(element) => element.text().await.unwrap_or_default(),
             Err(_) => String::new(),
         }
     }
 
-    /// Returns an attribute of the first matching element.
+    /// Returns an attribute of the first matching element, or `None` if there is no such element or
+    /// attribute.
     pub async fn attribute(&self, css: &str, name: &str) -> Option<String> {
         let element = self.client.find(Locator::Css(css)).await.ok()?;
         element.attr(name).await.ok()?

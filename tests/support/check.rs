@@ -14,8 +14,8 @@ use super::ports::free_port;
 use super::program::Home;
 use super::tools;
 
-/// The number of apps that are graded at the same time, in all tests of a file together. With more of them, an
-/// app may not answer 50 simultaneous visits in time on a small computer.
+/// The maximum number of apps that are graded at the same time, in all tests of a file together. If there
+/// were more, an app might not answer 50 simultaneous visits in time on a small computer.
 const AT_ONCE: usize = 4;
 static GRADED_NOW: Mutex<usize> = Mutex::new(0);
 static GRADED: Condvar = Condvar::new();
@@ -108,7 +108,7 @@ impl Drop for Turn {
     }
 }
 
-/// Runs `work` for all jobs, four at a time. If any of them fail, fails the test with all their messages.
+/// Runs `work` for all jobs, four at a time. If any jobs fail, fails the test with all their messages.
 pub fn do_all<J: Send>(jobs: impl IntoIterator<Item = J>, work: impl Fn(J) -> Result<(), String> + Sync) {
     let jobs: Mutex<Vec<J>> = Mutex::new(jobs.into_iter().collect());
     let complaints = Mutex::new(Vec::new());

@@ -1,4 +1,4 @@
-//! Visitors who keep loading the page of one session while something happens to its Redis.
+//! Loads the page of one session repeatedly while something happens to the session's Redis server.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -58,8 +58,7 @@ pub fn visit_exactly_during(session: &Visitor, refusal: &str, event: impl FnOnce
     visits.sort_unstable();
     visits.dedup();
     assert_eq!(visits.len() as u64, seen, "a number was shown twice");
-    // A request that got a 503 may or may not have been counted, but every page that was shown must have been
-    // counted.
+    // A request that got a 503 might have been counted, but every page that was shown must have been counted.
     assert!(
         (seen + 1..=seen + refused + 1).contains(&last),
         "{seen} pages and {refused} refusals, and {last} visits"

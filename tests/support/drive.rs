@@ -1,11 +1,12 @@
-//! One test scenario for all apps of the tutorial: `sessiontut serve` and the examples in every language.
+//! Runs one test scenario for all apps of the tutorial: `sessiontut serve` and the examples in every
+//! language.
 
 use sessiontut::driver::{AppAnswer, AppVisitor};
 
 use super::redis_server::RedisServer;
 use super::wait::wait_for;
 
-/// The idle limit of stages 3 and 4, in milliseconds.
+/// The TTL that the apps set in stages 3 and 4, in milliseconds.
 const TTL: i64 = 10_000;
 
 const SCRIPT: &str = "<script>alert(1)</script>";
@@ -183,7 +184,7 @@ impl Drive {
         let mut changed = good.clone();
         let last = changed.pop();
         changed.push(if last == Some('A') { 'B' } else { 'A' });
-        // Also change the first character, because the last character of base64 may contain only padding
+        // Also change the first character, because the last character of base64 can contain only padding
         // bits.
         let first = if good.starts_with('A') { "B" } else { "A" };
         let swapped = format!("{first}{}", &good[1..]);
@@ -289,7 +290,7 @@ impl Drive {
     }
 }
 
-/// Waits until the key no longer exists, because the app may delete the hash of an invalid token after the
+/// Waits until the key no longer exists, because the app can delete the hash of an invalid token after the
 /// response.
 fn leaves_no_key(redis: &RedisServer, key: &str) {
     wait_for("the key of a session that is over to go", || {

@@ -1,7 +1,8 @@
-//! Golden files: the exact wording of messages and pages, one file per cause or page, in `tests/golden/`.
+//! Compares messages and pages with golden files, which contain their exact wording. There is one file per
+//! cause or page, in `tests/golden/`.
 //!
-//! `scripts/update-golden` writes them again after a change of wording. Tests that use them have `wording` in their
-//! names; all other tests assert codes, kinds and state instead of sentences.
+//! `scripts/update-golden` writes the files again after a change of wording. Tests that use golden files have
+//! `wording` in their names. All other tests assert codes, kinds and state instead of sentences.
 
 #![allow(dead_code, reason = "not every test uses golden files")]
 

@@ -29,7 +29,7 @@ pub struct Answer {
 }
 
 impl Visitor {
-    /// Creates a visitor without cookies for the server on this port.
+    /// Creates a visitor without cookies for the server on `port`.
     pub fn at(port: u16) -> Self {
         Self {
             port,
@@ -43,7 +43,7 @@ impl Visitor {
         Self { port, ..self.clone() }
     }
 
-    /// Returns a visitor to the same server who has this cookie.
+    /// Returns a visitor to the same server whose session cookie has the value `cookie`.
     pub fn with_cookie(&self, cookie: &str) -> Self {
         Self {
             cookie: Some(cookie.to_owned()),
@@ -51,7 +51,7 @@ impl Visitor {
         }
     }
 
-    /// Sends a GET request, and stores the cookie in the response.
+    /// Sends a GET request, and stores the cookie that the response sets.
     #[track_caller]
     pub fn get(&mut self, path: &str) -> Answer {
         self.ask("GET", path, &[], None)
@@ -122,7 +122,7 @@ impl Visitor {
 }
 
 impl Answer {
-    /// Returns the first header with this name.
+    /// Returns the first header with this name, or `None` if there is none.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(found, _)| found == name);
         found.map(|(_, value)| value.as_str())
@@ -134,7 +134,7 @@ impl Answer {
         matching.map(|(_, value)| value.as_str())
     }
 
-    /// Returns the number N in the page's text `Visits: N`.
+    /// Returns the number N in the page's text `Visits: N`, or `None` if the page does not contain this text.
     pub fn visits(&self) -> Option<u64> {
         let text = self.text();
         let (_, rest) = text.split_once("Visits: ")?;
@@ -195,7 +195,7 @@ pub fn unescaped(text: &str) -> String {
     (plain + rest).replace("&amp;", "&")
 }
 
-/// Percent-encodes everything except letters and digits.
+/// Percent-encodes everything except ASCII letters and digits.
 pub fn url_encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
@@ -205,22 +205,22 @@ pub fn url_encoded(text: &str) -> String {
         .collect()
 }
 
-/// Sends these bytes, and reads one response.
+/// Sends `request` to a port on loopback, and reads one response.
 #[track_caller]
 pub fn send(port: u16, request: &[u8]) -> Answer {
     try_send(port, request).unwrap_or_else(|error| panic!("no answer: {error}"))
 }
 
-/// Sends these bytes, and reads one response if there is one.
+/// Like [`send`], but returns an error instead of panicking if there is no response.
 pub fn try_send(port: u16, request: &[u8]) -> Result<Answer, String> {
     let started = Instant::now();
     let mut stream = connect(port).map_err(|error| error.to_string())?;
-    // A server may respond and close the connection before it has read everything.
+    // A server might respond and close the connection before it has read everything.
     let _ = stream.write_all(request);
     read_answer(&mut stream, started)
 }
 
-/// Opens a connection with timeouts.
+/// Opens a connection to a port on loopback, with timeouts.
 pub fn connect(port: u16) -> std::io::Result<TcpStream> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
@@ -229,7 +229,8 @@ pub fn connect(port: u16) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Reads one response, up to its Content-Length or the end of the connection.
+/// Reads one response, up to its Content-Length. Without that header, reads only the head. `started` is when
+/// the request was sent.
 pub fn read_answer(stream: &mut TcpStream, started: Instant) -> Result<Answer, String> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 16 * 1024];

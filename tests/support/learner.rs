@@ -1,11 +1,11 @@
-//! A learner who takes a lesson in a real terminal.
+//! Takes a lesson in a real terminal, as a learner does.
 
 use super::lessons::{COUNT, Lessons};
 use super::program::Home;
 use super::redis_server::RedisServer;
 use super::terminal::Terminal;
 
-/// Parts of texts. Tests wait until they appear on the screen. The full wording is in `tests/golden/learn/`.
+/// Parts of texts that tests expect on the screen. The full wording is in `tests/golden/learn/`.
 pub mod shown {
     pub const CORRECT: &str = "✓ correct";
     pub const SOLUTION: &str = "Solution:";
@@ -39,7 +39,7 @@ pub mod shown {
     pub const START_COMMAND: &str = "How do you start your app";
 }
 
-/// A learner at a terminal, with a separate Redis.
+/// A learner with a separate home folder, lessons and Redis server.
 pub struct Learner {
     pub home: Home,
     pub lessons: Lessons,
@@ -73,7 +73,7 @@ impl Learner {
         terminal
     }
 
-    /// Advances to the task of the second step.
+    /// Starts the lesson, and advances to the task of its second step.
     pub fn at_the_task(&self) -> Terminal {
         let terminal = self.sits_down();
         terminal.wait_for("Enter run");
@@ -96,7 +96,7 @@ pub fn left(terminal: &Terminal, status: i32) {
     assert!(terminal.is_sane());
 }
 
-/// Like [`left`], but also checks that no key remains.
+/// Checks the same as [`left`], and that no key remains in Redis.
 #[track_caller]
 pub fn left_sanely(terminal: &Terminal, learner: &Learner, status: i32) {
     left(terminal, status);

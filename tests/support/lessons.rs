@@ -1,4 +1,4 @@
-//! Short lesson files for tests. Together, they use every feature of the format.
+//! Provides short lesson files for tests.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! Provides real servers, a real terminal and the program under test to the tests in this folder.
 //!
-//! Everything that is started here is stopped when its value is dropped, even if the test panics. If a
+//! Everything that these modules start is stopped when its value is dropped, even if the test panics. If a
 //! required program is missing, the test fails and names the package to install. No test is skipped without a
 //! message.
 

@@ -37,10 +37,10 @@ impl Monitor {
         monitor
     }
 
-    /// Returns the commands so far in order, each as a list of words. Commands that the tests have sent over
-    /// the unix socket are left out.
+    /// Returns the commands that have been recorded so far, in order and each as a list of words. Commands
+    /// that the tests have sent over the unix socket are left out.
     pub fn commands(&self, server: &RedisServer) -> Vec<Vec<String>> {
-        // Send a marker command. When it has been recorded, all earlier commands have been recorded, too.
+        // Send a marker command. When it has been recorded, all earlier commands have been recorded as well.
         let mark = format!("mark-{}", self.lines.lock().unwrap().len());
         server.ask(&["ECHO", &mark]);
         wait::wait_for("MONITOR to catch up", || {
@@ -62,7 +62,7 @@ impl Monitor {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        // Closing the connection also ends the thread that reads from it.
+        // Closing the connection ends the thread that reads from it.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
     }
 }

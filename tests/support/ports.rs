@@ -5,17 +5,17 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Mutex;
 
-/// The first port to choose, and how many there are. Linux uses ports from 32768 on for outgoing connections, which
-/// could take a port between the choice and its use.
+/// The first of the [`COUNT`] ports that tests can use. All are below 32768, because Linux uses higher ports
+/// for outgoing connections, which could take a port between the choice and its use.
 const FIRST: u16 = 10_000;
 const COUNT: u64 = 22_000;
 
 /// The ports that this process has chosen before.
 static CHOSEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
 
-/// Returns a port that is currently free, and that no other test of this process gets. Another process may start
-/// using this port before the test does. If a server cannot start on the port, the test must therefore try
-/// another one (see [`super::process::Process::start`]).
+/// Returns a port that is currently free, and that no other test of this process gets. Another process might
+/// start using the port before the test does. If a server cannot start on the port, the test must therefore
+/// try another port (see [`super::process::Process::start`]).
 pub fn free_port() -> u16 {
     loop {
         let offset = RandomState::new().hash_one(()) % COUNT;

@@ -55,15 +55,15 @@ impl Process {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Kills the process at once with SIGKILL.
+    /// Kills the process with SIGKILL, and waits until it has exited.
     pub fn kill(&mut self) {
-        // The process may already have exited.
+        // The process might already have exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// Pauses the process with SIGSTOP. Waits until all threads of the process have stopped, because the
-    /// signal may be delivered only after `kill` has returned.
+    /// signal might be delivered only after `kill` has returned.
     pub fn pause(&self) {
         self.signal("STOP");
         wait::wait_for("all its threads to stop", || {
@@ -107,7 +107,7 @@ pub fn required(program: &str, debian_package: &str) -> PathBuf {
     })
 }
 
-/// Returns the path of a program, if it is installed.
+/// Returns the path of a program, or `None` if it is not installed.
 pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
@@ -117,7 +117,7 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
-/// Returns the port of the address that an app has printed.
+/// Returns the port of the address that an app has printed to `log`, or `None` if it has not printed one yet.
 pub fn port_in(log: &Path) -> Option<u16> {
     let output = fs::read_to_string(log).ok()?;
     let (_, rest) = output.split_once("http://127.0.0.1:")?;

@@ -140,7 +140,7 @@ impl Program {
             .unwrap_or_else(|error| panic!("{words}: {error}"));
         let mut input = child.stdin.take().unwrap();
         if let Some(text) = self.input {
-            // The program may have closed its standard input without reading it.
+            // The program might have closed its standard input without reading it.
             let _ = input.write_all(&text);
         }
         drop(input);
@@ -234,7 +234,7 @@ impl Running {
         });
         match seen {
             Some(seen) if seen.contains(wanted) => seen,
-            // Check once more, because the last output may have arrived just before the program exited.
+            // Check once more, because the last output might have arrived just before the program exited.
             _ if output(self).contains(wanted) => output(self),
             _ => panic!(
                 "{}: timed out waiting for {wanted:?}\nstdout: {}\nstderr: {}",
@@ -255,9 +255,9 @@ impl Running {
         signal(self.pid(), "TERM");
     }
 
-    /// Kills the program at once with SIGKILL.
+    /// Kills the program with SIGKILL, and waits until it has exited.
     pub fn kill(&mut self) {
-        // The program may already have exited.
+        // The program might already have exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

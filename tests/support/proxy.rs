@@ -1,5 +1,5 @@
-//! A proxy in front of Redis that can delay replies, drop a reply and close its connection, or stop in the
-//! middle of a reply.
+//! Runs a proxy in front of Redis that can delay replies, drop a reply and close its connection, or stop in
+//! the middle of a reply.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};

@@ -13,11 +13,13 @@ use super::process::{Process, required};
 use super::tls::Certificate;
 use super::wait::wait_for;
 
-/// The user for the commands of the tests. Its permissions do not depend on those of the default user.
+/// The Redis user that runs the commands of the tests. Its permissions do not depend on those of the default
+/// user.
 const OPERATOR: &str = "operator";
 const OPERATOR_PASSWORD: &str = "operator-password";
 
-/// The number of ports that are tried, because another process may start using a port before the server does.
+/// The maximum number of ports to try, because another process might start using a port before the server
+/// does.
 const ATTEMPTS: usize = 5;
 
 /// The settings for a new [`RedisServer`].
@@ -30,7 +32,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Uses another server program, such as Valkey.
+    /// Uses the server program at `path`, such as Valkey.
     pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
         self.program = Some(path.into());
         self
@@ -161,12 +163,12 @@ impl RedisServer {
         socket(self.folder.path())
     }
 
-    /// Connects over the unix socket, as the user for tests.
+    /// Connects over the unix socket, as the user [`OPERATOR`].
     pub fn connection(&self) -> Connection {
         connect(self.folder.path()).unwrap()
     }
 
-    /// Sends a command as the user for tests, and returns the reply. An error reply fails the test.
+    /// Sends a command as the user [`OPERATOR`], and returns the reply. An error reply fails the test.
     #[track_caller]
     pub fn ask(&self, words: &[&str]) -> Value {
         let mut command = redis::cmd(words[0]);

@@ -1,4 +1,4 @@
-//! Runs stunnel in front of a port without TLS, as an independent TLS server.
+//! Runs stunnel, which is an independent TLS server, in front of a port that does not use TLS.
 
 use std::fs;
 use std::net::TcpStream;

@@ -9,7 +9,8 @@ use super::process::required;
 use super::program::{Home, SESSIONTUT};
 use super::wait;
 
-/// Keeps the screen after the program has exited, and turns off tmux features that would interfere.
+/// The configuration of tmux. It keeps the screen after the program has exited, and turns off features that
+/// would interfere with tests.
 const CONFIGURATION: &str = "\
 set -g remain-on-exit on
 set -g remain-on-exit-format ''
@@ -31,7 +32,7 @@ impl Terminal {
         Self::sized(home, arguments, 80, 24, &[])
     }
 
-    /// Opens a terminal with another size and further environment variables.
+    /// Opens a terminal of this size that runs the program under test, with additional environment variables.
     pub fn sized(
         home: &Home,
         arguments: &[&str],
@@ -207,8 +208,8 @@ impl Terminal {
             let state = self.ask(&["display-message", "-p", "#{pane_dead} #{pane_dead_status}"]);
             let (dead, status) = state.trim_end_matches('\n').split_once(' ')?;
             if dead == "1" && status.is_empty() {
-                // tmux 3.3 can miss the exit of a child process while it handles the exit of another one.
-                // Running a further child makes tmux check again.
+                // tmux 3.3 can miss the exit of a child process while it handles the exit of another one. If
+                // tmux runs another child process, it checks again.
                 self.ask(&["run-shell", "true"]);
             }
             (!status.is_empty()).then(|| status.to_owned())

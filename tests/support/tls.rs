@@ -60,7 +60,7 @@ impl Authority {
         }
     }
 
-    /// Returns the CA's certificate, for `--ca`.
+    /// Returns the path of the CA's PEM file, for `--ca`.
     pub fn ca(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }

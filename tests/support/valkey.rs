@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use super::redis_server::{RedisServer, Settings};
 use super::{process, tools};
 
-/// The environment variable that can contain the path of a valkey-server. If set, that server is used instead
-/// of the one that `scripts/test` installs.
+/// The environment variable that can contain the path of a valkey-server. If the variable is set, that server
+/// is used instead of the one that `scripts/test` installs.
 pub const VARIABLE: &str = "SESSIONTUT_VALKEY_SERVER";
 
-/// Returns the path of valkey-server. If it is not installed, prints that the test continues without it. If
-/// the path in [`VARIABLE`] is wrong, fails the test.
+/// Returns the path of valkey-server. If it is not installed, prints that the test continues without it, and
+/// returns `None`. If the path in [`VARIABLE`] is wrong, fails the test.
 pub fn program() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
@@ -29,7 +29,7 @@ pub fn program() -> Option<PathBuf> {
     found
 }
 
-/// Starts a Valkey server with default settings, if Valkey is available.
+/// Starts a Valkey server with default settings. Returns `None` if Valkey is not available.
 pub fn start() -> Option<RedisServer> {
     Some(Settings::default().program(program()?).start())
 }

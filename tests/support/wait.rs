@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Time limit for an event that should happen at once. The limit is long enough for a busy machine.
+/// Time limit for an event that should happen immediately. The limit is long enough for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
