@@ -43,6 +43,7 @@ const MISTAKES: &[Mistake] = &[
     ("login leads elsewhere", 1, "login-leads-home", &[]),
     ("login does not redirect home", 1, "login-leads-home", &[]),
     ("redirect with 307", 1, "login-leads-home", &[]),
+    ("visit fails", 4, "login-leads-home", &["name-is-shown-escaped", "bad-cookies-are-ignored"]),
     ("cookie for the login only", 1, "login-leads-home", &[]),
     ("login never answers", 1, "login-leads-home", &[]),
     ("second cookie is trusted", 1, "bad-cookies-are-ignored", &[]),
@@ -884,6 +885,7 @@ fn wording_of_reasons_for_a_login_that_seems_to_fail() {
         (1, "login does not redirect home"),
         (2, "other Redis"),
         (4, "undecoded session is deleted"),
+        (4, "visit fails"),
     ];
     let reasons = Mutex::new(BTreeMap::new());
     do_all(mistakes, |(stage, mistake)| {

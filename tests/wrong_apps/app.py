@@ -242,6 +242,8 @@ def visit(token):
             pipe.expire(key, TTL)
         pipe.hgetall(key)
         session = pipe.execute()[-1]
+    if wrong("visit fails"):
+        raise ValueError("too many values to unpack")
     if wrong("no decode_responses"):
         session = {name.decode(): value for name, value in session.items()}
     if "username" not in session:

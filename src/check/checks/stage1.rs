@@ -17,6 +17,9 @@ const UNUSED_REPLY: &str = "Redis has returned the name to the app, but the page
                             equal to \"username\". In redis-py, set decode_responses=True; in other libraries, \
                             decode the fields (`sessiontut learn count-visits` shows how).";
 
+/// The reason for a failure if the app responds with a status of 500 or more.
+const SERVER_ERROR: &str = "The app responded with an error. The end of the app's output usually shows the reason, \
+                            such as an exception.";
 /// The reason for a failure if the app did not connect to Redis.
 const NO_CONNECTION: &str = "The app has not connected to the Redis server that `check` uses. The app must use the \
                              address in the variable REDIS_URL.";
@@ -90,11 +93,14 @@ pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
     let ends = [Some(&wanted), home.page().map(|page| &page.url)];
     let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
     let end = login.page().map(|page| path(&page.url));
-    let is_at_home =
-        ends.iter().any(|url| url.map(path) == end) && login.page().is_some_and(|page| page.status < 400);
+    let is_at_home = ends.iter().any(|url| url.map(path) == end);
     // A JSON API need not redirect. An app that responds to the login with the home page need not redirect
     // either.
     let is_page = !is_redirect && !answer.is_json() && !grader.shows_login(&login);
+    if is_redirect && is_at_home && login.page().is_some_and(|page| page.status >= 400) {
+        let failed = fails(did, "a home page after the redirect", got(&login), &[&login]);
+        return explain(failed, grader, &[&login], &name);
+    }
     if (is_redirect && !is_at_home) || is_page {
         let expected = format!("a redirect to {}", wanted.path());
         let failed = fails(did, expected, got(&login), &[&login]);
@@ -115,14 +121,18 @@ fn explain(failed: Judged, grader: &Grader, exchanges: &[&Exchange], name: &str)
     let mut hops = exchanges.iter().flat_map(|exchange| &exchange.hops);
     let proxy = grader.site.proxy.as_ref();
     let needs_redis = grader.settings().stage >= 2;
+    let is_unconnected = needs_redis && proxy.is_some_and(|proxy| proxy.connections_opened() == 0);
+    let is_error = page.is_some_and(|page| page.status >= 500);
     let why = if page.is_some_and(|page| page.shows_name(name) && !page.is_logged_in(grader.pages())) {
         OTHER_WORDS
     } else if hops.any(|hop| matches!(&hop.answer, Ok(page) if [307, 308].contains(&page.status))) {
         REPEATED_POST
+    } else if is_unconnected {
+        NO_CONNECTION
+    } else if is_error {
+        SERVER_ERROR
     } else if commands.any(|command| command.reply_contains(name)) {
         UNUSED_REPLY
-    } else if needs_redis && proxy.is_some_and(|proxy| proxy.connections_opened() == 0) {
-        NO_CONNECTION
     } else {
         return failed;
     };
