@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use sessiontut::practice::{Server, ServerOptions};
 use sessiontut::secret::Secret;
-use support::{process, tools};
+use support::{Home, process, tools};
 
 const PASSWORD: &str = "Plover-4417";
 
@@ -57,6 +57,16 @@ fn redis_cli_works() {
     assert_eq!(cli(&["-3", "--json", "HGETALL", "h"]).trim(), r#"{"a":"1"}"#);
     assert_eq!(cli(&["--scan", "--pattern", "k*"]).trim(), "k");
     assert!(cli(&["INFO", "server"]).contains("server_name:sessiontut-practice"));
+}
+
+#[test]
+fn redis_cli_accepts_the_url_that_practice_prints() {
+    let home = Home::new();
+    let mut practice = home.sessiontut(["practice", "--no-save"]).start();
+    let url = practice.first_line();
+    let mut command = Command::new(process::required("redis-cli", "redis-tools"));
+    command.env_remove("REDISCLI_AUTH").args(["-u", &url, "PING"]);
+    assert!(output(&mut command).ends_with("PONG\n"));
 }
 
 #[test]

@@ -87,9 +87,11 @@ fn loopback(listen: &str) -> Result<SocketAddr, String> {
     }
 }
 
+/// Returns the URL for clients. The URL contains the default user's name, because redis-cli 7.0 sends an empty
+/// user name if a URL contains only a password.
 fn url(server: &Server, password: Option<&Secret>) -> String {
     let login = password.map_or_else(String::new, |password| {
-        format!(":{}@", utf8_percent_encode(password.reveal(), NON_ALPHANUMERIC))
+        format!("default:{}@", utf8_percent_encode(password.reveal(), NON_ALPHANUMERIC))
     });
     format!("redis://{login}{}/0", server.address())
 }
