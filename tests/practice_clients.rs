@@ -66,7 +66,7 @@ fn redis_cli_accepts_the_url_that_practice_prints() {
     let url = practice.first_line();
     let mut command = Command::new(process::required("redis-cli", "redis-tools"));
     command.env_remove("REDISCLI_AUTH").args(["-u", &url, "PING"]);
-    assert!(output(&mut command).ends_with("PONG\n"));
+    assert!(output(&mut command).starts_with("PONG\n"));
 }
 
 #[test]
