@@ -47,8 +47,8 @@ pub use commands::{Cli, parse, report_for, run};
 pub use error::Error;
 pub use exit::Exit;
 pub use learn::is_valid_lesson;
-pub use redis_client::RedisConnection;
 pub use redis_client::connect::{Unreachable, open};
+pub use redis_client::{Clock, RedisConnection};
 
 #[doc(hidden)]
 pub use check::driver;

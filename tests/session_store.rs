@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value, parse_redis_value};
-use sessiontut::RedisConnection;
 use sessiontut::deadline::Deadline;
 use sessiontut::redis_url::{Target, Trust};
-use sessiontut::session::{Clock, SessionStore, Token};
+use sessiontut::session::{SessionStore, Token};
+use sessiontut::{Clock, RedisConnection};
 use support::http::{connect, try_send};
 use support::wait::wait_for;
 use support::{App, RedisServer};

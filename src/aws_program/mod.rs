@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::aws::{self, AwsAnswer, Documents, Facts, Origin, Outcome, Ran};
 use crate::deadline::Deadline;
+use crate::ping::verdict::aws::Question;
 use crate::sanitize;
 use answer::Answer;
 use child::Finished;
@@ -23,14 +24,6 @@ use rounds::MANAGED;
 
 /// The maximum number of `aws` commands that run at the same time, because each needs about 70 MB of memory.
 const AT_ONCE: usize = 3;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
-    /// The two ends of the connection, and the network between them.
-    Path,
-    /// The cache and its users. AWS is not queried about the network.
-    Cache,
-}
 
 /// Shows the user which command is running.
 type Show<'a> = &'a (dyn Fn(&str) + Sync);

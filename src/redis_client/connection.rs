@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
+use super::clock::Clock;
 use super::cluster::{Cluster, Request, slot_of};
 use super::single::SingleConnection;
 use crate::deadline::Deadline;
 use crate::ping::causes::FixContext;
 use crate::ping::observation::Observations;
 use crate::redis_url::Target;
-use crate::session::Clock;
 
 /// Time limit for the server to report its time.
 const TIME_WITHIN: Duration = Duration::from_millis(300);

@@ -6,7 +6,9 @@
 //! - [`probe`] is the connection of the checks. It keeps the received bytes as evidence.
 //! - [`recorded`] records round trips, and [`show`] prints them as redis-cli does.
 //! - [`fault`] maps any error to a cause of `ping`.
+//! - [`clock`] is the clock of the server.
 
+mod clock;
 mod cluster;
 pub(crate) mod connect;
 mod connection;
@@ -20,6 +22,7 @@ mod show;
 mod single;
 mod stream;
 
+pub use clock::Clock;
 pub(crate) use cluster::open_stream;
 pub use connection::RedisConnection;
 pub(crate) use framing::read_replies;

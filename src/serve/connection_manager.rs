@@ -13,9 +13,8 @@ use futures_util::future::{BoxFuture, Either, Shared, select};
 use redis::RedisError;
 
 use crate::deadline::Deadline;
-use crate::redis_client::RedisConnection;
 use crate::redis_client::fault::RedisFault;
-use crate::session::Clock;
+use crate::redis_client::{Clock, RedisConnection};
 
 /// Time limit for connecting to Redis, including the diagnosis if connecting fails.
 const OPEN_WITHIN: Duration = Duration::from_millis(1300);

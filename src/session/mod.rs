@@ -27,13 +27,11 @@
 //! # }
 //! ```
 
-pub(crate) mod clock;
 pub(crate) mod cookie;
 pub(crate) mod jar;
 pub(crate) mod other_keys;
 pub(crate) mod store;
 
-pub use clock::Clock;
 pub use cookie::{CookieError, SigningKey, Token};
 pub use store::SessionStore;
 

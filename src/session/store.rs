@@ -5,8 +5,8 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, ErrorKind, RedisResult};
 
-use super::clock::Clock;
 use super::cookie::Token;
+use crate::redis_client::Clock;
 
 /// The fields of a hash, in the order in which Redis returns them. Names and values can be any bytes, because
 /// other programs can add fields.

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use super::{Finding, Verdict};
 use crate::aws::{self, Assessment, AwsAnswer, AwsFix, Check, Code, EndpointName, Outcome};
-use crate::aws_program::Question;
 use crate::ping::causes::{Cause, Fix};
 use crate::ping::observation::Observations;
 use crate::redis_url::{Target, provider};
@@ -13,6 +12,15 @@ use crate::sanitize;
 
 /// The kinds of fix that change AWS objects. AWS documents can show that such a fix is needed or unnecessary.
 const KINDS: [&str; 4] = ["security-group", "network-acl", "route", "outside-vpc"];
+
+/// What AWS is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// The two ends of the connection, and the network between them.
+    Path,
+    /// The cache and its users. AWS is not queried about the network.
+    Cache,
+}
 
 /// Returns the question that AWS documents can answer about this verdict. Returns `None` if AWS documents
 /// cannot explain the cause, for example if the port belongs to an HTTP server.

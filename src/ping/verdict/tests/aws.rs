@@ -6,8 +6,8 @@
 use serde_json::{Value, json};
 
 use crate::aws::{self, AwsAnswer, Documents, Origin};
-use crate::aws_program::Question;
 use crate::ping::causes::Cause;
+use crate::ping::verdict::aws::Question;
 use crate::ping::verdict::{Finding, Verdict, aws as proof};
 use crate::redis_url::Target;
 
