@@ -91,7 +91,10 @@ fn loopback(listen: &str) -> Result<SocketAddr, String> {
 /// user name if a URL contains only a password.
 fn url(server: &Server, password: Option<&Secret>) -> String {
     let login = password.map_or_else(String::new, |password| {
-        format!("default:{}@", utf8_percent_encode(password.reveal(), NON_ALPHANUMERIC))
+        format!(
+            "default:{}@",
+            utf8_percent_encode(password.reveal(), NON_ALPHANUMERIC)
+        )
     });
     format!("redis://{login}{}/0", server.address())
 }
