@@ -71,6 +71,7 @@ fn wrong_commands_in_lessons_3_and_4_are_explained_and_undone() {
             step: 5,
             tries: &[
                 ("EXPIRE sessiontut:user:ada 50", "! (integer) [1-94]"),
+                ("EXPIRE sessiontut:user:ada 1000", "! (integer) [101-9999999]"),
                 ("PERSIST sessiontut:user:ada", "! (integer) -1"),
                 ("EXPIRE sessiontut:user:ada -1", "! (integer) -2"),
             ],
