@@ -43,19 +43,19 @@ impl Deadline {
         }
     }
 
-    /// Returns the time from the start to the deadline.
+    /// Returns the time from the moment at which the deadline was set to the deadline.
     #[must_use]
     pub fn span(self) -> Duration {
         self.at.saturating_duration_since(self.started)
     }
 
-    /// Returns the remaining time. Zero after the deadline.
+    /// Returns the remaining time, which is zero after the deadline.
     #[must_use]
     pub fn left(self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
     }
 
-    /// Returns the time since the start.
+    /// Returns the time since the deadline was set.
     #[must_use]
     pub fn elapsed(self) -> Duration {
         self.started.elapsed()

@@ -1,5 +1,5 @@
-//! The code of the app at each stage, in this program's version and in the frameworks of `examples/`. The
-//! code is compiled into the program.
+//! Contains the code of the app at each stage, in this program's version and in the frameworks of
+//! `examples/`. The code is compiled into the program.
 
 pub(crate) struct SourceLanguage {
     /// The ID in the URL of the page `/source`.

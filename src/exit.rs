@@ -28,7 +28,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Returns a failure instead of a success. A more specific failure is kept.
+    /// Returns [`Self::No`] instead of [`Self::Ok`]. Returns all other statuses unchanged.
     #[must_use]
     pub(crate) fn or_failure(self) -> Self {
         if self == Self::Ok { Self::No } else { self }

@@ -1,4 +1,4 @@
-//! Random bytes from the system, for tokens, keys and names.
+//! Returns random values from the operating system, for tokens, keys and names.
 
 use ring::rand::{SecureRandom, SystemRandom};
 

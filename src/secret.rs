@@ -12,7 +12,7 @@ use std::sync::{LazyLock, PoisonError, RwLock};
 
 pub(crate) use filter::{Filter, Found};
 
-/// The text that `Debug` and `Display` show instead of the secret.
+/// The text that `Debug` and `Display` show instead of a [`Secret`].
 pub const MASK: &str = "***";
 
 /// The secrets of this run. They are masked in all output.
@@ -22,7 +22,7 @@ static KNOWN: LazyLock<RwLock<Filter>> = LazyLock::new(RwLock::default);
 /// parser create millions.
 const MOST_KNOWN: usize = 100_000;
 
-/// Masks the secrets of this run, except where `keeps` returns true.
+/// Masks the secrets of this run in `text`, except where `keeps` returns true.
 pub(crate) fn mask(text: &str, keeps: impl Fn(&Found) -> bool) -> Cow<'_, str> {
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
     known.mask(text, keeps)

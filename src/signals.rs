@@ -16,11 +16,12 @@ use crate::os;
 /// handlers.
 const RUNTIME_FILES: usize = 7;
 
-/// Creates a runtime that uses the calling thread, with timers and sockets.
+/// Creates an async runtime that uses the calling thread, with timers and sockets.
 ///
 /// # Errors
 ///
-/// Returns the system's error.
+/// Returns an error if the process can open too few files, or if the system does not allow what the runtime
+/// needs.
 pub(crate) fn runtime() -> io::Result<Runtime> {
     // If no more files can be opened, tokio panics instead of returning an error.
     if !os::has_spare_files(RUNTIME_FILES) {
@@ -104,7 +105,7 @@ pub(crate) struct Signals(tokio::signal::windows::CtrlC);
 
 #[cfg(windows)]
 impl Signals {
-    /// Installs the handler. Must be called within a runtime.
+    /// Installs the handler for Ctrl-C. Must be called within a runtime.
     ///
     /// # Errors
     ///
@@ -141,7 +142,7 @@ pub(crate) fn wait() -> io::Result<()> {
     })
 }
 
-/// A termination signal interrupted a wait.
+/// The error that is returned if a termination signal interrupted a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
 pub(crate) struct Interrupted;

@@ -59,7 +59,7 @@ const VERSION: u64 = 1;
 
 impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
     /// Reads the file `name` in `folder`, and renames the file if it is damaged. If the file is damaged or
-    /// cannot be saved, returns a message as well, which calls the contents of the file `what`.
+    /// cannot be saved, returns a message as well, in which `what` describes the contents of the file.
     pub(crate) fn read(folder: io::Result<PathBuf>, name: &str, what: &str) -> (Self, Option<String>) {
         let unsaved = |record, why: &dyn Display| {
             let problem = format!("{what} will not be saved: {why}");

@@ -38,7 +38,7 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
     let Ok(local) = stream.local_addr() else {
         return;
     };
-    // Without this option, the system may delay small replies.
+    // Without this option, the system might delay small replies.
     let _ = stream.set_nodelay(true);
     let mut server = state.borrow_mut();
     server.statistics.connections += 1;

@@ -2,7 +2,7 @@
 //! folder and runs the server. The other processes connect to this server.
 //!
 //! An address file contains the server's port, a random password and the server's run ID. Processes check the
-//! run ID, because another program may use the port later. The password is needed because every user of the
+//! run ID, because another program might use the port later. The password is needed because every user of the
 //! machine can connect to loopback addresses.
 
 use std::fs::{self, File, TryLockError};
@@ -31,7 +31,7 @@ const ADDRESS: &str = "practice.json";
 const RETRY: Duration = Duration::from_millis(10);
 /// How long a server may take to prove that it wrote the address file.
 const VERIFY_WITHIN: Duration = Duration::from_millis(500);
-/// The maximum length in bytes of the reply from a server whose run ID is being checked.
+/// The maximum length in bytes of the replies from a server whose run ID is being checked.
 const LONGEST_REPLY: usize = 8 * 1024;
 /// How long a server that is shutting down waits for other processes to disconnect.
 const GRACE: Duration = Duration::from_secs(1);
@@ -77,7 +77,7 @@ impl Default for Role {
 impl PracticeRedis {
     /// Returns the address of the practice Redis. Starts the server if no process runs it.
     ///
-    /// Call this function again after a connection has ended, because the process that ran the server may
+    /// Call this function again after a connection has ended, because the process that ran the server might
     /// have exited. A new server loads the saved data and, if possible, uses the same port and password.
     ///
     /// # Errors
@@ -151,7 +151,7 @@ fn attach(
         Err(error) => return serve_in_memory(&error, notices),
     };
     loop {
-        // Open the lock file again on each attempt, because it may have been replaced.
+        // Open the lock file again on each attempt, because it might have been replaced.
         let lock = match files::open_lock(&folder.join(LOCK)).map(|lock| (lock.try_lock(), lock)) {
             Ok((Ok(()), lock)) => Some(lock),
             Ok((Err(TryLockError::WouldBlock), _)) => None,
@@ -198,7 +198,7 @@ fn serve(
     before: Option<&ServerAddress>,
     notices: &mut Vec<DataNotice>,
 ) -> io::Result<Server> {
-    // Remove the old address file, so that no process sends a password to a port that another program may
+    // Remove the old address file, so that no process sends a password to a port that another program might
     // use.
     withdraw(folder)?;
     let data = folder.join(DATA);

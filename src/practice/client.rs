@@ -87,7 +87,7 @@ impl Drop for Account {
 }
 
 /// The output buffer of a client. It belongs to the client rather than to the connection's task, so that
-/// [`ConnectedClient::end`] can free its memory immediately.
+/// [`ConnectedClient::end`] can free the buffer immediately.
 #[derive(Debug, Default)]
 struct Output {
     bytes: Vec<u8>,
@@ -286,8 +286,8 @@ impl ConnectedClient {
         self.memory().saturating_mul(1000) / self.limit().max(1)
     }
 
-    /// Returns this client's memory limit in bytes. Unsent replies are also limited to this size, but other
-    /// data does not count for them. An error reply therefore fits even if other data uses the whole limit.
+    /// Returns this client's memory limit in bytes. Unsent replies have a separate limit of the same size, so
+    /// that an error reply fits even if other data uses the whole limit.
     fn limit(&self) -> usize {
         if self.is_logged_in() {
             self.limits.client_memory

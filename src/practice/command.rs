@@ -147,7 +147,7 @@ impl<'a> Invocation<'a> {
         self.collect(items.map(Reply::Bulk)).map(Reply::Array)
     }
 
-    /// Returns an error if `bytes` is more than the reply to the current request may still use.
+    /// Returns an error if `bytes` is more memory than the reply to the current request may still use.
     pub(super) fn afford(&self, bytes: usize) -> Result<(), CommandError> {
         if bytes > self.client.reply_budget.get() {
             return Err("ERR the reply is larger than the practice Redis allows".into());
@@ -160,8 +160,8 @@ impl<'a> Invocation<'a> {
         self.state.store.put(db, key, value, expires);
     }
 
-    /// Changes the value at the command's key. Returns the number of changed elements, which `change` must
-    /// return, or 0 if the key does not exist.
+    /// Changes the value at the command's key. `change` must return the number of changed elements. Returns
+    /// this number, or 0 if the key does not exist.
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut Value) -> usize) -> usize {
         let (db, key) = (self.db(), self.word(1));
         let changes = self.state.store.edit(db, key, change).unwrap_or(0);

@@ -14,9 +14,10 @@ pub(crate) struct CommandInfo {
     /// The indexes of the first and the last key among the words of the command, and the step between keys. A
     /// negative index counts from the end. All three numbers are 0 if the command has no keys.
     pub(crate) keys: KeyPositions,
-    /// The ACL categories that cannot be derived from the flags, separated by spaces.
+    /// The command's ACL categories that cannot be derived from its flags, separated by spaces.
     pub(super) categories: &'static str,
-    /// The function that runs the command, or `None` if the practice Redis does not support it.
+    /// The function that runs the command. `None` if the command is called only through its subcommands, or
+    /// if the practice Redis does not support the command.
     pub(super) run: Option<Handler>,
 }
 

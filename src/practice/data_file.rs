@@ -54,6 +54,7 @@ pub(super) fn start(
 }
 
 /// Starts the server of `sessiontut practice`, whose data is separate from the data that other commands use.
+/// Saves no data if `saves_data` is false.
 ///
 /// # Errors
 ///

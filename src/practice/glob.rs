@@ -1,4 +1,4 @@
-//! Glob patterns, as in KEYS and SCAN.
+//! Matches glob patterns, as KEYS and SCAN do.
 
 /// Whether `text` matches a glob pattern. The syntax is that of Redis's `stringmatchlen`: `*`, `?`, `[a-z]`,
 /// `[^a]`, and a backslash that escapes the next character.

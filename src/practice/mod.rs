@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The commands use the practice Redis through `PracticeRedis`. [`Server`] is the server itself, which runs
-//! in a separate thread. Its replies are identical to those of Redis 7.0, because
-//! `tests/practice_differential.rs` compares every byte.
+//! in a separate thread. Its replies are identical to those of Redis 7.0, which
+//! `tests/practice_differential.rs` checks byte by byte.
 
 mod admission;
 mod attach;

@@ -1,4 +1,4 @@
-//! Replies and their encoding in RESP2 and RESP3.
+//! Defines the kinds of replies, and encodes replies in RESP2 and RESP3.
 
 use std::borrow::Cow;
 

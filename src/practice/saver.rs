@@ -48,7 +48,7 @@ impl Saver {
         }
         self.writer = None;
         let began = Instant::now();
-        // An error is ignored here, because a later save may succeed. Only the final save reports errors.
+        // An error is ignored here, because a later save might succeed. Only the final save reports errors.
         if let Ok(snapshot) = snapshot::write(file, store) {
             self.saved = store.changes;
             self.writer = std::thread::Builder::new().spawn(move || snapshot.finish()).ok();

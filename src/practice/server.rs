@@ -223,7 +223,7 @@ fn run(
             // An error means that the sender was dropped, so the server stops without waiting.
             grace = stopped => grace.unwrap_or_default(),
         };
-        // During the grace period, attached processes may still open connections. Afterwards, all connections
+        // During the grace period, attached processes can still open connections. Afterwards, all connections
         // are closed.
         tokio::select! {
             () = accept(&listener, &state) => {}

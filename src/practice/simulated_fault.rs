@@ -17,7 +17,7 @@ pub enum SimulatedFault {
     Replica,
     /// The server is a cluster node, and all keys are on another node.
     ClusterNode {
-        /// The node that has the keys.
+        /// The address of the node that has the keys.
         other: SocketAddr,
     },
 }

@@ -1,5 +1,5 @@
-//! The data file. It contains commands that restore the data. The first line contains a hash of these
-//! commands.
+//! Reads and writes the data file, which contains commands that restore the data. The first line of the file
+//! contains a hash of these commands.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write};
@@ -77,7 +77,7 @@ impl<W: Write> Write for HashingWriter<W> {
     }
 }
 
-/// Reads and verifies a data file. Returns `None` if the file does not exist.
+/// Reads and verifies a data file. Returns its content, or `None` if the file does not exist.
 ///
 /// # Errors
 ///
@@ -101,7 +101,7 @@ pub(super) fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(content))
 }
 
-/// Runs all commands of a data file. Restores all data, even if it exceeds the memory limit.
+/// Runs all commands of a data file. Restores all data, even if it exceeds the server's memory limit.
 pub(super) fn restore(content: &[u8], server: &mut ServerState) {
     let limits_of_server = std::mem::replace(&mut server.limits, ServerLimits::unlimited());
     let no_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

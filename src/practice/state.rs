@@ -32,7 +32,7 @@ pub struct ServerLimits {
     pub data: usize,
     /// The maximum size of a request or a string, in bytes.
     pub request: usize,
-    /// The maximum memory of a reply before it is encoded, in bytes.
+    /// The maximum memory that a reply may use before it is encoded, in bytes.
     pub reply: usize,
     /// How long one request may run. All other clients have to wait while it runs.
     pub run_time: Duration,

@@ -1,4 +1,4 @@
-//! The data set: sixteen databases of keys. Each key may have an expiry time in milliseconds.
+//! The data set: sixteen databases of keys. Each key can have an expiry time in milliseconds.
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
@@ -50,7 +50,7 @@ pub(super) type WatchedKey = (usize, Rc<[u8]>);
 #[derive(Debug)]
 pub(super) struct Store {
     databases: Vec<Dict<KeyEntry>>,
-    /// The expiry times of all keys, the earliest first.
+    /// The expiry times of all keys that expire, the earliest first.
     expiries: BTreeSet<Expiry>,
     /// For each watched key, the flags to set when the key changes.
     watched: HashMap<WatchedKey, Vec<ChangeFlag>>,
@@ -79,15 +79,15 @@ impl Default for Store {
 }
 
 impl Store {
-    /// Sets the clock to `now`, and removes some of the expired keys. The remaining expired keys are treated
-    /// as missing.
+    /// Sets the store's clock to `now`, and removes some of the expired keys. The remaining expired keys are
+    /// treated as missing.
     pub(super) fn advance(&mut self, now: Moment) {
         self.now = now;
         self.remove_expired(EXPIRED_PER_COMMAND);
     }
 
-    /// Sets the clock to `now`, and removes expired keys for about a millisecond. Returns whether there might
-    /// be more expired keys.
+    /// Sets the store's clock to `now`, and removes expired keys for about a millisecond. Returns whether
+    /// there might be more expired keys.
     pub(super) fn advance_in_background(&mut self, now: Moment) -> bool {
         self.now = now;
         self.remove_expired(EXPIRED_PER_TURN)
@@ -124,7 +124,7 @@ impl Store {
         entries.filter(|(_, entry)| entry.is_alive(self.now))
     }
 
-    /// Scans a database; see [`Dict::scan`].
+    /// Scans a database as [`Dict::scan`] does, but omits expired keys.
     pub(super) fn scan(&self, db: usize, cursor: u64, count: usize) -> (u64, Vec<(&[u8], &KeyEntry)>) {
         let (next, mut found) = self.databases[db].scan(cursor, count);
         found.retain(|(_, entry)| entry.is_alive(self.now));
@@ -208,7 +208,7 @@ impl Store {
         }
     }
 
-    /// Records that a key has changed, for WATCH and for saving.
+    /// Records that a key has changed, so that watching clients are notified and the data is saved.
     pub(super) fn changed(&mut self, db: usize, name: &[u8]) {
         self.changes += 1;
         if self.watched.is_empty() {
@@ -219,7 +219,7 @@ impl Store {
         }
     }
 
-    /// Registers a flag that is set at the next change of the key.
+    /// Registers `flag`, which is set when the key changes next.
     pub(super) fn watch(&mut self, key: WatchedKey, flag: &ChangeFlag) {
         // If the key has already expired, removing it later would count as a change.
         self.remove_if_expired(key.0, &key.1);

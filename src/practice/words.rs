@@ -22,8 +22,8 @@ pub(super) fn integer(text: &[u8]) -> Option<i64> {
     number.parse().ok()
 }
 
-/// Splits a line into words as Redis and redis-cli do (`sdssplitargs`). Words may be quoted, and double
-/// quotes may contain escape sequences. Returns `None` if a quote is not closed, or if a word continues after
+/// Splits a line into words as Redis and redis-cli do (`sdssplitargs`). Words can be quoted, and double
+/// quotes can contain escape sequences. Returns `None` if a quote is not closed, or if a word continues after
 /// its closing quote.
 pub(crate) fn split(line: &[u8]) -> Option<Words> {
     let mut words = Words::new();

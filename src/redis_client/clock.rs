@@ -17,7 +17,7 @@ impl Clock {
         }
     }
 
-    /// Returns the current time in seconds since 1970.
+    /// Returns the current time on the Redis server, in seconds since 1970.
     pub fn now(self) -> u64 {
         local().saturating_add(self.ahead).try_into().unwrap_or(0)
     }

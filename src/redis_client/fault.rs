@@ -146,8 +146,8 @@ impl RedisFault {
         Self::unsupported(Some(name), evidence, context)
     }
 
-    /// If no cause of `ping` corresponds to the fault, adds `key` to the evidence. Then also suggests
-    /// deleting the key, because another program might have changed it.
+    /// If no cause of `ping` corresponds to the fault, adds `key` to the evidence and suggests deleting it,
+    /// because another program might have changed it.
     pub(crate) fn about(mut self, key: &str) -> Self {
         if self.code == UNEXPECTED {
             self.evidence.push(format!("the key is {}", sanitize::line(key)));

@@ -11,11 +11,11 @@ pub struct UrlError {
     pub kind: UrlErrorKind,
     /// A description of the problem, which names the affected part of the URL.
     pub message: String,
-    /// The URL that the user probably meant, with the password masked.
+    /// The URL that the user probably meant, with the password masked. `None` if it is unknown.
     pub suggestion: Option<String>,
     /// Advice for the user if no URL can be suggested, for example where to find the right URL.
     pub advice: Option<String>,
-    /// A command that the user can run to follow `advice`.
+    /// A command that the user can run to follow `advice`, if there is one.
     pub command: Option<String>,
 }
 
@@ -24,7 +24,7 @@ pub struct UrlError {
 pub enum UrlErrorKind {
     /// The host, port or database is missing or unusable.
     Invalid,
-    /// The scheme is not one of [`super::SCHEMES`].
+    /// The scheme is in neither [`super::SCHEMES`] nor [`super::SENTINEL_SCHEMES`].
     Scheme,
     /// The user or password contains a character that must be percent-encoded.
     Encoding,

@@ -106,7 +106,8 @@ const CONTAINERS: Hosting = Hosting {
     ..PUBLIC
 };
 
-/// Source: <https://render.com/docs/key-value#connecting-to-your-key-value-instance>
+/// The entry for internal host names of Render. Source:
+/// <https://render.com/docs/key-value#connecting-to-your-key-value-instance>
 const RENDER_INTERNAL: Hosting = Hosting {
     service: "Render's private network",
     check: "use this name only in Render services of the same region and workspace, because it is the internal \
@@ -114,7 +115,7 @@ const RENDER_INTERNAL: Hosting = Hosting {
     ..PRIVATE
 };
 
-/// Sources: <https://docs.docker.com/compose/how-tos/networking/> and
+/// The entry for host names without a dot. Sources: <https://docs.docker.com/compose/how-tos/networking/> and
 /// <https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>
 const SINGLE_WORD: Hosting = Hosting {
     service: "a container network",

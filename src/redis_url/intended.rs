@@ -18,7 +18,8 @@ pub(super) struct IntendedUrl {
     pub user: Option<String>,
     /// The password as it is in the text. It is never shown.
     pub password: Option<Secret>,
-    /// Hosts (IPv6 without brackets) and their ports. Only Sentinels have more than one.
+    /// The hosts (IPv6 without brackets) and their ports. There is more than one host only if they are
+    /// Sentinels.
     pub hosts: Vec<(String, Option<u16>)>,
     /// The name of the primary, if the hosts are Sentinels.
     pub primary: Option<String>,

@@ -61,7 +61,8 @@ pub struct Target {
     pub user: Option<String>,
     /// The password from the URL or from an environment variable, if any.
     pub password: Option<Secret>,
-    /// The environment variable that contains the password. `None` if the password is in the URL.
+    /// The environment variable that contains the password. `None` if the password is in the URL, or if there
+    /// is no password.
     pub password_variable: Option<&'static str>,
     /// The database number to select.
     pub db: u64,

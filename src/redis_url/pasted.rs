@@ -1,7 +1,8 @@
 //! Recognises texts that people paste instead of a URL, and determines the URL that they meant.
 //!
-//! Each reader recognises one kind of text, and returns the information in the text as an [`IntendedUrl`]. A
-//! reader never adds information that the text does not contain. [`IntendedUrl::shown`] masks the password.
+//! Each function in [`READERS`] recognises one kind of text, and returns the information in the text as an
+//! [`IntendedUrl`]. It never adds information that the text does not contain. [`IntendedUrl::shown`] masks
+//! the password.
 
 mod command_line;
 mod not_filled_in;

@@ -155,8 +155,7 @@ impl EndpointKind {
 }
 
 impl EndpointHint {
-    /// Returns what the name suggests about the endpoint, one hint per line, if the URL has these values of
-    /// `tls` and `port`.
+    /// Returns hints about the endpoint, one per line. `tls` and `port` must be those of the URL.
     pub(crate) fn hints(&self, tls: bool, port: Option<u16>) -> Vec<String> {
         let mut hints = self.mismatches(tls, port);
         match self.kind {
@@ -173,7 +172,8 @@ impl EndpointHint {
         hints
     }
 
-    /// Describes the parts of the URL that do not match its host name.
+    /// Describes the parts of the URL that do not match its host name. `tls` and `port` must be those of the
+    /// URL.
     pub(crate) fn mismatches(&self, tls: bool, port: Option<u16>) -> Vec<String> {
         let mut mismatches = Vec::new();
         if self.kind == EndpointKind::Memcached {

@@ -1,4 +1,4 @@
-//! An attack on the filter, for the fuzz target.
+//! Attacks the filter that masks secrets, for the fuzz target.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;

@@ -1,4 +1,4 @@
-//! Decoded text, with the position of each character in the original text.
+//! Represents decoded text, with the position of each character in the original text.
 
 use std::ops::Range;
 

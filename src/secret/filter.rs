@@ -92,7 +92,7 @@ impl Filter {
         merged(found)
     }
 
-    /// Searches text that may be encoded up to `depth` times. Decodes each encoding separately, because a
+    /// Searches text that can be encoded up to `depth` times. Decodes each encoding separately, because a
     /// secret can itself look like encoded text.
     fn find_in_layers(&self, layer: &[Decoded], depth: usize, found: &mut Vec<Found>) {
         self.find_in(layer, found);

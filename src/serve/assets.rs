@@ -100,7 +100,7 @@ mod tests {
             .collect()
     }
 
-    /// Returns the relative luminance as defined in WCAG 2.1.
+    /// Returns the relative luminance of a colour, as defined in WCAG 2.1.
     fn luminance(hex: &str) -> f64 {
         let channel = |at: usize| {
             let value = f64::from(u8::from_str_radix(&hex[at..at + 2], 16).unwrap()) / 255.0;

@@ -18,8 +18,8 @@ use crate::redis_client::{Clock, RedisConnection};
 
 /// Time limit for connecting to Redis, including the diagnosis if connecting fails.
 const OPEN_WITHIN: Duration = Duration::from_millis(1300);
-/// Time limit for the commands of a request. It leaves time for a diagnosis before the request's own time
-/// limit.
+/// Time limit for the commands of a request. It leaves time for a diagnosis within the time limit of the
+/// whole request.
 const RUN_WITHIN: Duration = Duration::from_millis(1100);
 
 pub(crate) type Opener =

@@ -21,12 +21,12 @@ use super::pages::{sentence, shown};
 use super::sessions::{Identity, Sessions};
 use crate::deadline::Deadline;
 
-/// How often a stream reads the session.
+/// How often a stream reads its session.
 const READ_EVERY: Duration = Duration::from_secs(1);
-/// Time limit for reading the session once.
+/// Time limit for reading a session once.
 const READ_WITHIN: Duration = Duration::from_millis(1500);
-/// The maximum number of open streams, because each stream queries Redis once a second. Above this number, a
-/// new stream replaces an existing one.
+/// The maximum number of open streams. The limit is needed because each stream queries Redis once a second.
+/// Above this number, a new stream replaces an existing one.
 const MOST_STREAMS: usize = 256;
 /// The maximum number of open streams of one session. Above this number, a new stream replaces the oldest
 /// one.
@@ -40,8 +40,8 @@ pub(super) struct Streams {
     stop: CancellationToken,
 }
 
-/// A stream that counts towards the limits. Once `ended` is cancelled, the stream no longer counts, even if
-/// its connection is still open.
+/// A stream that counts towards the limits on open streams. Once `ended` is cancelled, the stream no longer
+/// counts, even if its connection is still open.
 #[derive(Debug)]
 struct OpenStream {
     client: IpAddr,
@@ -56,7 +56,8 @@ struct SessionStream {
     ticks: Interval,
     /// Cancelled when a newer stream replaces this stream.
     replaced: CancellationToken,
-    /// Dropped when the client disconnects, so that the stream no longer counts towards the limits.
+    /// Dropped when the client disconnects, so that the stream no longer counts towards the limits on open
+    /// streams.
     _place: DropGuard,
 }
 

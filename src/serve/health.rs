@@ -37,7 +37,7 @@ enum Probe {
 }
 
 impl Sessions {
-    /// Checks whether visitors can be served. Stage 1 does not need Redis.
+    /// Checks whether visitors can be served. Always succeeds in stage 1, which does not need Redis.
     pub(super) async fn health(&self, deadline: Deadline) -> Result<(), Unhealthy> {
         if !self.stage.needs_redis() {
             return Ok(());

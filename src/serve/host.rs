@@ -24,7 +24,8 @@ pub(super) struct OwnHosts {
 }
 
 impl OwnHosts {
-    /// Creates the list from the address to listen on, and from the names in `--listen` and `--host`.
+    /// Creates the list of host names from the address `listen`, and from the names in `--listen` and
+    /// `--host`.
     pub(super) fn new(listen: SocketAddr, names: Vec<String>, layout: Layout) -> Self {
         Self {
             listen,
@@ -72,8 +73,8 @@ pub(super) fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// Rejects requests with an invalid Host header (400). On loopback addresses, also rejects requests for the
-/// host name of another site (421).
+/// Rejects requests with an invalid Host header (400). On loopback addresses, requests for the host name of
+/// another site are rejected as well (421).
 #[allow(clippy::result_large_err)] // The response itself, as the layer expects it.
 pub(super) fn check(own: &OwnHosts, request: &Request) -> Result<(), Response> {
     if let Some(text) = host_error(request) {

@@ -69,7 +69,7 @@ pub(super) async fn announce(
             ticks.tick().await;
             let deadline = Deadline::after(ANNOUNCE_WITHIN);
             let found = redis.run(deadline, |redis| announce_once(redis, &address, stage));
-            // The pages also work without the list of other instances.
+            // The pages work even without the list of other instances.
             if let Ok(found) = found.await {
                 others.send_replace(found);
             }

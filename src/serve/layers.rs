@@ -1,5 +1,5 @@
-//! The layers around all routes: the access log, the security headers, the check of the Host header, and the
-//! response after a panic.
+//! Adds the layers around all routes: the access log, the security headers, the check of the Host header, and
+//! the response after a panic.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};

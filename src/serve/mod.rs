@@ -1,6 +1,6 @@
-//! The tutorial's app in a browser: request ─▶ session (cookie ⇄ `SessionStore` ⇄ Redis) ─▶ page.
+//! Serves the tutorial's app to browsers: request ─▶ session (cookie ⇄ `SessionStore` ⇄ Redis) ─▶ page.
 //!
-//! The process stores nothing about a session except its most recent commands, which the page shows. Any
+//! The process stores nothing about a session except its most recent commands, which the home page shows. Any
 //! number of instances can therefore share the sessions in one Redis server. No session is lost when an
 //! instance stops.
 

@@ -110,7 +110,7 @@ impl Home<'_> {
 pub(super) struct Visit {
     /// The user name, if the visitor is logged in.
     pub(super) name: Option<String>,
-    /// The count that HINCRBY returned.
+    /// The number of visits that HINCRBY returned. `None` if no visit was counted.
     pub(super) visits: Option<i64>,
     pub(super) cookie: CookieView,
     /// The number of session cookies in the request.
@@ -198,7 +198,7 @@ impl OtherStages {
 #[template(path = "login.html")]
 pub(super) struct LoginPage<'a> {
     pub(super) layout: &'a Layout,
-    /// The reason why the form was rejected.
+    /// The reason why the login form was rejected. `None` if it has not been sent.
     pub(super) message: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The routes and their handlers.
+//! Defines the routes of `serve` and their handlers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

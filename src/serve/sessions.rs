@@ -35,8 +35,8 @@ pub(super) struct Sessions {
 /// The visitor whom a cookie identifies. Only a query to Redis shows whether the session is still valid.
 pub(super) enum Identity {
     /// In stages 1 to 3, the name from a cookie with a valid signature. `signature` contains only the first
-    /// characters of the signature, because the page shows them: with the whole signature, a script on the
-    /// page could forge the cookie.
+    /// characters of the signature, because the page shows them, and a script on the page could forge the
+    /// cookie with the whole signature.
     Name { name: String, signature: String },
     /// In stage 4, a text in the form of a token.
     Token(Token),

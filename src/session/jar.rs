@@ -40,7 +40,7 @@ pub(crate) struct Jar {
 }
 
 impl Jar {
-    /// Reads the jar from a state folder. Renames a damaged file, and starts with an empty jar.
+    /// Reads the jar from a state folder. If the file is damaged, renames it and starts with an empty jar.
     pub(crate) fn open(folder: &Path) -> Self {
         let mut jar = Self {
             path: folder.join(FILE),

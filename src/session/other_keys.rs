@@ -11,7 +11,7 @@ const FEW: u64 = 10_000;
 const PAGE: usize = 1000;
 
 /// Counts the keys that this program did not create. In a cluster or a large database, the count includes
-/// this program's own keys. Returns `None` if this user is not allowed to count keys.
+/// this program's own keys. Returns `None` if the Redis user is not allowed to count keys.
 pub(crate) async fn count_other_keys(redis: &mut RedisConnection) -> Result<Option<u64>, RedisError> {
     let mut all = 0;
     for reply in redis.replies_of_all(&cmd("DBSIZE")).await? {

@@ -30,7 +30,7 @@ pub struct Session {
     pub username: String,
     /// The number of visits, including the current visit.
     pub visits: i64,
-    /// The whole hash.
+    /// All fields of the session's hash.
     pub fields: Fields,
 }
 

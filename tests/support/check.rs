@@ -89,7 +89,7 @@ pub fn grade_with(options: &[&str], command: &[String], stage: u8, ttl: u32, red
     report
 }
 
-/// The right to grade an app now.
+/// The permission to grade an app now. Only [`AT_ONCE`] permissions exist at the same time.
 struct Turn;
 
 impl Turn {

@@ -101,7 +101,7 @@ impl Drive {
         visitor
     }
 
-    /// Returns the key of a visitor's data, or `None` in stage 1.
+    /// Returns the key of a visitor's data, or `None` if there is no such key.
     fn key(&self, redis: &RedisServer, name: &str) -> Option<String> {
         match self.stage {
             1 => None,

@@ -1,4 +1,4 @@
-//! A minimal HTTP client that sends exactly the bytes a test specifies.
+//! A minimal HTTP client that sends exactly the bytes that a test specifies.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Visitor {
     port: u16,
-    /// The value of the session cookie that the server last set.
+    /// The value of the session cookie that the server last set, if any.
     pub cookie: Option<String>,
     /// The name of the session cookie.
     pub cookie_name: String,

@@ -68,6 +68,7 @@ impl Drop for Monitor {
 }
 
 /// Returns the words of a line such as `+1700000000.1 [0 127.0.0.1:4242] "HINCRBY" "key" "visits" "1"`.
+/// Returns `None` if the line has another form.
 fn words(line: &str) -> Option<Vec<String>> {
     let (_, quoted) = line.split_once("] \"")?;
     let quoted = quoted.strip_suffix('"')?;

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 const FIRST: u16 = 10_000;
 const COUNT: u64 = 22_000;
 
-/// The ports that this process has chosen before.
+/// The ports that this process has already chosen.
 static CHOSEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
 
 /// Returns a port that is currently free, and that no other test of this process gets. Another process might

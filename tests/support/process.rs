@@ -16,7 +16,7 @@ pub struct Process {
 
 impl Process {
     /// Starts `command` with its output in `log`, and waits until `ready` returns true. If the process exits
-    /// first, returns the end of the log.
+    /// first, returns its output as an error.
     pub fn start(mut command: Command, log: &Path, mut ready: impl FnMut() -> bool) -> Result<Self, String> {
         let output = File::create(log).unwrap();
         let child = command

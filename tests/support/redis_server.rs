@@ -133,7 +133,7 @@ impl RedisServer {
         Settings::default().start()
     }
 
-    /// Returns the settings for a server, which can then be changed.
+    /// Returns the default settings of a server, which can be changed before the server is started.
     pub fn with() -> Settings {
         Settings::default()
     }

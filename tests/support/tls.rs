@@ -65,7 +65,7 @@ impl Authority {
         self.folder.path().join("ca.pem")
     }
 
-    /// Issues a certificate for these names and addresses that is valid today.
+    /// Issues a certificate that is valid today, for these names and addresses.
     pub fn issue(&self, names: &[&str]) -> Certificate {
         let now = SystemTime::now();
         self.issue_valid(names, now - DAY, now + 365 * DAY)

@@ -1,4 +1,4 @@
-//! Parses arguments that several commands share.
+//! Parses arguments that more than one command accepts.
 
 use crate::practice::command::{CommandError, Invocation, NOT_AN_INTEGER, SYNTAX};
 use crate::practice::words::integer;

@@ -1,4 +1,4 @@
-//! Commands on hashes and sets.
+//! Implements the commands on hashes and sets.
 
 use super::arguments::{ScanOptions, cursor, float, float_text, is, out_of_range};
 use crate::practice::command::{
@@ -9,7 +9,7 @@ use crate::practice::value::{Collection, Pair, Value};
 use crate::practice::words::integer;
 use crate::random;
 
-/// The maximum number of fields that HRANDFIELD returns if a field may be returned repeatedly.
+/// The maximum number of fields that HRANDFIELD returns if it can return a field repeatedly.
 const MOST_REPEATED: i64 = 1_000_000;
 
 impl Invocation<'_> {
@@ -195,7 +195,7 @@ pub(super) fn hrandfield(call: &mut Invocation<'_>) -> CommandResult {
     };
     let pairs = hash.pairs();
     let picked: Box<dyn Iterator<Item = Pair<'_>>> = if count < 0 {
-        // With a negative `count`, a field may be returned more than once.
+        // If `count` is negative, a field can be returned more than once.
         Box::new((0..count.unsigned_abs()).filter_map(|_| pairs.get(random::below(pairs.len())).copied()))
     } else {
         Box::new(random_order(

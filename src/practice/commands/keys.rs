@@ -1,4 +1,4 @@
-//! Commands on keys of any type.
+//! Implements the commands on keys of any type.
 
 use super::arguments::{ScanOptions, cursor, is, shown};
 use crate::practice::command::{CommandError, CommandResult, Invocation, SYNTAX};

@@ -1,4 +1,4 @@
-//! Commands that publish messages and subscribe to channels.
+//! Implements the commands that publish messages and subscribe to channels.
 
 use crate::practice::client::Kept;
 use crate::practice::command::{CommandError, CommandResult, Invocation};

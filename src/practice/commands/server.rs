@@ -1,4 +1,4 @@
-//! Commands about the server, such as INFO, ROLE, CONFIG GET and COMMAND.
+//! Implements the commands about the server, such as INFO, ROLE, CONFIG GET and COMMAND.
 
 use std::fmt::{Display, Write as _};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

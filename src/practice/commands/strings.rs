@@ -1,4 +1,4 @@
-//! Commands on strings.
+//! Implements the commands on strings.
 
 use super::arguments::{float, float_text, is};
 use super::keys::{TimeUnit, expire_at, invalid_expire_time};
@@ -11,7 +11,7 @@ use crate::practice::value::Value;
 use crate::practice::words::integer;
 
 impl Invocation<'_> {
-    /// Reads a string, and counts the lookup as a hit or a miss.
+    /// Reads a string, and counts the lookup as a hit or a miss. Returns `None` if the key does not exist.
     fn read(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError> {
         let found = self.text(key)?.cloned();
         self.count_lookup(found.is_some());

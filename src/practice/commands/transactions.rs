@@ -1,4 +1,4 @@
-//! MULTI, EXEC and WATCH.
+//! Implements MULTI, EXEC, DISCARD, WATCH and UNWATCH.
 
 use crate::practice::client::{ConnectedClient, Kept, QueuedTransaction};
 use crate::practice::command::{CommandError, CommandResult, Invocation};
@@ -35,8 +35,8 @@ pub(super) fn exec(call: &mut Invocation<'_>) -> CommandResult {
     }
     let mut replies = Vec::with_capacity(transaction.queued.len());
     for (command, words) in &transaction.queued {
-        // The clock does not advance during a transaction, but a previous command may have set an expiry time
-        // in the past.
+        // The clock does not advance during a transaction, but a previous command might have set an expiry
+        // time in the past.
         call.state.store.advance(call.state.store.now);
         let reply = match call.check_time() {
             Ok(()) => super::execute(call.state, call.client, command, words, true),

@@ -8,9 +8,9 @@ use super::super::error::{invalid, invalid_host_character};
 use super::super::{Address, DEFAULT_PORT, UrlError};
 use crate::sanitize;
 
-/// The maximum length of a host name in DNS (RFC 1035, 2.3.4).
+/// The maximum length of a host name in DNS, in bytes (RFC 1035, 2.3.4).
 const LONGEST_NAME: usize = 253;
-/// The maximum length of one label of a host name (RFC 1035, 2.3.4).
+/// The maximum length of one label of a host name, in bytes (RFC 1035, 2.3.4).
 const LONGEST_LABEL: usize = 63;
 
 pub(super) fn parse_address(authority: &str) -> Result<Address, UrlError> {

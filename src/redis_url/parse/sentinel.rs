@@ -4,7 +4,7 @@ use super::address::parse_host_and_port;
 use super::parts::{Parts, decode, parse_db, parse_login, warnings};
 use crate::secret::Secret;
 
-/// Parses `redis+sentinel://[user:password@]HOST[:PORT][,HOST…]/NAME[/db]`. URLs for other clients may end in
+/// Parses `redis+sentinel://[user:password@]HOST[:PORT][,HOST…]/NAME[/db]`. URLs for other clients can end in
 /// `/db#NAME` or `/db?sentinelMasterId=NAME` instead.
 ///
 /// The user and password are for the primary. The password of the Sentinels is the value of

@@ -8,7 +8,7 @@ pub(in crate::redis_url) fn trim(text: &str) -> &str {
     text.trim_matches(|one: char| one.is_whitespace() || matches!(one, '\u{feff}' | '\u{200b}'))
 }
 
-/// Returns an error if the URL is in quotes, or contains blanks or control characters.
+/// Returns an error if the URL is empty, is in quotes, or contains blanks or control characters.
 pub(super) fn check(text: &str) -> Result<(), UrlError> {
     let trimmed = trim(text);
     if trimmed.is_empty() {

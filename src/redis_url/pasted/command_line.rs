@@ -5,7 +5,7 @@ use super::super::intended::IntendedUrl;
 use super::{Meaning, meaning_of};
 use crate::secret::Secret;
 
-/// Clients with the same options as redis-cli.
+/// The names of clients that have the same options as redis-cli.
 const CLIENTS: [&str; 7] = [
     "redis-cli",
     "valkey-cli",

@@ -217,7 +217,7 @@ impl Form {
         matches!(self, Self::Shell | Self::Cmd | Self::PowerShell)
     }
 
-    /// Returns the name of this syntax, and how it is written.
+    /// Returns the name of this syntax, and examples of it.
     fn describe(self) -> (&'static str, &'static str) {
         match self {
             Self::Shell => ("variable", "$NAME or ${NAME}"),
