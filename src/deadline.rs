@@ -1,4 +1,5 @@
-//! Time limits. A deadline is an absolute time, which is set once and passed to every function that waits.
+//! Defines time limits. A deadline is an absolute time, which is set once and passed to every function that
+//! waits.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -93,7 +94,7 @@ impl Deadline {
     }
 }
 
-/// How long to wait before telling the user about the wait.
+/// How long work may take before the user is told about the wait.
 const UNNOTICED: Duration = Duration::from_secs(1);
 
 /// Returns the result of `work`, or `None` if `work` takes longer than a second. The caller can then tell the

@@ -1,4 +1,4 @@
-//! The error type of all commands.
+//! Defines the error type of all commands.
 
 use crate::exit::Exit;
 use crate::ping;

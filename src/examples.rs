@@ -2,9 +2,9 @@
 //! `examples/`. The code is compiled into the program.
 
 pub(crate) struct SourceLanguage {
-    /// The ID in the URL of the page `/source`.
+    /// The ID of the language in the URL of the page `/source`.
     pub(crate) id: &'static str,
-    /// The name that the page shows.
+    /// The name of the language that the page `/source` shows.
     pub(crate) name: &'static str,
     /// The files of each stage, the most important file first.
     pub(crate) stages: [&'static [SourceFile]; 4],

@@ -1,4 +1,4 @@
-//! The exit statuses on which scripts can rely.
+//! Defines the exit statuses on which scripts can rely.
 
 use std::process::ExitCode;
 

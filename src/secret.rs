@@ -1,4 +1,4 @@
-//! Text that must never be shown: passwords, session tokens and signing keys.
+//! Protects text that must never be shown: passwords, session tokens and signing keys.
 
 pub(crate) mod attack;
 mod decoded;
@@ -15,7 +15,7 @@ pub(crate) use filter::{Filter, Found};
 /// The text that `Debug` and `Display` show instead of a [`Secret`].
 pub const MASK: &str = "***";
 
-/// The secrets of this run. They are masked in all output.
+/// The secrets that are known in this run of the program. They are masked in all output.
 static KNOWN: LazyLock<RwLock<Filter>> = LazyLock::new(RwLock::default);
 
 /// The maximum number of stored parts of secrets. A normal run has a few passwords, but tests of the URL

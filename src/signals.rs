@@ -1,4 +1,4 @@
-//! Termination signals, and the async runtime that waits for them.
+//! Handles termination signals, and creates the async runtime that waits for them.
 
 use std::io;
 use std::sync::Arc;

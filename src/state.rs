@@ -1,4 +1,4 @@
-//! The user's state folder, and the records in it.
+//! Reads and writes the records in the user's state folder.
 
 use std::fmt::Display;
 use std::fs;

@@ -1,4 +1,4 @@
-//! The parsers of untrusted input, as functions that take bytes. The fuzz targets in `fuzz/` and
+//! Lists the parsers of untrusted input, as functions that take bytes. The fuzz targets in `fuzz/` and
 //! `tests/fuzzing.rs` run these functions.
 
 use std::time::Duration;
@@ -20,11 +20,11 @@ pub use crate::ui::markdown;
 /// A parser, and valid inputs that the tests change at random.
 #[derive(Debug)]
 pub struct Parser {
-    /// The name of the fuzz target.
+    /// The name of the parser's fuzz target.
     pub name: &'static str,
     /// Parses arbitrary bytes. Must not panic.
     pub run: fn(&[u8]),
-    /// Valid inputs.
+    /// Valid inputs of the parser.
     pub seeds: &'static [&'static [u8]],
 }
 

@@ -27,9 +27,9 @@ const LOCK: &str = "practice.lock";
 const DATA: &str = "practice.data";
 const ADDRESS: &str = "practice.json";
 
-/// How long to wait before trying again to acquire the lock.
+/// How long to wait before trying again to acquire the lock of the practice Redis.
 const RETRY: Duration = Duration::from_millis(10);
-/// How long a server may take to prove that it wrote the address file.
+/// How long a server may take to prove that it wrote the practice Redis's address file.
 const VERIFY_WITHIN: Duration = Duration::from_millis(500);
 /// The maximum length in bytes of the replies from a server whose run ID is being checked.
 const LONGEST_REPLY: usize = 8 * 1024;
@@ -41,7 +41,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(crate) enum AttachError {
     #[error("the practice Redis cannot start on 127.0.0.1: {0}")]
     Start(#[source] io::Error),
-    /// Another process holds the lock, but its server did not answer before the deadline.
+    /// Another process runs the practice Redis, but its server did not answer before the deadline.
     #[error(
         "another sessiontut process is running the practice Redis but does not answer; end that process, or try again"
     )]

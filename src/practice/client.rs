@@ -1,4 +1,4 @@
-//! The state of one client connection, its unsent replies, and the memory that it uses.
+//! Stores the state of one client connection, its unsent replies, and how much memory it uses.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::BTreeSet;

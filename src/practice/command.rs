@@ -54,7 +54,7 @@ pub(super) struct Invocation<'a> {
     pub(super) client: &'a Rc<ConnectedClient>,
     pub(super) words: &'a [Vec<u8>],
     pub(super) command: &'static CommandInfo,
-    /// Whether EXEC runs this command. Such a command must not block.
+    /// Whether EXEC runs this command, which must then not block.
     pub(super) in_transaction: bool,
 }
 

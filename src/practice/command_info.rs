@@ -1,4 +1,4 @@
-//! A row of the command table: the properties of a command, and the function that runs it.
+//! Describes a row of the command table: the properties of a command, and the function that runs it.
 
 use super::command::{CommandResult, Invocation};
 

@@ -1,4 +1,4 @@
-//! The task of one connection, which reads requests, runs them and writes replies.
+//! Runs the task of one connection, which reads requests, runs them and writes replies.
 
 use std::io;
 use std::rc::Rc;
@@ -103,8 +103,8 @@ impl ConnectionTask {
         }
     }
 
-    /// Runs complete requests, within the limits of one turn. Returns whether more complete requests might be
-    /// waiting.
+    /// Runs complete requests until [`TURN`] or [`REQUESTS_PER_TURN`] is reached. Returns whether more
+    /// complete requests might be waiting.
     fn run_requests(&mut self, server: &SharedState) -> bool {
         let client = &self.client;
         let end_of_turn = Instant::now() + TURN;

@@ -1,4 +1,4 @@
-//! A map that SCAN can read in parts while the map changes.
+//! Provides a map that SCAN can read in parts while the map changes.
 
 use std::rc::Rc;
 

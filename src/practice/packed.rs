@@ -1,5 +1,5 @@
-//! A small collection in a single block of memory, like Redis's listpack. Most sessions are stored in this
-//! form, because they have only three short fields.
+//! Stores a small collection in a single block of memory, like Redis's listpack. Most sessions are stored in
+//! this form, because they have only three short fields.
 
 use std::ops::Range;
 

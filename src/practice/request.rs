@@ -8,7 +8,8 @@ const LINE_LIMIT: usize = 64 * 1024;
 const UNAUTHENTICATED_WORDS: i64 = 10;
 /// The maximum length in bytes of a word from a client that is not logged in.
 const UNAUTHENTICATED_BYTES: i64 = 16 * 1024;
-/// The maximum capacity in bytes that a buffer keeps after its content has been processed.
+/// The maximum capacity in bytes that a buffer for requests or replies keeps after its content has been
+/// processed.
 pub(super) const KEPT_BUFFER: usize = 32 * 1024;
 
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! The server, which listens on a loopback address and runs in a separate thread.
+//! Runs the practice server, which listens on a loopback address, in a separate thread.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -81,8 +81,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Fails if the address is not loopback, the port is in use, or the thread cannot be started. Also fails
-    /// if the data file cannot be read or is damaged ([`io::ErrorKind::InvalidData`]).
+    /// Fails if the address is not loopback, the port is in use, the thread cannot be started, or the data
+    /// file cannot be read. If the data file is damaged, the kind of error is [`io::ErrorKind::InvalidData`].
     pub fn start(options: ServerOptions) -> io::Result<Self> {
         if !options.listen.ip().is_loopback() {
             return Err(io::Error::new(

@@ -17,7 +17,7 @@ use super::store::{DATABASES, Store};
 use super::value::Value;
 use crate::files::{self, NewFile};
 
-/// The size of the read and write buffers, in bytes.
+/// The size in bytes of the buffers for reading and writing a data file.
 const BUFFER: usize = 256 * 1024;
 
 /// The maximum number of fields or members that one command restores.

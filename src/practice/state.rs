@@ -1,4 +1,4 @@
-//! The state that all connections of a practice server share.
+//! Stores the state that all connections of a practice server share.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};

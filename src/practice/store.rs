@@ -1,4 +1,5 @@
-//! The data set: sixteen databases of keys. Each key can have an expiry time in milliseconds.
+//! Stores the data set, which consists of sixteen databases of keys. Each key can have an expiry time in
+//! milliseconds.
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
@@ -54,7 +55,7 @@ pub(super) struct Store {
     expiries: BTreeSet<Expiry>,
     /// For each watched key, the flags to set when the key changes.
     watched: HashMap<WatchedKey, Vec<ChangeFlag>>,
-    /// The memory that glibc allocates for the data set, in bytes.
+    /// The memory that the data set uses, in bytes, calculated from the blocks that glibc allocates.
     pub(super) used: usize,
     /// A counter that increases with every change of the data set.
     pub(super) changes: u64,

@@ -1,5 +1,5 @@
-//! The values of keys. They imitate those effects of Redis 7.0's encodings that learners can see. Small
-//! hashes keep the order of their fields, and small sets of integers are sorted.
+//! Stores the values of keys. They imitate those effects of Redis 7.0's encodings that learners can see.
+//! Small hashes keep the order of their fields, and small sets of integers are sorted.
 
 use std::rc::Rc;
 

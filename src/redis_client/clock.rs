@@ -1,4 +1,5 @@
-//! The clock of the Redis server. All instances use this clock, because their own clocks might differ.
+//! Provides the clock of the Redis server. All instances use this clock, because their own clocks might
+//! differ.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,7 +18,7 @@ impl Clock {
         }
     }
 
-    /// Returns the current time on the Redis server, in seconds since 1970.
+    /// Returns the current time according to this clock, in seconds since 1970.
     pub fn now(self) -> u64 {
         local().saturating_add(self.ahead).try_into().unwrap_or(0)
     }

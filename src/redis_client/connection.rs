@@ -1,4 +1,4 @@
-//! The connection to a server or a cluster, which everything except `ping` uses.
+//! Provides the connection to a Redis server or cluster that all parts of this program except `ping` use.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

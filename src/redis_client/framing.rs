@@ -7,7 +7,7 @@
 /// The limits for one reply.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The maximum length of the whole reply, in bytes.
+    /// The maximum length of a whole reply, in bytes.
     pub bytes: usize,
     /// The maximum nesting depth of arrays. Must be below 100, the limit of the recursive parser in the
     /// `redis` crate.
@@ -176,7 +176,7 @@ const LONGEST_LINE: usize = 64 * 1024;
 
 /// The line at the start of an element.
 struct Header {
-    /// The position at which the line ends.
+    /// The position at which the header line ends.
     end: usize,
     then: Then,
 }
@@ -184,7 +184,7 @@ struct Header {
 #[derive(Clone, Copy)]
 enum Then {
     Nothing,
-    /// A string of this many bytes, which a line end follows.
+    /// A string of this many bytes, followed by a line end.
     Text(u64),
     Elements(u64),
 }

@@ -1,4 +1,4 @@
-//! The connection that the checks of `ping` use. Sends commands, and reads replies within limits.
+//! Provides the connection that the checks of `ping` use. It sends commands, and reads replies within limits.
 //!
 //! If the received bytes are not a valid reply, the caller can still read them as evidence.
 

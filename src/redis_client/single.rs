@@ -1,4 +1,4 @@
-//! A connection to one server, based on the connection type of the `redis` crate.
+//! Provides a connection to one server, based on the connection type of the `redis` crate.
 
 use std::sync::Arc;
 

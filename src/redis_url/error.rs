@@ -1,7 +1,7 @@
-//! Errors for URLs that cannot be used.
+//! Defines the errors for URLs that cannot be used.
 //!
-//! Messages must not show any part of a password. They therefore repeat only single characters of the URL,
-//! and the names of variables and placeholders.
+//! The messages must not show any part of a password. They therefore repeat only single characters of the
+//! URL, and the names of variables and placeholders.
 
 /// The reason why a text is not a usable URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -16,7 +16,7 @@ pub(crate) struct Hosting {
     /// The TLS port of all servers with such names. `None` if there is no TLS port, or if it differs between
     /// servers.
     pub tls_port: Option<u16>,
-    /// The fix for the most common mistake when connecting to such a server.
+    /// The fix for the most common mistake when connecting to a server with such a name.
     pub check: &'static str,
 }
 

@@ -255,7 +255,7 @@ impl fmt::Display for Target {
     /// Writes the URL with the password masked.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "rediss" } else { "redis" };
-        // A user name without a password is often a misplaced password, so it is masked, too.
+        // A user name without a password is often a misplaced password, so it is masked as well.
         let login = match (&self.user, &self.password) {
             (None, None) => String::new(),
             (Some(_), None) => format!("{MASK}@"),

@@ -33,7 +33,7 @@ pub(crate) struct Filter {
 /// A place in a text that contains a part of a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// The position, as a range of bytes.
+    /// The position of the part in the text, as a range of bytes.
     pub place: Range<usize>,
     /// Whether the secret has fewer than [`TELLING`] characters. Such a secret can occur in the text by
     /// chance.

@@ -12,7 +12,7 @@ pub(crate) const DEFAULT_PORT: u16 = 5000;
 /// The reason why `serve` cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
-    /// The text is not an address and a port.
+    /// The listen address does not consist of an IP address or host name and a port.
     #[error("invalid listen address {0:?}: use an address and a port, such as 127.0.0.1:5000")]
     Unreadable(String),
     /// The host name cannot be resolved.
@@ -86,7 +86,7 @@ fn next_to(address: SocketAddr) -> SocketAddr {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HowToOpen {
     pub url: String,
-    /// The instructions, one per line.
+    /// The instructions for opening the URL from another machine, one per line.
     pub notes: Vec<String>,
 }
 

@@ -184,7 +184,7 @@ impl ConnectionManager {
         state.current.take_if(|current| current.is_same(connection));
     }
 
-    /// Determines, in the remaining time, why no reply arrived on an open connection.
+    /// Determines, before the deadline, why no reply arrived on an open connection.
     async fn why_no_reply(self: &Arc<Self>, deadline: Deadline) -> RedisFault {
         // Use a tenth less than the remaining time, so that the diagnosis ends before the deadline.
         match self.connection(deadline, deadline.left().mul_f64(0.9)).await {

@@ -24,7 +24,7 @@ const MOST_KEYS: u32 = 20_000;
 
 /// The reason why visitors cannot be served.
 pub(super) struct Unhealthy {
-    /// The address of the cluster primary that failed. `None` if there is no cluster, or if connecting
+    /// The cluster primary that failed, usually its address. `None` if there is no cluster, or if connecting
     /// failed.
     pub(super) shard: Option<String>,
     pub(super) fault: RedisFault,

@@ -19,7 +19,7 @@ const KEPT: usize = 20;
 /// least recently used one.
 const MOST_SESSIONS: usize = 256;
 
-/// The initial size of a buffer in bytes, which is enough for the rows of most requests.
+/// The initial size in bytes of the buffer for the commands of a request, which is enough for most requests.
 const USUAL_SIZE: usize = 1024;
 
 /// The commands of one request, as rows of a table with one `tbody` per round trip. They are rendered only

@@ -17,8 +17,8 @@ use crate::session::{self, NameError};
 const FIELD: &str = "username";
 /// The maximum size of a login form in bytes.
 const LONGEST_FORM: usize = 16 * 1024;
-/// How many more bytes of an oversized form are read and discarded, because the client would not see the
-/// response if the connection were closed immediately.
+/// How many more bytes of an oversized form are read and discarded. If the connection were closed immediately
+/// instead, the client would not see the response.
 const DISCARDED: usize = 1024 * 1024;
 /// Time limit for the arrival of the whole login form.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);

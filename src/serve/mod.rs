@@ -55,18 +55,18 @@ use sessions::Sessions;
 
 pub(crate) struct ServeOptions {
     pub stage: AppStage,
-    /// The TTL that each visit sets.
+    /// The TTL that each visit sets for the hash in Redis.
     pub ttl: Duration,
     /// The maximum lifetime of a session, however often it is used.
     pub max_age: Duration,
-    /// Whether browsers send the cookie only over HTTPS.
+    /// Whether browsers send the session cookie only over HTTPS.
     pub secure_cookies: bool,
     /// The key that signs the cookies of stages 1 to 3.
     pub key: SigningKey,
     pub cookie_name: String,
     /// Additional host names that are accepted on loopback addresses.
     pub hosts: Vec<String>,
-    /// A function that receives one entry per request.
+    /// A function that receives one access log entry per request, if any.
     pub log: Option<AccessLog>,
 }
 

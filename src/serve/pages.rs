@@ -1,4 +1,4 @@
-//! The contents of the pages. The templates escape all values.
+//! Renders the pages. The templates escape all values.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -27,7 +27,7 @@ use crate::session::store::Fields;
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     pub(super) stage: AppStage,
-    /// The TTL that each visit sets.
+    /// The TTL that each visit sets for the hash in Redis.
     pub(super) ttl: Duration,
     /// The name of the session cookie.
     pub(super) cookie_name: Arc<str>,
@@ -211,13 +211,13 @@ struct ErrorPage<'a> {
     title: &'a str,
     /// The sentence to show, without its full stop.
     text: &'a str,
-    /// The fault, if Redis is the cause.
+    /// The fault of Redis that caused the error, if any.
     redis: Option<&'a RedisFault>,
     /// Whether the page contains a logout button.
     offers_logout: bool,
 }
 
-/// The initial size of a buffer in bytes, which is enough for most pages.
+/// The initial size in bytes of the buffer for a page, which is enough for most pages.
 const USUAL_SIZE: usize = 12 * 1024;
 
 pub(super) fn page(status: StatusCode, page: &impl Template) -> Response {

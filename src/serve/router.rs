@@ -32,7 +32,7 @@ use crate::deadline::Deadline;
 /// The maximum time between the head of a request and its response. It is 0.2 s shorter than the maximum time
 /// that a visitor should have to wait, which is two seconds.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1800);
-/// The number of seconds after which a client should try again.
+/// The number of seconds after which a client should repeat a request that failed because of Redis.
 pub(super) const RETRY_AFTER_FAULT: HeaderValue = HeaderValue::from_static("2");
 
 /// The state that all handlers share.

@@ -1,5 +1,5 @@
-//! An HTTP/1.1 server that limits the number of connections, the size of a request's head, and the time that
-//! the head may take to arrive.
+//! Runs an HTTP/1.1 server that limits the number of connections, the size of a request's head, and the time
+//! that the head may take to arrive.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,7 +1,8 @@
-//! The four stages of the tutorial's app. A running server serves one of them.
+//! Defines the four stages of the tutorial's app. A running server serves one of them.
 
 use std::fmt;
 
+/// A stage of the tutorial's app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AppStage {
     /// The cookie contains the signed user name. Redis is not used.

@@ -1,4 +1,5 @@
-//! The contents of the session cookie: a signed user name in stages 1 to 3, a random token in stage 4.
+//! Creates and verifies the contents of the session cookie: a signed user name in stages 1 to 3, or a random
+//! token in stage 4.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The session cookies of the step commands, one per endpoint. They are in a file with mode 0600 in the state
+//! Stores the session cookies of the step commands, one per endpoint, in a file with mode 0600 in the state
 //! folder.
 
 use std::collections::BTreeMap;
@@ -24,11 +24,12 @@ pub(crate) struct StoredCookie {
     pub is_known: bool,
 }
 
+/// How a session of the step commands ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum SessionEnd {
     /// `sessiontut logout` ended the session.
     LoggedOut,
-    /// The key expired while `sessiontut expire` was running.
+    /// The session's key expired while `sessiontut expire` was running.
     Expired,
 }
 

@@ -1,4 +1,4 @@
-//! Sessions: cookie ⇄ [`SessionStore`] ⇄ Redis.
+//! Implements sessions: cookie ⇄ [`SessionStore`] ⇄ Redis.
 //!
 //! ```no_run
 //! use std::time::Duration;

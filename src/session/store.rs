@@ -1,4 +1,4 @@
-//! Sessions in Redis: one hash per session, which always has a TTL.
+//! Stores sessions in Redis. Each session is one hash, which always has a TTL.
 
 use std::time::Duration;
 

@@ -90,8 +90,8 @@ impl Cluster {
     }
 }
 
-/// Starts one node. Returns it with its cluster bus port, which is chosen explicitly because the default (the
-/// node's port plus 10000) might be in use or out of range.
+/// Starts one node. Returns the node and its cluster bus port. This port is chosen explicitly, because the
+/// default (the node's port plus 10000) might be in use or out of range.
 fn node(settings: &Settings) -> (RedisServer, u16) {
     let bus = free_port();
     let node = settings

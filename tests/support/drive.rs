@@ -184,7 +184,7 @@ impl Drive {
         let mut changed = good.clone();
         let last = changed.pop();
         changed.push(if last == Some('A') { 'B' } else { 'A' });
-        // Also change the first character, because the last character of base64 can contain only padding
+        // Change the first character as well, because the last character of base64 can contain only padding
         // bits.
         let first = if good.starts_with('A') { "B" } else { "A" };
         let swapped = format!("{first}{}", &good[1..]);

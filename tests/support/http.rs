@@ -1,4 +1,4 @@
-//! A minimal HTTP client that sends exactly the bytes that a test specifies.
+//! Provides a minimal HTTP client that sends exactly the bytes that a test specifies.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -115,7 +115,7 @@ impl Program {
         self
     }
 
-    /// Sets the time limit. By default, it is two minutes.
+    /// Sets the time limit of the run. By default, it is two minutes.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
@@ -173,7 +173,7 @@ fn collect(mut source: impl Read + Send + 'static) -> (Collected, JoinHandle<()>
     (collected, reader)
 }
 
-/// The running program. It is killed when dropped.
+/// A running program under test. It is killed when dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -299,14 +299,14 @@ fn text(collected: &Collected) -> String {
     String::from_utf8_lossy(&collected.lock().unwrap()).into_owned()
 }
 
-/// The result of a run.
+/// The result of a run of the program under test.
 #[derive(Debug)]
 pub struct Finished {
     words: String,
     status: ExitStatus,
-    /// Standard output.
+    /// The program's standard output.
     pub stdout: String,
-    /// Standard error.
+    /// The program's standard error.
     pub stderr: String,
     /// How long the run took.
     pub took: Duration,

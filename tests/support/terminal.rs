@@ -95,7 +95,8 @@ impl Terminal {
         succeed(&self.tmux().args(words).output().unwrap())
     }
 
-    /// Presses keys. They have the names that tmux uses: `Enter`, `C-c`, `Up`, `Escape`, `n`.
+    /// Sends key presses to the program. Their names are those of tmux, such as `Enter`, `C-c`, `Up`,
+    /// `Escape` or `n`.
     pub fn keys(&self, names: &[&str]) {
         self.ask(&[&["send-keys", "--"], names].concat());
     }

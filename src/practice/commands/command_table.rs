@@ -1,4 +1,4 @@
-//! The table of commands. Each entry contains the arity, flags, key positions and ACL categories of a
+//! Defines the table of commands. Each entry contains the arity, flags, key positions and ACL categories of a
 //! command, and the function that runs it.
 //!
 //! The practice Redis uses the table to run commands, and the lessons use it to decide which commands are

@@ -1,4 +1,4 @@
-//! The address of a cluster node, and the function that connects to a node.
+//! Defines the address of a cluster node, and connects to nodes.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Requests to a cluster, and the nodes to which they are redirected.
+//! Sends requests to a cluster, and finds the nodes to which they are redirected.
 
 use redis::aio::ConnectionLike;
 use redis::{Arg, Cmd, Pipeline, RedisResult, Value, pipe};

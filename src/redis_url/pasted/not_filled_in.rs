@@ -8,8 +8,9 @@ use super::super::UrlError;
 use super::super::error::invalid;
 use super::super::parse::end_of_authority;
 
-/// Matches `$NAME`, `${NAME}`, `${NAME:-default}`, `$(NAME)`, `%NAME%` and `$env:NAME`. Without braces, only
-/// a name in capital letters matches, because a password can begin with a dollar sign.
+/// Matches `$NAME`, `${NAME}`, `${NAME:-default}`, `$(NAME)`, `%NAME%` and `$env:NAME`. In `$NAME` and
+/// `%NAME%`, only a name without lower-case letters matches, because a password can begin with the same
+/// character.
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"^(?:\$\{([A-Za-z_]\w*)(?:[:?.-].*)?\}|\$\((.+)\)|%([A-Z_][A-Z0-9_]{2,})%|\$env:([A-Za-z_]\w*)|\$([A-Z_][A-Z0-9_]{2,}))$",

@@ -45,7 +45,7 @@ fn typos_get_the_url_that_was_meant() {
         ),
         ("redsis://cache.example", "rediss://cache.example:6379/0"),
         ("http://cache.example:6379/2", "redis://cache.example:6379/2"),
-        // https means TLS, so the suggestion must use TLS, too.
+        // https means TLS, so the suggestion must use TLS as well.
         ("https://cache.example:6379", "rediss://cache.example:6379/0"),
         ("redis://fd00::1", "redis://[fd00::1]:6379/0"),
         ("redis://10.0.0.1:99999/0", "redis://10.0.0.1:6379/0"),

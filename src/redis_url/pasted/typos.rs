@@ -14,7 +14,7 @@ use crate::secret::Secret;
 /// The maximum number of digits in a database number. A longer number is treated as a typo.
 const MOST_DIGITS: usize = 9;
 
-/// Reads any text that might be a URL. Returns `None` if the text might be something else.
+/// Reads a text that is probably a URL with typos. Returns `None` if the text might be something else.
 pub(super) fn read(text: &str) -> Option<Meaning> {
     if let Some(url) = socket(text) {
         return Some(Meaning {
