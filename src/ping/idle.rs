@@ -13,11 +13,12 @@ use super::rungs::tcp::SegmentSize;
 use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
 
-/// The maximum number of idle times in one test. Each idle time needs two connections.
+/// The maximum number of idle times in one test, which opens two connections for each idle time.
 const MOST_IDLE_TIMES: u32 = 16;
-/// How many connections are opened at the same time. A burst of logins could look like an attack.
+/// How many connections are opened at the same time. The number is low, because a burst of logins could look
+/// like an attack.
 const AT_A_TIME: usize = 8;
-/// The shortest TCP keepalive interval. The kernel accepts only whole seconds.
+/// The shortest TCP keepalive interval, because the kernel accepts only whole seconds.
 const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(1);
 
 /// Leaves connections idle for different times up to `longest`, then sends PING on each connection. Half of

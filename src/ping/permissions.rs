@@ -12,7 +12,7 @@ pub(crate) const KEY_PATTERN: &str = "~sessiontut:*";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Missing {
     pub commands: Vec<String>,
-    /// Whether the user may access the tutorial's keys.
+    /// Whether the user has permission to access the tutorial's keys.
     pub keys: Access,
 }
 

@@ -15,7 +15,7 @@ use crate::deadline::Deadline;
 use crate::redis_client::{ProbeConnection, Stream};
 use crate::redis_url::{Sentinels, Target, Trust, host_and_port};
 
-/// The share of the total time for asking the Sentinels.
+/// The share of the total time that is available for asking the Sentinels.
 const SHARE: f64 = 0.6;
 /// The maximum number of Sentinels that are asked, because each takes up to 10 ms of CPU time.
 const MOST_SENTINELS: usize = 64;

@@ -118,7 +118,8 @@ fn address_options(target: &Target, trust: &Trust) -> String {
     }
 }
 
-/// Returns the TLS options of `sessiontut ping` for `trust`. Omits `--tls-name` if `options` contains it.
+/// Returns the options that pass `trust` to `sessiontut ping`, or an empty string without TLS. Omits
+/// `--tls-name` if `options` already contains it.
 fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
     let is_replaced = |option: &str| option.starts_with("--tls-name") && options.contains("--tls-name");
     tls_options(trust, "--ca", "--tls-name")
@@ -128,8 +129,8 @@ fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
         .collect()
 }
 
-/// Returns the TLS options of redis-cli for `trust`. If `trust` has no CA file, `--cacert` is omitted, so
-/// redis-cli trusts OpenSSL's default CAs.
+/// Returns the options that pass `trust` to redis-cli, or an empty string without TLS. If `trust` has no CA
+/// file, `--cacert` is omitted, so redis-cli trusts OpenSSL's default CAs.
 pub(super) fn cli_tls_options(target: &Target, trust: &Trust) -> String {
     if !target.tls {
         return String::new();
@@ -139,7 +140,8 @@ pub(super) fn cli_tls_options(target: &Target, trust: &Trust) -> String {
     options.join(" ")
 }
 
-/// Returns the TLS options of this run. `ca` and `name` are the names of options that differ between programs.
+/// Returns options that pass `trust` to a command. `ca` and `name` are the option names that differ between
+/// commands.
 fn tls_options(trust: &Trust, ca: &str, name: &str) -> Vec<String> {
     let options = [
         (ca, trust.ca.as_deref().map(path_quoted)),

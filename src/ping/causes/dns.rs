@@ -1,4 +1,4 @@
-//! Fixes for host names that have no address or a wrong address.
+//! Suggests fixes for host names that have no address or a wrong address.
 
 use super::Cause;
 use super::commands::shell_quoted;
@@ -167,7 +167,7 @@ pub(super) fn slow(at: &FixContext) -> Fixes {
     .and("cache", "run a caching resolver on this host (systemd-resolved, dnsmasq, unbound)")
 }
 
-/// Fixes for a host name that the resolver completed with a search domain.
+/// Suggests fixes for a host name that the resolver completed with a search domain.
 pub(super) fn completed(at: &FixContext) -> Fixes {
     match at.seen.dns.as_ref().and_then(|lookup| lookup.completed.as_ref()) {
         Some(completed) => advise(
@@ -210,8 +210,8 @@ pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Fixes for a host name with several addresses, if connections to some of the addresses failed. A single
-/// lost packet may be the reason.
+/// Suggests fixes for a host name with several addresses, if connections to some of the addresses failed. A
+/// single lost packet may be the reason.
 pub(super) fn partial(at: &FixContext) -> Fixes {
     let mut dials = at.seen.tcp.dials.iter();
     let failed = dials.find_map(|dial| {

@@ -10,8 +10,8 @@ use super::Cause;
 /// but not for errors about a command's arguments.
 #[derive(Debug)]
 pub(crate) struct ErrorReply {
-    /// The text that identifies the error reply: its first word, the whole reply, or, in lower case, a part
-    /// of it.
+    /// The text that identifies the error reply: its first word, the whole reply, or a part of the reply in
+    /// lower case.
     marker: &'static str,
     /// The cause that `ping` reports for this error reply.
     pub cause: Cause,

@@ -79,7 +79,7 @@ impl Fixes {
         self
     }
 
-    /// Inserts `first` before these fixes, if there is any.
+    /// Inserts `first` before these fixes. Does nothing if `first` is `None`.
     pub(super) fn after(self, first: Option<Self>) -> Self {
         match first {
             Some(first) => first.and_all(self),

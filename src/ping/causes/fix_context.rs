@@ -186,7 +186,7 @@ impl<'a> FixContext<'a> {
         format!("ip route get {}", self.numeric_host())
     }
 
-    /// Whether the error reply contains this lower-case text. Ignores the case of the reply.
+    /// Whether the error reply contains `text`, which must be in lower case. Ignores the case of the reply.
     pub(super) fn reply_contains(&self, text: &str) -> bool {
         self.reply
             .is_some_and(|reply| reply.to_lowercase().contains(text))
@@ -245,8 +245,8 @@ impl<'a> FixContext<'a> {
             })
     }
 
-    /// Whether the server runs on AWS, according to the host name or this host's EC2 metadata. Otherwise,
-    /// fixes must not mention AWS.
+    /// Whether the server runs on AWS, according to the host name or this host's EC2 metadata. If not, fixes
+    /// must not mention AWS.
     pub(super) fn is_aws(&self) -> bool {
         match self.provider() {
             // This host may be on AWS even if the server belongs to another provider.

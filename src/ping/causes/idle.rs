@@ -1,4 +1,4 @@
-//! Fixes for connections that are dropped while they are idle.
+//! Suggests fixes for connections that are dropped while they are idle.
 
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
@@ -55,7 +55,7 @@ pub(super) fn dropped(at: &FixContext) -> Fixes {
     }
 }
 
-/// Fixes for a server that closes idle connections because of its own settings.
+/// Suggests fixes for a server that closes idle connections because of its own settings.
 pub(super) fn limited(_: &FixContext) -> Fixes {
     advise(
         "keepalive",

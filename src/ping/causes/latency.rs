@@ -1,4 +1,4 @@
-//! Fixes for slow replies.
+//! Suggests fixes for slow replies.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub(super) fn uneven(at: &FixContext) -> Fixes {
 /// The minimum round trip time that a distant server causes. Within a data centre, round trips are shorter.
 const DISTANT: Duration = Duration::from_millis(1);
 
-/// Whether round trips take at least [`DISTANT`], and the network causes more than half of the median.
+/// Whether the median round trip takes at least [`DISTANT`], and the network causes more than half of it.
 fn is_distant(at: &FixContext) -> bool {
     let usual = median(&at.seen.ping.round_trips);
     let connecting = at.seen.tcp.connect_time();

@@ -1,4 +1,4 @@
-//! Fixes for failed logins, and for users without the necessary permissions.
+//! Suggests fixes for failed logins, and for users without the necessary permissions.
 
 use super::commands::{ADMIN_LOGIN, shell_quoted, url_with_login};
 use super::fix::{Fixes, advise};
@@ -134,7 +134,7 @@ fn written_wrongly(password: &str) -> Option<Fixes> {
     Some(advise("password", text))
 }
 
-/// Fixes for an IAM token that the server rejects.
+/// Suggests fixes for an IAM token that the server rejects.
 fn rejected_token() -> Fixes {
     advise(
         "token",
@@ -180,7 +180,7 @@ pub(super) fn not_configured(at: &FixContext) -> Fixes {
         )
 }
 
-/// Fixes that grant exactly the missing permissions.
+/// Suggests fixes that grant exactly the missing permissions.
 pub(super) fn no_permission(at: &FixContext) -> Fixes {
     let user = user(at);
     let missing = at.missing();

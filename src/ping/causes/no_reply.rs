@@ -1,4 +1,4 @@
-//! Fixes for a port that accepts connections, if Redis does not reply.
+//! Suggests fixes for a port that accepts connections, if Redis does not reply.
 
 use super::commands::shell_quoted;
 use super::fix::{Fix, Fixes, advise};
@@ -39,7 +39,7 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
     fixes.after(tcp::client_port(at)).after(tcp::forwarder(at))
 }
 
-/// Fixes for a TLS handshake without a complete reply.
+/// Suggests fixes for a TLS handshake without a complete reply.
 pub(super) fn stalled(at: &FixContext) -> Fixes {
     let small = at.seen.tls.small_packet_handshake.as_ref().map(TlsResult::is_tls);
     let needs_small_packets = small == Some(true) && !at.seen.fails_only_on_first_connection();
@@ -155,7 +155,7 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         .after(tcp::forwarder(at))
 }
 
-/// Fixes for a proxy that accepts requests but cannot use the Redis server behind it.
+/// Suggests fixes for a proxy that accepts requests but cannot use the Redis server behind it.
 pub(super) fn no_backend(at: &FixContext) -> Fixes {
     let backend = if at.reply_contains("noauth") {
         "set the password of the backend in the configuration of the proxy, because the proxy does not log in to \
@@ -190,7 +190,7 @@ pub(super) fn no_backend(at: &FixContext) -> Fixes {
         .after(tcp::forwarder(at))
 }
 
-/// Fixes for a port on which another program listens.
+/// Suggests fixes for a port on which another program listens.
 pub(super) fn not_redis(at: &FixContext) -> Fixes {
     if at.socket().is_some() {
         return advise(
@@ -247,7 +247,7 @@ pub(in crate::ping) fn other_server_fixes(at: &FixContext, fixes: Vec<Fix>) -> V
         .collect()
 }
 
-/// Fixes for a fault that occurred only on the first connection.
+/// Suggests fixes for a fault that occurred only on the first connection.
 fn one_of_several_servers() -> Fixes {
     advise(
         "backend",
@@ -259,7 +259,7 @@ fn one_of_several_servers() -> Fixes {
     )
 }
 
-/// Fixes for a proxy or load balancer in front of Redis.
+/// Suggests fixes for a proxy or load balancer in front of Redis.
 fn proxy(at: &FixContext) -> Fixes {
     let whose = if at.provider().is_some() {
         "if there is a proxy or load balancer on the path"

@@ -1,4 +1,4 @@
-//! Fixes for servers that refuse a client, or will soon refuse new clients.
+//! Suggests fixes for servers that refuse a client, or will soon refuse new clients.
 
 use super::commands::READ_PASSWORD;
 use super::fix::{Fixes, advise};

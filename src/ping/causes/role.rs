@@ -1,4 +1,4 @@
-//! Fixes for replicas, Sentinels, clusters and database numbers.
+//! Suggests fixes for replicas, Sentinels, clusters and database numbers.
 
 use std::collections::BTreeSet;
 

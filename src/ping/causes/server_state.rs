@@ -1,4 +1,4 @@
-//! Fixes for a Redis server in a bad state, such as full memory or a failed save.
+//! Suggests fixes for a Redis server in a bad state, such as full memory or a failed save.
 
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;

@@ -1,5 +1,5 @@
-//! Fixes for connections that cannot be opened, or that the network interrupts. The order of the fixes
-//! depends on whether this host is near the server.
+//! Suggests fixes for connections that cannot be opened, or that the network interrupts. The order of the
+//! fixes depends on whether this host is near the server.
 
 mod refused;
 mod timeout;
@@ -16,7 +16,8 @@ pub(super) use refused::refused;
 pub(super) use timeout::timeout;
 pub(super) use unreachable::{prohibited, unreachable};
 
-/// Fixes for a host without a free local port. Connections in TIME_WAIT occupy a port for a minute.
+/// Suggests fixes for a host without a free local port. Each connection in TIME_WAIT still occupies a port
+/// for a minute.
 pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     /// The kernel's default range of local ports.
     const DEFAULT: (u16, u16) = (32_768, 60_999);
@@ -62,7 +63,7 @@ pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     fixes.and_all(look)
 }
 
-/// Fixes for packet loss on the path to the server.
+/// Suggests fixes for packet loss on the path to the server.
 pub(super) fn loss(at: &FixContext) -> Fixes {
     advise(
         "loss",
@@ -171,8 +172,8 @@ fn port_typo(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Fixes that make packets to and from the server smaller. The fixes change a single route, because a smaller
-/// MTU for the whole interface would affect all connections. An MTU below 1280 would disable IPv6.
+/// Suggests fixes that make packets to and from the server smaller. The fixes change a single route, because
+/// a smaller MTU for the whole interface would affect all connections. An MTU below 1280 would disable IPv6.
 pub(super) fn mtu(at: &FixContext) -> Fixes {
     let passed = at.seen.experiments.packet_sizes.map(|sizes| sizes.passed);
     let size = passed.unwrap_or(USUALLY_SMALL_ENOUGH);
@@ -201,7 +202,7 @@ fn is_port_typo(at: &FixContext) -> bool {
     at.possible_provider().is_none() && typos.contains(&at.port())
 }
 
-/// Returns the processes on this host that listen on the port.
+/// Returns the processes on this host that listen on the port, or `None` if they are unknown.
 fn listeners<'a>(at: &FixContext<'a>) -> Option<&'a [LocalListener]> {
     at.seen.this_host.as_ref()?.listeners.as_deref()
 }

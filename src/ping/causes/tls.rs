@@ -1,4 +1,4 @@
-//! Fixes for the TLS handshake.
+//! Suggests fixes for a failed TLS handshake.
 
 use std::net::IpAddr;
 

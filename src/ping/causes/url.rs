@@ -1,4 +1,4 @@
-//! Fixes for URLs that cannot be used.
+//! Suggests fixes for URLs that cannot be used.
 
 use super::commands::{ask_for_password, shell_quoted, url_with_login};
 use super::fix::{Fix, Fixes, advise};

@@ -1,4 +1,4 @@
-//! Conclusions from round trip times.
+//! Draws conclusions from round trip times.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Tests whether a port speaks TLS, if the URL does not require TLS.
+//! Tests whether a port speaks TLS, although the URL does not require TLS.
 
 use std::net::SocketAddr;
 

@@ -26,7 +26,7 @@ pub(super) use reconnect::Reconnect;
 pub(super) use server_clock::server_clock_ahead;
 pub(super) use wider_offer::wider_offer;
 
-/// The time limit for the reply to a PING over TLS. This PING follows a successful handshake.
+/// The time limit for the reply to a PING over TLS, after an experiment has completed the handshake.
 const INSIDE_TLS: Duration = Duration::from_millis(700);
 
 /// Returns how long a check waits for a reply before it starts experiments: a quarter of the time that the

@@ -22,7 +22,8 @@ const PRECISION: u16 = 8;
 /// How many packet sizes are tried at the same time, each on its own connection.
 const SIZES_AT_ONCE: u16 = 4;
 
-/// The results of handshakes on additional connections, while the first handshake waits for a reply.
+/// The results of handshakes on additional connections, which run while the first handshake waits for a
+/// reply.
 #[derive(Debug)]
 pub(in crate::ping) struct MoreHandshakes {
     /// The result of the handshake with packets of the default size.
@@ -33,7 +34,7 @@ pub(in crate::ping) struct MoreHandshakes {
 
 /// Which packet sizes get through to the server and back.
 pub(super) enum Sizes {
-    /// All sizes up to a limit.
+    /// All sizes up to a limit get through.
     Limited(PacketSizes),
     /// A large packet got through although a smaller packet was lost, so the packet size is not the reason.
     Unlimited,

@@ -62,7 +62,7 @@ impl Reconnect<'_> {
     }
 
     /// Repeats all requests. If the large request gets no reply, also searches for the packet size limit.
-    /// `path_mtu` is this host's packet size.
+    /// `path_mtu` is the largest packet size that this host uses for the server.
     pub(in crate::ping) async fn repeat_requests(
         &self,
         requests: &Requests,

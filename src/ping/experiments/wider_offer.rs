@@ -1,4 +1,4 @@
-//! Sends a ClientHello with more options than the first ClientHello.
+//! Sends a ClientHello that offers more TLS features than the first ClientHello.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,8 @@ use crate::ping::observation::WiderOffer;
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::ping::rungs::tls;
 
-/// Sends a ClientHello with more options than the first one, and returns what the server chose.
+/// Sends a ClientHello that offers more TLS features than the first ClientHello, and returns what the server
+/// chose.
 pub(in crate::ping) async fn wider_offer(
     address: SocketAddr,
     name: &str,

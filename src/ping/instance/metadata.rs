@@ -118,8 +118,8 @@ async fn request(service: &str, method: &str, path: &str, header: &str) -> Optio
     is_ok.then(|| lines.join("\n"))
 }
 
-/// Whether the response is complete, according to its Content-Length. Some services keep the connection open
-/// after the response.
+/// Whether the response is complete, according to its Content-Length. This matters because some services keep
+/// the connection open after the response.
 fn is_complete(response: &[u8]) -> bool {
     let text = String::from_utf8_lossy(response);
     let Some((head, body)) = text.split_once("\r\n\r\n") else {

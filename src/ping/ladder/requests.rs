@@ -1,4 +1,4 @@
-//! The checks on the open connection: the login, PING and the following requests, and the role.
+//! Runs the checks on the open connection: the login, PING and the following requests, and the role.
 
 use std::future::Future;
 use std::time::Instant;

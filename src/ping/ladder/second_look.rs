@@ -1,5 +1,5 @@
-//! Repeats a failed request or handshake on another connection, after an error reply, unexpected data or a
-//! rejected certificate. The result shows whether all servers behind the name have the fault.
+//! Repeats a failed request or handshake on a second connection, after an error reply, unexpected data or a
+//! rejected certificate. The result shows whether all servers behind the host name have the fault.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Observations about the lookup of the host name.
+//! Defines the observations about the lookup of the host name.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 /// `servers` also contains the answer of each name server.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {
-    /// The addresses, in the order of the system's resolver.
+    /// The addresses, in the order in which the system's resolver returned them.
     pub addresses: Vec<IpAddr>,
     /// The error message of the system's resolver, if the lookup failed.
     pub fault: Option<String>,

@@ -1,4 +1,4 @@
-//! Observations about connections that were left idle and then used.
+//! Defines the observations about connections that were left idle and then used.
 
 use std::time::Duration;
 

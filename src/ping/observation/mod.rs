@@ -37,7 +37,7 @@ pub struct Observations {
     pub ping: Pings,
     /// The requests after PING to which a working connection must reply.
     pub requests: Requests,
-    /// The results of experiments on other connections.
+    /// The results of experiments on additional connections.
     pub experiments: Experiments,
     /// What the server reports about itself.
     pub server: ServerInfo,
@@ -120,7 +120,8 @@ impl std::fmt::Display for NamedPrimary {
 }
 
 impl Observations {
-    /// Whether a ClientHello got a TLS reply on a second connection. Used if the URL does not require TLS.
+    /// Whether a ClientHello got a TLS reply on a second connection. This is tested only if the URL does not
+    /// require TLS.
     pub(in crate::ping) fn shows_tls(&self) -> bool {
         matches!(&self.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if result.is_tls())
     }
@@ -148,8 +149,8 @@ impl Observations {
         }
     }
 
-    /// Returns the target of the observations. This is `given`, unless `given` contains Sentinels: then it is
-    /// the primary, or the Sentinel itself if no primary was reported.
+    /// Returns the target of the observations. If `given` contains Sentinels, this is the primary, or the
+    /// Sentinel that was asked if no primary was reported. Otherwise, this is `given`.
     pub fn target<'a>(&'a self, given: &'a Target) -> &'a Target {
         self.followed.as_ref().map_or(given, |followed| &followed.target)
     }
@@ -213,7 +214,8 @@ impl Observations {
             || code.as_deref() == Some("NOPERM") && self.requests.echo == Some(Echo::Same)
     }
 
-    /// Returns the packet counts of a connection on which a reply or the TLS handshake timed out.
+    /// Returns the packet counts of a connection on which a reply or the TLS handshake timed out, if there
+    /// was one.
     pub fn packets_after_timeout(&self) -> Option<PacketCounts> {
         self.packets
             .or(self.tls.handshake.as_ref().and_then(|tls| tls.packets))

@@ -1,4 +1,5 @@
-//! Observations about requests on the connection, and about experiments that explain their failures.
+//! Defines the observations about requests on the connection, and about experiments that explain their
+//! failures.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -55,14 +56,14 @@ pub struct Experiments {
     pub repeat: Option<Repeat>,
     /// Whether the server replies only after a PROXY protocol header.
     pub expects_proxy_header: bool,
-    /// The result on a second connection, after an error reply or a rejected certificate.
+    /// The result of a repetition on a second connection, after an error reply or a rejected certificate.
     pub second_look: Option<SecondLook>,
     /// The packet size limit, if large packets are lost.
     pub packet_sizes: Option<PacketSizes>,
 }
 
-/// The result on a second connection, after the server replied with an error or this host rejected the
-/// certificate.
+/// The result of a repetition on a second connection, after the server replied with an error or this host
+/// rejected the certificate.
 #[derive(Clone, Debug)]
 pub struct SecondLook {
     /// The address of the second connection. If the host name has several addresses, it may differ from the
@@ -74,9 +75,10 @@ pub struct SecondLook {
 /// The part of the run that was repeated, with the result.
 #[derive(Clone, Debug)]
 pub enum SecondResult {
-    /// The TLS handshake, or `None` if the connection could not be opened.
+    /// The result of the TLS handshake, or `None` if the connection could not be opened.
     Handshake(Option<TlsResult>),
-    /// The requests. If `needs_primary` is true, the server must also be a primary.
+    /// The results of the requests. If `needs_primary` is true, the server counts as working only if it is a
+    /// primary.
     Requests { repeat: Repeat, needs_primary: bool },
 }
 

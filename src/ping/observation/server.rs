@@ -1,4 +1,4 @@
-//! Observations of what the server reports about itself.
+//! Defines the observations of what the server reports about itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub struct ServerInfo {
     pub sentinel_primary: Option<NamedPrimary>,
     /// The attempts to connect to `sentinel_primary`.
     pub sentinel_primary_dials: Vec<Dial>,
-    /// The attempts to connect to the cluster nodes.
+    /// The attempts to connect to the addresses that the cluster nodes announce.
     pub announced: Vec<Dial>,
 }
 

@@ -1,4 +1,4 @@
-//! Observations about the connection attempts.
+//! Defines the observations about the connection attempts.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,8 +12,8 @@ pub struct Connecting {
     pub dials: Vec<Dial>,
     /// How long all attempts took together.
     pub took: Duration,
-    /// The attempt to connect to the provider's TLS port. It is made if the URL has another port and all
-    /// other attempts failed.
+    /// The attempt to connect to the provider's TLS port. It is made if the URL has a different port, and all
+    /// attempts with that port failed.
     pub other_port: Option<Dial>,
     /// The number of retransmissions that this host's kernel could not send during the attempts.
     pub blocked_retransmissions: u64,

@@ -1,4 +1,4 @@
-//! Observations about the TLS handshakes and their certificates.
+//! Defines the observations about the TLS handshakes and their certificates.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub struct Handshakes {
 #[derive(Clone, Debug)]
 pub struct Handshake {
     pub result: TlsResult,
-    /// Why this host does not accept the server's certificate, if there is a reason. With `--insecure`, the
+    /// The problem with the server's certificate, if this host does not accept it. With `--insecure`, the
     /// handshake continues anyway.
     pub certificate_problem: Option<CertificateProblem>,
     /// The certificates that the server sent, starting with its own.
@@ -126,8 +126,8 @@ pub enum CertificateProblem {
     NotValidYet,
     /// Other clients may support the certificate chain, but this program does not. Contains a description.
     Unsupported(String),
-    /// The certificate cannot be used for any other reason, so other clients reject it too. Contains a
-    /// description.
+    /// The certificate has a problem that no other variant describes, so other clients probably reject it
+    /// too. Contains a description.
     Invalid(String),
 }
 
@@ -138,7 +138,8 @@ pub struct TrustedCas {
     /// The variable `SSL_CERT_FILE` or `SSL_CERT_DIR` with its value, if it is set. The variable replaces the
     /// system's CAs.
     pub variable: Option<(&'static str, String)>,
-    /// Why the file or folder in the variable cannot be read, if that is so.
+    /// Why the file or folder in the variable cannot be read. `None` if it can be read, or if no variable is
+    /// set.
     pub fault: Option<String>,
 }
 
@@ -157,7 +158,8 @@ pub struct PeerCertificate {
     pub begins_in: i64,
     /// The seconds until the certificate expires. Negative if it has expired.
     pub ends_in: i64,
-    /// The feature of the certificate that this program does not support, such as `a key on the curve P-521`.
+    /// The feature of the certificate that this program does not support, if there is one, such as `a key on
+    /// the curve P-521`.
     pub unsupported: Option<String>,
     pub der: Vec<u8>,
 }
@@ -199,7 +201,7 @@ pub struct WiderOffer {
     pub version: ProtocolVersion,
     /// The name of the cipher suite, such as `TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256`.
     pub cipher_suite: String,
-    /// The key exchange group.
+    /// The key exchange group that the server chose, if it is known.
     pub group: Option<NamedGroup>,
     /// The server's certificate, if it could be read.
     pub certificate: Option<PeerCertificate>,

@@ -17,7 +17,7 @@ use crate::redis_url::provider;
 use crate::redis_url::{Address, Origin, Target, UrlError};
 use crate::sanitize;
 
-/// Returns the report on a run.
+/// Returns the report on one run of `ping`.
 #[must_use]
 pub fn render(target: &Target, seen: &Observations, verdict: &Verdict, elapsed: Duration) -> Value {
     let mut report = frame(verdict, elapsed);

@@ -17,7 +17,7 @@ const MOST_LINES: usize = 20;
 /// The maximum number of addresses for which the route is looked up.
 const MOST_ROUTES: usize = 8;
 
-/// Describes this host, the program and the time. Runs the program `ip` if it is installed.
+/// Describes this host, this program and the time. Runs the program `ip` if it is installed.
 #[must_use]
 pub(crate) fn describe(started: SystemTime, seen: &Observations) -> Value {
     json!({

@@ -44,7 +44,7 @@ pub(crate) const OTHER_RESOLVER: Option<&str> = if cfg!(target_env = "musl") {
     None
 };
 
-/// Looks up a name with the system's resolver.
+/// Looks up `host` with the system's resolver.
 ///
 /// After a failed or slow lookup, also queries each name server.
 pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
@@ -115,8 +115,8 @@ type SystemResult = Result<os::FoundHost, String>;
 /// Queries all name servers at the same time, while the system's lookup continues.
 ///
 /// The wait ends when the system's lookup returns addresses. If that lookup has failed, the wait ends when a
-/// name server returns addresses. If a name server returns addresses first, the system's lookup still has
-/// until [`SLOW_LOOKUP`].
+/// name server returns addresses. If a name server returns addresses first, the system's lookup may continue
+/// until [`SLOW_LOOKUP`] has passed.
 async fn query_beside_system(
     host: &str,
     lookup: &mut Lookup,

@@ -1,6 +1,6 @@
-//! The checks of the login and PING. They send AUTH, PING, and the requests to which a working connection
-//! must reply, and measure round trips. AUTH is sent without a client library, because libraries hide the
-//! server's reply.
+//! Checks the login and PING. Sends AUTH, PING, and the requests to which a working connection must reply,
+//! and measures round trips. AUTH is sent without a client library, because libraries hide the server's
+//! reply.
 
 use std::time::{Duration, Instant};
 
@@ -182,7 +182,7 @@ fn config(pattern: &str) -> Cmd {
 }
 
 /// Returns a read request, which changes nothing. The command is HGETALL, which every user of the tutorial
-/// may run.
+/// has permission to run.
 pub(crate) fn read() -> Cmd {
     read_key(&format!("{KEY_PREFIX}ping"))
 }

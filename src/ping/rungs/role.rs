@@ -1,4 +1,4 @@
-//! The check of the role. It reads what the server reports about itself, and tests the tutorial's commands.
+//! Checks the role. Reads what the server reports about itself, and tests the tutorial's commands.
 
 use std::collections::BTreeMap;
 
@@ -158,7 +158,7 @@ fn info_fields(reply: Option<&Value>) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Returns the fields in the reply to HELLO. Their names are changed to those in INFO.
+/// Returns the fields in the reply to HELLO, under the names that INFO uses.
 fn hello_fields(reply: Option<&Value>) -> BTreeMap<String, String> {
     let pairs = items(reply).chunks_exact(2);
     let field = |pair: &[Value]| {

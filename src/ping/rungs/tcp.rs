@@ -1,5 +1,4 @@
-//! The check of the TCP connection. It tries all addresses, and records each result. The attempts start 100
-//! ms apart.
+//! Checks the TCP connection. Tries all addresses, and records each result. The attempts start 100 ms apart.
 
 use std::collections::HashMap;
 use std::io;
@@ -74,7 +73,7 @@ pub(crate) async fn observe(
 /// The maximum size of a connection's TCP segments in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SegmentSize {
-    /// The system's default.
+    /// The system's default size.
     Default,
     /// A size that is small enough for every path.
     Small,

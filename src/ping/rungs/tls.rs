@@ -1,4 +1,4 @@
-//! The check of the TLS handshake. It records the server's certificate even if the certificate is rejected.
+//! Checks the TLS handshake. Records the server's certificate even if the certificate is rejected.
 
 mod certificate;
 mod config;
@@ -33,7 +33,8 @@ use verify::SeenTls;
 pub(crate) use config::config;
 pub(in crate::ping) use wider_offer::observe as wider_offer;
 
-/// Performs the handshake. Returns a stream only if the certificate is accepted or `--insecure` is set.
+/// Performs the TLS handshake. Returns a stream only if the handshake succeeds, and the certificate is
+/// accepted or `--insecure` is set.
 pub(crate) async fn observe(
     stream: TcpStream,
     host: &str,

@@ -39,8 +39,8 @@ impl LocalListener {
             || (self.address.is_unspecified() && self.address.is_ipv4() == address.is_ipv4())
     }
 
-    /// Returns the kind of forwarder, such as `an SSH tunnel`, if the process forwards connections to another
-    /// server.
+    /// Returns the kind of forwarder, such as `an SSH tunnel`, if the process forwards connections to a
+    /// different server.
     pub(crate) fn forwarder(&self) -> Option<&'static str> {
         match self.process.as_deref()? {
             // The server side of `ssh -R` also listens.

@@ -97,7 +97,8 @@ pub(crate) fn add(answer: &AwsAnswer, verdict: &mut Verdict) {
     }
 }
 
-/// Returns the region in the host name, if this instance is in another region. Sends no request to AWS.
+/// Describes the difference if the region in the host name is not the region of this instance. Sends no
+/// request to AWS.
 pub(super) fn other_region(target: &Target, seen: &Observations) -> Option<String> {
     let named = provider::endpoint_hint(target.host()?)?.region?;
     let own = &seen.this_host.as_ref()?.instance.as_ref()?.region;
@@ -108,7 +109,7 @@ pub(super) fn other_region(target: &Target, seen: &Observations) -> Option<Strin
     })
 }
 
-/// Returns the verdict on AWS documents without a connection attempt.
+/// Returns the verdict that follows from AWS documents alone, without a connection attempt.
 pub(crate) fn of_documents(answer: &AwsAnswer) -> Verdict {
     let assessment = &answer.assessment;
     let mut verdict = Verdict::default();

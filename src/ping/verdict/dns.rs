@@ -1,4 +1,4 @@
-//! The verdict on the host name.
+//! Determines the verdict on the lookup of the host name.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Returns the finding about a name without any address.
+/// Returns the finding about a host name for which no address was found.
 fn without_address(host: &str, lookup: &Lookup) -> Finding {
     let any = |wanted: fn(&NameAnswer) -> bool| lookup.servers.iter().any(|server| wanted(&server.answer));
     let alias = lookup.servers.iter().find_map(|server| match &server.answer {
@@ -189,7 +189,7 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
     facts
 }
 
-/// Whether the name is in `/etc/hosts`, but `/etc/nsswitch.conf` does not list that file as a source of
+/// Whether the host name is in `/etc/hosts`, but `/etc/nsswitch.conf` does not list that file as a source of
 /// names.
 fn skips_hosts_file(lookup: &Lookup) -> bool {
     let sources = lookup.nsswitch.as_ref();

@@ -1,4 +1,4 @@
-//! The verdict on error replies.
+//! Determines the verdict on error replies.
 
 use super::finding::Finding;
 use super::other_protocol::QUOTED;

@@ -20,7 +20,7 @@ pub struct Verdict {
 #[derive(Clone, Debug)]
 pub struct Finding {
     pub cause: Cause,
-    /// Whether another cause is also possible.
+    /// Whether a different cause is possible.
     pub certainty: Certainty,
     /// What is wrong, in one sentence.
     pub summary: String,

@@ -1,4 +1,4 @@
-//! The verdict on connections that were left idle.
+//! Determines the verdict on connections that were left idle.
 
 use std::time::Duration;
 

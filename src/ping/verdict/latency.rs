@@ -1,4 +1,4 @@
-//! Warnings about slow round trips.
+//! Finds warnings about slow round trips.
 
 use super::finding::Found;
 use crate::clock::seconds;

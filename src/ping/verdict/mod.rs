@@ -105,8 +105,9 @@ fn repeats(warning: Cause, cause: Cause) -> bool {
         )
 }
 
-/// Adds a certificate problem that `--insecure` accepted, and returns the finding and a warning. The problem
-/// becomes the warning if a later check failed for a different reason, and the finding otherwise.
+/// Handles a certificate problem that `--insecure` accepted. Returns the finding and, if a later check failed
+/// for a different reason, a warning about the certificate. Otherwise, the certificate problem is the
+/// finding.
 fn with_accepted_certificate(
     finding: Option<Finding>,
     seen: &Observations,

@@ -1,4 +1,4 @@
-//! The verdict on a connection that ends, or gets no reply, after a command.
+//! Determines the verdict on a connection that ends, or gets no reply, after a command.
 
 use super::error_reply::error_reply;
 use super::finding::{Finding, alert_name, packet_sizes, replied};

@@ -1,4 +1,4 @@
-//! The verdict on data that Redis does not send.
+//! Determines the verdict on data that Redis does not send.
 
 use redis::Value;
 

@@ -1,4 +1,4 @@
-//! The verdict on the responses to AUTH, PING and SELECT.
+//! Determines the verdict on the responses to AUTH, PING and SELECT.
 
 use super::error_reply::error_reply;
 use super::finding::{Finding, replied};

@@ -1,4 +1,4 @@
-//! The verdict on an unexpected response to any command.
+//! Determines the verdict on an unexpected response to any command.
 
 use super::error_reply::error_reply;
 use super::finding::{Finding, alert_name};

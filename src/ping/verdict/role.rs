@@ -1,4 +1,4 @@
-//! The verdict on the server's role and on the write test.
+//! Determines the verdict on the server's role and on the write test.
 
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ fn untested(seen: &Observations) -> Option<Finding> {
         .then(|| fell_silent(last, seen).fact("writing was not tested, because the connection had ended"))
 }
 
-/// Returns the finding about a reply to ROLE that is not a list or an error. A server with such a reply only
-/// imitates PING.
+/// Returns the finding about a reply to ROLE that is neither a list nor an error. A Redis server never sends
+/// such a reply.
 fn not_a_role(seen: &Observations) -> Option<Finding> {
     match seen.server.role.as_ref()? {
         Value::Array(_) | Value::ServerError(_) | Value::Nil => None,
@@ -69,8 +69,8 @@ fn cluster(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Returns the finding about the rejected command in the write test. EXEC's error reply does not say which
-/// command was rejected, so uses the first error reply, or the first NOPERM if there is one.
+/// Returns the finding about a write test that failed. EXEC's error reply does not say which command was
+/// rejected, so the finding is about the first command that got an error reply, preferably NOPERM.
 fn write_test(test: &WriteTest, seen: &Observations) -> Option<Finding> {
     let errors: Vec<(&str, String)> = test
         .queued

@@ -1,5 +1,5 @@
-//! The verdict on Sentinels: those in a Sentinel URL, and a Sentinel at the address of a supposed Redis
-//! server.
+//! Determines the verdict on Sentinels: those in a Sentinel URL, and a Sentinel at the address of a supposed
+//! Redis server.
 
 use super::finding::Finding;
 use super::reply::unusable;

@@ -1,4 +1,4 @@
-//! The verdict on the connection attempts.
+//! Determines the verdict on the connection attempts.
 
 mod attempt;
 mod limits;
@@ -57,7 +57,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Returns a note if the name has only IPv6 addresses, but this host has no IPv6 route.
+/// Returns a note if the host name has only IPv6 addresses, but this host has no IPv6 route.
 fn only_ipv6(target: &Target, seen: &Observations) -> Option<String> {
     let is_one = |dial: &Dial| dial.is_ipv6() && dial.result == DialResult::NoRoute;
     let host = target.host().filter(|_| seen.dns.is_some())?;

@@ -1,4 +1,4 @@
-//! The verdict on the TLS handshake.
+//! Determines the verdict on the TLS handshake.
 
 mod certificate;
 mod client_certificate;

@@ -1,4 +1,4 @@
-//! Warnings about a connection that works.
+//! Finds warnings about a connection that works.
 
 use super::finding::{Found, Warning};
 use super::tcp::describe;

@@ -1,4 +1,4 @@
-//! The certificates of the scripted servers.
+//! Creates the certificates of the scripted servers.
 
 use std::io::Write as _;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Worlds for which `ping` once reported a wrong verdict.
+//! Lists worlds for which `ping` once reported a wrong verdict.
 
 #![allow(
     clippy::enum_glob_use,

@@ -2,8 +2,8 @@
 //! cause in the lowest broken layer. A cause that does not exist must never be reported as proved.
 //!
 //! The parameters of a world determine which verdicts are right ([`expected`]). The test simplifies a failing
-//! world as far as possible, and then prints the world as code for [`found_before`]. To check more or different
-//! worlds:
+//! world as far as possible, and then prints the world as code for [`found_before`]. To check more or
+//! different worlds:
 //!
 //! ```sh
 //! WORLDS=20000 WORLDS_SEED=7 cargo test --lib ping::worlds -- --nocapture
@@ -44,7 +44,8 @@ const PASSWORD: &str = "Plover-4417";
 
 /// The number of worlds per run, unless the variable `WORLDS` sets another number.
 const WORLDS: usize = 2000;
-/// The number of worlds that are checked at the same time. Each world needs up to 20 open files.
+/// The number of worlds that are checked at the same time. It is limited, because each world needs up to 20
+/// open files.
 const AT_ONCE: usize = 60;
 const THREADS: usize = 2;
 /// The value of `ping --timeout`. A failing world is checked again with a longer timeout, because this host
@@ -162,7 +163,7 @@ fn number(variable: &str) -> Option<usize> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Returns a random generator whose worlds depend only on `number`.
+/// Returns a random number generator that always produces the same world for the same `number`.
 fn generator(number: usize) -> TestRunner {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&(number as u64).to_le_bytes());

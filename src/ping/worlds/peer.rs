@@ -18,7 +18,7 @@ use super::scripted_redis::{Next, Session};
 use super::world::World;
 use crate::practice::{RequestLimits, RequestReader};
 
-/// The scripted server, which stops when dropped.
+/// A scripted server, which stops when this value is dropped.
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
     /// The tasks that accept connections.

@@ -1,4 +1,4 @@
-//! The replies of the scripted Redis server to the commands that `ping` sends.
+//! Builds the replies of the scripted Redis server to the commands that `ping` sends.
 
 use super::parts::{Db, Extra, Lacks, Role, State};
 use super::scripted_redis::Session;
@@ -242,7 +242,7 @@ pub(super) fn bulk(text: &str) -> String {
     format!("${}\r\n{text}", text.len())
 }
 
-/// Returns an array reply. The items have no line ending at the end.
+/// Returns an array reply. Neither the reply nor the items end with a line ending.
 fn array(items: &[String]) -> String {
     let mut reply = format!("*{}", items.len());
     for item in items {

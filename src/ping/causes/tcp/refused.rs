@@ -1,4 +1,4 @@
-//! Fixes for connections that are refused.
+//! Suggests fixes for connections that are refused.
 
 use super::{container_network, listeners, local_firewall, port_typo, provider_check, provider_port};
 use crate::ping::causes::dns;
@@ -33,8 +33,8 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
         .after(dns::search_domain(at))
 }
 
-/// Fixes if this host refuses a connection to itself. The commands only show which processes listen, because
-/// a command that starts a server could start a second, empty server.
+/// Suggests fixes if this host refuses a connection to itself. The commands only show which processes listen,
+/// because a command that starts a server could start a second, empty server.
 fn refused_here(at: &FixContext) -> Fixes {
     let listeners = listeners(at).unwrap_or_default();
     let covers = |listener: &LocalListener| at.address().is_some_and(|address| listener.covers(address));

@@ -1,4 +1,4 @@
-//! Fixes for connection attempts without any reply.
+//! Suggests fixes for connection attempts without any reply.
 
 use std::net::IpAddr;
 
@@ -34,7 +34,7 @@ pub(in crate::ping::causes) fn timeout(at: &FixContext) -> Fixes {
         .after(dns::search_domain(at))
 }
 
-/// Fixes for a server that is probably not on AWS.
+/// Suggests fixes for a server that is probably not on AWS.
 fn timeout_elsewhere(at: &FixContext) -> Fixes {
     let port = at.port();
     if other_port_works(at) {

@@ -1,5 +1,5 @@
-//! Fixes for addresses that packets cannot reach, and for connections that a firewall or a missing permission
-//! prevents.
+//! Suggests fixes for addresses that packets cannot reach, and for connections that a firewall or a missing
+//! permission prevents.
 
 use std::path::Path;
 
@@ -130,8 +130,8 @@ fn is_blocked_here(at: &FixContext) -> bool {
         })
 }
 
-/// Fixes for missing file permissions. A connection to a unix socket needs write permission for the socket,
-/// and search permission for all directories in its path (`unix(7)`).
+/// Suggests fixes for missing file permissions. A connection to a unix socket needs write permission for the
+/// socket, and search permission for all directories in its path (`unix(7)`).
 fn socket_permissions(at: &FixContext) -> Fixes {
     let path = match &at.target.address {
         Address::Unix(path) => path.as_path(),

@@ -16,7 +16,7 @@ use crate::ping::observation::NameAnswer;
 use crate::ping::rungs::tcp::errno_text;
 use crate::sanitize;
 
-/// The time until an unanswered query is sent again.
+/// The time after which an unanswered DNS query is sent again.
 const RETRY: Duration = Duration::from_millis(800);
 /// How long to wait for the second address family, after the first family has returned addresses. RFC 8305
 /// suggests 50 ms for browsers.

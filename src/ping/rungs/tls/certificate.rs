@@ -89,7 +89,8 @@ pub(super) struct NamePath {
 }
 
 impl NamePath {
-    /// Follows the issuer names. Does not verify signatures, because their algorithms may be unsupported.
+    /// Follows the issuer names from the server's certificate to a trusted CA. Does not verify signatures,
+    /// because their algorithms may be unsupported.
     pub(super) fn of(
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],

@@ -1,4 +1,4 @@
-//! The configuration of TLS connections: the trusted CAs and the client certificate.
+//! Builds the configuration of TLS connections: the trusted CAs and the client certificate.
 
 use std::sync::Arc;
 

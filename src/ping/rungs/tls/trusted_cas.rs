@@ -1,4 +1,4 @@
-//! The trusted CAs: those of the system, and those in `--ca`.
+//! Reads the trusted CAs: those of the system, and those in `--ca`.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

@@ -175,8 +175,8 @@ impl Verifier {
         }
     }
 
-    /// Checks the signature in the handshake. This signature proves that the server has the certificate's
-    /// private key.
+    /// Handles an invalid signature in the handshake. A valid signature proves that the server has the
+    /// certificate's private key.
     fn check_signature(
         &self,
         verified: Result<HandshakeSignatureValid, Error>,

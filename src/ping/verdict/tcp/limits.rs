@@ -1,4 +1,4 @@
-//! Limits of this host that prevent a connection: local ports and open files.
+//! Describes limits of this host that prevent a connection: local ports and open files.
 
 use crate::ping::FILES_NEEDED;
 use crate::ping::causes::Cause;

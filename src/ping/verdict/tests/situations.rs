@@ -1,4 +1,4 @@
-//! One or more examples for each cause and warning, and the reports on these examples.
+//! Contains one or more examples for each cause and warning, and checks the reports on these examples.
 //!
 //! A cause without an example is a compile error. There is one file of examples per layer, and the wording is
 //! in `tests/golden/causes/`.

@@ -1,4 +1,4 @@
-//! The verdict on the server's certificate.
+//! Determines the verdict on the server's certificate.
 
 use crate::clock::age;
 use crate::clock::utc_minute;

@@ -1,4 +1,4 @@
-//! The verdict on a server that requires a client certificate, or that rejects this host's client
+//! Determines the verdict on a server that requires a client certificate, or that rejects this host's client
 //! certificate.
 
 use rustls::AlertDescription;

@@ -1,4 +1,4 @@
-//! The verdict on a server that has no TLS version or algorithm in common with this program.
+//! Determines the verdict on a server that has no TLS version or algorithm in common with this program.
 
 use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 

@@ -1,4 +1,4 @@
-//! Examples on AWS, with the results of `--aws`.
+//! Lists examples of servers on AWS, with the results of `--aws`.
 
 use super::*;
 use crate::aws::{AwsAnswer, Documents, Origin};

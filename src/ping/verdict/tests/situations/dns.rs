@@ -1,4 +1,4 @@
-//! Examples of host names that cannot be found, or whose lookup is slow.
+//! Lists examples of host names that cannot be found, or whose lookup is slow.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Examples with logins and permissions.
+//! Lists examples with logins and permissions.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Examples with roles, clusters, databases and latency.
+//! Lists examples with roles, clusters, databases and latency.
 
 use super::*;
 

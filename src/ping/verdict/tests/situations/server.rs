@@ -1,4 +1,4 @@
-//! Examples with server states and limits, proxies, and connections without a proper reply.
+//! Lists examples with server states and limits, proxies, and connections without a proper reply.
 
 use super::*;
 

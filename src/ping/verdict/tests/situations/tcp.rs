@@ -1,4 +1,4 @@
-//! Examples of failed connections and lost packets.
+//! Lists examples of failed connections and lost packets.
 
 use super::aws::{ALL_ALLOWED, MISSING_RULE, NO_ACLS, verdict_on};
 use super::*;

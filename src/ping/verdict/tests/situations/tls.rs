@@ -1,4 +1,4 @@
-//! Examples with TLS handshakes and certificates.
+//! Lists examples with TLS handshakes and certificates.
 
 use super::*;
 
