@@ -1,4 +1,4 @@
-//! The result of all checks together.
+//! The combined result of all AWS checks.
 
 use super::cache::Cache;
 use super::check::{Certainty, Check, Code, Outcome};

@@ -22,7 +22,8 @@ use super::truth::Truth;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Table<T> {
     pub(crate) items: Vec<T>,
-    /// Whether the table contains all objects of this kind, because every document was complete and readable.
+    /// Whether the table contains all objects of this kind, that is, whether every document was complete and
+    /// readable.
     pub(crate) is_complete: bool,
 }
 

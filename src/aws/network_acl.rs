@@ -35,7 +35,8 @@ pub(crate) struct Walk {
     pub(crate) unknown: i64,
     /// The allowed ports, as ranges.
     pub(crate) allowed_parts: Vec<(i64, i64)>,
-    /// The number of the first entry that denies a port. `None` if only the default entry denies ports.
+    /// The number of the first entry that denies a port. `None` if no entry, or only the default entry,
+    /// denies a port.
     pub(crate) denied_by: Option<i64>,
 }
 

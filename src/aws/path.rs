@@ -166,8 +166,8 @@ fn gateways_between(documents: &Documents, one: &Id, other: &Id) -> Vec<Link> {
     links.collect()
 }
 
-/// Whether a transit gateway might connect this VPC with a VPC of a different account, because the documents
-/// do not show attachments of other accounts.
+/// Whether a transit gateway might connect this VPC with a VPC of a different account. The documents cannot
+/// rule this out, because they do not show the attachments of other accounts.
 pub(crate) fn may_be_attached_elsewhere(
     documents: &Documents,
     own_vpc: &Id,

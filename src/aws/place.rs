@@ -335,8 +335,7 @@ impl Subnet {
 }
 
 impl RouteTable {
-    /// Returns the CIDR ranges of the VPC, because every route table has a local route for each of these
-    /// ranges.
+    /// Returns the CIDR ranges of the VPC, taken from the local routes of this table.
     pub(crate) fn local_ranges(&self) -> Option<Vec<IpNet>> {
         let local = self
             .routes
@@ -370,7 +369,7 @@ fn is_in_vpc(facts: &Facts, documents: &Documents, vpc: &Id, address: IpAddr) ->
     }
 }
 
-/// Returns the CIDR ranges of a VPC, which are in each of its route tables.
+/// Returns the CIDR ranges of a VPC, taken from one of its route tables. Returns `None` if unknown.
 pub(crate) fn ranges_of(documents: &Documents, vpc: &Id) -> Option<Vec<IpNet>> {
     let mut tables = all(&documents.route_tables).filter(|table| table.vpc.as_ref() == Some(vpc));
     let ranges = tables.find_map(RouteTable::local_ranges)?;

@@ -49,7 +49,7 @@ impl AwsAnswer {
         needs
     }
 
-    /// Returns these permissions as a remark in parentheses, or an empty string.
+    /// Returns the missing permissions as a remark in parentheses, or an empty string.
     pub(crate) fn needs_remark(&self) -> String {
         let needs = self.needs();
         if needs.is_empty() {

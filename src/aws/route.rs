@@ -79,7 +79,7 @@ pub(crate) fn table_of<'a>(
 }
 
 impl RouteTable {
-    /// Looks up the route for an address.
+    /// Looks up the route for an address. Returns `None` if the routes are unknown.
     pub(crate) fn look_up<'a>(&'a self, documents: &Documents, to: IpAddr) -> Option<LookUp<'a>> {
         let mut best: Option<(&Route, IpNet)> = None;
         let routes = self.routes.as_ref()?;

@@ -63,7 +63,7 @@ pub(crate) struct Traffic<'a> {
     pub(crate) documents: &'a Documents,
     pub(crate) facts: &'a Facts,
     pub(crate) direction: Direction,
-    /// The end whose security groups are checked.
+    /// The end of the connection that the checked security groups belong to.
     pub(crate) own: &'a Place,
     pub(crate) peer: &'a Place,
     pub(crate) port: u16,

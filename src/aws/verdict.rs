@@ -113,7 +113,7 @@ fn other_account<'a>(facts: &'a Facts, documents: &Documents) -> Option<&'a Acco
     (owner != account).then_some(owner)
 }
 
-/// Returns the users in the cache's user groups, each with the login method.
+/// Returns the users in the cache's user groups, each with its login method.
 fn logins(cache: Option<&Cache>, documents: &Documents) -> Vec<(String, String)> {
     let groups = cache
         .and_then(|cache| cache.user_groups.clone())

@@ -134,7 +134,7 @@ async fn read(from: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
     bytes
 }
 
-/// A child process. When dropped, kills the whole process group.
+/// A child process. Dropping this value kills the whole process group.
 struct Group(Child);
 
 impl Drop for Group {

@@ -77,7 +77,7 @@ impl AppError {
     }
 }
 
-/// The exit of an app that this program did not stop, with the last lines of the app's output.
+/// The exit status and the last output lines of an app that exited by itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
     status: ExitStatus,
@@ -256,7 +256,7 @@ impl App {
     }
 
     /// Waits until the app listens. `whole` limits the total wait. `silent` limits the time without output,
-    /// and restarts whenever the app prints.
+    /// so this limit starts again whenever the app prints.
     async fn until_ready(&mut self, whole: Deadline, silent: &Cell<Deadline>) -> Result<(), AppError> {
         let started = Instant::now();
         let port = self.command.address.port();
@@ -310,7 +310,8 @@ impl App {
         Some(Ended { status, tail })
     }
 
-    /// Sends SIGTERM to the app's process group. Kills the group once the app has exited, or after 5 s.
+    /// Sends SIGTERM to the app's process group. Kills the remaining processes of the group once the app has
+    /// exited, or after 5 s.
     pub(crate) async fn stop(&mut self, progress: &Progress) {
         if let Some(child) = &mut self.child {
             signal_group(child, GroupSignal::Terminate);
@@ -383,8 +384,8 @@ impl Drop for Guard {
     }
 }
 
-/// Returns the loopback address of the other IP version with the same port, because `localhost` may mean
-/// either address. Returns `None` if `address` is neither `127.0.0.1` nor `::1`.
+/// For `127.0.0.1` or `::1`, returns the other of these two addresses with the same port, because an app on
+/// `localhost` may use either. Returns `None` for all other addresses.
 pub(crate) fn other_loopback(address: SocketAddr) -> Option<SocketAddr> {
     let other: IpAddr = match address.ip() {
         IpAddr::V4(Ipv4Addr::LOCALHOST) => Ipv6Addr::LOCALHOST.into(),

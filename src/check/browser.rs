@@ -98,7 +98,7 @@ impl Visitor {
         Exchange::record(site.proxy.as_ref(), async |hops| self.send(hops, form).await).await
     }
 
-    /// Sends a form, and does not follow a redirect.
+    /// Sends a form. Does not follow a redirect in the response.
     pub(crate) async fn submit_only(&mut self, form: &Form, cause: Cause) -> Exchange {
         let site = Arc::clone(&self.site);
         Exchange::record(site.proxy.as_ref(), async |hops| {

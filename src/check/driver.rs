@@ -1,5 +1,5 @@
-//! Makes the visitor of `check` available to the tests of `examples/`. The methods of this visitor block, and
-//! return the first response to a request, before any redirect.
+//! Makes the visitor of `check` available to the tests of `examples/`, with blocking methods. Each method
+//! returns the first response to a request, before any redirect.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

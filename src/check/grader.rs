@@ -52,8 +52,8 @@ pub(crate) struct LoggedIn {
     pub(crate) login: Exchange,
 }
 
-/// First names for the users of `check`. The initials differ, so the common prefix of all users' keys ends
-/// before the name.
+/// First names that `check` uses in user names. The initials differ, so the common prefix of all users' keys
+/// ends before the name.
 const FIRST_NAMES: [&str; 8] = ["ada", "grace", "edsger", "kay", "linus", "mary", "tim", "joan"];
 /// How long to wait for commands that the app sends after its response.
 const SETTLE: Duration = Duration::from_millis(150);

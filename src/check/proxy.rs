@@ -42,12 +42,12 @@ struct State {
     log: Vec<SeenCommand>,
     /// The approximate memory that the record uses, in bytes.
     recorded: usize,
-    /// All keys that the app has used, and whether each key existed before.
+    /// All keys that the app has used, and whether each key existed before the app used it.
     keys: HashMap<Key, KeyOrigin>,
     hold: Option<Hold>,
     /// The number of data commands after which to cut the app's connection. `None` if no cut is planned.
     cut_after: Option<usize>,
-    /// How long to delay each reply.
+    /// How long the proxy delays each reply.
     delay: Duration,
     connections: HashMap<u64, Handle>,
     opened: u64,
@@ -65,7 +65,7 @@ struct State {
 
 /// An open connection from the app.
 struct Handle {
-    /// The number of commands that have not been answered yet.
+    /// The number of commands on this connection that have not been answered yet.
     pending: usize,
     cut: Arc<Notify>,
 }

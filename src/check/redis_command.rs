@@ -48,7 +48,7 @@ pub(crate) enum Delayed {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Sets up or tests the connection, such as HELLO or PING.
+    /// A command that sets up or tests the connection, such as HELLO or PING.
     Connection,
     /// MULTI, EXEC, DISCARD, WATCH or UNWATCH.
     Transaction,

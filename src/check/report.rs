@@ -142,8 +142,7 @@ impl Report {
         passed.last().map_or(0, |stage| stage.stage)
     }
 
-    /// Returns a summary in one sentence, such as "stage 3 passed; in stage 4, 5 of 11 required checks
-    /// passed".
+    /// Returns a summary such as "stages 1 to 3 passed; stage 4: 5 of 11 required checks passed".
     pub(crate) fn summary(&self) -> String {
         let stages = self.stages();
         let mut parts = Vec::new();
@@ -282,8 +281,7 @@ struct Suite<'a> {
 }
 
 impl Junit<'_> {
-    /// Returns the text of a failure, and the reason for skipping the check. A text that does not apply is
-    /// `None`.
+    /// Returns the failure text and the skip text of a result. At most one of the two texts is present.
     fn texts(&self, result: &CheckResult) -> (Option<String>, Option<String>) {
         // `sanitize::lines` also escapes characters that XML does not allow.
         let clean = |text: &str| sanitize::lines(&(self.masked)(text)).into_owned();

@@ -54,7 +54,7 @@ impl BrokenServer {
             runtime.block_on(async {
                 tokio::select! {
                     () = accept(listener, behaviour) => {}
-                    // An error means that the server was dropped, so stop in either case.
+                    // Stop even after an error, because an error means that the server was dropped.
                     _ = stopped => {}
                 }
             });

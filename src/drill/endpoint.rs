@@ -19,7 +19,7 @@ pub(super) const PASSWORD: &str = "practice-makes-perfect";
 /// The password in the URL of the drill about a wrong password.
 pub(super) const WRONG_PASSWORD: &str = "practise-makes-perfect";
 
-/// How long the slow endpoint delays each reply.
+/// How long the drill about a slow server delays each reply.
 const LATE: Duration = Duration::from_millis(100);
 
 /// How many connections the drill about dropped packets opens to fill its accept queue. Even with a backlog

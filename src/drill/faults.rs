@@ -21,7 +21,7 @@ pub struct DrillFault {
     pub cause: Cause,
     /// Starts the broken endpoint on a free loopback port.
     pub(super) endpoint: fn() -> io::Result<Drill>,
-    /// The symptom that any tool shows, without its explanation.
+    /// The symptom that any tool shows, without an explanation.
     pub symptom: &'static str,
     /// The evidence that distinguishes this fault from similar faults.
     pub evidence: &'static str,
@@ -46,7 +46,7 @@ pub fn find(name: &str) -> Option<&'static DrillFault> {
     FAULTS.iter().find(|fault| fault.name == name)
 }
 
-/// All faults in the order of their layers, the lowest layer first.
+/// All faults, sorted by layer, the lowest layer first.
 pub static FAULTS: &[DrillFault] = &[
     DrillFault {
         name: "refused",

@@ -25,7 +25,7 @@ struct Guesses {
     right: u32,
     #[serde(default)]
     wrong: u32,
-    /// The faults that the learner chose instead of this fault, with the number of times.
+    /// The names of the faults that the learner chose instead of this fault, each with the number of times.
     #[serde(default)]
     mistaken_for: BTreeMap<String, u32>,
 }

@@ -104,7 +104,7 @@ impl Visitor {
         self.request(Method::GET, "/logout", "", 303)
     }
 
-    /// Sends one request. Fails if the response does not have this status.
+    /// Sends one request. Fails if the response has a different status than `status`.
     fn request(&mut self, method: Method, path: &str, form: &str, status: u16) -> anyhow::Result<()> {
         let what = format!("{method} {path}");
         let request = Request::builder()

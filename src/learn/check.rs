@@ -9,7 +9,7 @@ use super::sandbox::Sandbox;
 use crate::redis_client;
 use crate::sanitize;
 
-/// A command, its reply, and the result of the comparison.
+/// A command, its reply, and the result of comparing the reply with the lesson.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     /// The line number of the command in the lesson file.

@@ -84,7 +84,7 @@ pub(crate) struct Unavailable {
     pub fixes: Vec<String>,
     /// The exit status that `ping` would return for this problem.
     pub exit: Exit,
-    /// Whether an established connection broke. A new connection may then work, or reveal the cause.
+    /// Whether an established connection broke. If so, a new connection may work, or reveal the cause.
     pub was_connected: bool,
 }
 
@@ -361,8 +361,8 @@ fn names_practice(info: &Value) -> bool {
     lines.any(|line| line.strip_prefix("server_name:") == Some(practice::SERVER_NAME))
 }
 
-/// Opens a connection. If an earlier connection succeeded, Redis has probably been stopped, so the first
-/// suggested fix is to start Redis again.
+/// Opens a connection. If Redis was reachable before but TCP now fails, Redis has probably been stopped, so
+/// the first suggested fix is to start Redis again.
 async fn connect(target: &Target, trust: &Trust, was_open: bool) -> Result<RedisConnection, Unavailable> {
     let opened = connect::open(target, trust, Deadline::after(DEFAULT_TIMEOUT)).await;
     opened.map_err(|unreachable| {
@@ -378,8 +378,8 @@ async fn connect(target: &Target, trust: &Trust, was_open: bool) -> Result<Redis
     })
 }
 
-/// Returns the problem if an error reply is about the Redis server or missing permissions, not about the
-/// command.
+/// Returns the problem if an error reply is about the Redis server or missing permissions. Returns `None` for
+/// all other replies.
 fn unavailable(reply: &Value, target: &Target) -> Option<Unavailable> {
     let Value::ServerError(error) = reply else {
         return None;

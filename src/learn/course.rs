@@ -53,8 +53,8 @@ pub(crate) struct CourseState {
     command_skipped: bool,
     /// Whether the learner has been told why this step's commands are skipped.
     skip_explained: bool,
-    /// The lesson section about the first failed check of the last grading, as `lesson#step`. The section is
-    /// the learner's first hint.
+    /// The lesson section about the first failed check of the last grading, as `lesson#step`. This section
+    /// becomes the learner's first hint.
     failed_lesson: Option<&'static str>,
     /// The paths of the complete files that have been shown.
     files_shown: Vec<&'static str>,
@@ -385,7 +385,7 @@ impl Course<'_> {
     }
 }
 
-/// Whether this is the last block of text before the learner must act.
+/// Whether the block at this position is the last text before the learner must act.
 fn leads_to_task(place: Place<'_>) -> bool {
     let mut after = place.blocks()[place.block + 1..].iter();
     let next = after.find(|block| !matches!(block, Block::Code(_) | Block::Diagram(_)));

@@ -200,7 +200,8 @@ pub(super) fn key_first(command: &CommandInfo, words: &[Vec<u8>]) -> Option<Stri
     Some(sanitize::excerpt(&line.join(&b' '), 120))
 }
 
-/// Returns the prompt at the start of a copied line, such as `$`, `>` or `127.0.0.1:6379>`.
+/// Returns the prompt at the start of a copied line, such as `$`, `>` or `127.0.0.1:6379>`, or `None` if
+/// there is none.
 pub(crate) fn prompt_in(line: &str) -> Option<&str> {
     let word = line.split_whitespace().next()?;
     match word.find('>') {

@@ -26,7 +26,7 @@ pub(crate) trait Learner {
     fn pick(&mut self, quiz: &Quiz, offers: &[Offer]) -> Result<Picked, Interrupted>;
 
     /// Asks for the command that starts the learner's app. Returns an empty string if the learner starts the
-    /// app in another way.
+    /// app in a different way.
     fn start_command(&mut self) -> Result<String, Interrupted>;
 
     /// Whether the course continues if Ctrl-C ends a command.

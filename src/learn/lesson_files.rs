@@ -227,8 +227,8 @@ fn lessons_of(mut files: Vec<LessonFile>, name: &str, may_run: MayRun) -> Lesson
     lessons
 }
 
-/// Describes the problem if a different lesson has the same ID or number, because progress is stored by ID
-/// and lessons are sorted by number.
+/// Returns a message if a different lesson has the same ID or number. IDs must differ because progress is
+/// stored by ID, and numbers because lessons are sorted by number.
 fn duplicate(lessons: &Lessons, lesson: &Lesson) -> Option<String> {
     let is_same = |other: &&Lesson| other.id == lesson.id || other.number == lesson.number;
     let other = lessons.list.iter().find(is_same)?;
@@ -261,7 +261,7 @@ fn first_difference(text: &str, region: &str) -> Option<(usize, String, String)>
         .find(|(_, ours, theirs)| ours != theirs)
 }
 
-/// Parses the comment `region NAME` or `endregion NAME`. Returns `None` for a different line.
+/// Parses the comment `region NAME` or `endregion NAME`. Returns `None` for all other lines.
 fn marker(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     let mut signs = ["//", "#", "--", ";"].into_iter();

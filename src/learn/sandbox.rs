@@ -145,8 +145,8 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Sets a TTL on the keys that have none. If the program is killed while the learner reads, these keys
-    /// expire.
+    /// Sets a TTL on the keys that have none, so that these keys expire if the program is killed while the
+    /// learner reads.
     pub(super) fn pause(&mut self) {
         // A change to a watched key would abort the learner's transaction.
         if self.is_in_transaction() || self.is_watching {

@@ -211,7 +211,7 @@ pub(crate) fn look_up(host: &str) -> Result<FoundHost, String> {
     Ok(found)
 }
 
-/// Returns the maximum number of open files of this process.
+/// Returns the maximum number of open files of this process, or `None` if unknown.
 pub(crate) fn open_file_limit() -> Option<u64> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,

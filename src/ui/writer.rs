@@ -69,7 +69,7 @@ const SCHEMES: &[&str] = &[
     "https://",
 ];
 
-/// Whether the place is within an occurrence of `word`.
+/// Whether `place` is within an occurrence of `word`.
 fn is_in(text: &str, word: &str, place: &Range<usize>) -> bool {
     let mut occurrences = text.match_indices(word);
     occurrences.any(|(at, _)| at <= place.start && place.end <= at + word.len())
@@ -152,8 +152,7 @@ pub(super) fn err_json(json: &str) {
     let _ = io::stderr().write_all(format!("{json}\n").as_bytes());
 }
 
-/// Writes lines to standard error. The lines are written together, so that lines of different threads never
-/// mix.
+/// Writes lines to standard error together, so that lines of different threads never mix.
 pub(super) fn err(lines: &str) {
     // If standard error is closed, the failure cannot be reported.
     let _ = io::stderr().write_all(format!("{}\n", shown(lines)).as_bytes());

@@ -162,7 +162,7 @@ fn add_peering(command: &Command, documents: &mut [Value]) {
     items(documents, "VpcPeeringConnections").push(peering);
 }
 
-/// Accepts the peering connection. Its routes change from blackhole to active.
+/// Accepts the peering connection, so that its routes change from blackhole to active.
 fn accept_peering(command: &Command, documents: &mut [Value]) {
     let id = command.value("--vpc-peering-connection-id").unwrap();
     item(documents, "VpcPeeringConnections", "VpcPeeringConnectionId", id)["Status"]["Code"] =

@@ -30,7 +30,8 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Starts limiting the size of this file. The app must open the file in append mode.
+    /// Starts limiting the size of this file. The app must open the file in append mode, because the file is
+    /// shortened while the app writes.
     pub(super) fn limited(file: &Path) -> Self {
         let output = Self {
             file: file.to_owned(),

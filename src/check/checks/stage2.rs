@@ -184,7 +184,8 @@ pub(super) async fn simultaneous_visits_all_count(grader: &mut Grader) -> Judged
     )
 }
 
-/// Sends simultaneous visits of one user. Returns the visit count before these visits, and their exchanges.
+/// Sends simultaneous visits of one user. Returns the visit count before these visits, and the exchanges of
+/// these visits.
 async fn visits_of_a_crowd(
     grader: &mut Grader,
     user: &mut LoggedIn,

@@ -81,8 +81,8 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
     }
 }
 
-/// Deletes a key of the user, and visits the home page. Returns whether the user is then logged out or the
-/// visit count is wrong, because otherwise the key is not part of the session.
+/// Deletes a key of the user, and visits the home page. Returns true if the user is then logged out or the
+/// visit count is wrong.
 async fn is_part_of_session(grader: &Grader, user: &mut LoggedIn, key: &Key) -> Result<bool, NotHeld> {
     let number = |visit: &Exchange| visit.page().and_then(|page| page.visits(grader.pages()));
     let before = grader.visit(user).await?;
@@ -123,8 +123,8 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
     }
 }
 
-/// Returns the keys of this exchange that have no TTL, and the number of all its keys. Excludes keys that
-/// users share and keys that existed before this run.
+/// Returns the keys in this exchange that have no TTL, and the total number of keys in the exchange. Excludes
+/// keys that users share and keys that existed before this run.
 async fn endless(grader: &mut Grader, exchange: &Exchange) -> Result<(Vec<Key>, usize), NotHeld> {
     let own = grader.own_keys(exchange.keys()).await?;
     let count = own.len();

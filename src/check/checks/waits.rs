@@ -80,8 +80,8 @@ async fn other_ttl(grader: &mut Grader, visit: &Exchange) -> Option<Duration> {
     }
 }
 
-/// Returns the visits of the idle visitor and the active visitor. Fails if the app's TTL differs from
-/// `--ttl`.
+/// Returns what an idle visitor and an active visitor saw before and after the TTL passed. Fails if the app's
+/// TTL differs from `--ttl`.
 async fn seen(grader: &mut Grader) -> Result<&Waits, NotHeld> {
     wait(grader).await?;
     let waits = grader

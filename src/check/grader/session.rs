@@ -50,7 +50,7 @@ impl Grader {
         Ok(self.shared_keys.get_or_insert_default())
     }
 
-    /// Returns the given keys without shared keys, and without keys that existed before this run.
+    /// Returns the given keys, except shared keys and keys that existed before this run.
     pub(crate) async fn own_keys(&mut self, keys: Vec<Key>) -> Result<Vec<Key>, NotHeld> {
         let keys = match &self.site.proxy {
             Some(proxy) => proxy.of_this_run(keys),

@@ -1,4 +1,4 @@
-//! Results that several checks use. Each takes long to determine, so it is determined only once.
+//! Results that several checks use. Each result is determined only once, because this takes long.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ pub(crate) struct Waits {
     /// The idle visitor's visit after the wait.
     pub(crate) idle: Exchange,
     pub(crate) idle_name: String,
-    /// The visit count that the idle visitor saw before the wait.
+    /// The visit count that the idle visitor saw before the wait, or `None` if the page showed no count.
     pub(crate) before: Option<i64>,
     /// The active visitor's visits during the wait.
     pub(crate) active: Vec<ActiveVisit>,
@@ -21,7 +21,7 @@ pub(crate) struct Waits {
 pub(crate) struct ActiveVisit {
     /// The time since the active visitor's previous visit.
     pub(crate) pause: Duration,
-    /// The time since the wait began.
+    /// The time from the start of the wait to this visit.
     pub(crate) at: Duration,
     pub(crate) exchange: Exchange,
 }

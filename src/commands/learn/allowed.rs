@@ -12,8 +12,8 @@ use crate::commands::ping::PingArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::session::ExpireArgs;
 
-/// The allowed commands and options. An allowed option neither writes a file nor names another Redis or host.
-/// Options that are not listed here are forbidden.
+/// The allowed commands and options. An allowed option neither writes a file nor names a different Redis or
+/// host. Options that are not listed here are forbidden.
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "ping",

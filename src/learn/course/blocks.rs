@@ -242,8 +242,8 @@ impl Course<'_> {
         }
     }
 
-    /// Returns whether the commands can run with this Redis server, because `check` cannot grade an app that
-    /// uses a cluster. Tells the learner if they cannot.
+    /// Returns whether the commands can run with this Redis server. Tells the learner if they cannot, because
+    /// `check` cannot grade an app that uses a cluster.
     fn can_grade(&mut self, shell: &Shell) -> bool {
         if !uses_app(shell) {
             return true;

@@ -114,8 +114,8 @@ impl Course<'_> {
         }
     }
 
-    /// Returns the indexes of the hints for this block. If the block has no hints, returns those for the last
-    /// task before the block.
+    /// Returns the indexes of the hints for this block. If the block has no hints, returns the indexes of the
+    /// hints for the last task before the block.
     fn hints_for(&self, place: Place<'_>) -> Vec<usize> {
         let hints = &place.lesson.steps[place.step].hints;
         let blocks = hints.iter().map(|hint| hint.block);

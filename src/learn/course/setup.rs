@@ -130,7 +130,7 @@ impl Course<'_> {
             return Ok(());
         }
         self.take_name()?;
-        // If the learner has just chosen another name, the lesson's keys have changed.
+        // If the learner has just chosen a different name, the lesson's keys have changed.
         let same = |lesson: &&Lesson| lesson.id == place.lesson.id;
         let lesson = self
             .lessons

@@ -63,7 +63,7 @@ pub(super) fn key_line(offers: &[Offer], width: usize) -> String {
     kept.join("  ")
 }
 
-/// Returns the offers without [`Key::Next`] at the beginning, which the prompt itself shows.
+/// Returns the offers without a leading [`Key::Next`], which the prompt itself shows.
 pub(super) fn others(offers: &[Offer]) -> &[Offer] {
     match offers {
         [first, others @ ..] if first.key == Key::Next => others,

@@ -31,7 +31,7 @@ pub(crate) struct Robot {
     pub(crate) unavailable: Option<Unavailable>,
     quits: bool,
     solution_shown: bool,
-    /// Whether a check has just failed. The robot then does not repeat the check.
+    /// Whether a check has just failed, so that the robot does not repeat the check.
     check_failed: bool,
     /// How many times in a row a command has failed.
     command_failures: usize,

@@ -17,7 +17,7 @@ const SIGNAL_CHECK: Duration = Duration::from_millis(100);
 /// Reads events from the terminal, which is in raw mode until this value is dropped.
 pub(super) struct Events<'a> {
     stop: &'a Stop,
-    /// `None` only while the program is suspended.
+    /// The terminal's raw mode, or `None` while the program is suspended.
     mode: Option<RawMode>,
 }
 

@@ -39,7 +39,7 @@ pub(crate) enum Press {
 /// every terminal marks pasted text.
 #[derive(Debug, Default)]
 pub(crate) struct KeyReader {
-    /// When the last character of a text arrived, or `None` if no text still needs its Enter.
+    /// When the last character of a text arrived, or `None` if Enter has ended the last text.
     text_at: Option<Instant>,
     /// A key press, such as an arrow key, that quickly followed a letter. The next call of [`Self::read`]
     /// returns this key press.
@@ -130,7 +130,7 @@ impl KeyReader {
     }
 
     /// Whether the letter that was just read starts a text. If only Enter follows, the letter is a single key
-    /// press, and Enter is discarded.
+    /// press, and the Enter is discarded.
     fn starts_text(&mut self, events: &mut Events<'_>, text: &mut Beginning) -> Result<bool, Interrupted> {
         loop {
             match events.next_within(HOLD)? {
@@ -152,7 +152,8 @@ impl KeyReader {
         }
     }
 
-    /// Skips the rest of a text. `is_open` says whether the last line of the text still lacks its Enter.
+    /// Skips the remaining characters of a text. If `is_open`, the last line of the text has not ended with
+    /// Enter yet.
     fn skip_text(
         &mut self,
         events: &mut Events<'_>,

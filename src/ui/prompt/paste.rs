@@ -73,8 +73,8 @@ fn pasted_lines(text: &str) -> impl Iterator<Item = String> {
         .filter(|line| !line.trim().is_empty())
 }
 
-/// Returns the text that arrived together with Enter, which is a paste in a terminal that does not mark
-/// pastes.
+/// Returns the text that arrived together with Enter. Such text was pasted, even if the terminal does not
+/// mark pastes.
 fn rest_of_burst(events: &mut Events<'_>) -> Result<String, Interrupted> {
     let mut text = String::new();
     while let Some(event) = events.next_within(BURST)? {

@@ -1,4 +1,4 @@
-//! The oracle, which follows single packets through the model. It shares no code with the checks.
+//! An oracle that follows single packets through the model. The oracle shares no code with the checks.
 
 use std::net::Ipv4Addr;
 

@@ -17,9 +17,9 @@ use crate::check::redis_command::{Effect, Key};
 
 /// How long to delay a request's commands. This delay is shorter than the usual timeouts of client libraries.
 const HOLD_FOR: Duration = Duration::from_millis(400);
-/// How long to wait until a request reaches its [`HoldPoint`].
+/// How long to wait until a request reaches the [`HoldPoint`] where the proxy delays it.
 const HELD_WITHIN: Duration = Duration::from_secs(2);
-/// The check delays a visit at each of its first round trips, up to this number.
+/// The maximum number of round trips of a visit at which the check tries to delay the visit.
 const MOST_HOLDS: usize = 3;
 
 pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged {
@@ -76,9 +76,9 @@ struct Overlap {
     logout: Exchange,
     /// The position in the proxy's record before the visit.
     start: usize,
-    /// The keys of all commands that the app sent before the proxy released the visit.
+    /// The keys of all commands that the app sent until the delayed visit continued.
     touched: Vec<Key>,
-    /// The keys that existed when the proxy released the visit, with their TTLs.
+    /// The keys that existed when the delayed visit continued, with their TTLs.
     between: HashMap<Key, i64>,
 }
 

@@ -54,8 +54,8 @@ pub(crate) async fn visit_without_cookie_sends_nothing(grader: &mut Grader) -> J
 }
 
 pub(crate) async fn connections_are_reused(grader: &mut Grader) -> Judged {
-    /// The maximum number of new connections in a round, because a connection pool or several processes may
-    /// still open a few.
+    /// The maximum number of new connections in a round of visits, because a connection pool or several
+    /// processes may still open a few.
     const MOST_NEW: u64 = 3;
     const VISITS: u64 = 10;
     /// The maximum number of rounds of visits. After these rounds, even an app with many processes has opened
