@@ -34,7 +34,7 @@ pub(crate) struct Grader {
     shared_keys: Option<HashSet<Key>>,
     pub(crate) waits: Option<Waits>,
     pub(crate) silence: Option<Silence>,
-    /// The tokens of all sessions of this run, for the check that searches the app's output for them.
+    /// The tokens of all sessions of this run. A later check searches the app's output for these tokens.
     pub(crate) tokens: Vec<String>,
     /// The app's first crash or lasting failure after Redis was disturbed, for the check
     /// `recovers-without-a-restart`.
@@ -172,7 +172,7 @@ impl Grader {
             .is_some_and(|page| page.is_logged_in(self.pages()))
     }
 
-    /// Waits for commands that the app sends after its response, and adds them to the exchange.
+    /// Waits for commands that the app sends after its response, and adds these commands to the exchange.
     pub(crate) async fn settle(&self, exchange: &mut Exchange) {
         tokio::time::sleep(SETTLE).await;
         if let Some(proxy) = &self.site.proxy {

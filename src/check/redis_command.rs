@@ -173,7 +173,7 @@ const CONNECTION: [&str; 14] = [
     "RESET", "ROLE", "SELECT",
 ];
 const TRANSACTION: [&str; 5] = ["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH"];
-/// Commands whose second argument is the number of keys, followed by the keys.
+/// Commands that have the number of keys as their second argument, followed by the keys.
 const SCRIPTS: [&str; 4] = ["EVAL", "EVALSHA", "FCALL", "FCALL_RO"];
 
 fn keys_and_effect(words: &[Vec<u8>]) -> (Vec<Key>, Effect) {

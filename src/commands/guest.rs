@@ -1,4 +1,4 @@
-//! Asks for permission to use a Redis server that contains other keys.
+//! Asks the user for permission to use a Redis server that contains keys of other programs.
 
 use super::session::endpoint;
 use crate::error::Error;
@@ -10,8 +10,8 @@ use crate::session::other_keys::{count_other_keys, notice};
 use crate::state;
 use crate::ui;
 
-/// Returns whether the command has permission to write. If Redis contains other keys, prints a message and,
-/// on a terminal, asks the user. `what` describes the planned changes in full sentences.
+/// Returns whether the user allows the command to write. If Redis contains keys of other programs, prints a
+/// message and, on a terminal, asks the user. `what` describes the planned changes in full sentences.
 pub(super) async fn may_write(
     target: &Target,
     redis: &mut RedisConnection,

@@ -161,7 +161,8 @@ pub(crate) fn report(error: &Error) -> Exit {
     error.exit()
 }
 
-/// Like `report`, but also prints a usage error of `ping --json` as JSON.
+/// Prints an error, and returns its exit status. If the error is a usage error of `ping --json`, prints it as
+/// JSON as well.
 #[must_use]
 pub fn report_for(words: &[OsString], error: &Error) -> Exit {
     let is_given = |word: &str| words.iter().any(|given| given == word);

@@ -259,8 +259,8 @@ impl StepContext {
         Ok(kept.context("cannot save the session in the state folder")?)
     }
 
-    /// Runs `work` with the store. If Redis returns an error or does not reply in time, the error has the
-    /// same cause and exit status as in `ping`.
+    /// Runs `work` with the store. If Redis fails or does not reply in time, returns an error with the cause
+    /// and exit status that `ping` would report.
     async fn reply<T>(&mut self, work: impl AsyncFnOnce(&mut Store) -> RedisResult<T>) -> Result<T, Error> {
         let deadline = Deadline::after(DEFAULT_TIMEOUT);
         let redis = self.store.redis.unrecorded().clone();
@@ -313,8 +313,8 @@ impl StepContext {
         Ok(())
     }
 
-    /// Returns whether the command has permission to write. If Redis contains other keys, prints a message
-    /// and, on a terminal, asks the user.
+    /// Returns whether the user allows the command to write. If Redis contains keys of other programs, prints
+    /// a message and, on a terminal, asks the user.
     async fn may_write(&mut self) -> Result<bool, Error> {
         let mut cookie = self.cookie();
         if cookie.is_known || self.origin == Origin::Practice {

@@ -236,7 +236,8 @@ impl LessonConnection {
         self.runtime.block_on(reported(work, target, notice))
     }
 
-    /// Returns the number of keys that sessiontut did not create, or `None` without permission to count them.
+    /// Returns the number of keys that sessiontut did not create, or `None` if Redis does not allow counting
+    /// the keys.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.

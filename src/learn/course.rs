@@ -62,7 +62,8 @@ pub(crate) struct CourseState {
     hints_shown: Vec<usize>,
 }
 
-/// Whether the learner must be asked before the lesson writes to a Redis that contains other keys.
+/// Whether the learner must be asked before the lesson writes to a Redis that contains keys of other
+/// programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guest {
     /// No question is needed: the learner agreed in an earlier run, or uses the practice Redis.

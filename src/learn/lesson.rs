@@ -189,8 +189,8 @@ pub(crate) struct CodeTab {
     pub text: String,
 }
 
-/// Returns the language of a fence in lower case. Also accepts abbreviations, and the names of the frameworks
-/// in the examples.
+/// Returns the language of a fence in lower case. Accepts abbreviations, and the names of the frameworks in
+/// the examples.
 #[must_use]
 pub(crate) fn language_named(word: &str) -> String {
     let word = word.to_lowercase();

@@ -254,7 +254,7 @@ impl Sandbox {
         }
     }
 
-    /// Returns the current state of the keys, or `None` during a transaction.
+    /// Returns the current state of the keys, or `None` during a transaction or a WATCH.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.

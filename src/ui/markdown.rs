@@ -222,8 +222,8 @@ impl Page {
         }
     }
 
-    /// Adds text. Removes control characters, because the parser converts `&#27;` to one, even in link
-    /// addresses.
+    /// Adds text, without control characters. The parser can create control characters, for example from
+    /// `&#27;` in a link address.
     fn add(&mut self, text: &str) {
         let mut span = Span::from(sanitize::line(text).as_ref());
         span.style = self.style;

@@ -49,8 +49,8 @@ pub(crate) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// Prints the error of a command to standard error. Help that the user requested is also an [`Error`], but
-/// goes to standard output.
+/// Prints the error of a command to standard error. If the error is help that the user requested, prints the
+/// help to standard output.
 pub(crate) fn error(error: &Error) {
     match error {
         Error::CommandLine(answer) => command_line(answer),

@@ -57,7 +57,7 @@ const fn check(
 
 use Kind::{Advice, Must};
 
-/// All checks in the order in which they run.
+/// All checks, in the order in which they run.
 #[rustfmt::skip]
 pub(crate) static CHECKS: &[Check] = &[
     check(1, Must, "routes-answer", "The home page, the login page and the logout page must all respond",

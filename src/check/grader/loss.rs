@@ -23,7 +23,7 @@ pub(crate) const RETRY: Duration = Duration::from_millis(250);
 /// The pause between two checks of the app's process or port.
 const LOOK: Duration = Duration::from_millis(25);
 
-/// A crash or another reason why the app must be started again before further checks.
+/// A crash, or a different reason why the app must be started again before the next check.
 #[derive(Clone, Debug)]
 pub(crate) struct Loss {
     /// What happened, as a sentence without a full stop.

@@ -218,7 +218,7 @@ impl Course<'_> {
         self.learner.show(&CourseEvent::Solution(task.solution));
     }
 
-    /// Determines whether a command solved the task, from the checks or, without checks, from the reply.
+    /// Judges a typed command by the task's checks or, without checks, by the reply.
     fn judge(
         &mut self,
         task: &Task<'_>,

@@ -226,7 +226,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Tells the learner that this Redis contains other keys, and asks for permission to write.
+    /// Tells the learner that this Redis contains keys of other programs, and asks for permission to write.
     fn ask_as_a_guest(&mut self) -> Result<(), SendError> {
         if self.guest != Guest::ToAsk {
             return Ok(());

@@ -98,7 +98,8 @@ fn is_details_start(html: &str) -> bool {
     html.trim_start().starts_with("<details")
 }
 
-/// Adds a piece. While a `<details>` is open, extends that piece instead.
+/// Adds a piece. If the last piece is an open `<details>`, extends the last piece instead of adding a new
+/// piece.
 fn add(pieces: &mut Vec<Piece>, piece: Piece, source: &str) {
     match pieces.last_mut() {
         Some(Piece {

@@ -75,7 +75,7 @@ fn shown(offer: &Offer) -> String {
     format!("{} {}", sign(offer.key), offer.does)
 }
 
-/// Whether a word means a key, even if the key is not offered.
+/// Whether a typed word stands for a key press, even if that key is not offered.
 pub(super) fn is_key_word(word: &str) -> bool {
     let word = word.to_lowercase();
     let mut keys = KEYS.iter();

@@ -23,7 +23,7 @@ const MOST_ATTEMPTS: usize = 2;
 pub(crate) struct Robot {
     pub(crate) takes_one_lesson: bool,
     file: String,
-    /// The robot's user name, which is also part of the lesson's Redis keys.
+    /// The robot's user name, which is part of the lesson's Redis keys.
     name: String,
     visitor: Option<Visitor>,
     tally: Tally,

@@ -48,7 +48,7 @@ enum AfterPause {
     /// Write the next part.
     #[default]
     More,
-    /// Write all text up to the next prompt without further pauses.
+    /// Write all text up to the next prompt without a pause.
     All,
     /// Omit the remaining source files.
     NoFiles,
@@ -138,7 +138,7 @@ impl Screen {
         std::mem::take(&mut self.at_last_pause) == AfterPause::Leave
     }
 
-    /// Marks the end of the source files. The rest of the lesson is shown even if the learner skipped some of
+    /// Ends the display of source files. Text after the files is shown even if the learner skipped some of
     /// the files.
     pub(super) fn end_files(&mut self) {
         if self.at_last_pause != AfterPause::Leave {

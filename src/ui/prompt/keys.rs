@@ -39,7 +39,7 @@ pub(crate) enum Press {
 /// every terminal marks pasted text.
 #[derive(Debug, Default)]
 pub(crate) struct KeyReader {
-    /// When the last character of a text arrived, or `None` if Enter has ended the last text.
+    /// When the last character of an unfinished text arrived, or `None` without an unfinished text.
     text_at: Option<Instant>,
     /// A key press, such as an arrow key, that quickly followed a letter. The next call of [`Self::read`]
     /// returns this key press.
