@@ -44,7 +44,7 @@ impl Deadline {
         }
     }
 
-    /// Returns the time from the moment at which the deadline was set to the deadline.
+    /// Returns the time between setting the deadline and the deadline itself.
     #[must_use]
     pub fn span(self) -> Duration {
         self.at.saturating_duration_since(self.started)

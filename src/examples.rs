@@ -69,7 +69,7 @@ macro_rules! file {
     };
 }
 
-/// Creates the list of the four stages of a framework in `examples/`.
+/// Creates the lists of the source files for the four stages of a framework in `examples/`.
 macro_rules! examples {
     ($folder:literal, $extension:literal) => {
         [

@@ -198,8 +198,8 @@ fn protocol_error(text: impl Into<String>) -> ProtocolError {
     ProtocolError(text.into())
 }
 
-/// Reads arbitrary bytes as requests, once with the limits before login and once with those after login. Used
-/// by [`crate::untrusted`].
+/// Reads arbitrary bytes as requests, once with the limits before login and once with those after login.
+/// [`crate::untrusted`] uses this function.
 pub(crate) fn read_requests(bytes: &[u8]) {
     for is_authenticated in [false, true] {
         let limits = RequestLimits {

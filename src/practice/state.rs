@@ -131,7 +131,7 @@ impl ServerState {
         self.unsubscribe_all(client);
     }
 
-    /// Records whether a client is logged in. If not, its time to log in starts now.
+    /// Records whether a client is logged in. If it is not logged in, its time to log in starts now.
     pub(super) fn set_logged_in(&mut self, client: &ConnectedClient, is_logged_in: bool) {
         let since = (!is_logged_in).then(Instant::now);
         if let Some(before) = client.stranger_since.replace(since) {

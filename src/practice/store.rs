@@ -21,7 +21,8 @@ const EXPIRY_COST: usize = 2 * size_of::<Expiry>();
 const COUNTS: usize = 2 * size_of::<usize>();
 /// The maximum number of expired keys to remove before a command, so that commands stay fast.
 const EXPIRED_PER_COMMAND: usize = 64;
-/// The maximum number of expired keys to remove at a time in the background, which takes about a millisecond.
+/// The maximum number of expired keys to remove at a time in the background. Removing this number of keys
+/// takes about a millisecond.
 const EXPIRED_PER_TURN: usize = 1000;
 
 /// A point in time, in milliseconds since 1970.
@@ -243,7 +244,8 @@ impl Store {
         Some(entry)
     }
 
-    /// Subtracts the memory of a removed key from `used`, and removes the key's expiry time from the index.
+    /// Subtracts the memory of a removed key from `used`, and removes the key's expiry time from the index of
+    /// expiry times.
     fn forget(&mut self, db: usize, name: &[u8], entry: &KeyEntry) {
         let mut freed = cost(name, &entry.value);
         if let Some(moment) = entry.expires {

@@ -249,7 +249,7 @@ fn number(line: &[u8], at: usize) -> Result<i64, Malformed> {
     text.parse().map_err(|_| Malformed::NotResp(at))
 }
 
-/// Reads arbitrary bytes as consecutive replies. Used by [`crate::untrusted`].
+/// Reads arbitrary bytes as consecutive replies. [`crate::untrusted`] uses this function.
 pub(crate) fn read_replies(mut bytes: &[u8]) {
     while let Ok(Some(length @ 1..)) = measure(bytes, Limits::REPLY) {
         if let Ok(value) = redis::parse_redis_value(&bytes[..length]) {

@@ -11,7 +11,7 @@ use super::framing::{Limits, Malformed, measure};
 use crate::deadline::{Deadline, Elapsed};
 use crate::secret::Secret;
 
-/// Returns the AUTH command. Without a user, the password is the only argument.
+/// Returns the AUTH command. If `user` is `None`, the password is the only argument.
 pub(crate) fn auth_command(user: Option<&str>, password: &Secret) -> Cmd {
     let mut command = cmd("AUTH");
     command.arg(user).arg(password.reveal());

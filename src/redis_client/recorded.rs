@@ -8,8 +8,8 @@ use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use super::show::{clipped, write_command, write_reply};
 
-/// The maximum number of bytes to record of a command or a reply. The limit is needed because other programs
-/// can write fields of any size.
+/// The maximum number of bytes of a command or a reply that are recorded. The limit is needed because other
+/// programs can write fields of any size.
 const MOST_BYTES: usize = 1000;
 
 /// Commands that were sent together, and their replies.

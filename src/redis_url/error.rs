@@ -22,7 +22,7 @@ pub struct UrlError {
 /// The kind of a URL error. Each kind corresponds to one `url.*` cause of `ping`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UrlErrorKind {
-    /// The host, port or database is missing or unusable.
+    /// The text is not a URL, or a part such as the host or port is missing or unusable.
     Invalid,
     /// The scheme is in neither [`super::SCHEMES`] nor [`super::SENTINEL_SCHEMES`].
     Scheme,

@@ -27,7 +27,7 @@ pub(super) use settings::is_true;
 /// The interpretation of a pasted text.
 #[derive(Default)]
 struct Meaning {
-    /// The error in the text, or `None` if the parser's error is sufficient.
+    /// The error in the text, or `None` if the error of the URL parser is precise enough.
     error: Option<UrlError>,
     /// The URL that was meant, if the text reveals it.
     meant: Option<IntendedUrl>,

@@ -105,15 +105,15 @@ impl<S: Sync> FromRequestParts<S> for Cause {
     }
 }
 
-/// Whether the form is from an HTTP page on a host that is not loopback. The browser then ignores cookies
-/// with the attribute `Secure`.
+/// Whether a form with these headers is from an HTTP page on a host that is not loopback. The browser then
+/// ignores cookies with the attribute `Secure`.
 pub(super) fn is_insecure_origin(headers: &HeaderMap) -> bool {
     let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
     let host = origin.and_then(|origin| origin.strip_prefix("http://"));
     host.is_some_and(|host| !is_loopback(host))
 }
 
-/// Reads arbitrary bytes as a form and as the header `Cookie`. Used by [`crate::untrusted`].
+/// Reads arbitrary bytes as a form and as the header `Cookie`. [`crate::untrusted`] uses this function.
 pub(crate) fn read_form_and_cookies(bytes: &[u8]) {
     let _ = login_form::name_in(bytes);
     if let Ok(value) = HeaderValue::from_bytes(bytes) {

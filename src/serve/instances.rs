@@ -28,11 +28,11 @@ use crate::session::store::Fields;
 
 /// The field of an instance's hash that contains the instance's stage.
 const STAGE: &str = "serves";
-/// The TTL of an announcement, in seconds.
+/// The TTL of the hashes that announce an instance, in seconds.
 const TTL: i64 = 10;
 /// How often an instance announces itself.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(2);
-/// Time limit for one announcement.
+/// Time limit for announcing an instance once.
 const ANNOUNCE_WITHIN: Duration = Duration::from_millis(1500);
 /// The maximum number of instances to look up. The limit is needed because any client can write to the list
 /// of instances.

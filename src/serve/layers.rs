@@ -78,7 +78,7 @@ fn add_headers<B>(mut response: http::Response<B>) -> http::Response<B> {
 /// A function that receives each entry of the access log. It must not block.
 pub(crate) type AccessLog = Arc<dyn Fn(LogEntry) + Send + Sync>;
 
-/// A request and its response, without the cookies, the query and the body.
+/// A record of a request and its response. It does not contain cookies, the query or the body.
 #[derive(Clone, Debug)]
 pub(crate) struct LogEntry {
     /// When the head of the request arrived.

@@ -54,7 +54,7 @@ impl<'a> LessonPage<'a> {
     }
 }
 
-/// The blocks of a step or of the introduction.
+/// The blocks of a lesson's step or introduction.
 #[derive(Template)]
 #[template(path = "blocks.html")]
 struct Blocks<'a> {

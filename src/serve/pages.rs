@@ -177,7 +177,7 @@ fn beginning(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_FIELD)])
 }
 
-/// The part of the home page about the other stages.
+/// The part of the home page that explains how to start the other stages.
 #[derive(Template)]
 #[template(path = "other_stages.html")]
 struct OtherStages {
@@ -186,7 +186,7 @@ struct OtherStages {
 }
 
 impl OtherStages {
-    /// Returns the other stages, each with the port that the page suggests for it.
+    /// Returns all stages except the stage of this server, each with the port that the page suggests for it.
     fn others(&self) -> impl Iterator<Item = (AppStage, u16)> {
         let others = AppStage::ALL.into_iter().filter(|stage| *stage != self.stage);
         others.map(|stage| (stage, 5000 + u16::from(stage.number())))

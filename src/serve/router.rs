@@ -46,7 +46,7 @@ pub(super) struct AppState {
     pub(super) streams: events::Streams,
 }
 
-/// Returns the routes for `app`, wrapped in their layers.
+/// Returns the routes of `app`, with all layers around them.
 pub(super) fn router(app: AppState, hosts: OwnHosts, log: Option<AccessLog>) -> Router {
     let layout = app.layout.clone();
     let csrf = {

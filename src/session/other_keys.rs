@@ -5,7 +5,8 @@ use redis::{RedisError, Value, cmd};
 use super::KEY_PREFIX;
 use crate::redis_client::RedisConnection;
 
-/// The maximum number of keys to scan. In a larger database, this program's own keys are counted as well.
+/// The maximum number of keys to scan in order to find this program's own keys. In a larger database,
+/// [`count_other_keys`] counts these keys as well.
 const FEW: u64 = 10_000;
 /// The number of keys to request with each SCAN.
 const PAGE: usize = 1000;

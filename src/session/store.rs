@@ -12,7 +12,7 @@ use crate::redis_client::Clock;
 /// other programs can add fields.
 pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Stores sessions in Redis. The key of a session can only be computed from its token.
+/// Stores sessions in Redis. The key of a session can be computed only from its token.
 pub struct SessionStore<C> {
     /// The connection to Redis.
     pub redis: C,

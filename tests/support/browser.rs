@@ -71,7 +71,7 @@ impl Browser {
         self.wait_for_text("main", &format!("Logged in as {name}")).await;
     }
 
-    /// Clicks on the first element that matches the selector.
+    /// Clicks on the first element that matches `css`.
     pub async fn click(&self, css: &str) {
         self.client
             .find(Locator::Css(css))
@@ -82,7 +82,7 @@ impl Browser {
             .unwrap();
     }
 
-    /// Returns the visible text of the first matching element, or an empty string if none matches.
+    /// Returns the visible text of the first element that matches `css`, or an empty string if none matches.
     pub async fn text(&self, css: &str) -> String {
         match self.client.find(Locator::Css(css)).await {
             // The page might be replaced between finding the element and reading its text.
@@ -91,14 +91,15 @@ impl Browser {
         }
     }
 
-    /// Returns an attribute of the first matching element, or `None` if there is no such element or
+    /// Returns an attribute of the first element that matches `css`, or `None` if there is no such element or
     /// attribute.
     pub async fn attribute(&self, css: &str, name: &str) -> Option<String> {
         let element = self.client.find(Locator::Css(css)).await.ok()?;
         element.attr(name).await.ok()?
     }
 
-    /// Waits until an element's visible text contains `wanted`.
+    /// Waits until the visible text of the first element that matches `css` contains `wanted`. Returns this
+    /// text.
     #[track_caller]
     pub fn wait_for_text<'a>(&'a self, css: &'a str, wanted: &'a str) -> impl Future<Output = String> + 'a {
         let caller = std::panic::Location::caller();

@@ -6,9 +6,9 @@ use std::thread;
 use super::http::Visitor;
 use super::wait::wait_for;
 
-/// Lets four visitors load the page while `event` runs. `event` receives a function that waits until ten more
-/// requests have been answered. Every response must be a page with a different count, or a 503 that contains
-/// `refusal`. Finally, checks the total count.
+/// Lets four visitors load the page of `session` while `event` runs. `event` receives a function that waits
+/// until ten more requests have been answered. Every response must be a page with a different count, or a 503
+/// that contains `refusal`. Finally, checks the total count.
 #[track_caller]
 pub fn visit_exactly_during(session: &Visitor, refusal: &str, event: impl FnOnce(&dyn Fn())) {
     let (is_over, answered) = (AtomicBool::new(false), AtomicU64::new(0));

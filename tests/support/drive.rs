@@ -44,7 +44,7 @@ struct Drive {
     port: u16,
 }
 
-/// What the scenario expects of responses.
+/// Checks that the test scenario performs on responses.
 trait Expected: Sized {
     /// Panics unless there is a response with this status.
     fn expect_status(self, status: u16) -> AppAnswer;

@@ -21,7 +21,7 @@ pub struct Visitor {
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
-    /// The headers in the order received, with names in lower case.
+    /// The headers in the order in which they were received, with names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
     /// Time from sending the request to the end of the response.

@@ -43,7 +43,7 @@ impl Stunnel {
         self.process.kill();
     }
 
-    /// Starts stunnel again on the same port.
+    /// Stops stunnel if it is running, and starts it again on the same port.
     pub fn restart(&mut self) {
         self.kill();
         self.process = spawn(&self.folder, self.port);

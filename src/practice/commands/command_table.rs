@@ -36,7 +36,7 @@ pub(crate) fn find(tables: &[&'static [CommandInfo]], words: &[Vec<u8>]) -> Opti
 /// names.
 const LONGEST_NAME: usize = 32;
 
-/// Finds a command by `name`, which must be in lower case.
+/// Returns the command with the name `name`, which must be in lower case, or `None` if it is unknown.
 pub(crate) fn find_name(tables: &[&'static [CommandInfo]], name: &[u8]) -> Option<&'static CommandInfo> {
     tables.iter().find_map(|table| {
         let index = table

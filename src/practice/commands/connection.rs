@@ -40,7 +40,7 @@ pub(super) fn select(call: &mut Invocation<'_>) -> CommandResult {
     }
 }
 
-/// Runs CLUSTER INFO and READONLY, which always fail because this server is not a cluster node.
+/// Runs CLUSTER INFO and READONLY, which always fail because the practice Redis is not a cluster node.
 pub(super) fn no_cluster(_call: &mut Invocation<'_>) -> CommandResult {
     Err("ERR This instance has cluster support disabled".into())
 }

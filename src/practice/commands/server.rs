@@ -13,9 +13,9 @@ use crate::practice::state::ServerState;
 use crate::practice::store::DATABASES;
 use crate::practice::words::integer;
 
-/// The version of Redis that this server imitates.
+/// The version of Redis that the practice Redis imitates.
 pub(super) const VERSION: &str = "7.0.15";
-/// The server's name in INFO, which distinguishes this server from a real Redis.
+/// The name of the practice Redis in INFO, which distinguishes it from a real Redis.
 pub(crate) const NAME: &str = "sessiontut-practice";
 
 pub(super) fn role() -> Reply {
