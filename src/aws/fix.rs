@@ -106,8 +106,8 @@ impl Network<'_> {
                 "use the endpoint of a Redis or Valkey cache: Memcached uses another protocol"
             }
             Code::AddressGone => {
-                "look up the name again, and restart the app if it keeps addresses: the address of a cache changes \
-                 after a failover"
+                "look up the name again, and restart the app if it stores old addresses: the address of a cache \
+                 changes after a failover"
             }
             Code::VpcOverlap => {
                 "use an instance in the VPC of the cache: a peering cannot connect two VPCs with overlapping \

@@ -23,7 +23,10 @@ impl Network<'_> {
             "{}   # an accepted peering cannot become pending again",
             delete.finish()
         );
-        let fix = AwsFix::text(check.code, "accept the peering in the account of the other VPC");
+        let fix = AwsFix::text(
+            check.code,
+            "accept the peering in the account of the accepter VPC",
+        );
         vec![fix.with(accept, undo)]
     }
 

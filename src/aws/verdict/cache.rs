@@ -102,7 +102,7 @@ fn status_check(cache: &Cache) -> Check {
             Check::new(Code::CacheStatus, Outcome::Allowed, format!("{name} is {status}"))
         }
         Some(status) => {
-            let text = format!("the status of {name} is {status}, so it does not answer");
+            let text = format!("the status of {name} is {status}, so the cache does not answer");
             Check::new(Code::CacheStatus, Outcome::Denied, text).aws_code("BAD_STATE")
         }
     };

@@ -145,8 +145,8 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     let is_proved = |kind: &str| assessment.fixes.iter().any(|fix| fix.kind == kind);
     let mut fixes: Vec<Fix> = assessment.fixes.iter().map(of_aws).collect();
     if !fixes.is_empty() {
-        let text = "then run sessiontut ping --wait 120, which retries until the new rule has taken effect and \
-                    Redis answers";
+        let text = "then run sessiontut ping --wait 120, which retries until Redis answers: a change in AWS takes \
+                    effect only after a moment";
         fixes.push(Fix::new("wait", text));
     }
     if assessment.fixes.iter().any(|fix| fix.command.is_some()) {
