@@ -22,7 +22,7 @@ pub use crate::ui::markdown;
 pub struct Parser {
     /// The name of the parser's fuzz target.
     pub name: &'static str,
-    /// Parses arbitrary bytes. Must not panic.
+    /// A function that parses arbitrary bytes. It must not panic.
     pub run: fn(&[u8]),
     /// Valid inputs of the parser.
     pub seeds: &'static [&'static [u8]],

@@ -112,7 +112,7 @@ impl<'a> Invocation<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if the reply uses too much memory, or if the request has exceeded its time limit.
+    /// Fails if the reply uses too much memory, or if the current request has exceeded its time limit.
     pub(super) fn collect<T: Size>(&self, parts: impl Iterator<Item = T>) -> Result<Vec<T>, CommandError> {
         let mut collected = Vec::new();
         let mut size = 0;
@@ -129,13 +129,14 @@ impl<'a> Invocation<'a> {
         Ok(collected)
     }
 
-    /// Whether a name matches a glob pattern. Returns false if the request has exceeded its time limit.
+    /// Whether `name` matches a glob pattern. Returns false if the current request has exceeded its time
+    /// limit.
     pub(super) fn matches(&self, pattern: &[u8], name: &[u8]) -> bool {
         matches(pattern, name, || self.client.is_late())
     }
 
-    /// Returns an error if the request has exceeded its time limit. The limit is needed because all other
-    /// clients wait while a request runs.
+    /// Returns an error if the current request has exceeded its time limit. The limit is needed because all
+    /// other clients wait while a request runs.
     pub(super) fn check_time(&self) -> Result<(), CommandError> {
         if self.client.is_late() {
             return Err("ERR the request takes longer than the practice Redis allows".into());

@@ -55,7 +55,7 @@ pub const SCHEMES: [&str; 6] = ["redis", "rediss", "valkey", "valkeys", "redis+u
 pub struct Target {
     /// The address to connect to. If the URL contains Sentinels, the address of the first Sentinel.
     pub address: Address,
-    /// Whether the URL requires TLS (`rediss`, `valkeys`).
+    /// Whether the scheme of the URL requires TLS, as `rediss` and `valkeys` do.
     pub tls: bool,
     /// The ACL user, if the URL has one.
     pub user: Option<String>,

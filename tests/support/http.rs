@@ -17,7 +17,7 @@ pub struct Visitor {
     pub cookie_name: String,
 }
 
-/// A response.
+/// A response from the server.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,

@@ -175,7 +175,7 @@ impl Terminal {
             .collect()
     }
 
-    /// Returns the screen with the escape sequences for its colours.
+    /// Returns the text on the screen with the escape sequences for its colours.
     pub fn coloured_screen(&self) -> String {
         self.ask(&["capture-pane", "-p", "-e"])
     }

@@ -8,7 +8,7 @@ use crate::redis_client::single::SingleConnection;
 /// The assignment of a cluster's slots to its nodes.
 pub(super) struct SlotMap {
     pub(super) primaries: Vec<Option<Node>>,
-    /// All known nodes. The first is the node in the URL.
+    /// All known nodes of the cluster. The first node is the one in the URL.
     pub(super) nodes: Vec<Node>,
 }
 

@@ -177,19 +177,19 @@ pub(crate) fn is_missing_value(text: &str) -> bool {
 /// The syntax of a variable or template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// `$NAME` or `${NAME}`
+    /// `$NAME` or `${NAME}`, as in a POSIX shell.
     Shell,
-    /// `$(NAME)`
+    /// `$(NAME)`, as in Kubernetes.
     Parentheses,
-    /// `%NAME%`
+    /// `%NAME%`, as in cmd.exe.
     Cmd,
-    /// `$env:NAME`
+    /// `$env:NAME`, as in PowerShell.
     PowerShell,
-    /// `${{ name }}`
+    /// `${{ name }}`, as in GitHub Actions.
     Actions,
-    /// `@Microsoft.KeyVault(…)`
+    /// `@Microsoft.KeyVault(…)`, as in Azure.
     KeyVault,
-    /// `{{ name }}`, `<%= name %>` or `#{name}`
+    /// `{{ name }}`, `<%= name %>` or `#{name}`, as in template languages.
     Template,
 }
 
