@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex_lite::{Captures, Regex};
 use serde_json::Value;
 
-/// Members of documents that may identify the user and that no check needs.
+/// Members of documents that may identify the user. These members are removed, because no check needs them.
 const DROPPED: [&str; 5] = ["Tags", "TagSet", "Arn", "ARN", "UserId"];
 
 /// Replaces each account number by a placeholder. Equal numbers get equal placeholders.

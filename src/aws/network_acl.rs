@@ -136,9 +136,9 @@ impl NetworkAcl {
         Some(walk)
     }
 
-    /// Returns an unused number for a new entry, so that the new entry is evaluated before the entry that
-    /// denies the packets. `reserved` contains the numbers that other fixes use. IPv4 and IPv6 entries share
-    /// the numbers of a direction.
+    /// Returns an unused number for a new entry that must precede the entry that denies the packets.
+    /// `reserved` contains the numbers that other fixes use. IPv4 and IPv6 entries share the numbers of a
+    /// direction.
     pub(crate) fn free_number(&self, packets: Packets, reserved: &[i64]) -> Option<i64> {
         let mut used: Vec<i64> = self
             .entries_of(packets.direction)?

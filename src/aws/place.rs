@@ -167,8 +167,8 @@ impl Search<'_> {
         Some(of_interface(found, self.address, self.documents))
     }
 
-    /// Returns the remote end if the range of the instance's own VPC contains the address, but no known
-    /// network interface has the address. Packets to such an address never leave the VPC.
+    /// Returns the remote end if the address is in the range of the instance's own VPC, but no known network
+    /// interface has it. Packets to such an address never leave the VPC.
     fn in_own_vpc(&self) -> Result<(Place, Found), Found> {
         let Search { documents, cache, .. } = *self;
         let sees_all = is_complete(&documents.interfaces)

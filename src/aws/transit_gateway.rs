@@ -95,8 +95,8 @@ fn routes_to<'a>(documents: &'a Documents, table: &Id, address: IpAddr) -> Optio
     Some(answers.into_iter().flatten().filter(to_address).collect())
 }
 
-/// Returns the gateway's route table for packets from the attachment, which may differ from the gateway's
-/// default table. Returns `None` if unknown.
+/// Returns the gateway's route table for packets from the attachment, or `None` if unknown. This table may
+/// differ from the gateway's default table.
 fn table_of<'a>(documents: &'a Documents, attachment: &TransitAttachment) -> Option<&'a Id> {
     let used = find(&documents.transit_tables, |table| {
         table.attachment.is_some() && table.attachment == attachment.id

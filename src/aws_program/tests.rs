@@ -15,7 +15,7 @@ use super::{Question, ask_program};
 use crate::aws::{AwsAnswer, Documents, Facts, Outcome};
 use crate::deadline::Deadline;
 
-/// A script that prints a file for each operation. If the file does not exist, it prints nothing.
+/// A script that prints a prepared file for each operation, or nothing if there is no such file.
 struct Script {
     folder: TempDir,
 }

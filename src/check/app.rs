@@ -384,8 +384,8 @@ impl Drop for Guard {
     }
 }
 
-/// For `127.0.0.1` or `::1`, returns the other of these two addresses with the same port, because an app on
-/// `localhost` may use either. Returns `None` for all other addresses.
+/// Returns `::1` for `127.0.0.1` and `127.0.0.1` for `::1`, with the same port, because an app on `localhost`
+/// may use either address. Returns `None` for all other addresses.
 pub(crate) fn other_loopback(address: SocketAddr) -> Option<SocketAddr> {
     let other: IpAddr = match address.ip() {
         IpAddr::V4(Ipv4Addr::LOCALHOST) => Ipv6Addr::LOCALHOST.into(),

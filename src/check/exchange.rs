@@ -70,7 +70,8 @@ impl Exchange {
         self.commands.iter().filter(|command| command.uses_data())
     }
 
-    /// Returns the number of commands after which the proxy can cut the connection.
+    /// Counts the commands that read or write data or execute a transaction. The proxy can cut the connection
+    /// after each of these commands.
     pub(crate) fn cuts(&self) -> usize {
         self.commands
             .iter()

@@ -11,10 +11,10 @@ use crate::secret::{MASK, may_be_password_setting};
 
 pub(crate) type Key = Vec<u8>;
 
-/// The maximum number of characters of a command, or of a reply, in a report.
+/// The maximum number of characters that a report shows of a command or of a reply.
 const SHOWN: usize = 100;
-/// The maximum number of characters of one word of a command in a report. Many keys are longer, because they
-/// end with a 64-digit digest.
+/// The maximum number of characters that a report shows of one word of a command. Many keys are longer,
+/// because they end with a 64-digit digest.
 const SHOWN_OF_WORD: usize = 48;
 
 /// A command that the app sent.
@@ -167,7 +167,7 @@ fn cut(text: &str, length: usize) -> String {
     }
 }
 
-/// Commands that manage the connection, for which the tables of commands list no keys.
+/// Commands that manage the connection. The tables of commands list no keys for these commands.
 const CONNECTION: [&str; 14] = [
     "ACL", "AUTH", "CLIENT", "CLUSTER", "COMMAND", "ECHO", "HELLO", "INFO", "PING", "QUIT", "READONLY",
     "RESET", "ROLE", "SELECT",

@@ -28,7 +28,7 @@ pub(crate) enum Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) results: Vec<CheckResult>,
-    /// The names of keys that the app created and that still exist.
+    /// The names of the app's keys that still exist after the run.
     pub(crate) left: Vec<String>,
     /// The file with the app's output, or `None` if `check` did not start the app.
     pub(crate) output: Option<PathBuf>,

@@ -156,7 +156,8 @@ fn ask(
     Ok(end)
 }
 
-/// Returns the fault and similar faults in the order of the table, which does not reveal the right answer.
+/// Returns the fault and similar faults in the order of the table. This order does not reveal the right
+/// answer.
 fn choices(fault: &DrillFault) -> Vec<&'static DrillFault> {
     let is_shown = |other: &&DrillFault| other.name == fault.name || fault.contradiction_to(other).is_some();
     FAULTS.iter().filter(is_shown).collect()

@@ -25,7 +25,8 @@ struct Guesses {
     right: u32,
     #[serde(default)]
     wrong: u32,
-    /// The names of the faults that the learner chose instead of this fault, each with the number of times.
+    /// The names of the faults that the learner chose instead of this fault. Each name has the number of
+    /// times that the learner chose it.
     #[serde(default)]
     mistaken_for: BTreeMap<String, u32>,
 }
@@ -54,8 +55,8 @@ impl Score {
         self.0.save()
     }
 
-    /// Returns the faults that the learner chose instead of this fault, with their counts, the most frequent
-    /// fault first.
+    /// Returns the faults that the learner chose instead of this fault, and how often. The most frequent
+    /// fault comes first.
     pub(crate) fn mistaken_for(&self, fault: &DrillFault) -> Vec<(&str, u32)> {
         let guesses = self.0.record.faults.get(fault.name);
         let mistaken = guesses.into_iter().flat_map(|guesses| &guesses.mistaken_for);

@@ -19,8 +19,8 @@ const RETRY: Duration = Duration::from_millis(10);
 /// Writes a file atomically, with access only for its owner. Writes directly to a device, a pipe or
 /// `/dev/stdout`, instead of replacing it.
 ///
-/// Follows a symbolic link only if this user or root owns the link, because another user may have created a
-/// link in a shared folder such as /tmp. Replaces other links.
+/// Follows a symbolic link only if this user or root owns the link, and replaces other links. In a shared
+/// folder such as /tmp, another user may have created the link to attack this user.
 ///
 /// # Errors
 /// Returns an error if the file cannot be written. An existing file is then unchanged.
@@ -97,9 +97,9 @@ fn has_no_reader(_: &Path, _: &io::Error) -> bool {
 /// How to write to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A device, a pipe, or a file in /dev or /proc, which is opened and written to.
+    /// The path is opened and written to, because it is a device, a pipe, or a file in /dev or /proc.
     Device,
-    /// A file that is replaced, or created if it does not exist.
+    /// The file is replaced, or created if it does not exist.
     Replaceable,
 }
 
@@ -182,8 +182,8 @@ impl NewFile {
     }
 }
 
-/// The maximum number of characters of a file's name that become part of its temporary file's name, because
-/// the system limits names to 255 bytes.
+/// The maximum number of characters of a file's name in the name of its temporary file, because the system
+/// limits names to 255 bytes.
 const NAME_CHARACTERS: usize = 50;
 
 /// The suffix of temporary file names.

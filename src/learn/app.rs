@@ -72,7 +72,8 @@ impl RunningApp {
     }
 }
 
-/// How many times the simulated visitor views the page: once directly after the login, and twice as a reload.
+/// The number of times that the simulated visitor views the page: once after the login, and then with two
+/// reloads.
 const VIEWS: usize = 3;
 const TIMEOUT: Duration = Duration::from_secs(10);
 

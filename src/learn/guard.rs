@@ -15,7 +15,7 @@ pub(crate) enum Forbidden {
     /// A key does not start with [`PREFIX`].
     #[error("not sent: the key {0} must start with {PREFIX}")]
     ForeignKey(String),
-    /// The key should be the first argument, but follows a different argument. Contains the corrected
+    /// The key should be the first argument, but a different argument comes first. Contains the corrected
     /// command.
     #[error("not sent: the key comes first, as in {0}")]
     KeyNotFirst(String),
@@ -200,8 +200,8 @@ pub(super) fn key_first(command: &CommandInfo, words: &[Vec<u8>]) -> Option<Stri
     Some(sanitize::excerpt(&line.join(&b' '), 120))
 }
 
-/// Returns the prompt at the start of a copied line, such as `$`, `>` or `127.0.0.1:6379>`, or `None` if
-/// there is none.
+/// Returns the prompt at the start of a copied line, such as `$`, `>` or `127.0.0.1:6379>`. Returns `None`
+/// without a prompt.
 pub(crate) fn prompt_in(line: &str) -> Option<&str> {
     let word = line.split_whitespace().next()?;
     match word.find('>') {

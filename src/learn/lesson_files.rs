@@ -165,7 +165,8 @@ impl Lessons {
     }
 }
 
-/// A file name for messages, and the text of the file or the problem in reading it.
+/// A file name for messages, and the text of the file. If the file cannot be used, contains the problem
+/// instead of the text.
 type LessonFile = (String, Result<String, Problem>);
 
 fn files_in(folder: &Path) -> io::Result<Vec<LessonFile>> {

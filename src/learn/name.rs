@@ -131,7 +131,7 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     named.expect("this constant is a valid regex")
 });
 
-/// Replaces the name `ada` in a lesson's source, and adds the new name to keys without `ada`, so that two
+/// Replaces the name `ada` in a lesson's source. Adds the new name to keys without `ada`, so that two
 /// learners never share a key.
 #[must_use]
 pub(crate) fn rename(source: &str, name: &str) -> String {

@@ -212,8 +212,8 @@ impl Sandbox {
         self.clear()
     }
 
-    /// Puts the keys into their state before this block, by running all earlier commands again. Waits are
-    /// skipped, and their length is subtracted from the TTLs.
+    /// Runs all commands before this block again, so that the keys have the state that the block expects.
+    /// Skips waits, and subtracts their length from the TTLs.
     ///
     /// # Errors
     /// Returns [`SendError`] if a command cannot be sent.

@@ -9,8 +9,8 @@ use crate::exit::Exit;
 
 const MESSAGE: &str = "sessiontut: the system gives this process too little memory (see ulimit -v)\n";
 
-/// The number of bytes that must be free at the start. This is more than the program needs, so that neither
-/// the stack nor a new thread runs out of memory later, which would end the program with a signal.
+/// The number of bytes that must be free at the start. The program needs less, but the reserve protects the
+/// stack and new threads. If they ran out of memory, a signal would end the program.
 const NEEDED: usize = 16 * 1024 * 1024;
 
 #[global_allocator]

@@ -58,7 +58,7 @@ pub(crate) fn wrong(fault: &DrillFault, picked: &DrillFault) {
     answer("");
 }
 
-/// Prints the layer that contains the evidence, and the command that checks all layers.
+/// Prints which layer contains the evidence, and how to check all layers with `ping`.
 pub(crate) fn hint(fault: &DrillFault, drill: &Drill) {
     let (layer, _) = fault.cause.code().split_once('.').unwrap_or_default();
     let ca = drill

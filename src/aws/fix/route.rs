@@ -14,7 +14,7 @@ use crate::aws::path::Link;
 use crate::aws::place::Place;
 use crate::aws::route::{self, LookUp, State, Target};
 
-/// A command that changes a route, before the option for the route's target is added.
+/// An unfinished command that changes a route. The option for the route's target is added later.
 pub(super) struct RouteChange {
     pub(super) command: AwsCommand,
     undo: String,

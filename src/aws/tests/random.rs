@@ -1,5 +1,5 @@
-//! Checks that each result for a random network matches the result of an oracle, which follows single packets
-//! through a model of the network.
+//! Compares the result for each random network with the result of an oracle. The oracle follows single
+//! packets through a model of the network.
 //!
 //! `AWS_NETWORKS` sets the number of networks, and `AWS_SEED` sets the first seed.
 

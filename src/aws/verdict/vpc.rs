@@ -134,9 +134,9 @@ impl Network<'_> {
         needs
     }
 
-    /// Returns the target of a route that may lead to the address, if the documents do not show where packets
-    /// go from there. Returns `Some(None)` if the routes or the target are unknown, and `None` if no such
-    /// route exists.
+    /// Finds a route that may lead to the address, although the documents do not show where packets go from
+    /// there. Returns the target of the route, `Some(None)` if the routes or the target are unknown, and
+    /// `None` if there is no such route.
     fn other_way(&self, own: &Id) -> Option<Option<String>> {
         let Some(address) = self.destination.address else {
             return Some(None);

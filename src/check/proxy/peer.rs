@@ -12,8 +12,8 @@ use crate::redis_url::{Address, Target, Trust};
 /// The error reply to another user's program.
 pub(super) const REFUSAL: &[u8] =
     b"-NOPERM only programs of the user who runs sessiontut check may use this proxy\r\n";
-/// The number of attempts to find a connection in the kernel's list, because the list may be incomplete while
-/// other connections open or close.
+/// The number of attempts to find a connection in the kernel's list. A single attempt may fail, because the
+/// list may be incomplete while other connections open or close.
 const ATTEMPTS: u32 = 3;
 /// The pause between two attempts to find a connection in the kernel's list.
 const PAUSE: Duration = Duration::from_millis(10);

@@ -9,8 +9,8 @@ use crate::redis_client::{Stream, open_stream};
 use crate::redis_url::Address;
 
 impl Proxy {
-    /// Opens connections to Redis in advance, so that an app that opens many connections at the same time
-    /// does not wait.
+    /// Opens connections to Redis in advance, so that an app does not wait if it opens many connections at
+    /// the same time.
     pub(crate) async fn prepare(&self, connections: usize) {
         for _ in 0..connections {
             let Ok(stream) = self.shared.open().await else {

@@ -326,8 +326,8 @@ fn shown(typed: &[Vec<u8>]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Explains the time unit of a command that is often confused with EXPIRE, which takes seconds. Returns
-/// `None` for other commands.
+/// Explains the time unit of commands that are often confused with EXPIRE, such as PEXPIRE. Returns `None`
+/// for other commands.
 fn unit(typed: &[Vec<u8>]) -> Option<&'static str> {
     let is = |place: usize, name: &str| {
         typed

@@ -19,8 +19,8 @@ use crate::session::other_keys::notice;
 use crate::signals::Interrupted;
 
 impl Course<'_> {
-    /// Sets up the keys before the lesson's text is shown, because the learner may have to choose a different
-    /// name, which changes the text.
+    /// Sets up the keys before the lesson's text is shown. Meanwhile, the learner may have to choose a
+    /// different name, which changes the text.
     pub(super) fn prepare(&mut self, place: Place<'_>) -> Result<(), Leave> {
         if !uses_redis(place.lesson) {
             return Ok(());

@@ -131,8 +131,8 @@ fn explanation(text: &str) -> Option<(Pattern, String)> {
     Some((Pattern::new(&[found[1].trim()]), found[2].to_owned()))
 }
 
-/// The maximum number of sessiontut commands in a lesson, because each command is parsed to check it, which
-/// takes time.
+/// The maximum number of sessiontut commands in a lesson, because it takes time to parse and check each
+/// command.
 pub(super) const MOST_OWN_COMMANDS: usize = 100;
 
 /// Returns the commands of a `sh run` or `sh try` fence, without `sessiontut`. `left` is the number of

@@ -82,7 +82,7 @@ pub(super) fn is_key_word(word: &str) -> bool {
     keys.any(|(_, sign, words)| *sign == word || words.contains(&word.as_str()))
 }
 
-/// Returns the name of a key on the screen.
+/// Returns the name under which the screen shows a key.
 pub(super) fn sign(key: Key) -> &'static str {
     let found = KEYS.iter().find(|(other, ..)| *other == key);
     found.map_or("", |(_, sign, _)| sign)

@@ -184,7 +184,8 @@ impl Learner for Robot {
         })
     }
 
-    /// Returns the key that shows the solution and, once the solution is shown, the key that runs it.
+    /// Returns the key that shows the solution. If the solution is already shown, returns the key that runs
+    /// it.
     fn type_command(&mut self, _keys: &[String], _offers: &[Offer]) -> Result<Typed, Interrupted> {
         Ok(Typed::Key(match (self.quits, self.solution_shown) {
             (true, _) => Key::Quit,

@@ -89,7 +89,7 @@ fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
 
 /// Estimates the maximum number of random bits in each of these cookie values from their length and alphabet.
 fn bits(values: &[String]) -> f64 {
-    /// If the values have fewer characters than this in common, the common characters may be a version or
+    /// If fewer characters than this number are the same in all values, these characters may be a version or
     /// separators, as in a UUID.
     const FEW: usize = 5;
     let values: Vec<Vec<char>> = values
