@@ -1,4 +1,4 @@
-//! Statistics of `--watch` and `--count`: probes, round trips and outages.
+//! Collects statistics for `--watch` and `--count`: probes, round trips and outages.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};

@@ -17,7 +17,7 @@ use metadata::{Metadata, is_ec2, service};
 pub struct Instance {
     /// The AWS region, such as `eu-central-1`.
     pub region: String,
-    /// The security group IDs of the network interface that the connection used.
+    /// The security group IDs of the network interface that the connection to Redis used.
     pub groups: Vec<String>,
     /// The CIDR blocks of the VPC, such as `10.0.0.0/16`.
     pub vpc_ranges: Vec<String>,

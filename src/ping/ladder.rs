@@ -273,8 +273,8 @@ impl<'a> Ladder<'a> {
         stream
     }
 
-    /// Finds out whether the address comes from `/etc/hosts`. If so, also queries the name servers for
-    /// comparison.
+    /// Finds out whether the address of the host comes from `/etc/hosts`. If so, also queries the name
+    /// servers for comparison.
     async fn look_up_in_hosts_file(&mut self) {
         let (Some(host), Some(lookup)) = (self.target.host(), &mut self.seen.dns) else {
             return;

@@ -1,5 +1,5 @@
-//! The modes of `ping` that end with one diagnosis: a single run of the checks, `--wait`, `--hold`, `--idle`
-//! and `--count`.
+//! Runs the modes of `ping` that end with one diagnosis: a single run of the checks, `--wait`, `--hold`,
+//! `--idle` and `--count`.
 
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ pub(crate) enum ModeEvent<'a> {
     Climb(ClimbEvent<'a>),
     /// `--wait`: a run of the checks failed with a new cause. The checks are repeated until the deadline.
     Failed(Cause, Deadline),
-    /// `--wait`: the pause before the next run of the checks. The checks are repeated until the deadline.
+    /// `--wait`: a pause before the next run of the checks. The checks are repeated until the deadline.
     Paused(Deadline),
     /// `--hold`, `--idle`: the connections are idle until the deadline.
     Idle(Deadline),

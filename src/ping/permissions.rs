@@ -97,8 +97,8 @@ impl Missing {
     }
 }
 
-/// Whether a NOPERM reply is about keys, such as `No permissions to access a key`. Other replies are about
-/// the command.
+/// Whether a NOPERM reply is about keys, such as `No permissions to access a key`. False if the reply is
+/// about the command.
 fn is_about_keys(error: &str) -> bool {
     !error.contains("command") && error.contains(" key")
 }

@@ -83,7 +83,7 @@ impl Response {
         self.error().filter(|_| !RUNS_READS.contains(&code.as_str()))
     }
 
-    /// Whether an ACL forbids the command or its key.
+    /// Whether the response means that an ACL forbids the command or its key.
     pub fn is_forbidden(&self) -> bool {
         self.error().is_some_and(|error| {
             let reason = error.strip_prefix(ABORTED).unwrap_or(&error);
@@ -91,7 +91,7 @@ impl Response {
         })
     }
 
-    /// Whether the server does not support the command, or has disabled it.
+    /// Whether the response means that the server does not support the command, or has disabled it.
     pub fn is_unknown_command(&self) -> bool {
         self.error().is_some_and(|error| is_unknown_command(&error))
     }
@@ -167,7 +167,7 @@ pub(super) fn items(reply: Option<&Value>) -> &[Value] {
     }
 }
 
-/// Returns the text of a string reply.
+/// Returns the text of a string reply, or `None` for any other reply.
 pub(super) fn text(reply: &Value) -> Option<String> {
     match reply {
         Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),

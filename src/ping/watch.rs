@@ -49,8 +49,8 @@ pub(crate) async fn watch(
     }
 }
 
-/// The time between two lookups of the host name. After a failover, the name may have a new address while the
-/// old connection is still open.
+/// The time between two lookups of the host name. The lookup is repeated because a failover may give the name
+/// a new address while the old connection is still open.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
 /// The time limit for a repeated lookup of the host name.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);

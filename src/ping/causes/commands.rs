@@ -106,7 +106,8 @@ pub(super) fn change_user(target: &Target, trust: &Trust, user: &str, rules: &st
     )
 }
 
-/// Returns the redis-cli options for the address and for TLS, or an empty string if the host is unknown.
+/// Returns the redis-cli options for the address of `target` and for TLS, or an empty string if the host is
+/// unknown.
 fn address_options(target: &Target, trust: &Trust) -> String {
     match &target.address {
         Address::Unix(path) => format!(" -s {}", shell_quoted(&path.to_string_lossy())),

@@ -1,5 +1,5 @@
-//! The table of Redis's error replies and their causes. `ping`, `serve`, `learn` and the step commands use
-//! the table.
+//! Defines the table of Redis's error replies and their causes. `ping`, `serve`, `learn` and the step
+//! commands use the table.
 //!
 //! Most error replies begin with a code in capital letters. A few older replies can be recognised only by
 //! their text: <https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors>.
@@ -98,7 +98,7 @@ impl ErrorReply {
         self
     }
 
-    /// Whether the word is an error code in the table, such as `WRONGPASS`.
+    /// Whether the word is an error code in the table of error replies, such as `WRONGPASS`.
     pub(crate) fn is_code(word: &str) -> bool {
         ERROR_REPLIES.iter().any(|reply| reply.marker == word)
     }
@@ -112,7 +112,7 @@ impl ErrorReply {
         find(&|marker| code == marker || text == marker).or_else(|| find(&|marker| lower.contains(marker)))
     }
 
-    /// Describes the problem in one sentence without a full stop.
+    /// Describes the reported problem in one sentence without a full stop.
     pub(crate) fn summary(&self) -> &'static str {
         match self.marker {
             "MOVED" | "ASK" | "TRYAGAIN" => "the cluster is moving this key to another node",

@@ -5,11 +5,11 @@ use super::fix_context::FixContext;
 /// An action that may solve a problem with the connection to Redis.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Fix {
-    /// The kind of fix, such as `security-group`. Scripts rely on these names.
+    /// The kind of fix, such as `security-group`. Scripts rely on the names of the kinds.
     pub kind: &'static str,
     /// What the user should do, in one sentence.
     pub text: String,
-    /// A POSIX shell command that can be pasted unchanged.
+    /// A POSIX shell command that users can paste into a terminal unchanged.
     pub command: Option<String>,
     /// A command that undoes the fix, or a description of how to undo it. Set only for fixes that `--aws` or
     /// `--aws-documents` found.

@@ -52,7 +52,7 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Adds the error reply that shows the cause.
+    /// Returns this context with the error reply that shows the cause.
     pub(crate) fn with_reply(self, reply: Option<&'a str>) -> Self {
         Self { reply, ..self }
     }
@@ -154,7 +154,7 @@ impl<'a> FixContext<'a> {
         commands::ping(&target, self.trust(), "")
     }
 
-    /// Like [`Self::ping`], but for another host or port.
+    /// Like [`Self::ping`], but for `host` and `port`.
     pub(super) fn ping_at(&self, host: &str, port: u16) -> String {
         commands::ping(&self.target.of_primary(host, port), self.trust(), "")
     }
@@ -255,7 +255,7 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Returns the text, with the note appended if the server runs on AWS.
+    /// Returns `text`, with `note` appended if the server runs on AWS.
     pub(super) fn with_aws_note(&self, text: &str, note: &str) -> String {
         format!("{text}{}", if self.is_aws() { note } else { "" })
     }

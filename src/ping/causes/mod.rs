@@ -1,4 +1,4 @@
-//! The table of all causes and warnings, with their codes, exit statuses, meanings and fixes.
+//! Defines the table of all causes and warnings, with their codes, exit statuses, meanings and fixes.
 //!
 //! To add a row, follow "Add a cause or a warning" in CONTRIBUTING.md. `sessiontut ping --codes` prints the
 //! table, and `sessiontut explain CODE` prints the page about one cause.

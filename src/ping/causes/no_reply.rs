@@ -190,7 +190,7 @@ pub(super) fn no_backend(at: &FixContext) -> Fixes {
         .after(tcp::forwarder(at))
 }
 
-/// Suggests fixes for a port on which another program listens.
+/// Suggests fixes for a port on which a program other than Redis listens.
 pub(super) fn not_redis(at: &FixContext) -> Fixes {
     if at.socket().is_some() {
         return advise(
@@ -222,8 +222,8 @@ pub(super) fn not_redis(at: &FixContext) -> Fixes {
     correct.after(find).after(tcp::forwarder(at))
 }
 
-/// Changes the fixes if a second connection works, because then only one of several servers may have the
-/// fault. Adds a fix for that server, and removes fixes that adapt the application to the fault.
+/// Changes the fixes if a second connection works, because then probably only one of several servers has the
+/// fault. Adds a fix for that server, and removes fixes that would adapt the application to the fault.
 pub(in crate::ping) fn other_server_fixes(at: &FixContext, fixes: Vec<Fix>) -> Vec<Fix> {
     let Some(look) = at.seen.experiments.other_server() else {
         return fixes;
@@ -294,8 +294,8 @@ fn stopped(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Suggests how to find the process that listens on the port. Returns `None` if the process is already known,
-/// or if a provider runs the server.
+/// Suggests how to find the process that listens on the server's port. Returns `None` if the process is
+/// already known, or if a provider runs the server.
 fn listener(at: &FixContext) -> Option<Fixes> {
     (!is_listener_known(at) && at.provider().is_none()).then(|| {
         advise(
@@ -307,12 +307,12 @@ fn listener(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Whether this run has found the process that listens on the port.
+/// Whether this run has found the process that listens on the server's port.
 fn is_listener_known(at: &FixContext) -> bool {
     at.listener().is_some_and(|listener| listener.process.is_some())
 }
 
-/// Returns a command that shows which process listens on the port or unix socket.
+/// Returns a command that shows which process listens on the server's port or unix socket.
 fn listener_command(at: &FixContext) -> String {
     match at.socket() {
         Some(path) => format!("sudo ss -lxp src {path}"),

@@ -80,7 +80,7 @@ fn more_memory(at: &FixContext) -> Option<u64> {
     can_be_set.then(|| (used.saturating_mul(4) / 3).div_ceil(MEGABYTE))
 }
 
-/// Whether the host has more than twice this many megabytes of memory.
+/// Whether the Redis host has more than twice this many megabytes of memory.
 fn is_in_memory(at: &FixContext, megabytes: u64) -> bool {
     let total = at.seen.server.number("total_system_memory").unwrap_or_default();
     total >> 21 > megabytes

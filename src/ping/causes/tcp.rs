@@ -196,13 +196,13 @@ pub(super) fn mtu(at: &FixContext) -> Fixes {
 /// 5), and nearly all tunnels support it.
 const USUALLY_SMALL_ENOUGH: u16 = 1280;
 
-/// Whether the port looks like a typo of 6379 or 6380, or is the port of Memcached.
+/// Whether the port in the URL looks like a typo of 6379 or 6380, or is the port of Memcached.
 fn is_port_typo(at: &FixContext) -> bool {
     let typos = [6378, 6739, 6397, 6381, 6389, 6369, 3679, 7369, 637, 11211];
     at.possible_provider().is_none() && typos.contains(&at.port())
 }
 
-/// Returns the processes on this host that listen on the port, or `None` if they are unknown.
+/// Returns the processes on this host that listen on the port in the URL, or `None` if they are unknown.
 fn listeners<'a>(at: &FixContext<'a>) -> Option<&'a [LocalListener]> {
     at.seen.this_host.as_ref()?.listeners.as_deref()
 }

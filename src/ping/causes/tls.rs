@@ -114,8 +114,8 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
     }
 }
 
-/// Whether a CA's name shows that it is an intermediate CA. Public CAs sign server certificates only with
-/// intermediate CAs.
+/// Whether a CA's name shows that it is an intermediate CA. The name of a public CA counts, because public
+/// CAs sign server certificates only with intermediate CAs.
 fn is_intermediate(name: &str) -> bool {
     const SIGNS: [&str; 12] = [
         "intermediate",
@@ -135,7 +135,7 @@ fn is_intermediate(name: &str) -> bool {
     SIGNS.iter().any(|sign| name.contains(sign)) && !name.contains("root")
 }
 
-/// Names the CA that issued the last certificate in the chain, and tells the user to get the CA's
+/// Names the CA that issued the last certificate in the server's chain, and tells the user to get the CA's
 /// certificate. The text continues a sentence that begins with "trust".
 fn signer(tls: &Handshake) -> String {
     match tls.chain.last() {
@@ -281,14 +281,15 @@ fn clock(text: &str) -> Fixes {
     advise("clock", text).command("date -u")
 }
 
-/// Returns the index of the first certificate in the chain that is expired or not yet valid.
+/// Returns the index of the first certificate in the server's chain that is expired or not yet valid. Returns
+/// `None` if all are valid.
 pub(in crate::ping) fn faulty(tls: &Handshake) -> Option<usize> {
     let is_faulty = |one: &PeerCertificate| one.ends_in < 0 || one.begins_in > 0;
     tls.chain.iter().position(is_faulty)
 }
 
-/// Whether the whole chain would be valid if this host's clock were `ahead` seconds later. False if the
-/// clocks count as equal.
+/// Whether all certificates in the server's chain would be valid if this host's clock were `ahead` seconds
+/// later. False if the clocks count as equal.
 pub(in crate::ping) fn is_valid_after(tls: &Handshake, ahead: i64) -> bool {
     let is_valid = |one: &PeerCertificate| one.begins_in <= ahead && ahead <= one.ends_in;
     ahead.abs() >= AGREE && tls.chain.iter().all(is_valid)

@@ -7,8 +7,7 @@ use crate::ping::observation::Observations;
 /// If the median round trip takes longer than this, `ping` reports the warning `latency.high`.
 pub(in crate::ping) const SLOW_MEDIAN: Duration = Duration::from_millis(20);
 
-/// A round trip can be an outlier only if it takes longer than this. It must also take longer than
-/// [`OUTLIER_FACTOR`] times the median.
+/// An outlier takes longer than this, and longer than [`OUTLIER_FACTOR`] times the median round trip.
 const OUTLIER: Duration = Duration::from_millis(10);
 
 const OUTLIER_FACTOR: u32 = 5;
@@ -61,7 +60,7 @@ pub(crate) fn is_uneven(round_trips: &[Duration]) -> bool {
     outliers > usize::from(round_trips.len() >= MANY_ROUND_TRIPS)
 }
 
-/// Returns the median, or zero if there are no round trips.
+/// Returns the median round trip time, or zero if there are no round trips.
 #[must_use]
 pub(crate) fn median(round_trips: &[Duration]) -> Duration {
     let mut sorted = round_trips.to_vec();

@@ -1,4 +1,4 @@
-//! Conclusions that both the verdict and the fixes draw from the observations.
+//! Draws the conclusions from the observations that both the verdict and the fixes need.
 
 mod credentials;
 mod latency;

@@ -1,4 +1,5 @@
-//! Experiments on additional connections, which distinguish causes that look alike on the first connection.
+//! Runs experiments on additional connections, which distinguish causes that look alike on the first
+//! connection.
 //!
 //! An experiment runs at the same time as the check whose result it explains. The experiment never takes
 //! longer than the check.

@@ -36,7 +36,8 @@ pub(in crate::ping) struct MoreHandshakes {
 pub(super) enum Sizes {
     /// All sizes up to a limit get through.
     Limited(PacketSizes),
-    /// A large packet got through although a smaller packet was lost, so the packet size is not the reason.
+    /// A large packet got through although a smaller packet was lost, so the packet size does not explain
+    /// missing replies.
     Unlimited,
     /// No packet gets through, or the search took too long.
     Unknown,

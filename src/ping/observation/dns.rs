@@ -42,9 +42,9 @@ pub struct CompletedName {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileLine {
-    /// The number of the line, counted from 1.
+    /// The number of the line in the file, counted from 1.
     pub number: usize,
-    /// The text of the line, made safe to print.
+    /// The text of the line in the file, made safe to print.
     pub text: String,
 }
 
@@ -59,10 +59,10 @@ impl FileLine {
 /// An entry in `/etc/hosts`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostsEntry {
-    /// The number of the line, counted from 1.
+    /// The number of the line in the file, counted from 1.
     pub line: usize,
     pub address: IpAddr,
-    /// Whether the line also contains other names.
+    /// Whether the line maps several names to the address.
     pub is_shared: bool,
 }
 

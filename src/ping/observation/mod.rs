@@ -1,4 +1,4 @@
-//! The facts that the checks observe, without interpretation.
+//! Defines the facts that the checks observe, without interpretation.
 
 mod dns;
 mod idle;
@@ -45,8 +45,8 @@ pub struct Observations {
     pub write_test: Option<WriteTest>,
     /// Whether the connection ended before `--write-check` could test writing.
     pub is_write_untested: bool,
-    /// The responses to the tutorial's commands, sent in a form that changes nothing. They are sent only if
-    /// an ACL forbids a command.
+    /// The responses to the tutorial's commands, sent in a form that changes nothing. The commands are sent
+    /// only if an ACL forbids one of `ping`'s commands.
     pub permissions: Vec<(&'static str, Response)>,
     /// The trials of `--idle` or `--hold`. The other observations then belong to a later connection.
     pub idle: Option<IdleTest>,
@@ -69,8 +69,8 @@ pub struct Followed {
     pub sentinel: String,
     /// The name of the primary in the URL.
     pub name: String,
-    /// The target of the other observations: the primary or, if the Sentinel did not report a primary, the
-    /// Sentinel itself.
+    /// The target that was checked: the primary or, if the Sentinel did not report a primary, the Sentinel
+    /// itself.
     pub target: Target,
     pub answer: SentinelAnswer,
 }
@@ -82,20 +82,21 @@ pub enum SentinelAnswer {
     Primary(NamedPrimary),
     /// The Sentinel reported an invalid address for the primary. Contains the address as text.
     NoAddress(String),
-    /// The Sentinel does not monitor a primary with this name. Contains the names of the monitored primaries.
+    /// The Sentinel does not monitor a primary with the name in the URL. Contains the names of the primaries
+    /// that it monitors.
     UnknownName(Vec<String>),
-    /// Any other response to the request for the primary.
+    /// A response to the request for the primary that no other variant describes.
     Other(Response),
-    /// The Sentinel could not be asked. The other observations show the reason.
+    /// The Sentinel could not be asked, for a reason that the observations of the connection show.
     None,
 }
 
 /// A primary as a Sentinel reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedPrimary {
-    /// The name in the Sentinels' configuration.
+    /// The name of the primary in the Sentinels' configuration.
     pub name: String,
-    /// A validated host name or IP address. An IPv6 address has no brackets.
+    /// The host name or IP address of the primary, which has been validated. An IPv6 address has no brackets.
     pub host: String,
     pub port: u16,
 }
@@ -232,19 +233,19 @@ impl Observations {
             .map(|first| last.map_or(first.command, |last| last.command))
     }
 
-    /// Whether a second connection got every reply.
+    /// Whether all requests got replies on a second connection.
     pub fn second_connection_works(&self) -> bool {
         let repeat = self.experiments.repeat.as_ref();
         repeat.is_some_and(|repeat| repeat.has_answered("PING") && repeat.stopped_at().is_none())
     }
 
-    /// Whether the write test got no reply, although a second connection got every reply.
+    /// Whether the write test got no reply, although all requests got replies on a second connection.
     pub fn holds_back_writes(&self) -> bool {
         let is_silent = |test: &WriteTest| matches!(test.executed, Response::Timeout(_));
         self.write_test.as_ref().is_some_and(is_silent) && self.second_connection_works()
     }
 
-    /// Whether the failure happened only on the first connection.
+    /// Whether only the first connection failed.
     pub fn fails_only_on_first_connection(&self) -> bool {
         let second_handshake = self.tls.second_handshake.as_ref();
         second_handshake.is_some_and(TlsResult::is_tls)

@@ -50,7 +50,8 @@ pub struct Requests {
 /// The results of experiments on additional connections.
 #[derive(Clone, Debug, Default)]
 pub struct Experiments {
-    /// The result with the other protocol: with TLS if the URL does not require TLS, or else with plain text.
+    /// The result of an experiment with the other protocol: with TLS if the URL does not require TLS, or else
+    /// with plain text.
     pub other_protocol: Option<Experiment>,
     /// The requests of the first connection, repeated on a second connection.
     pub repeat: Option<Repeat>,
@@ -108,11 +109,11 @@ impl SecondLook {
 /// The response to an ECHO of a large, unique value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Echo {
-    /// The same value, so 4 kB get through in both directions.
+    /// The reply contains the same value, so 4 kB get through in both directions.
     Same,
-    /// An error reply. It does not show whether large packets get through.
+    /// An error reply, which does not show whether large packets get through.
     Refused(String),
-    /// The same value, but in reply to this other command.
+    /// The same value arrived, but in reply to the command that this variant contains.
     InReplyTo(&'static str),
     Other(Response),
 }

@@ -85,7 +85,8 @@ impl ServerInfo {
         self.settings.get(name).map(String::as_str)
     }
 
-    /// Whether this is Redis with a lower major version than `major`. False for other servers.
+    /// Whether the server is Redis with a lower major version than `major`. False for servers other than
+    /// Redis.
     pub fn is_before(&self, major: u64) -> bool {
         let version = self
             .field("redis_version")

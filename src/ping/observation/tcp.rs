@@ -8,7 +8,7 @@ use crate::os::Icmp;
 /// The connection attempts to the target.
 #[derive(Clone, Debug, Default)]
 pub struct Connecting {
-    /// One attempt for each address.
+    /// One connection attempt for each address.
     pub dials: Vec<Dial>,
     /// How long all attempts took together.
     pub took: Duration,
@@ -103,7 +103,7 @@ impl std::fmt::Display for Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DialResult {
     Connected,
-    /// An RST was received. For a unix socket, no process listens.
+    /// An RST was received, or no process listens on the unix socket.
     Refused,
     /// The path does not belong to a unix socket. Contains a sentence about the file.
     NoSocket(&'static str),
@@ -126,7 +126,7 @@ pub enum DialResult {
     /// This host discards packets to the address (EINVAL), because of a blackhole route or a missing IPv6
     /// zone.
     Discarded,
-    /// Any other error, with the system's message.
+    /// An error that no other variant describes. Contains the system's message.
     Other(String),
 }
 
@@ -151,6 +151,6 @@ impl DialResult {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorSource {
     Icmp(Icmp),
-    /// This host. Contains the error message.
+    /// This host reported the error. Contains the error message.
     ThisHost(String),
 }

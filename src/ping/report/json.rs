@@ -1,4 +1,4 @@
-//! The report of `--json`, which is a single object. Scripts rely on its structure (schema 1).
+//! Renders the report of `--json`, which is a single object. Scripts rely on its structure (schema 1).
 
 use std::time::{Duration, SystemTime};
 

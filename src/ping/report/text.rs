@@ -1,4 +1,4 @@
-//! The report for people: one line per check, then the verdict with its evidence and numbered fixes.
+//! Renders the report for people: one line per check, then the verdict with its evidence and numbered fixes.
 //!
 //! The report is readable without colour. The caller wraps the lines to the width of the window.
 
@@ -172,7 +172,7 @@ pub fn url_headline(finding: &Finding) -> ReportLine {
     ReportLine::hanging(4, format!("{}: {}", finding.cause.code(), finding.summary))
 }
 
-/// Returns the evidence, the fixes and the warnings.
+/// Returns the lines with the evidence, the fixes and the warnings.
 #[must_use]
 pub fn details(verdict: &Verdict) -> Vec<ReportLine> {
     let mut lines = Vec::new();

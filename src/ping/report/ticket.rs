@@ -1,4 +1,5 @@
-//! Additional information for a support ticket: the time, this host, and the version of this program.
+//! Collects additional information for a support ticket: the time, this host, and the version of this
+//! program.
 
 use std::fs;
 use std::net::IpAddr;

@@ -14,8 +14,7 @@ use crate::ping::observation::{Dial, DialResult, Endpoint, SLOTS};
 use crate::ping::response::{items, text};
 use crate::redis_client::{Limits, ProbeConnection, Stream};
 
-/// The time limit for connecting to the announced nodes. If a third of the timeout is shorter, it applies
-/// instead.
+/// The time limit for connecting to the announced nodes, unless a third of the timeout is shorter.
 const NODE_BUDGET: Duration = Duration::from_secs(1);
 /// The maximum number of nodes to connect to. In a larger cluster, only some nodes are tried.
 const MOST_NODES: usize = 64;
@@ -33,7 +32,7 @@ pub(crate) struct Topology {
 }
 
 impl Topology {
-    /// Asks the node for the topology. Returns an empty topology if the node does not report it.
+    /// Asks a cluster node for the topology. Returns an empty topology if the node does not report it.
     pub(crate) async fn ask(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Self {
         let commands = [
             cmd("CLUSTER").arg("MYID").clone(),

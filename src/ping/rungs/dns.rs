@@ -25,8 +25,8 @@ use system_config::SystemConfig;
 
 /// A lookup that takes longer than this counts as slow.
 pub(crate) const SLOW_LOOKUP: Duration = Duration::from_secs(1);
-/// How long to wait for the system's lookup before the name servers are queried too. If a quarter of the
-/// timeout is shorter, it applies instead.
+/// How long to wait for the system's lookup before the name servers are queried too, unless a quarter of the
+/// timeout is shorter.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The minimum remaining time for queries to name servers. With less time, no reply would be likely to
@@ -89,7 +89,7 @@ pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsE
     Some((entry, lookup.servers))
 }
 
-/// Returns the address of a host that is an IP address and needs no lookup. Returns `None` for a host name.
+/// Parses a host that is an IP address, and so needs no lookup. Returns `None` for a host name.
 pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Some(SocketAddr::new(address, port));

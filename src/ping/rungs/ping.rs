@@ -194,8 +194,8 @@ pub(crate) fn read_key(key: &str) -> Cmd {
 
 /// Measures round trips of `command`, and appends them to `round_trips`.
 ///
-/// `hint` is a round trip that was measured in another way. If the results are uneven, or differ much from
-/// `hint`, measures additional round trips.
+/// `hint` is a round trip that was measured in a different way. If the results are uneven, or differ much
+/// from `hint`, measures additional round trips.
 pub(crate) async fn measure(
     connection: &mut ProbeConnection<Stream>,
     command: &Cmd,

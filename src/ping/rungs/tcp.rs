@@ -19,8 +19,8 @@ use crate::redis_client::Stream;
 
 /// The time between the starts of two attempts. RFC 8305 ("Connection Attempt Delay") allows 100 ms to 2 s.
 const STAGGER: Duration = Duration::from_millis(100);
-/// The time limit for the remaining connection attempts after one attempt has succeeded. If a third of the
-/// timeout is shorter, it applies instead.
+/// The time limit for the remaining connection attempts after one attempt has succeeded, unless a third of
+/// the timeout is shorter.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Tries to connect to every address, and uses the first connection. The other attempts continue for
@@ -77,7 +77,7 @@ pub(crate) enum SegmentSize {
     Default,
     /// A size that is small enough for every path.
     Small,
-    /// At most this many bytes.
+    /// A size of at most this many bytes.
     AtMost(u16),
 }
 

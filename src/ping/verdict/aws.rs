@@ -1,5 +1,5 @@
-//! Adds the results from AWS documents to a verdict. They do not change the cause, its certainty or the exit
-//! status.
+//! Adds the results from AWS documents to a verdict. The results do not change the cause, its certainty or
+//! the exit status.
 
 use std::collections::BTreeSet;
 
@@ -13,12 +13,12 @@ use crate::sanitize;
 /// The kinds of fix that change AWS objects. AWS documents can show that such a fix is needed or unnecessary.
 const KINDS: [&str; 4] = ["security-group", "network-acl", "route", "outside-vpc"];
 
-/// What AWS is asked.
+/// The question about a verdict that `--aws` asks AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
-    /// The two ends of the connection, and the network between them.
+    /// How the two ends of the connection, and the network between them, are configured.
     Path,
-    /// The cache and its users. AWS is not queried about the network.
+    /// How the cache and its users are configured. AWS is not asked about the network.
     Cache,
 }
 

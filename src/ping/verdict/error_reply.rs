@@ -26,7 +26,7 @@ pub(super) fn error_reply(error: &str, command: &str, seen: &Observations) -> Fi
     }
 }
 
-/// Returns the facts in INFO that concern the cause.
+/// Returns the facts in INFO that concern `cause`.
 pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
     let shown = |name: &str| Some(sanitize::excerpt(server.field(name)?.as_bytes(), QUOTED));
     let percent = |part: u64, whole: u64| (whole > 0).then(|| part.saturating_mul(100) / whole);

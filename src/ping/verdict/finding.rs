@@ -20,7 +20,7 @@ pub struct Verdict {
 #[derive(Clone, Debug)]
 pub struct Finding {
     pub cause: Cause,
-    /// Whether a different cause is possible.
+    /// How certain the cause is.
     pub certainty: Certainty,
     /// What is wrong, in one sentence.
     pub summary: String,

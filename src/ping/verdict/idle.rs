@@ -62,7 +62,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     )
 }
 
-/// Returns the test and the lost connection with the shortest idle time. Prefers connections without TCP
+/// Returns the idle test and the lost connection with the shortest idle time. Prefers connections without TCP
 /// keepalive. Returns `None` if no connection was lost.
 fn lost(seen: &Observations) -> Option<(&IdleTest, &IdleTrial)> {
     let test = seen.idle.as_ref()?;

@@ -149,8 +149,8 @@ pub(crate) fn judge_answer(target: &Target, seen: &Observations) -> Verdict {
     verdict
 }
 
-/// Returns the verdict if the node works, but a client cannot connect to the node's cluster. `why` is the
-/// client's error message.
+/// Returns the verdict if a cluster node works, but a client cannot connect to the node's cluster. `why` is
+/// the client's error message.
 #[must_use]
 pub fn judge_cluster(target: &Target, seen: &Observations, verdict: &Verdict, why: &str) -> Verdict {
     let cause = Cause::ClusterUnreachableNodes;

@@ -47,7 +47,7 @@ pub(super) fn proxy_header(target: &Target, seen: &Observations) -> Option<Findi
     })
 }
 
-/// Returns the finding about replies that belong to other requests.
+/// Returns the finding about replies that do not belong to the requests after which they arrived.
 pub(super) fn out_of_step(target: &Target, seen: &Observations) -> Option<Finding> {
     // A POP3 server sends a greeting, and then replies to each line with an error.
     let first = seen.auth.response.as_ref().or(seen.ping.response.as_ref());

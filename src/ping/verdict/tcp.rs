@@ -179,7 +179,7 @@ fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
     }
 }
 
-/// Returns a note if the address can be reached only from certain networks.
+/// Returns a note if the address seems to be reachable only from certain networks.
 fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
     let Endpoint::Ip(address) = &dial.to else {
         return None;
@@ -278,7 +278,8 @@ fn is_blocked_here(seen: &Observations) -> bool {
     retransmitted > 0 && seen.tcp.blocked_retransmissions >= retransmitted
 }
 
-/// Whether the SYN is still in a queue on this host. The kernel does not retransmit such a SYN.
+/// Whether the SYN of an attempt has never left this host, because the kernel does not retransmit a SYN that
+/// is still in its queue.
 fn never_left(dial: &Dial) -> bool {
     matches!(dial.result, DialResult::Timeout { syns: Some(1) }) && dial.took > SECOND_SYN_SENT
 }

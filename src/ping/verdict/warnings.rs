@@ -144,7 +144,7 @@ fn lost_primary(seen: &Observations) -> Option<Found> {
 }
 
 /// Returns a warning about a server without HELLO, which is usually Redis before version 6. Returns `None` if
-/// the server does not support INFO either, because the server is then another service.
+/// the server does not support INFO either, because the server is then not Redis.
 fn old(server: &ServerInfo) -> Option<Found> {
     let is_old = server.is_before(6);
     let hello = server

@@ -42,7 +42,7 @@ use crate::ping::verdict::{Certainty, Verdict, judge};
 const USER: &str = "ada";
 const PASSWORD: &str = "Plover-4417";
 
-/// The number of worlds per run, unless the variable `WORLDS` sets another number.
+/// The number of worlds per run, unless the variable `WORLDS` sets a different number.
 const WORLDS: usize = 2000;
 /// The number of worlds that are checked at the same time. It is limited, because each world needs up to 20
 /// open files.
@@ -110,8 +110,8 @@ fn compare(world: World, verdict: &Verdict) -> Faults {
     found
 }
 
-/// Returns the faults that `ping` may report: the faults in the lowest layer and, if these are not always
-/// visible, those in higher layers.
+/// Returns the faults that `ping` may report. These are the faults in the lowest layer. If they are not
+/// always visible, faults in higher layers are included.
 fn right(faults: &[Fault]) -> Vec<&Fault> {
     let mut right: Vec<&Fault> = Vec::new();
     for fault in faults {

@@ -1,5 +1,5 @@
-//! The parts of a random world, such as its network and its server. The first variant of each part is the
-//! healthy one.
+//! Defines the parts of a random world, such as its network and its server. The first variant of each part is
+//! the healthy one.
 //!
 //! All variants have different names, so that a failing world can be printed as code; see
 //! [`super::found_before`].

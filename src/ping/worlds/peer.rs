@@ -1,4 +1,4 @@
-//! The scripted server of a [`World`], which listens on loopback.
+//! Runs the scripted server of a [`World`], which listens on loopback.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

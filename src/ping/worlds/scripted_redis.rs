@@ -1,5 +1,5 @@
-//! A scripted Redis server with the faults of a world. It checks commands in the same order as
-//! `processCommand` in Redis 7.
+//! Imitates a Redis server with the faults of a world. Checks commands in the same order as `processCommand`
+//! in Redis 7.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ pub(super) struct Session {
     number: usize,
     is_logged_in: bool,
     pub(super) is_in_transaction: bool,
-    /// The most recent error since MULTI.
+    /// The most recent error reply since MULTI, if there was one.
     pub(super) refused: Option<String>,
     pub(super) queued: usize,
     pings: usize,
@@ -110,8 +110,8 @@ impl Session {
         })
     }
 
-    /// Returns what a proxy does with the command in place of Redis. Returns `None` if the command reaches
-    /// Redis.
+    /// Returns what a proxy does with a command that it does not forward. Returns `None` if the command
+    /// reaches Redis.
     fn proxy(&self, name: &str, arguments: &[&str]) -> Option<Next> {
         let is_answered_here = matches!(name, "PING" | "AUTH");
         match self.world.proxy {

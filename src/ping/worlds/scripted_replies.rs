@@ -191,8 +191,8 @@ impl Session {
         )
     }
 
-    /// Returns the port that is announced for the other cluster node. The port is this node's own, unless the
-    /// other node must be unreachable: then it is a port on which no process listens.
+    /// Returns the port that is announced for the second cluster node: this node's own port or, if the second
+    /// node must be unreachable, a port on which no process listens.
     pub(super) fn other_port(&self) -> u16 {
         match self.world.role {
             Role::ClusterNodeMissing | Role::ClusterUnreachable => 1,
@@ -230,7 +230,7 @@ fn sentinel_masters() -> String {
     ])])
 }
 
-/// The first slot of the other node in the cluster. The key of the read request is in one of the other node's
+/// The first slot of the second cluster node. The key of the read request is in one of the second node's
 /// slots.
 pub(super) const OTHER_NODE: u16 = 8192;
 

@@ -1,4 +1,4 @@
-//! A random world: a server, a network and a URL, some parts of which are broken.
+//! Generates random worlds. A world is a server, a network and a URL, some parts of which are broken.
 
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -94,7 +94,7 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     .and_all(local)
 }
 
-/// Whether the same host accepts connections on the provider's TLS port.
+/// Whether the server's host accepts connections on the provider's TLS port.
 fn other_port_works(at: &FixContext) -> bool {
     at.seen.tcp.other_port.as_ref().is_some_and(Dial::is_connected)
 }

@@ -64,7 +64,8 @@ async fn second(
     until.bound(rest).await.unwrap_or(NameAnswer::Timeout)
 }
 
-/// Combines the answers for both families. The name has no address only if both answers say so.
+/// Combines the answers for IPv4 and IPv6. The result is that the host name has no address only if both
+/// answers say so.
 fn merge(v4: NameAnswer, v6: NameAnswer) -> NameAnswer {
     use NameAnswer as Answer;
     match (v4, v6) {
@@ -122,7 +123,7 @@ fn question(name: &str, kind: RecordType) -> Option<Message> {
     Some(message)
 }
 
-/// Sends the query over UDP. Returns the response, or the reason why there is none.
+/// Sends a DNS query over UDP. Returns the response, or the reason why there is none.
 async fn over_udp(
     server: SocketAddr,
     question: &Message,
@@ -287,8 +288,8 @@ mod tests {
         use proptest::prelude::*;
         use proptest::sample::Index;
 
-        /// Returns a damaged response: some bytes are changed, the rest is cut off at `end`, and `more` is
-        /// appended.
+        /// Returns a damaged response: some bytes are changed, the bytes after `end` are removed, and `more`
+        /// is appended.
         fn mangled(asked: &Message, changes: &[(Index, u8)], end: Index, more: &[u8]) -> Vec<u8> {
             let mut answer = asked.clone();
             answer.metadata.message_type = MessageType::Response;

@@ -11,12 +11,12 @@ use crate::sanitize;
 /// The system's name servers and search domains (`resolv.conf(5)`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SystemConfig {
-    /// The first three name servers in the file. glibc uses no more.
+    /// The first three name servers in `/etc/resolv.conf`. glibc uses no more.
     pub servers: Vec<SocketAddr>,
     /// Whether `/etc/resolv.conf` is missing or names no server. Like glibc, this program then queries a
     /// server on this host.
     pub is_unconfigured: bool,
-    /// The line with the search domains, if there is one.
+    /// The line of `/etc/resolv.conf` with the search domains, if there is one.
     pub search_line: Option<FileLine>,
     search: Vec<String>,
     ndots: usize,

@@ -83,8 +83,8 @@ pub(super) struct NamePath {
     pub(super) is_trusted: bool,
     /// The certificate of the trusted CA, if the server did not send it.
     pub(super) root: Option<CertificateDer<'static>>,
-    /// The first unsupported feature of the certificates between the server and the trusted CA, including
-    /// both.
+    /// The first feature that this program does not support, in any certificate from the server's own to the
+    /// trusted CA's.
     pub(super) unsupported: Option<String>,
 }
 

@@ -16,8 +16,8 @@ use super::verify::{SeenTls, Verifier};
 use crate::clock::unix_now;
 use crate::redis_url::Trust;
 
-/// Returns the TLS configuration of all connections. It trusts the CAs of the system (or those in
-/// `SSL_CERT_FILE`) and the CAs in `--ca`.
+/// Returns the TLS configuration of all connections. It trusts the CAs in `--ca` and the CAs of the system,
+/// which `SSL_CERT_FILE` can replace.
 ///
 /// # Errors
 ///

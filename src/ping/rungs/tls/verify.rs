@@ -39,7 +39,7 @@ impl SeenTls {
     }
 }
 
-/// Records the certificates, then verifies them with webpki.
+/// Records a server's certificates, then verifies them with webpki.
 #[derive(Debug)]
 pub(super) struct Verifier {
     /// The trusted CAs, or `None` if certificates are not verified.

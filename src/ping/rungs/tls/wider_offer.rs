@@ -135,8 +135,8 @@ async fn exchange(mut stream: TcpStream, hello: &[u8], deadline: Deadline) -> Ve
     handshake_messages(&received).0
 }
 
-/// Extracts the handshake messages from TLS records. Also returns whether all necessary messages have
-/// arrived.
+/// Extracts the handshake messages from TLS records. Also returns whether these messages already show the
+/// server's whole choice.
 fn handshake_messages(mut records: &[u8]) -> (Vec<u8>, bool) {
     let mut messages = Vec::new();
     let mut is_over = false;

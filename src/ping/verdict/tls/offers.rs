@@ -38,8 +38,8 @@ pub(super) fn nothing_in_common(
         .facts(without_name(tls))
 }
 
-/// Returns the finding about the options that the server chose. Returns `None` if this program supports all
-/// of them.
+/// Returns the finding about the TLS version and algorithms that the server chose. Returns `None` if this
+/// program supports all of them.
 fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
     let version = version_name(offer.version);
     let seen = format!(
