@@ -31,7 +31,7 @@ const ADDRESS: &str = "practice.json";
 const RETRY: Duration = Duration::from_millis(10);
 /// How long a server may take to prove that it wrote the practice Redis's address file.
 const VERIFY_WITHIN: Duration = Duration::from_millis(500);
-/// The maximum length in bytes of the replies from a server whose run ID is being checked.
+/// The maximum length in bytes of a server's replies that are read to check the server's run ID.
 const LONGEST_REPLY: usize = 8 * 1024;
 /// How long a server that is shutting down waits for other processes to disconnect.
 const GRACE: Duration = Duration::from_secs(1);

@@ -54,7 +54,7 @@ struct Nodes {
     state: Mutex<State>,
     /// When the slot map was last requested. This mutex is locked while the map is being requested.
     map_read: tokio::sync::Mutex<Instant>,
-    /// Whether the last request for the slot map failed on all nodes.
+    /// Whether the last request for the slot map failed on all nodes that were asked.
     is_lost: AtomicBool,
 }
 
@@ -100,7 +100,7 @@ impl Cluster {
             .unwrap_or_else(|_| Err(failed("the program is shutting down")))
     }
 
-    /// Whether the last request for the slot map failed on all nodes.
+    /// Whether the last request for the slot map failed on all nodes that were asked.
     pub(super) fn is_lost(&self) -> bool {
         self.0.is_lost.load(Ordering::Relaxed)
     }

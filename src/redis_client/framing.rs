@@ -143,7 +143,8 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    /// Returns how many of `bytes` belong to the reply, and whether these bytes complete the reply.
+    /// Returns how many of `bytes` belong to the reply that is being discarded, and whether these bytes
+    /// complete it.
     pub(super) fn skip(&mut self, bytes: &[u8]) -> Result<(usize, bool), Malformed> {
         let mut at = 0;
         loop {
