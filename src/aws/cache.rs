@@ -88,7 +88,7 @@ pub(crate) struct Cache {
     /// of all endpoints.
     pub(crate) ports: Option<Vec<u16>>,
     pub(crate) has_tls: Option<bool>,
-    /// Whether clients must use TLS: `preferred` or `required`.
+    /// The TLS mode of the cache: `required` if clients must use TLS, or `preferred` if TLS is optional.
     pub(crate) tls_mode: Option<String>,
     pub(crate) has_token: Option<bool>,
     pub(crate) user_groups: Option<Vec<Name>>,

@@ -265,8 +265,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Reports an error if the lesson could fill a shared Redis server, with many commands or by repeating
-    /// one command.
+    /// Reports an error if the commands so far may write more than [`MOST_GROWTH`] bytes to Redis, because
+    /// they could fill a shared server.
     fn count_growth(&mut self, line: usize, transcript: Option<&Transcript>) {
         let exchanges = transcript.iter().flat_map(|transcript| &transcript.exchanges);
         let before = self.growth;
@@ -277,7 +277,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Returns the parsed body of a fence. On errors, records them and returns `None`.
+    /// Returns the parsed body of a fence. If the body contains errors, records the errors and returns
+    /// `None`.
     fn body<T>(&mut self, line: usize, parsed: Result<T, Vec<Problem>>) -> Option<T> {
         match parsed {
             Ok(body) => Some(body),

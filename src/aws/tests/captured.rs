@@ -114,7 +114,8 @@ fn remove(value: &mut Value, left: &mut usize) -> Option<String> {
     }
 }
 
-/// Networks that contain the removed value in a second place, such as the instance metadata.
+/// Networks that the test of missing members skips. In these networks, a second source, such as the instance
+/// metadata, contains the same value as a removed member.
 const REPLACED: [&str; 3] = [
     "default-group-on-both",
     "cache-address-gone",

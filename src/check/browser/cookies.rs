@@ -29,7 +29,7 @@ impl Visitor {
         other
     }
 
-    /// Returns a copy of this visitor in which the cookie `name` has a different value. If `value` is `None`,
+    /// Returns a copy of this visitor in which the cookie `name` has the value `value`. If `value` is `None`,
     /// the copy does not have that cookie.
     pub(crate) fn with_cookie(&self, name: &str, value: Option<&str>) -> Self {
         let mut other = Self::new(&self.site);

@@ -19,7 +19,7 @@ pub(super) const IN_FILES: &str = "Enter more  q back to the lesson";
 /// The message about a Redis command that was typed or pasted at a prompt for a single key.
 const COMMAND_IGNORED: &str =
     "not sent: here, Enter runs the commands of the lesson; type your own commands at the prompt redis>";
-/// The message about an Enter after ignored text.
+/// The message if Enter was pressed at the end of an ignored text.
 const ENTER_IGNORED: &str = "the ignored text ends here; now press one of the keys below";
 
 pub(super) struct Screen {
