@@ -266,7 +266,7 @@ impl Parser<'_> {
     }
 
     /// Reports an error if the commands so far may write more than [`MOST_GROWTH`] bytes to Redis, because
-    /// they could fill a shared server.
+    /// these commands could fill a shared server.
     fn count_growth(&mut self, line: usize, transcript: Option<&Transcript>) {
         let exchanges = transcript.iter().flat_map(|transcript| &transcript.exchanges);
         let before = self.growth;

@@ -89,8 +89,8 @@ fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
 
 /// Estimates the maximum number of random bits in each of these cookie values from their length and alphabet.
 fn bits(values: &[String]) -> f64 {
-    /// If fewer characters than this number are the same in all values, these characters may be a version or
-    /// separators, as in a UUID.
+    /// The minimum number of identical characters in all values that counts as a fixed part. Fewer identical
+    /// characters may be a version or separators, as in a UUID.
     const FEW: usize = 5;
     let values: Vec<Vec<char>> = values
         .iter()
