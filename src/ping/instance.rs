@@ -35,11 +35,11 @@ impl Instance {
     }
 }
 
-/// The time limit for all metadata requests of a run without `--aws`. A metadata service on EC2 replies
-/// within a few milliseconds.
+/// The time limit for the metadata requests of every run. A metadata service on EC2 replies within a few
+/// milliseconds.
 const METADATA_BUDGET: Duration = Duration::from_millis(150);
 
-/// The time limit for the metadata requests that `--aws` needs.
+/// The time limit for the additional metadata requests that `--aws` needs.
 const INTERFACE_BUDGET: Duration = Duration::from_secs(2);
 
 /// Reads the instance metadata. Returns `None` if this host is not on EC2, or if the metadata service does

@@ -1,4 +1,4 @@
-//! Suggests fixes for a port that accepts connections, if Redis does not reply.
+//! Suggests fixes for a port that accepts connections, but on which Redis does not reply.
 
 use super::commands::shell_quoted;
 use super::fix::{Fix, Fixes, advise};

@@ -149,8 +149,7 @@ impl Ladder<'_> {
     }
 
     /// Opens a new connection for the remaining checks, because some proxies close the connection after an
-    /// unsupported request. Returns false if the second connection could not read data either, or if no new
-    /// connection can be opened.
+    /// unsupported request. Returns false if a new connection would not help, or cannot be opened.
     async fn replace(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
         let serves = self
             .seen
@@ -222,8 +221,8 @@ impl Ladder<'_> {
         self.seen.ping.response.as_ref().and_then(Response::error)
     }
 
-    /// For a URL such as `redis://ada@host`, logs in with an empty password, as many clients do. The user may
-    /// have no password (`nopass`).
+    /// For a URL such as `redis://ada@host`, logs in with an empty password, as many clients do, because the
+    /// user may have no password (`nopass`).
     async fn log_in_without_password(&mut self, connection: &mut ProbeConnection<Stream>) {
         if let (Some(user), None) = (&self.target.user, &self.target.password) {
             let login =

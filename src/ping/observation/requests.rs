@@ -163,7 +163,7 @@ impl Repeat {
         exchange.map(|exchange| &exchange.response)
     }
 
-    /// Returns the request that got no reply, if there is one.
+    /// Returns the repeated request that got no reply, if there is one.
     pub fn stopped_at(&self) -> Option<&Exchange> {
         self.exchanges.last().filter(|exchange| !exchange.is_answered())
     }

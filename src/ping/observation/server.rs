@@ -23,7 +23,7 @@ pub struct ServerInfo {
     pub refused: Vec<&'static str>,
     /// The fields in the reply to INFO. The map is shared, because observations are cloned after each check.
     pub fields: Arc<BTreeMap<String, String>>,
-    /// The response to MULTI, which is sent only if the server may support only some of Redis's commands.
+    /// The response to MULTI, which is sent only if the server seems not to support all of Redis's commands.
     pub multi: Option<Response>,
     /// The fields in the reply to CLUSTER INFO.
     pub cluster: BTreeMap<String, String>,

@@ -38,7 +38,7 @@ pub struct Handshake {
     pub certificate_problem: Option<CertificateProblem>,
     /// The certificates that the server sent, starting with its own.
     pub chain: Vec<PeerCertificate>,
-    /// Whether the issuer names in the chain lead to a trusted CA.
+    /// Whether the issuer names in the server's certificate chain lead to a trusted CA.
     pub leads_to_trusted_ca: bool,
     /// The name that the certificate must contain.
     pub expected_name: String,
@@ -118,7 +118,8 @@ pub enum CertificateProblem {
     NoTrustedCa,
     /// The server sent no certificate.
     Missing,
-    /// A CA in the chain is not permitted to sign certificates for this host name (RFC 5280, 4.2.1.10).
+    /// A CA in the server's chain is not permitted to sign certificates for this host name (RFC 5280,
+    /// 4.2.1.10).
     NotPermitted,
     /// The certificate is for a different host name.
     OtherName,

@@ -1,5 +1,5 @@
 //! Checks a cluster: the addresses that its nodes announce, connections to these addresses, and the slots of
-//! the node that `ping` is connected to.
+//! the connected node.
 
 use std::net::SocketAddr;
 use std::time::Duration;

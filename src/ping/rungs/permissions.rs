@@ -11,7 +11,7 @@ use crate::redis_client::{ProbeConnection, Stream};
 /// Sends each of the tutorial's commands in a form that changes nothing, and returns the responses.
 ///
 /// The arguments are invalid, which is sufficient because Redis checks permissions first. MULTI and EXEC come
-/// last: if MULTI is allowed but EXEC is not, the transaction stays open.
+/// last, because the transaction stays open if MULTI is allowed but EXEC is not.
 pub(crate) async fn observe(
     connection: &mut ProbeConnection<Stream>,
     deadline: Deadline,

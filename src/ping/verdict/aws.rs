@@ -178,7 +178,7 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     }
 }
 
-/// Returns the fixes that may still help if all rules allow the connection.
+/// Returns the fixes that may still help if all AWS rules allow the connection.
 fn remaining() -> [Fix; 2] {
     [
         Fix::new(
@@ -203,8 +203,8 @@ fn of_aws(fix: &AwsFix) -> Fix {
     }
 }
 
-/// Describes a check that did not pass, and rules that almost allow the connection, one per item. Returns
-/// nothing for a check that passed.
+/// Describes a check of AWS documents that did not pass, and rules that almost allow the connection, one per
+/// item. Returns nothing for a check that passed.
 fn facts_of(check: &Check) -> Vec<String> {
     let term = check
         .aws_code

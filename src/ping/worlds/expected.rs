@@ -123,8 +123,8 @@ impl World {
         Some(if is_provable { fault } else { fault.likely() })
     }
 
-    /// Returns the fault of the network path. If all addresses fail, a rejection is reported before a missing
-    /// reply.
+    /// Returns the fault of the network path. If all addresses fail, a rejection takes precedence over a
+    /// missing reply.
     fn path_fault(&self) -> Option<Fault> {
         let faults = self.paths().map(|path| {
             Some(match path {

@@ -57,7 +57,7 @@ parts! {
         NameServersDisagree,
         /// One of two name servers does not respond.
         ResolvesSlowly,
-        /// The resolver finds the name only with a search domain.
+        /// The resolver finds the host name only with a search domain.
         ResolvesCompleted,
     }
 

@@ -230,8 +230,9 @@ const LATE: Duration = Duration::from_millis(350);
 /// The beginning of a handshake record of 122 bytes. The rest is never sent.
 const START_OF_SERVER_HELLO: &[u8] = b"\x16\x03\x03\0\x7a\x02\0\0\x76\x03\x03";
 
-/// The content type of TLS handshake records (RFC 8446, B.1). Two alert codes follow (RFC 8446, B.2).
+/// The content type of TLS handshake records (RFC 8446, B.1).
 const HANDSHAKE: u8 = 0x16;
+// The codes of two alerts (RFC 8446, B.2).
 const PROTOCOL_VERSION: u8 = 70;
 const UNRECOGNIZED_NAME: u8 = 112;
 

@@ -85,7 +85,8 @@ fn with_verifier(verifier: Verifier, client: Option<Arc<CertifiedKey>>) -> Resul
         .with_client_cert_resolver(Arc::new(ClientCertificate { client, seen })))
 }
 
-/// Sends the certificate in `--cert` if the server requests one, and records the request.
+/// Sends the certificate in `--cert` if the server requests a client certificate, and records the server's
+/// request.
 #[derive(Debug)]
 struct ClientCertificate {
     client: Option<Arc<CertifiedKey>>,

@@ -70,7 +70,7 @@ pub(super) fn problem(
     }
 }
 
-/// Whether the name is only among the subject's common names, which old clients accept (RFC 2818, 3.1).
+/// Whether the host name is only among the subject's common names, which old clients accept (RFC 2818, 3.1).
 fn names_only_in_subject(own: &PeerCertificate, name: &ServerName<'_>) -> bool {
     let ServerName::DnsName(name) = name else {
         return false;

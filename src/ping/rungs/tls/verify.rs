@@ -194,7 +194,7 @@ impl Verifier {
         })
     }
 
-    /// Records the problem. Ends the handshake, unless all certificates are accepted.
+    /// Records `problem`. Returns `error`, which ends the handshake, unless all certificates are accepted.
     fn reject(&self, problem: CertificateProblem, error: Error) -> Result<(), Error> {
         self.seen.update(|seen| {
             seen.problem.get_or_insert(problem);

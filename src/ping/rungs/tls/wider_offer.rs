@@ -322,7 +322,7 @@ fn extension(out: &mut Vec<u8>, kind: u16, content: &[u8]) {
     out.extend(prefixed16(content));
 }
 
-/// Returns the content, preceded by its length in two bytes. The content is always short enough.
+/// Returns `content` after its length in two bytes. The content must not be longer than 65,535 bytes.
 fn prefixed16(content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap_or(u16::MAX);
     [&length.to_be_bytes()[..], content].concat()

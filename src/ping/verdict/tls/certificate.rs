@@ -140,7 +140,7 @@ fn replaced_cas(tls: &Handshake) -> Option<String> {
     ))
 }
 
-/// Returns the finding about a certificate in the chain that is expired or not yet valid.
+/// Returns the finding about a certificate in the server's chain that is expired or not yet valid.
 fn dates(is_expired: bool, tls: &Handshake, seen: &Observations) -> Finding {
     let faulty = faulty(tls).and_then(|at| Some((at, tls.chain.get(at)?)));
     let state = |one: &PeerCertificate| {
