@@ -111,7 +111,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Error> {
     graded(args).map(|(exit, _)| exit)
 }
 
-/// Grades the app. If a required check failed, returns the lesson section about the first failed check, as
+/// Grades the app. Returns the exit status, and the lesson section about the first failure in the report, as
 /// `lesson#step`.
 pub(super) fn graded(args: &CheckArgs) -> Result<(Exit, Option<&'static str>), Error> {
     let settings = settings(args)?;

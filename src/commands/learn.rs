@@ -137,8 +137,8 @@ fn progress() -> Progress {
     progress
 }
 
-/// Returns the index of the lesson to start with: the lesson in the arguments, the current lesson, or the
-/// first incomplete lesson.
+/// Returns the index of the lesson to start with: the lesson in the arguments, the current lesson, the first
+/// incomplete lesson, or the first lesson.
 fn first(args: &LearnArgs, lessons: &Lessons, progress: &Progress) -> Result<usize, String> {
     if let Some(word) = &args.lesson {
         return lessons.find(word);

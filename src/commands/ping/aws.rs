@@ -90,8 +90,7 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Diagnoses a connection from AWS documents, without connecting. The documents must describe both ends of
-/// the connection.
+/// Diagnoses the connection in `facts` from AWS documents, without connecting.
 pub(super) fn judge_alone(args: &PingArgs, documents: &Documents, facts: &Facts, deadline: Deadline) -> Exit {
     let answer = of_documents(documents, facts);
     let verdict = proof::of_documents(&answer);
