@@ -31,10 +31,10 @@ pub(crate) struct ProbeHistory {
 /// A period in which Redis did not respond.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outage {
-    /// The start of the first probe without a response.
+    /// The end of the first probe without a response.
     pub began: SystemTime,
     since: Instant,
-    /// The time until the start of the next probe with a response. `None` if the outage is not over.
+    /// The time until a probe got a response again. `None` if the outage is not over.
     lasted: Option<Duration>,
 }
 

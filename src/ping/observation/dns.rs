@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// The result of a lookup by the system's resolver, which most applications use. After a failed lookup,
-/// `servers` also contains the answer of each name server.
+/// The result of a lookup by the system's resolver, which most applications use. After a failed or slow
+/// lookup, `servers` also contains the answer of each name server.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {
     /// The addresses, in the order in which the system's resolver returned them.
@@ -81,12 +81,13 @@ pub enum NameAnswer {
     Addresses(Vec<IpAddr>),
     /// The host name exists but has no address.
     NoAddress,
-    /// The host name is an alias (CNAME) for the name that this variant contains, but the response contains
-    /// no address.
+    /// The host name is an alias (CNAME), but the response contains no address. Contains the name to which
+    /// the alias points.
     EmptyAlias(String),
     /// The host name does not exist (NXDOMAIN).
     NotFound,
-    /// The host name is an alias (CNAME) for the name that this variant contains, which does not exist.
+    /// The host name is an alias (CNAME) for a name that does not exist. Contains the name that does not
+    /// exist.
     DanglingAlias(String),
     /// The response code is an error other than NXDOMAIN, such as SERVFAIL or REFUSED.
     Refused(String),

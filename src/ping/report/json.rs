@@ -169,7 +169,7 @@ fn frame(verdict: &Verdict, elapsed: Duration) -> Value {
     })
 }
 
-/// Describes the target. If the URL contains Sentinels, `reached` is the primary that they report.
+/// Describes the target. If the URL contains Sentinels, `reached` is the primary that one of them reported.
 fn target_of(target: &Target, reached: &Target) -> Value {
     let kind = match (&reached.address, target.origin) {
         (_, Origin::Practice) => Some("practice"),

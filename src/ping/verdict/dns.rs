@@ -196,8 +196,8 @@ fn skips_hosts_file(lookup: &Lookup) -> bool {
     lookup.hosts_file.is_some() && sources.is_some_and(|line| !line.sets_source("files"))
 }
 
-/// Describes the entry for the host name in `/etc/hosts`. If the name servers return different addresses,
-/// also describes their answers.
+/// Describes the entry for the host name in `/etc/hosts`, and the name servers' answers for comparison.
+/// Returns nothing if a successful lookup did not use the entry.
 pub(super) fn hosts_file(target: &Target, seen: &Observations) -> Vec<String> {
     let (Some(host), Some(lookup)) = (target.host(), &seen.dns) else {
         return Vec::new();
