@@ -29,7 +29,7 @@ const TURN: Duration = Duration::from_secs(2);
 /// The pause between two attempts to acquire a lock.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// Waits for the exclusive lock for this file. Dropping the returned lock file releases the lock.
+/// Waits for the exclusive lock on the file at `path`. Dropping the returned lock file releases the lock.
 ///
 /// # Errors
 /// Returns an error if the lock file cannot be opened or locked, or if another process holds the lock for 2

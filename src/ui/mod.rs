@@ -114,7 +114,8 @@ pub(crate) fn answer_with_secrets(line: &str) {
     answered(writer::out_with_secrets(line));
 }
 
-/// Records an error in writing to standard output, unless the error is a closed pipe.
+/// Records an error that occurred when the program wrote to standard output, unless the error is a closed
+/// pipe.
 fn answered(written: std::io::Result<()>) {
     if let Err(error) = written
         && error.kind() != std::io::ErrorKind::BrokenPipe
@@ -123,7 +124,7 @@ fn answered(written: std::io::Result<()>) {
     }
 }
 
-/// The error in writing to standard output, for example because of a full disk.
+/// The error that occurred when the program wrote to standard output, for example because of a full disk.
 static OUTPUT_ERROR: OnceLock<std::io::Error> = OnceLock::new();
 
 /// If a write to standard output has failed, prints the error and returns a failure. Otherwise, returns

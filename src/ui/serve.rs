@@ -23,7 +23,7 @@ pub(crate) fn ready(line: &str) {
 
 /// The maximum number of log lines that wait to be written.
 const MOST_WAITING: usize = 1024;
-/// The maximum time that the program waits at its end until all log lines are written.
+/// The maximum time that the program waits before it exits, so that all log lines are written.
 const FINISH_WITHIN: Duration = Duration::from_secs(1);
 
 /// Prints messages as text or as one JSON object per line, and the access log as JSON.

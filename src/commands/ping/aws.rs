@@ -122,8 +122,8 @@ fn of_documents(documents: &Documents, facts: &Facts) -> AwsAnswer {
     }
 }
 
-/// Returns what AWS shows about the attempted connection, or `None` if the options or the verdict do not need
-/// AWS.
+/// Returns what the AWS replies show about the attempted connection, or `None` if there are no replies to
+/// evaluate.
 pub(super) async fn answer(
     args: &PingArgs,
     documents: Option<&Documents>,
