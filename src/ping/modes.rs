@@ -63,7 +63,6 @@ pub(crate) enum ModeEvent<'a> {
     Attempt(&'a Observations, &'a Verdict, Duration),
 }
 
-/// The result of a mode.
 #[derive(Debug)]
 pub(crate) struct Diagnosis {
     pub observations: Observations,

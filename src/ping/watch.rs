@@ -134,7 +134,6 @@ enum WatchState {
     Down(Cause),
 }
 
-/// The result of one probe.
 #[derive(Debug)]
 pub(crate) struct ProbeResult {
     /// The observations of the last run of the checks, with the PING of this probe.

@@ -37,7 +37,6 @@ pub(super) fn advise(kind: &'static str, text: impl Into<String>) -> Fixes {
 }
 
 impl Fixes {
-    /// Appends a fix.
     pub(super) fn and(mut self, kind: &'static str, text: impl Into<String>) -> Self {
         self.0.push(Fix::new(kind, text));
         self

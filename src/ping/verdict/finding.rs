@@ -43,7 +43,7 @@ pub enum Certainty {
 /// A problem that does not prevent the use of Redis.
 #[derive(Clone, Debug)]
 pub struct Warning {
-    /// The code, meaning and fixes of the warning.
+    /// The warning in the table of causes, with its code and meaning.
     pub cause: Cause,
     /// What was observed, in one sentence.
     pub summary: String,
@@ -112,7 +112,6 @@ impl Finding {
         self.fact(replied(command, reply))
     }
 
-    /// Adds one line of evidence.
     pub(super) fn fact(mut self, fact: impl Into<String>) -> Self {
         self.evidence.push(fact.into());
         self
@@ -127,14 +126,12 @@ impl Finding {
         }
     }
 
-    /// Adds several lines of evidence.
     pub(super) fn facts(mut self, facts: impl IntoIterator<Item = String>) -> Self {
         self.evidence.extend(facts);
         self
     }
 }
 
-/// Describes the reply to a command.
 pub(super) fn replied(command: &str, reply: &str) -> String {
     format!("reply to {command}: {}", sanitize::excerpt(reply.as_bytes(), 160))
 }

@@ -6,7 +6,8 @@ use crate::ping::conclusions;
 use crate::redis_url::provider;
 use crate::redis_url::{Target, UrlWarning};
 
-/// Returns the hints in the URL about a failure. Hints are only additional evidence, never a cause.
+/// Returns the hints in the URL that may explain a failure. Hints are only additional evidence, never a
+/// cause.
 pub(super) fn all(target: &Target, cause: Cause) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(endpoint) = target.host().and_then(provider::endpoint_hint) {

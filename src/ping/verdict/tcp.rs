@@ -267,8 +267,8 @@ pub(super) fn loss(seen: &Observations) -> Option<(Cause, String)> {
     })
 }
 
-/// Whether this host blocked all retransmitted SYNs. The kernel also counts packets of other programs, so the
-/// count may be higher than the number of SYNs.
+/// Whether this host blocked all retransmitted SYNs. The kernel counts blocked packets of all programs, so
+/// its count may be higher than the number of SYNs.
 fn is_blocked_here(seen: &Observations) -> bool {
     let retransmitted = seen.tcp.dials.iter().map(|dial| match dial.result {
         DialResult::Timeout { syns } => u64::from(syns.unwrap_or(2)).saturating_sub(1),
