@@ -92,6 +92,8 @@ const PUBLIC: Hosting = Hosting {
     tls_port: None,
     check: "",
 };
+/// The network of the Services in a Kubernetes cluster.
+pub(crate) const KUBERNETES: &str = "Kubernetes";
 const OTHER_AWS_SERVICE: Hosting = Hosting {
     is_aws: true,
     is_other_service: true,
@@ -315,7 +317,7 @@ const ALL: &[Hosting] = &[
     // https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
     Hosting {
         names: &["*.cluster.local", "*.svc"],
-        service: "Kubernetes",
+        service: KUBERNETES,
         check: "run the client in a pod of the Kubernetes cluster, because the name is known only there. From \
                 other places, use kubectl port-forward",
         ..CONTAINERS

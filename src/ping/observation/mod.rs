@@ -15,7 +15,7 @@ pub(crate) use tcp::*;
 pub(crate) use tls::*;
 
 use super::response::Response;
-use super::this_host::{LocalListener, ThisHost};
+use super::this_host::{LocalListener, Nearness, Route, ThisHost};
 use crate::aws::AwsAnswer;
 use crate::os::{Icmp, PacketCounts};
 use crate::redis_url::{Target, host_and_port, is_host};
@@ -140,6 +140,29 @@ impl Observations {
         let own = self.this_host.as_ref().and_then(|this_host| this_host.source);
         icmp.from
             .is_some_and(|from| from.is_loopback() || Some(from) == own)
+    }
+
+    /// Whether the target is this host, and the loopback interface is down.
+    pub fn is_loopback_down(&self) -> bool {
+        let this_host = self.this_host.as_ref();
+        this_host.is_some_and(|host| host.nearness == Nearness::Loopback && host.is_loopback_down)
+    }
+
+    /// Returns the kind of the address, if it belongs to several hosts.
+    pub fn shared_address(&self) -> Option<&'static str> {
+        let address = self.tcp.dials.first()?.to.ip()?.ip();
+        self.this_host.as_ref()?.shared_address(address)
+    }
+
+    /// Returns the route to the address, if no host at the other end of the route answers ARP or NDP.
+    pub fn unanswered_route(&self) -> Option<&Route> {
+        let is_unanswered = |dial: &Dial| match &dial.result {
+            DialResult::NoNeighbour | DialResult::Unreachable(ErrorSource::ThisHost(_)) => true,
+            DialResult::Unreachable(ErrorSource::Icmp(icmp)) => self.is_from_this_host(*icmp),
+            _ => false,
+        };
+        let is_first = self.tcp.dials.first().is_some_and(is_unanswered);
+        self.this_host.as_ref()?.route.as_ref().filter(|_| is_first)
     }
 
     /// Returns the primary, if a Sentinel in the URL has reported it.

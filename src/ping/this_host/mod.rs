@@ -22,6 +22,10 @@ pub struct ThisHost {
     pub nearness: Nearness,
     /// The source address for connections to the target.
     pub source: Option<IpAddr>,
+    /// The route to the target. Known only on Linux.
+    pub route: Option<Route>,
+    /// Whether the loopback interface is down, so that this host cannot connect to itself.
+    pub is_loopback_down: bool,
     /// Whether this process runs in a container, where `localhost` is the container itself.
     pub in_container: bool,
     /// The EC2 instance that this host runs on, if any.
@@ -30,6 +34,32 @@ pub struct ThisHost {
     pub local_ports: Option<LocalPorts>,
     /// The processes that listen on the target's port, if the target is this host. Known only on Linux.
     pub listeners: Option<Vec<LocalListener>>,
+}
+
+impl ThisHost {
+    /// Returns the kind of an address that belongs to several hosts. TCP cannot connect to such an address.
+    pub fn shared_address(&self, address: IpAddr) -> Option<&'static str> {
+        // A network of two hosts has no broadcast address (RFC 3021).
+        let is_broadcast = |route: &Route| {
+            let IpNet::V4(to) = route.to else { return false };
+            route.gateway.is_none() && to.prefix_len() < 31 && IpAddr::from(to.broadcast()) == address
+        };
+        match address {
+            _ if address.is_multicast() => Some("multicast"),
+            IpAddr::V4(v4) if v4.is_broadcast() => Some("broadcast"),
+            _ if self.route.as_ref().is_some_and(is_broadcast) => Some("broadcast"),
+            _ => None,
+        }
+    }
+}
+
+/// A route in the kernel's main routing table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub to: IpNet,
+    pub interface: String,
+    /// The address of the next router. `None` if the hosts of this network are reached directly.
+    pub gateway: Option<IpAddr>,
 }
 
 /// Where an address is, seen from this host.
@@ -67,6 +97,8 @@ pub(crate) async fn observe(addresses: &[SocketAddr], deadline: Deadline) -> Thi
     ThisHost {
         nearness,
         source,
+        route: route_to(address),
+        is_loopback_down: is_loopback_down(),
         in_container: in_container(),
         instance,
         listeners: (nearness == Nearness::Loopback)
@@ -115,17 +147,42 @@ fn nearness(address: IpAddr, source: Option<IpAddr>) -> Nearness {
     if !is_private {
         return Nearness::Public;
     }
-    let (path, networks): (_, fn(&str) -> Vec<IpNet>) = match address {
-        IpAddr::V4(_) => ("/proc/net/route", networks_v4),
-        IpAddr::V6(_) => ("/proc/net/ipv6_route", networks_v6),
-    };
-    match fs::read_to_string(path) {
-        Ok(table) if networks(&table).iter().any(|network| network.contains(&address)) => {
-            Nearness::SameNetwork
-        }
-        Ok(_) => Nearness::ForeignPrivate,
-        Err(_) => Nearness::Unknown,
+    let is_specific = |route: &Route| route.to.prefix_len() > 0 && route.to.contains(&address);
+    match routes(address) {
+        Some(routes) if routes.iter().any(is_specific) => Nearness::SameNetwork,
+        Some(_) => Nearness::ForeignPrivate,
+        None => Nearness::Unknown,
     }
+}
+
+/// Returns the most specific route to an address.
+fn route_to(address: IpAddr) -> Option<Route> {
+    let routes = routes(address)?.into_iter();
+    routes
+        .filter(|route| route.to.contains(&address))
+        .max_by_key(|route| route.to.prefix_len())
+}
+
+/// Returns the routes for the family of an address, or `None` if this system's routes cannot be read.
+fn routes(address: IpAddr) -> Option<Vec<Route>> {
+    let (path, read): (_, fn(&str) -> Vec<Route>) = match address {
+        IpAddr::V4(_) => ("/proc/net/route", routes_v4),
+        IpAddr::V6(_) => ("/proc/net/ipv6_route", routes_v6),
+    };
+    Some(read(&fs::read_to_string(path).ok()?))
+}
+
+/// Whether the loopback interface is down. False if this is not known.
+fn is_loopback_down() -> bool {
+    fs::read_to_string("/sys/class/net/lo/flags").is_ok_and(|flags| lacks_up_flag(&flags))
+}
+
+/// Whether the flags of an interface, such as `0x9`, do not include `IFF_UP` (`netdevice(7)`).
+fn lacks_up_flag(flags: &str) -> bool {
+    let flags = flags.trim().strip_prefix("0x");
+    flags
+        .and_then(|flags| u32::from_str_radix(flags, 16).ok())
+        .is_some_and(|flags| flags & 1 == 0)
 }
 
 /// Whether the address is in 100.64.0.0/10, for carrier-grade NAT and some VPCs (RFC 6598).
@@ -136,32 +193,40 @@ fn is_shared(address: Ipv4Addr) -> bool {
 /// The flag of a route that rejects packets (`RTF_REJECT` in `route.h`).
 const REJECT: u32 = 0x0200;
 
-/// Returns the networks in the routing table (`proc_pid_net(5)`), without the default route and routes that
-/// reject packets.
-fn networks_v4(table: &str) -> Vec<IpNet> {
-    let network = |line: &str| {
+/// Returns the routes in the routing table (`proc_pid_net(5)`), without those that reject packets.
+fn routes_v4(table: &str) -> Vec<Route> {
+    let route = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let number = |at: usize| u32::from_str_radix(fields.get(at)?, 16).ok();
-        let (base, flags, mask) = (number(1)?.swap_bytes(), number(3)?, number(7)?.swap_bytes());
-        let (base, mask) = (Ipv4Addr::from(base), Ipv4Addr::from(mask));
-        let network = IpNet::with_netmask(base.into(), mask.into()).ok()?;
-        (network.prefix_len() > 0 && flags & REJECT == 0).then_some(network)
+        let address = |at: usize| Some(Ipv4Addr::from(number(at)?.swap_bytes()));
+        let gateway = address(2)?;
+        let route = Route {
+            to: IpNet::with_netmask(address(1)?.into(), address(7)?.into()).ok()?,
+            interface: (*fields.first()?).to_owned(),
+            gateway: (!gateway.is_unspecified()).then_some(gateway.into()),
+        };
+        (number(3)? & REJECT == 0).then_some(route)
     };
-    table.lines().skip(1).filter_map(network).collect()
+    table.lines().skip(1).filter_map(route).collect()
 }
 
-/// Like [`networks_v4`], but for `/proc/net/ipv6_route`. Fields 1 and 2 are the destination and its prefix
-/// length, and field 9 contains the flags.
-fn networks_v6(table: &str) -> Vec<IpNet> {
-    let network = |line: &str| {
+/// Like [`routes_v4`], but for `/proc/net/ipv6_route`. The fields are the destination and its prefix length,
+/// the source and its prefix length, the gateway, three numbers, the flags, and the interface.
+fn routes_v6(table: &str) -> Vec<Route> {
+    let route = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let base = u128::from_str_radix(fields.first()?, 16).ok()?;
+        let address = |at: usize| u128::from_str_radix(fields.get(at)?, 16).ok().map(Ipv6Addr::from);
         let length = u8::from_str_radix(fields.get(1)?, 16).ok()?;
         let flags = u32::from_str_radix(fields.get(8)?, 16).ok()?;
-        let network = IpNet::new(Ipv6Addr::from(base).into(), length).ok()?;
-        (length > 0 && flags & REJECT == 0).then_some(network)
+        let gateway = address(4)?;
+        let route = Route {
+            to: IpNet::new(address(0)?.into(), length).ok()?,
+            interface: (*fields.get(9)?).to_owned(),
+            gateway: (!gateway.is_unspecified()).then_some(gateway.into()),
+        };
+        (flags & REJECT == 0).then_some(route)
     };
-    table.lines().filter_map(network).collect()
+    table.lines().filter_map(route).collect()
 }
 
 /// Whether this host's ARP requests for the address got no reply, so that this host cannot send a SYN to the
@@ -248,9 +313,39 @@ mod tests {
         assert!(!names_a_container("0::/init.scope\n"));
     }
 
-    fn holds(networks: &[IpNet], address: &str) -> bool {
+    #[test]
+    fn tcp_cannot_connect_to_an_address_of_several_hosts() {
+        let kind = |address: &str, to: &str| {
+            let route = Some(Route {
+                to: to.parse().unwrap(),
+                interface: "eth0".into(),
+                gateway: None,
+            });
+            let this_host = ThisHost {
+                route,
+                ..ThisHost::default()
+            };
+            this_host.shared_address(address.parse().unwrap())
+        };
+        assert_eq!(kind("10.0.3.255", "10.0.3.0/24"), Some("broadcast"));
+        assert_eq!(kind("255.255.255.255", "0.0.0.0/0"), Some("broadcast"));
+        assert_eq!(kind("224.0.0.7", "0.0.0.0/0"), Some("multicast"));
+        assert_eq!(kind("ff02::1", "::/0"), Some("multicast"));
+        assert_eq!(kind("10.0.3.255", "10.0.0.0/16"), None);
+        assert_eq!(kind("10.0.3.17", "10.0.3.17/32"), None);
+    }
+
+    #[test]
+    fn a_loopback_interface_without_the_flag_up_is_down() {
+        assert!(lacks_up_flag("0x8\n"));
+        assert!(!lacks_up_flag("0x9\n") && !lacks_up_flag(""));
+    }
+
+    /// Returns whether a route other than the default route leads to the address.
+    fn holds(routes: &[Route], address: &str) -> bool {
         let address: IpAddr = address.parse().unwrap();
-        networks.iter().any(|network| network.contains(&address))
+        let is_one = |route: &Route| route.to.prefix_len() > 0 && route.to.contains(&address);
+        routes.iter().any(is_one)
     }
 
     #[test]
@@ -258,9 +353,11 @@ mod tests {
         let table = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
             eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
             eth0\t0000000A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n";
-        let networks = networks_v4(table);
-        assert!(holds(&networks, "10.0.3.17"));
-        assert!(!holds(&networks, "10.1.3.17"));
+        let routes = routes_v4(table);
+        assert!(holds(&routes, "10.0.3.17"));
+        assert!(!holds(&routes, "10.1.3.17"));
+        assert_eq!(routes[0].gateway, Some("10.0.0.1".parse().unwrap()));
+        assert_eq!((routes[1].interface.as_str(), routes[1].gateway), ("eth0", None));
     }
 
     #[test]
@@ -275,9 +372,10 @@ mod tests {
             route("fd770002000000000000000000000000", "40", "00200200"),
         ]
         .concat();
-        let networks = networks_v6(&table);
-        assert!(holds(&networks, "fd77:1::2"));
-        assert!(!holds(&networks, "fd77:2::2"));
+        let routes = routes_v6(&table);
+        assert!(holds(&routes, "fd77:1::2"));
+        assert!(!holds(&routes, "fd77:2::2"));
+        assert_eq!(routes[0].interface, "eth0");
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
             .facts(seen.tcp.dials.iter().map(describe))
             .facts(only_ipv6(target, seen))
             .facts(unreachable_network(seen, dial))
+            .facts(unanswered_route(seen))
             .facts(misleading_name(target, seen, &dial.to))
             .facts(other_port(target, seen))
             .facts(local_listener(seen, dial))
@@ -136,10 +137,39 @@ fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
                 few_ports(seen).unwrap_or_default()
             ),
         ),
-        DialResult::NoRoute => (Cause::TcpUnreachable, format!("this host has no route to {to}")),
+        DialResult::NoRoute => (
+            Cause::TcpUnreachable,
+            match seen.shared_address() {
+                _ if seen.is_loopback_down() => loopback_down(to),
+                Some(kind) => format!("{to} is a {kind} address, to which TCP cannot connect"),
+                None => format!("this host has no usable route to {to}"),
+            },
+        ),
+        DialResult::Timeout { .. } if seen.is_loopback_down() => (Cause::TcpUnreachable, loopback_down(to)),
         DialResult::Timeout { .. } | DialResult::Connected => return judge_timeout(dial, seen),
     };
     Finding::proved(cause).summary(summary)
+}
+
+fn loopback_down(to: &Endpoint) -> String {
+    format!(
+        "the loopback interface (lo) is down, so this host cannot connect to {to}, which is this host itself"
+    )
+}
+
+/// Describes the route if no host at its other end answers.
+fn unanswered_route(seen: &Observations) -> Option<String> {
+    let route = seen.unanswered_route()?;
+    let interface = &route.interface;
+    Some(match route.gateway {
+        Some(gateway) => {
+            format!("the route leads through the gateway {gateway} on the interface {interface}")
+        }
+        None => format!(
+            "the route leads directly to the hosts on the interface {interface} ({})",
+            route.to
+        ),
+    })
 }
 
 fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {

@@ -9,19 +9,29 @@ use crate::ping::causes::dns;
 use crate::ping::causes::fix::{Fixes, advise};
 use crate::ping::causes::fix_context::FixContext;
 use crate::ping::observation::{Dial, DialResult, ErrorSource};
+use crate::ping::this_host::Route;
 use crate::redis_url::Address;
+use crate::redis_url::hosting::{KUBERNETES, Reach};
 
 pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
+    if at.seen.is_loopback_down() {
+        return advise("loopback", "start the loopback interface").command("sudo ip link set lo up");
+    }
+    if let Some(kind) = at.seen.shared_address() {
+        return advise(
+            "address",
+            format!(
+                "use the address of the server itself: {} is a {kind} address",
+                at.numeric_host()
+            ),
+        );
+    }
     let mut dials = at.seen.tcp.dials.iter();
     let is_absent = dials.any(|dial| dial.result == DialResult::NoNeighbour);
-    let neighbour = is_absent.then(|| {
-        advise(
-            "host",
-            "check that the host is up, and that its address is right: no host on this network answers for this \
-             address",
-        )
-        .command(format!("ip neigh show {}", at.numeric_host()))
-    });
+    let neighbour = match at.seen.unanswered_route() {
+        Some(route) => Some(unanswered(at, route)),
+        None => is_absent.then(|| absent(at, "on this network")),
+    };
     let all = |is_one: fn(&Dial) -> bool| at.seen.tcp.dials.iter().all(is_one);
     let fixes = if all(Dial::lacks_zone) {
         advise(
@@ -49,13 +59,14 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         .command("ip -6 -br addr; ip -6 route; sysctl net.ipv6.conf.all.disable_ipv6")
     } else if all(|dial| dial.result == DialResult::NoRoute) {
         let command = if at.seen.tcp.dials.iter().any(Dial::is_ipv6) {
-            "ip -br addr; ip route; ip -6 route"
+            "ip -br addr; ip rule; ip route; ip -6 rule; ip -6 route"
         } else {
-            "ip -br addr; ip route"
+            "ip -br addr; ip rule; ip route"
         };
         advise(
             "route",
-            "check this host's addresses and routes: an interface, a VPN or the default route is missing",
+            "check this host's addresses, rules and routes: an interface, a VPN or the default route is missing, or \
+             a rule (ip rule) excludes the address",
         )
         .command(command)
     } else {
@@ -65,7 +76,7 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         )
     };
     let router = at.seen.tcp.dials.iter().find_map(|dial| match &dial.result {
-        DialResult::Unreachable(ErrorSource::Icmp(icmp)) => icmp.from,
+        DialResult::Unreachable(ErrorSource::Icmp(icmp)) if !at.seen.is_from_this_host(*icmp) => icmp.from,
         _ => None,
     });
     let beyond = router.map(|router| {
@@ -84,13 +95,85 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         .after(dns::search_domain(at))
 }
 
+fn absent(at: &FixContext, place: &str) -> Fixes {
+    advise(
+        "host",
+        format!(
+            "check that the host is up, and that its address is right: no host {place} answers for this address"
+        ),
+    )
+    .command(format!("ip neigh show {}", at.numeric_host()))
+}
+
+/// Fixes if no host at the other end of the route answers ARP or NDP.
+fn unanswered(at: &FixContext, route: &Route) -> Fixes {
+    let interface = &route.interface;
+    match route.gateway {
+        Some(gateway) => advise(
+            "gateway",
+            format!("check that the gateway {gateway} is up and on the same network as the interface {interface}"),
+        )
+        .command(format!("ip neigh show {gateway}")),
+        None => absent(at, &format!("on the interface {interface}")).and(
+            "subnet",
+            format!(
+                "if the server is not on the interface {interface}, the addresses of that interface ({}) overlap \
+                 with those of the server: give the interface another range. Docker chooses the range of docker0 \
+                 and of its other networks itself (bip and default-address-pools in daemon.json)",
+                route.to
+            ),
+        ),
+    }
+}
+
+/// Suggests what to check if Kubernetes rejects connections to a Service. Without a ready pod, a Service has
+/// no endpoints, and the node rejects connections with the ICMP error "port unreachable"
+/// (<https://kubernetes.io/docs/reference/networking/virtual-ips/>).
+fn service_without_endpoints(at: &FixContext) -> Option<Fixes> {
+    let hosting = at
+        .hosting()
+        .filter(|hosting| hosting.reach == Reach::Containers)?;
+    let is_port_unreachable = |dial: &Dial| match dial.result {
+        DialResult::Prohibited(ErrorSource::Icmp(icmp)) => {
+            matches!((icmp.v6, icmp.kind, icmp.code), (false, 3, 3) | (true, 1, 4))
+        }
+        _ => false,
+    };
+    if !at.seen.tcp.dials.iter().any(is_port_unreachable) {
+        return None;
+    }
+    let mut labels = at.host().split('.');
+    let service = shell_quoted(labels.next()?);
+    let namespace = labels.next().filter(|_| hosting.service == KUBERNETES);
+    let namespace = namespace.map_or_else(String::new, |name| format!(" -n {}", shell_quoted(name)));
+    Some(
+        advise(
+            "endpoints",
+            "if the name belongs to a Service of Kubernetes, check that the Service has endpoints: it has none if no \
+             pod is ready, or if its selector matches no pod",
+        )
+        .command(format!("kubectl get{namespace} endpoints {service}")),
+    )
+}
+
 pub(in crate::ping::causes) fn prohibited(at: &FixContext) -> Fixes {
     if at.socket().is_some() {
         return socket_permissions(at);
     }
     if is_blocked_here(at) {
         let firewall = local_firewall("look for the rule in this host's firewall that blocks the connection");
-        let route = route(at, "look for a route that prohibits the connection");
+        let family = if at.address().is_some_and(|address| address.is_ipv6()) {
+            " -6"
+        } else {
+            ""
+        };
+        let route = advise(
+            "route",
+            "look for a route or a rule (ip rule) that prohibits the connection",
+        )
+        .command(format!(
+            "ip{family} rule; ip{family} route show table all type prohibit"
+        ));
         // A prohibit route causes EACCES, and a firewall causes EPERM.
         let is_route = at.seen.tcp.dials.iter().any(|dial| {
             matches!(&dial.result, DialResult::Prohibited(ErrorSource::ThisHost(error))
@@ -116,6 +199,7 @@ pub(in crate::ping::causes) fn prohibited(at: &FixContext) -> Fixes {
                 endpoint(at.target)
             ),
         )
+        .after(service_without_endpoints(at))
     }
 }
 

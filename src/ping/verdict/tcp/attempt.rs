@@ -16,7 +16,9 @@ pub(in crate::ping::verdict) fn describe(dial: &Dial) -> String {
         DialResult::Refused => format!("refused with a TCP reset (RST) after {took}"),
         DialResult::Prohibited(ErrorSource::ThisHost(error)) if is_socket => error.clone(),
         DialResult::Prohibited(source) | DialResult::Unreachable(source) => describe_source(source),
-        DialResult::NoRoute => "the kernel has no route to this address, so no packet was sent".into(),
+        DialResult::NoRoute => {
+            "the kernel found no usable route to this address, so no packet was sent".into()
+        }
         DialResult::TooManyFiles => "too many open files: no socket could be opened".into(),
         DialResult::NoLocalPort => {
             "no local port is free: the kernel reports \"cannot assign requested address\"".into()

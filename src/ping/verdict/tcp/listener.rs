@@ -28,6 +28,9 @@ pub(in crate::ping::verdict) fn describe_listener(seen: &Observations) -> Option
 pub(super) fn local_listener(seen: &Observations, dial: &Dial) -> Option<String> {
     let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
     let Endpoint::Ip(to) = &dial.to else { return None };
+    if seen.is_loopback_down() {
+        return None;
+    }
     let listener = listeners.iter().find(|listener| listener.covers(to.ip()));
     let is_timeout = matches!(dial.result, DialResult::Timeout { .. });
     Some(match listener {

@@ -28,12 +28,12 @@ use crate::ping::instance::Instance;
 use crate::ping::observation::{
     CertificateProblem, CompletedName, Dial, DialResult, Echo, Endpoint, ErrorSource, Exchange, Experiment,
     FileLine, Followed, Handshake, HostsEntry, IdleEnd, IdleTest, IdleTrial, Lookup, NameAnswer, NameServer,
-    Observations, PacketSizes, PeerCertificate, Repeat, SecondLook, SecondResult, SentinelAnswer, TlsResult,
-    TrustedCas, WiderOffer, WriteTest,
+    Observations, PacketSizes, PeerCertificate, Repeat, SearchDomains, SecondLook, SecondResult,
+    SentinelAnswer, TlsResult, TrustedCas, WiderOffer, WriteTest,
 };
 use crate::ping::report::text::{self, ReportLine};
 use crate::ping::response::Response;
-use crate::ping::this_host::{LocalListener, LocalPorts, Nearness, ThisHost};
+use crate::ping::this_host::{LocalListener, LocalPorts, Nearness, Route, ThisHost};
 use crate::ping::verdict::tests::consistency::contradictions;
 use crate::ping::verdict::{Verdict, judge, judge_url};
 use crate::redis_url::Target;
@@ -156,6 +156,19 @@ pub(super) fn second_look(address: &str, replies: &[(&'static str, &str)]) -> Se
 
 fn dialled(result: DialResult) -> Observations {
     Observations::default().with(|seen| seen.tcp.dials = vec![dial(result)])
+}
+
+/// Adds the route from this host, 10.0.3.1, to the server's address.
+fn routed(to: &str, gateway: Option<&str>, seen: Observations) -> Observations {
+    let mut seen = from_here(Nearness::SameNetwork, seen);
+    let this_host = seen.this_host.as_mut().unwrap();
+    this_host.source = Some("10.0.3.1".parse().unwrap());
+    this_host.route = Some(Route {
+        to: to.parse().unwrap(),
+        interface: "docker0".into(),
+        gateway: gateway.map(|gateway| gateway.parse().unwrap()),
+    });
+    seen
 }
 
 fn from_here(nearness: Nearness, seen: Observations) -> Observations {

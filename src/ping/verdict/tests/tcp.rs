@@ -7,7 +7,7 @@ use super::{cause, dial, target};
 use crate::os::Icmp;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, HostsEntry, Lookup, Observations};
-use crate::ping::this_host::{Nearness, ThisHost};
+use crate::ping::this_host::{Nearness, Route, ThisHost};
 use crate::ping::verdict::{Certainty, judge};
 
 #[test]
@@ -263,6 +263,72 @@ fn an_icmp_error_from_this_host_is_this_hosts_own_firewall() {
     assert_eq!(first_fix("10.0.3.99"), "local-firewall");
     assert_eq!(first_fix("127.0.0.1"), "local-firewall");
     assert_eq!(first_fix("10.0.3.1"), "firewall");
+}
+
+#[test]
+fn advice_about_a_failed_attempt_names_what_is_at_fault_on_this_host() {
+    let first_fix = |url: &str, result: DialResult, this_host: ThisHost| {
+        let seen = Observations::default().with(|seen| {
+            seen.tcp.dials = vec![dial(result)];
+            seen.this_host = Some(this_host);
+        });
+        let finding = judge(&target(url), &seen).finding.unwrap();
+        (finding.cause.code(), finding.fixes[0].kind)
+    };
+    let lo_is_down = || ThisHost {
+        nearness: Nearness::Loopback,
+        listeners: Some(vec![]),
+        is_loopback_down: true,
+        ..ThisHost::default()
+    };
+    for result in [DialResult::Timeout { syns: Some(3) }, DialResult::NoRoute] {
+        assert_eq!(
+            first_fix("redis://10.0.3.17", result, lo_is_down()),
+            ("tcp.unreachable", "loopback")
+        );
+    }
+    let routed = |gateway: Option<&str>| ThisHost {
+        source: Some("10.0.3.1".parse().unwrap()),
+        route: Some(Route {
+            to: "10.0.3.0/24".parse().unwrap(),
+            interface: "docker0".into(),
+            gateway: gateway.map(|gateway| gateway.parse().unwrap()),
+        }),
+        ..ThisHost::default()
+    };
+    let icmp = |code, from: &str| {
+        ErrorSource::Icmp(Icmp {
+            v6: false,
+            kind: 3,
+            code,
+            from: Some(from.parse().unwrap()),
+        })
+    };
+    let unreachable = |from| DialResult::Unreachable(icmp(1, from));
+    let url = "redis://10.0.3.17";
+    for (result, gateway, expected) in [
+        (DialResult::NoNeighbour, None, "host"),
+        (unreachable("10.0.3.1"), None, "host"),
+        (unreachable("10.0.3.1"), Some("10.0.3.254"), "gateway"),
+        (unreachable("10.0.3.254"), Some("10.0.3.254"), "host"),
+    ] {
+        assert_eq!(
+            first_fix(url, result, routed(gateway)),
+            ("tcp.unreachable", expected)
+        );
+    }
+    let service = "redis://redis.shop.svc.cluster.local";
+    let rejected = |code| DialResult::Prohibited(icmp(code, "10.0.3.254"));
+    for (url, code, expected) in [
+        (service, 3, "endpoints"),
+        (service, 13, "firewall"),
+        (url, 3, "firewall"),
+    ] {
+        assert_eq!(
+            first_fix(url, rejected(code), routed(None)),
+            ("tcp.prohibited", expected)
+        );
+    }
 }
 
 #[test]

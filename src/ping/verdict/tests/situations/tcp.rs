@@ -104,10 +104,10 @@ pub(super) fn tcp_timeout() -> Vec<Situation> {
         seen("a search domain", "redis://cache.shop.example", {
             let completed = CompletedName {
                 name: "cache.shop.example.corp.example".into(),
-                search: FileLine {
+                search: SearchDomains::Line(FileLine {
                     number: 2,
                     text: "search corp.example".into(),
-                },
+                }),
             };
             from_here(Nearness::Public, dialled(SILENCE)).with(|seen| {
                 seen.dns = Some(Lookup {
@@ -230,6 +230,33 @@ pub(super) fn tcp_unreachable() -> Vec<Situation> {
         seen("no neighbour", IP, dialled(DialResult::NoNeighbour)),
         seen("an ICMP error", IP, dialled(DialResult::Unreachable(icmp(1)))),
         seen(
+            "an ICMP error of this host",
+            IP,
+            routed("10.0.3.0/24", None, dialled(DialResult::Unreachable(icmp(1)))),
+        ),
+        seen(
+            "a gateway without a reply",
+            IP,
+            routed(
+                "0.0.0.0/0",
+                Some("10.0.3.254"),
+                dialled(DialResult::Unreachable(icmp(1))),
+            ),
+        ),
+        seen("a multicast address", "redis://224.0.0.7", {
+            let multicast = Dial {
+                to: Endpoint::Ip("224.0.0.7:6379".parse().unwrap()),
+                ..dial(DialResult::NoRoute)
+            };
+            let seen = Observations::default().with(|seen| seen.tcp.dials = vec![multicast]);
+            routed("0.0.0.0/0", Some("10.0.3.254"), seen)
+        }),
+        seen("lo is down", "redis://127.0.0.1", {
+            let mut seen = silence_here(vec![]);
+            seen.this_host.as_mut().unwrap().is_loopback_down = true;
+            seen
+        }),
+        seen(
             "a SYN that never left",
             IP,
             dialled(DialResult::Timeout { syns: Some(1) }),
@@ -273,6 +300,11 @@ pub(super) fn tcp_prohibited() -> Vec<Situation> {
             dialled(DialResult::Prohibited(icmp(13))),
         ),
         seen("a rule of this host", IP, dialled(here.clone())),
+        seen(
+            "a Service of Kubernetes",
+            "redis://redis.shop.svc.cluster.local",
+            dialled(DialResult::Prohibited(icmp(3))),
+        ),
         seen("blocked retransmissions", IP, blocked),
         seen("a unix socket", SOCKET, socket(here)),
     ]
