@@ -83,6 +83,12 @@ pub(super) async fn climb_to(
     if let Some(finding) = judge(target, &ladder.seen).finding {
         ladder.look_up_in_hosts_file().await;
         ladder.look_again(finding.cause).await;
+    } else if let Some(failed) = ladder.seen.tcp.failed_beside_connection()
+        && let Some(lookup) = &mut ladder.seen.dns
+    {
+        let address = failed.to.ip().map(|to| to.ip());
+        let entry = dns::hosts_entry(target.host().unwrap_or_default(), address);
+        lookup.hosts_file = entry.filter(|entry| Some(entry.address) == address);
     }
     if let (None, Some(address)) = (&connection, ladder.connected_to) {
         ladder.seen.this_host = this_host::observe_listeners(address);

@@ -197,8 +197,8 @@ pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
             "search",
             format!(
                 "if {} is not the right server, write {host}. in the URL, with a dot at the end. The resolver then \
-                 does not append the search domain in line {} of /etc/resolv.conf",
-                completed.name, completed.search.number
+                 does not append the search domain in {}",
+                completed.name, completed.search
             ),
         );
         // Some TLS libraries reject a host name that ends with a dot, so suggest no command with TLS.
@@ -213,31 +213,49 @@ pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
 /// Suggests fixes for a host name with several addresses, if connections to some of the addresses failed. A
 /// single lost packet may be the reason.
 pub(super) fn partial(at: &FixContext) -> Fixes {
-    let mut dials = at.seen.tcp.dials.iter();
-    let failed = dials.find_map(|dial| {
-        let is_failed = !matches!(dial.result, DialResult::Connected | DialResult::NoRoute);
-        dial.to.ip().filter(|_| is_failed)
-    });
-    let look = failed.map(|failed| {
+    let dial = at.seen.tcp.failed_beside_connection();
+    let failed = dial.and_then(|dial| Some((dial, dial.to.ip()?)));
+    if let Some((dial, failed)) = failed
+        && let Some(works) = at.seen.tcp.connected_address()
+        && dial.result == DialResult::Refused
+        && failed.ip().is_loopback()
+        && !at.target.tls
+    {
+        let works = works.ip().to_string();
+        return advise(
+            "bind",
+            format!(
+                "use {works} in the URL, or make the server listen on {} too (`bind` in the Redis configuration)",
+                failed.ip()
+            ),
+        )
+        .try_command(at.ping_at(&works, at.port()));
+    }
+    let look = failed.map(|(dial, failed)| {
         let (address, port) = (failed.ip().to_string(), failed.port());
+        // Only a timeout can be the result of a lost packet.
+        let (how, timeout) = match dial.result {
+            DialResult::Timeout { .. } => (
+                ", with a longer timeout: a packet may have been lost, or",
+                "--timeout 10 ",
+            ),
+            _ => (":", ""),
+        };
         let name = format!("--tls-name {} ", shell_quoted(at.host()));
         let name = if at.target.tls { name.as_str() } else { "" };
         advise(
             "address",
-            format!(
-                "test {address} again, with a longer timeout: a packet may have been lost, or the server may \
-                     still be starting"
-            ),
+            format!("test {address} again{how} the server may still be starting"),
         )
-        .command(at.ping_with(
-            &at.target.of_primary(&address, port),
-            &format!("--timeout 10 {name}"),
-        ))
+        .command(at.ping_with(&at.target.of_primary(&address, port), &format!("{timeout}{name}")))
     });
+    let entry = at.seen.dns.as_ref().and_then(|lookup| lookup.hosts_file.as_ref());
+    let place = match entry {
+        Some(entry) => format!("line {} of /etc/hosts", entry.line),
+        None => format!("the DNS records of {}", shell_quoted(at.host())),
+    };
     let remove = format!(
-        "if the test fails again, start the server that has this address, or remove the address from the DNS \
-         records of {}",
-        shell_quoted(at.host())
+        "if the test fails again, start the server that has this address, or remove the address from {place}"
     );
     advise("records", remove).after(look)
 }
@@ -252,13 +270,14 @@ pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Ve
         }
         _ => return fixes,
     };
+    if lookup.addresses.is_empty() {
+        let unused = || entry.and_then(|_| unused_hosts_file(lookup));
+        let own: Option<Vec<Fix>> = unreadable_file(lookup).or_else(unused).map(Into::into);
+        return own.into_iter().flatten().chain(fixes).collect();
+    }
     let Some(entry) = entry else {
         return fixes;
     };
-    if lookup.addresses.is_empty() {
-        let own: Option<Vec<Fix>> = unused_hosts_file(lookup).map(Into::into);
-        return own.into_iter().flatten().chain(fixes).collect();
-    }
     if !lookup.addresses.contains(&entry.address) {
         return fixes;
     }
@@ -301,6 +320,16 @@ pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Ve
     } else {
         own.into_iter().chain(fixes).collect()
     }
+}
+
+/// Suggests a fix if this user has no permission to read a file with this system's DNS configuration.
+fn unreadable_file(lookup: &Lookup) -> Option<Fixes> {
+    let (path, _) = lookup.unreadable.first()?;
+    let fix = advise(
+        "permission",
+        format!("allow all users to read {path}, which every lookup needs"),
+    );
+    Some(fix.command(format!("sudo chmod a+r {path}")))
 }
 
 /// Suggests a fix if the host name is in `/etc/hosts`, but `/etc/nsswitch.conf` does not tell the system to

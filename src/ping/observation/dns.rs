@@ -22,8 +22,12 @@ pub struct Lookup {
     pub alias: Option<String>,
     /// The full name, if the resolver appended a search domain to the host name.
     pub completed: Option<CompletedName>,
-    /// The host name's entry in `/etc/hosts`, which is read only if the run found a cause.
+    /// The host name's entry in `/etc/hosts`, which is read only if the run found a cause, or if an address of
+    /// the host name does not work. If there are several, this is the entry with that address.
     pub hosts_file: Option<HostsEntry>,
+    /// The files with this system's DNS configuration that cannot be read, each with the error message. Known
+    /// only if the lookup failed.
+    pub unreadable: Vec<(&'static str, String)>,
     /// The `hosts:` line of `/etc/nsswitch.conf`, if the lookup failed.
     pub nsswitch: Option<FileLine>,
     /// The name of the resolver that this program uses, if most applications use a different one.
@@ -36,8 +40,25 @@ pub struct Lookup {
 pub struct CompletedName {
     /// The full name, without a dot at the end.
     pub name: String,
-    /// The line of `/etc/resolv.conf` that lists the search domains.
-    pub search: FileLine,
+    pub search: SearchDomains,
+}
+
+/// The setting of the search domains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SearchDomains {
+    /// A line of `/etc/resolv.conf`.
+    Line(FileLine),
+    /// The value of the environment variable `LOCALDOMAIN`, which replaces the line (`resolv.conf(5)`).
+    Variable(String),
+}
+
+impl std::fmt::Display for SearchDomains {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Line(line) => write!(out, "line {} of /etc/resolv.conf", line.number),
+            Self::Variable(_) => out.write_str("the environment variable LOCALDOMAIN"),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

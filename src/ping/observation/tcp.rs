@@ -35,6 +35,14 @@ impl Connecting {
         self.connected()?.to.ip()
     }
 
+    /// Returns an attempt that failed, although another address of the same host accepted a connection. An
+    /// address without a route does not count, because this host may have only one address family.
+    pub fn failed_beside_connection(&self) -> Option<&Dial> {
+        self.connected()?;
+        let is_failed = |dial: &&Dial| !matches!(dial.result, DialResult::Connected | DialResult::NoRoute);
+        self.dials.iter().find(is_failed)
+    }
+
     /// Whether the connection is to a loopback address or a unix socket.
     pub fn leads_to_this_host(&self) -> bool {
         let is_here = |dial: &Dial| dial.to.ip().is_none_or(|address| address.ip().is_loopback());

@@ -69,7 +69,8 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
         query_beside_system(host, &mut lookup, still_running, started, deadline).await;
     }
     if lookup.addresses.is_empty() {
-        lookup.hosts_file = system_config::in_hosts_file(host);
+        lookup.hosts_file = system_config::in_hosts_file(host, None);
+        lookup.unreadable = system_config::unreadable_files();
         if !cfg!(target_env = "musl") {
             lookup.nsswitch = system_config::hosts_sources();
         }
@@ -78,10 +79,16 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     lookup
 }
 
+/// Returns the entry for `host` in `/etc/hosts`, if there is one. If there are several, returns the entry with
+/// the address `preferred`, or the first.
+pub(crate) fn hosts_entry(host: &str, preferred: Option<IpAddr>) -> Option<HostsEntry> {
+    system_config::in_hosts_file(host, preferred)
+}
+
 /// Returns the entry for `host` in `/etc/hosts`, if there is one, and the answers of the name servers for
 /// comparison.
 pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsEntry, Vec<NameServer>)> {
-    let entry = system_config::in_hosts_file(host)?;
+    let entry = hosts_entry(host, None)?;
     let mut lookup = Lookup::default();
     if !host.eq_ignore_ascii_case("localhost") && deadline.left() > SHORTEST_QUERY {
         query_beside_system(host, &mut lookup, None, Instant::now(), deadline).await;
@@ -187,7 +194,7 @@ async fn query_beside_system(
     } else if lookup.fault.as_deref() == Some(NO_THREAD) {
         // An application may be able to start threads even if this process cannot, so continue without the
         // system's resolver.
-        let entry = system_config::in_hosts_file(host);
+        let entry = system_config::in_hosts_file(host, None);
         lookup.addresses = entry.map_or(addresses, |entry| vec![entry.address]);
     }
 }
@@ -237,13 +244,13 @@ fn record(lookup: &mut Lookup, host: &str, found: Result<SystemResult, oneshot::
 
 /// Records the name that the resolver found through a search domain or an alias.
 fn record_other_name(lookup: &mut Lookup, host: &str, name: &str) {
-    if system_config::in_hosts_file(host).is_some() {
+    if system_config::in_hosts_file(host, None).is_some() {
         return;
     }
     let config = SystemConfig::read();
     let is_completed = |candidate: &String| is_same_name(candidate, name);
     let name = sanitize::line(name.trim_end_matches('.')).into_owned();
-    match config.search_line.clone() {
+    match config.search_domains.clone() {
         Some(search) if config.candidates(host).iter().any(is_completed) => {
             lookup.completed = Some(CompletedName { name, search });
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::finding::Finding;
 use crate::clock::seconds;
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Lookup, NameAnswer, NameServer, Observations};
+use crate::ping::observation::{Lookup, NameAnswer, NameServer, Observations, SearchDomains};
 use crate::ping::rungs::dns::SLOW_LOOKUP;
 use crate::redis_url::Target;
 use crate::sanitize;
@@ -167,6 +167,12 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
             sanitize::line(error)
         ));
     }
+    facts.extend(
+        lookup
+            .unreadable
+            .iter()
+            .map(|(path, error)| format!("this user cannot read {path}: {error}")),
+    );
     if lookup.is_unconfigured {
         facts.push(
             "/etc/resolv.conf is missing or contains no name server, so this host itself was queried".into(),
@@ -292,11 +298,15 @@ pub(super) fn completed(target: &Target, seen: &Observations) -> Option<(Cause, 
     let lookup = seen.dns.as_ref()?;
     let completed = lookup.completed.as_ref()?;
     let (host, name) = (target.host()?, &completed.name);
-    let (number, line) = (completed.search.number, &completed.search.text);
+    let text = match &completed.search {
+        SearchDomains::Line(line) => &line.text,
+        SearchDomains::Variable(value) => value,
+    };
     Some((
         Cause::DnsSearch,
         format!(
-            "{host} is looked up as {name}, because of the search domain in line {number} of /etc/resolv.conf ({line})"
+            "{host} is looked up as {name}, because of the search domain in {} ({text})",
+            completed.search
         ),
     ))
 }

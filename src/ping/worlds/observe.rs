@@ -15,7 +15,7 @@ use crate::os::Icmp;
 use crate::ping::instance::Instance;
 use crate::ping::observation::{
     CompletedName, Dial, DialResult, Endpoint, ErrorSource, FileLine, Lookup, NameAnswer, NameServer,
-    Observations,
+    Observations, SearchDomains,
 };
 use crate::ping::this_host::{LocalPorts, Nearness, ThisHost};
 use crate::ping::{ClimbOptions, climb};
@@ -154,10 +154,10 @@ fn lookup(world: World, addresses: Vec<IpAddr>) -> Lookup {
     };
     let completed = CompletedName {
         name: "cache.example.corp.example".into(),
-        search: FileLine {
+        search: SearchDomains::Line(FileLine {
             number: 2,
             text: "search corp.example".into(),
-        },
+        }),
     };
     let resolves = world.resolves();
     Lookup {

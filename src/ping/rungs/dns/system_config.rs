@@ -1,11 +1,13 @@
 //! Reads this system's DNS configuration: `/etc/resolv.conf`, `/etc/hosts` and `/etc/nsswitch.conf`.
 
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::fs::{self, File};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 
 use resolv_conf::{Config, ScopedIp};
 
-use crate::ping::observation::{FileLine, HostsEntry};
+use crate::ping::observation::{FileLine, HostsEntry, SearchDomains};
+use crate::ping::rungs::tcp::errno_text;
 use crate::sanitize;
 
 /// The system's name servers and search domains (`resolv.conf(5)`).
@@ -16,8 +18,8 @@ pub(super) struct SystemConfig {
     /// Whether `/etc/resolv.conf` is missing or names no server. Like glibc, this program then queries a
     /// server on this host.
     pub is_unconfigured: bool,
-    /// The line of `/etc/resolv.conf` with the search domains, if there is one.
-    pub search_line: Option<FileLine>,
+    /// The setting of the search domains, if there is one.
+    pub search_domains: Option<SearchDomains>,
     search: Vec<String>,
     ndots: usize,
 }
@@ -28,7 +30,26 @@ const DNS_PORT: u16 = 53;
 
 impl SystemConfig {
     pub(super) fn read() -> Self {
-        Self::parse(&fs::read_to_string("/etc/resolv.conf").unwrap_or_default())
+        let text = fs::read_to_string("/etc/resolv.conf");
+        let is_unreadable = text
+            .as_ref()
+            .is_err_and(|error| error.kind() != io::ErrorKind::NotFound);
+        let mut config = Self::parse(&text.unwrap_or_default());
+        config.is_unconfigured &= !is_unreadable;
+        match std::env::var("LOCALDOMAIN") {
+            // musl ignores this variable.
+            Ok(domains) if !cfg!(target_env = "musl") => config.with_local_domain(&domains),
+            _ => config,
+        }
+    }
+
+    /// Replaces the search domains with those in the environment variable `LOCALDOMAIN`, separated by spaces.
+    fn with_local_domain(mut self, domains: &str) -> Self {
+        self.search = domains.split_whitespace().map(ToOwned::to_owned).collect();
+        self.search_domains = Some(SearchDomains::Variable(
+            sanitize::line(domains.trim()).into_owned(),
+        ));
+        self
     }
 
     fn parse(text: &str) -> Self {
@@ -47,7 +68,7 @@ impl SystemConfig {
         Self {
             servers,
             is_unconfigured,
-            search_line: search_line.map(file_line),
+            search_domains: search_line.map(|line| SearchDomains::Line(file_line(line))),
             search: config
                 .get_last_search_or_domain()
                 .map(ToString::to_string)
@@ -117,14 +138,29 @@ fn file_line((number, line): (usize, &str)) -> FileLine {
     }
 }
 
-/// Returns the entry for `host` in `/etc/hosts` (`hosts(5)`), if there is one.
-pub(super) fn in_hosts_file(host: &str) -> Option<HostsEntry> {
-    listed(&fs::read_to_string("/etc/hosts").ok()?, host)
+/// Returns the files with this system's DNS configuration that exist, but cannot be read.
+pub(super) fn unreadable_files() -> Vec<(&'static str, String)> {
+    let error = |path| match File::open(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Some((path, errno_text(&error))),
+        _ => None,
+    };
+    ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"]
+        .into_iter()
+        .filter_map(error)
+        .collect()
 }
 
-fn listed(table: &str, host: &str) -> Option<HostsEntry> {
+/// Returns the entry for `host` in `/etc/hosts` (`hosts(5)`), if there is one. If there are several, returns
+/// the entry with the address `preferred`, or the first.
+pub(super) fn in_hosts_file(host: &str, preferred: Option<IpAddr>) -> Option<HostsEntry> {
+    let all = listed(&fs::read_to_string("/etc/hosts").ok()?, host);
+    let is_preferred = |entry: &&HostsEntry| Some(entry.address) == preferred;
+    all.iter().find(is_preferred).or(all.first()).cloned()
+}
+
+fn listed(table: &str, host: &str) -> Vec<HostsEntry> {
     let host = host.trim_end_matches('.');
-    lines(table).find_map(|(line, text)| {
+    let entries = lines(table).filter_map(|(line, text)| {
         let mut words = text.split('#').next()?.split_whitespace();
         let address = words.next()?.parse().ok()?;
         let names: Vec<_> = words.collect();
@@ -134,7 +170,8 @@ fn listed(table: &str, host: &str) -> Option<HostsEntry> {
             address,
             is_shared: names.len() > 1,
         })
-    })
+    });
+    entries.collect()
 }
 
 /// Returns the `hosts:` line of `/etc/nsswitch.conf` (`nsswitch.conf(5)`), which lists the sources for host
@@ -167,6 +204,17 @@ mod tests {
     }
 
     #[test]
+    fn the_variable_localdomain_replaces_the_search_domains() {
+        let config = SystemConfig::parse("nameserver 10.0.0.2\nsearch a.example\n");
+        let config = config.with_local_domain("b.example c.example");
+        assert_eq!(
+            config.candidates("cache"),
+            ["cache.b.example.", "cache.c.example.", "cache."]
+        );
+        assert!(matches!(config.search_domains, Some(SearchDomains::Variable(_))));
+    }
+
+    #[test]
     fn without_a_resolv_conf_this_host_is_queried() {
         assert_eq!(
             SystemConfig::parse("# nothing\n").servers,
@@ -180,10 +228,13 @@ mod tests {
     #[test]
     fn the_hosts_file_is_read_without_its_comments() {
         let table = "127.0.0.1 localhost\n# 10.0.0.1 Cache.example\n10.0.0.2 db cache.example # 10.0.0.3\n";
-        let entry = listed(table, "CACHE.example.").unwrap();
+        let entries = listed(table, "CACHE.example.");
+        let [entry] = &entries[..] else {
+            panic!("{entries:?}")
+        };
         assert_eq!((entry.address, entry.line), ("10.0.0.2".parse().unwrap(), 3));
-        assert!(entry.is_shared && !listed(table, "localhost").unwrap().is_shared);
-        assert_eq!(listed(table, "other.example"), None);
+        assert!(entry.is_shared && !listed(table, "localhost")[0].is_shared);
+        assert_eq!(listed(table, "other.example"), []);
     }
 
     mod any_text {

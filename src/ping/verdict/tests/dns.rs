@@ -147,3 +147,17 @@ fn the_evidence_names_resolv_conf_if_no_resolver_is_configured() {
     assert_eq!(finding.cause, Cause::DnsTimeout);
     assert!(finding.evidence[1].contains("/etc/resolv.conf"));
 }
+
+#[test]
+fn a_configuration_file_that_cannot_be_read_is_named_first() {
+    let dns = Lookup {
+        fault: Some("Name or service not known".into()),
+        unreadable: vec![("/etc/hosts", "permission denied".into())],
+        servers: vec![name_server("10.0.0.2:53".parse().unwrap(), NameAnswer::NotFound)],
+        ..Lookup::default()
+    };
+    let seen = Observations::default().with(|seen| seen.dns = Some(dns));
+    let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
+    assert_eq!(finding.fixes[0].kind, "permission");
+    assert!(finding.evidence[1].contains("/etc/hosts"));
+}

@@ -46,6 +46,14 @@ pub(super) fn dns_not_found() -> Vec<Situation> {
     };
     vec![
         resolved("NXDOMAIN", NameAnswer::NotFound),
+        seen(
+            "an unreadable /etc/hosts",
+            NAME,
+            resolved("", NameAnswer::NotFound).seen.unwrap().with(|seen| {
+                let lookup = seen.dns.as_mut().unwrap();
+                lookup.unreadable = vec![("/etc/hosts", "permission denied".into())];
+            }),
+        ),
         resolved(
             "a dangling alias",
             NameAnswer::DanglingAlias("old.example".into()),
@@ -117,6 +125,19 @@ pub(super) fn dns_timeout() -> Vec<Situation> {
             }),
         ),
         seen(
+            "an unreadable resolv.conf",
+            NAME,
+            lookup(Lookup {
+                fault: Some("Temporary failure in name resolution".into()),
+                unreadable: vec![("/etc/resolv.conf", "permission denied".into())],
+                servers: vec![name_server(
+                    "127.0.0.1:53".parse().unwrap(),
+                    NameAnswer::Unreachable("connection refused".into()),
+                )],
+                ..Lookup::default()
+            }),
+        ),
+        seen(
             "no resolver configured",
             NAME,
             lookup(Lookup {
@@ -181,18 +202,36 @@ pub(super) fn dns_search() -> Vec<Situation> {
         addresses: vec!["10.0.3.17".parse().unwrap()],
         completed: Some(CompletedName {
             name: "cache.staging.example".into(),
-            search: FileLine {
+            search: SearchDomains::Line(FileLine {
                 number: 2,
                 text: "search staging.example".into(),
-            },
+            }),
         }),
         ..Lookup::default()
     });
-    vec![seen("a short name", "redis://cache", completed)]
+    let mut variable = completed.clone();
+    let lookup = variable.dns.as_mut().unwrap();
+    lookup.completed.as_mut().unwrap().search = SearchDomains::Variable("staging.example".into());
+    vec![
+        seen("a short name", "redis://cache", completed),
+        seen("LOCALDOMAIN", "redis://cache", variable),
+    ]
 }
 
 pub(super) fn dns_partial() -> Vec<Situation> {
     let mut partly = pong();
     partly.tcp.dials.push(dial(DialResult::Timeout { syns: Some(2) }));
-    vec![seen("one of two addresses", NAME, partly)]
+    let mut by_file = pong();
+    by_file.tcp.dials.push(dial(DialResult::Refused));
+    by_file.dns = Some(by_hosts_file("10.0.3.17", "10.0.3.17"));
+    let mut here = pong();
+    here.tcp.dials.push(Dial {
+        to: Endpoint::Ip("[::1]:6379".parse().unwrap()),
+        ..dial(DialResult::Refused)
+    });
+    vec![
+        seen("one of two addresses", NAME, partly),
+        seen("an address from /etc/hosts", NAME, by_file),
+        seen("an address of this host", "redis://localhost", here),
+    ]
 }
