@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 pub(crate) trait FromJson: Sized {
-    /// Returns `None` if the value has the wrong type or form.
+    /// Converts a JSON value. Returns `None` if the value has the wrong type or form.
     fn read(value: &Value) -> Option<Self>;
 }
 

@@ -12,7 +12,7 @@ use super::place::Place;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ran {
     pub(crate) line: String,
-    /// `None` if the command was stopped at the deadline or could not be started.
+    /// The exit status, or `None` if the command was stopped at the deadline or could not be started.
     pub(crate) status: Option<i32>,
     pub(crate) milliseconds: u64,
     /// Why the command returned no document, in a few words. `None` if the command succeeded.

@@ -137,7 +137,7 @@ impl Grader {
         Ok(LoggedIn { visitor, name, login })
     }
 
-    /// Visits the home page. Fails if the page does not show the user's name.
+    /// Visits the home page. Fails if the page does not show that the user is logged in.
     pub(crate) async fn visit(&self, visit: &mut LoggedIn) -> Result<Exchange, NotHeld> {
         let exchange = visit.visitor.home().await;
         match exchange.page() {

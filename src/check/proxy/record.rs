@@ -15,7 +15,7 @@ const ATTRIBUTED_WITHIN: Duration = Duration::from_millis(300);
 const MOST_MEMORY: usize = 128 * 1024 * 1024;
 /// The memory that a recorded command uses in addition to its words, in bytes.
 const COMMAND_OVERHEAD: usize = 400;
-/// The maximum number of bytes of a reply that is recorded. For a longer reply, only its length is recorded.
+/// The maximum length of a recorded reply, in bytes. For a longer reply, only the length is recorded.
 const LARGEST_REPLY: usize = 256 * 1024;
 
 impl Proxy {
