@@ -178,7 +178,9 @@ causes! {
 
     ProtoUnexpected "proto.unexpected" Server "the server sends replies that belong to other requests" => |_| {
         advise("proxy", "if there is a proxy in front of Redis, connect to Redis directly, and compare the results")
-            .and("proxy", "check the proxy: on each connection, it must return the replies in the order of the requests")
+            .and("proxy", "check the proxy: on each connection, it must return the replies in the order of the requests. \
+                          If it shares connections to Redis between clients, it must not share those that use MULTI \
+                          or SUBSCRIBE")
     };
 
     // A proxy in front of Redis

@@ -10,21 +10,48 @@ use crate::sanitize;
 /// The maximum number of bytes that are quoted from an unknown protocol.
 pub(super) const QUOTED: usize = 60;
 
-/// Returns the finding about a RESP reply that Redis never sends in response to `command`.
+/// Returns the finding about a RESP reply that Redis never sends in response to `command` on a new
+/// connection. Only the greeting of a POP3 server, or the request itself, shows that the server is not Redis.
 pub(super) fn unexpected_reply(response: &Response, command: &str) -> Finding {
-    if response.is_ok() {
-        return Finding::likely(Cause::ProtoUnexpected).fact(format!("reply to {command}: OK"));
-    }
-    let shown = match response {
-        Response::Reply(Value::SimpleString(text)) => sanitize::excerpt(text.as_bytes(), QUOTED),
-        Response::Reply(value) => crate::redis_client::reply_lines(value)
-            .first()
-            .cloned()
-            .unwrap_or_default(),
+    let text = match response {
+        Response::Reply(Value::SimpleString(text)) => text.clone(),
+        Response::Reply(value) => {
+            let lines = crate::redis_client::reply_lines(value);
+            lines.first().cloned().unwrap_or_default()
+        }
         _ => String::new(),
     };
-    let shown = sanitize::excerpt(shown.as_bytes(), QUOTED);
-    another_server(format!("+{shown}").as_bytes()).fact(format!("reply to {command}: {shown}"))
+    let shown = sanitize::excerpt(text.as_bytes(), QUOTED);
+    let fact = format!("reply to {command}: {shown}");
+    if response.is_greeting() {
+        return another_server(format!("+{shown}").as_bytes()).fact(fact);
+    }
+    if returns_request(response, command) {
+        return Finding::proved(Cause::ProtoNotRedis)
+            .summary("the server sends back what it receives, so it is not Redis")
+            .fact(fact);
+    }
+    let summary = match response {
+        Response::Reply(Value::SimpleString(text)) if text == "QUEUED" => {
+            "a new connection is already in a transaction (MULTI); perhaps a proxy shares connections"
+                .to_owned()
+        }
+        // The reply to PING after SUBSCRIBE.
+        Response::Reply(Value::Array(items)) if items.first() == Some(&Value::BulkString(b"pong".into())) => {
+            "a new connection is already in subscribe mode; perhaps a proxy shares connections".to_owned()
+        }
+        _ => format!("the server sends an unexpected reply to {command}: {shown}"),
+    };
+    Finding::likely(Cause::ProtoUnexpected)
+        .summary(summary)
+        .fact(fact)
+}
+
+/// Whether the reply is the request itself, as an echo service sends it.
+fn returns_request(response: &Response, command: &str) -> bool {
+    let name = command.split(' ').next().unwrap_or_default();
+    matches!(response, Response::Reply(Value::Array(items))
+        if matches!(items.first(), Some(Value::BulkString(first)) if first == name.as_bytes()))
 }
 
 /// Returns the finding about bytes that are not RESP. `when` says when or where they arrived, such as `in

@@ -4,7 +4,9 @@
 
 use crate::ping::causes::{Cause, Fix};
 use crate::ping::conclusions::{is_iam_token, median};
-use crate::ping::observation::{DialResult, Echo, Exchange, Experiment, Observations, TlsResult};
+use crate::ping::observation::{
+    DialResult, Echo, Exchange, Experiment, Observations, SentinelAnswer, TlsResult,
+};
 use crate::ping::response::Response;
 use crate::ping::verdict::{Certainty, Finding, Verdict};
 use crate::redis_url::Target;
@@ -284,7 +286,8 @@ impl Run<'_> {
     fn refused_command(&self, cause: Cause, fix: &Fix) -> Option<String> {
         let command = fix.command.as_deref()?;
         let (_, arguments) = command.split_once("redis-cli")?;
-        let is_on_its_host = fix.text.contains("on the Redis host");
+        let is_on_its_host =
+            fix.text.contains("on the Redis host") || fix.text.contains("on the Sentinel's host");
         let is_unusable = matches!(
             cause.code().split('.').next(),
             Some("dns" | "tcp" | "tls" | "path" | "proto" | "proxy" | "local")
@@ -443,7 +446,13 @@ impl Run<'_> {
             TlsResult::TimedOut => Some(("", Response::Timeout(Vec::new()))),
             _ => None,
         });
+        let followed = self.seen.followed.iter();
+        let sentinel = followed.filter_map(|followed| match &followed.answer {
+            SentinelAnswer::Other(response) => Some(("SENTINEL", response.clone())),
+            _ => None,
+        });
         self.first_responses()
+            .chain(sentinel)
             .chain(repeat)
             .chain(experiment)
             .chain(handshakes)

@@ -43,6 +43,11 @@ fn each_answer_to_ping_has_its_cause() {
         ("+OK POP3 server ready", "proto.not_redis"),
     ] {
         let seen = connected().with(|seen| seen.ping.response = Some(reply(answer)));
+        ("*1\r\n$4\r\nPING\r\n", "proto.not_redis"),
+        ("+QUEUED", "proto.unexpected"),
+        ("*2\r\n$4\r\npong\r\n$0\r\n", "proto.unexpected"),
+        ("$-1", "proto.unexpected"),
+        (":1", "proto.unexpected"),
         assert_eq!(cause("redis://10.0.3.17", &seen), Some(expected), "{answer}");
     }
 }
@@ -144,14 +149,11 @@ fn a_read_shows_why_no_command_is_served_if_ping_is_forbidden() {
 }
 
 #[test]
-fn a_server_that_always_replies_ok_or_pong_is_not_redis() {
+fn a_pop3_server_is_not_redis() {
     let seen = connected().with(|seen| seen.auth.response = Some(reply("+OK POP3 server ready")));
     assert_eq!(cause("redis://:p@10.0.3.17", &seen), Some("proto.not_redis"));
     let mut seen = connected().with(|seen| seen.ping.response = Some(reply("+OK POP3 server ready")));
     seen.ping.surplus_reply = Some(reply("-ERR Unknown command."));
-    assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.not_redis"));
-    let mut seen = connected().with(|seen| seen.ping.response = Some(reply("+PONG")));
-    seen.server.role = Some(Value::SimpleString("PONG".into()));
     assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.not_redis"));
     let greeted = handshake(TlsResult::NotTls, Some(reply("+OK POP3 server ready")), None);
     assert_eq!(cause("rediss://cache.example", &greeted), Some("proto.not_redis"));
@@ -159,6 +161,13 @@ fn a_server_that_always_replies_ok_or_pong_is_not_redis() {
 
 #[test]
 fn a_cause_is_only_likely_if_there_was_no_time_for_an_experiment() {
+#[test]
+fn a_server_that_always_replies_pong_sends_unexpected_replies() {
+    let mut seen = connected().with(|seen| seen.ping.response = Some(reply("+PONG")));
+    seen.server.role = Some(Value::SimpleString("PONG".into()));
+    assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.unexpected"));
+}
+
     let certainty = |seen: &Observations| {
         judge(&target("redis://10.0.3.17"), seen)
             .finding
