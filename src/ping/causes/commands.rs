@@ -36,7 +36,8 @@ pub(super) fn shell_quoted(word: &str) -> String {
 }
 
 /// Returns a `sessiontut ping` command for `target`, with `options` and the TLS options in `trust`. The
-/// command prompts for a password if `target` contains one.
+/// command prompts for a password if `target` contains one. If the password was removed from `target`, the
+/// command removes its variable too.
 pub(super) fn ping(target: &Target, trust: &Trust, options: &str) -> String {
     let login = user(target).map_or_else(String::new, |user| {
         format!("{}@", utf8_percent_encode(user, NON_ALPHANUMERIC))
@@ -55,6 +56,10 @@ pub(super) fn ping(target: &Target, trust: &Trust, options: &str) -> String {
     let command = format!("sessiontut ping {options}{tls}{}", shell_quoted(&url));
     match target.password {
         Some(_) => ask_for_password(&command),
+        // Otherwise, `ping` would read the password from the variable again.
+        None if target.password_variable == Some("REDISCLI_AUTH") => {
+            format!("unset REDISCLI_AUTH; {command}")
+        }
         None => command,
     }
 }

@@ -111,12 +111,17 @@ impl<'a> FixContext<'a> {
         commands::ping(self.given, self.trust(), options)
     }
 
+    /// Whether the fault is at a Sentinel in the URL, because no Sentinel has reported the primary.
+    pub(super) fn is_about_sentinel(&self) -> bool {
+        self.seen.followed.is_some() && self.seen.primary().is_none()
+    }
+
     /// Returns the target for `sessiontut` commands. This is the Sentinel URL if no Sentinel has reported the
     /// primary, and the checked target otherwise.
     fn url(&self) -> &'a Target {
-        match &self.seen.followed {
-            Some(_) if self.seen.primary().is_none() => self.given,
-            _ => self.target,
+        match self.is_about_sentinel() {
+            true => self.given,
+            false => self.target,
         }
     }
 
@@ -125,11 +130,15 @@ impl<'a> FixContext<'a> {
         commands::ping(target, self.trust(), options)
     }
 
-    /// Like [`Self::ping`], but applies `change` to the target first.
-    pub(super) fn ping_to(&self, change: impl FnOnce(&mut Target)) -> String {
-        let mut target = self.url().clone();
+    /// Like [`Self::ping`], but applies `change` to the target first. If the user gave a Sentinel URL, returns a
+    /// Sentinel URL, unless the change is about the connection to the primary.
+    pub(super) fn ping_to(&self, change: impl Fn(&mut Target)) -> String {
+        let [mut given, mut target] = [self.given, self.url()].map(Clone::clone);
+        change(&mut given);
         change(&mut target);
-        commands::ping(&target, self.trust(), "")
+        let is_same_server = given.address == self.given.address && given.tls == self.given.tls;
+        let target = if is_same_server { &given } else { &target };
+        commands::ping(target, self.trust(), "")
     }
 
     /// Like [`Self::ping`], but without the password.

@@ -10,8 +10,10 @@ use crate::secret::Secret;
 
 pub(super) fn required(at: &FixContext) -> Fixes {
     let with_password = |user: Option<String>| {
-        let password = Some(Secret::new("PASSWORD"));
-        at.ping_to(|target| (target.user, target.password) = (user, password))
+        at.ping_to(|target| {
+            target.user.clone_from(&user);
+            target.password = Some(Secret::new("PASSWORD"));
+        })
     };
     if at.target.warnings.contains(&UrlWarning::UserWithoutPassword) {
         return advise(
@@ -171,17 +173,47 @@ fn blank_at_end(target: &Target, password: &str) -> Option<Fixes> {
 }
 
 pub(super) fn not_configured(at: &FixContext) -> Fixes {
-    advise("password", "remove the password: this server does not require one")
-        .try_command(at.ping_to(|target| target.password = None))
-        .and(
-            "server",
-            "if the server should require a password, set one (requirepass or an ACL user). Until then, any client \
-             can use the server",
+    let without = at.ping_to(|target| target.password = None);
+    let remove = match at.target.password_variable {
+        Some(name) => advise(
+            "password",
+            format!("unset {name}, which contains the password: this server does not require one"),
         )
+        .command(without),
+        None => advise(
+            "password",
+            "remove the password: this server does not require one",
+        )
+        .try_command(without),
+    };
+    remove.and(
+        "server",
+        "if the server should require a password, set one (requirepass or an ACL user). Until then, any client \
+         can use the server",
+    )
+}
+
+/// Fixes for a Sentinel whose user is not allowed to ask for the primary.
+fn no_sentinel_permission(at: &FixContext) -> Fixes {
+    let user = user(at);
+    let command = format!("ACL SETUSER {user} '+sentinel|get-master-addr-by-name'");
+    advise(
+        "acl",
+        format!("as an administrator of the Sentinel, allow the user to ask for the primary. {ADMIN_LOGIN}"),
+    )
+    .command(at.admin_cli(&[command]))
+    .and(
+        "acl",
+        "do the same on the other Sentinels, and save the change on each of them: if the Sentinel has an aclfile, \
+         use ACL SAVE; otherwise, use SENTINEL FLUSHCONFIG",
+    )
 }
 
 /// Suggests fixes that grant exactly the missing permissions.
 pub(super) fn no_permission(at: &FixContext) -> Fixes {
+    if at.is_about_sentinel() {
+        return no_sentinel_permission(at);
+    }
     let user = user(at);
     let missing = at.missing();
     let pattern = shell_quoted(KEY_PATTERN);

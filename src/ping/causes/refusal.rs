@@ -3,8 +3,11 @@
 use super::commands::READ_PASSWORD;
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
+use super::role::database_0;
 use crate::ping::observation::SentinelAnswer;
+use crate::ping::response::Response;
 use crate::redis_client::refusal::Refusal;
+use crate::redis_url::SENTINEL_PORT;
 
 pub(super) fn refused(at: &FixContext) -> Fixes {
     let followed = at.seen.followed.as_ref().map(|followed| &followed.answer);
@@ -18,6 +21,14 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
              26379)",
         )
         .try_command(at.ping_as_redis());
+    }
+    let select = at.seen.requests.select.as_ref().and_then(Response::error);
+    if select.is_some() && select.as_deref() == at.reply {
+        return database_0(at).and(
+            "command",
+            "if the application needs another database, check whether SELECT is renamed or disabled on the server \
+             (rename-command in redis.conf)",
+        );
     }
     let reply = at.reply.unwrap_or_default();
     let fixes = match Refusal::of(reply) {
@@ -116,12 +127,29 @@ pub(super) fn near_max_clients(at: &FixContext) -> Fixes {
 pub(super) fn protected_mode(at: &FixContext) -> Fixes {
     let tls = if at.target.tls { " --tls --insecure" } else { "" };
     let redis_cli = format!("redis-cli -p {}{tls}", at.port());
-    advise(
+    let is_sentinel = at.is_about_sentinel() || at.port() == SENTINEL_PORT;
+    let host = if is_sentinel {
+        "the Sentinel's host"
+    } else {
+        "the Redis host"
+    };
+    let look = advise(
         "look",
-        "on the Redis host, list the clients that are connected. Once you have set a password, these clients need it too",
+        format!(
+            "on {host}, list the clients that are connected. Once you have set a password, these clients need it too"
+        ),
     )
-    .command(format!("{redis_cli} CLIENT LIST"))
-    .and(
+    .command(format!("{redis_cli} CLIENT LIST"));
+    // A Sentinel does not support CONFIG.
+    if is_sentinel {
+        return look.and(
+            "password",
+            "set the same requirepass in the sentinel.conf of every Sentinel, restart the Sentinels, and add the \
+             password to the Sentinel URL of each client (?sentinel_password=). Do not turn off protected mode \
+             instead: every host that can reach the port could then change the Sentinel's configuration",
+        );
+    }
+    look.and(
         "password",
         "on the Redis host, set a password for the default user. This ends protected mode. The following command asks \
          for the new password",

@@ -258,6 +258,15 @@ fn joined(addresses: BTreeSet<String>) -> String {
     addresses.into_iter().collect::<Vec<_>>().join(", ")
 }
 
+/// Suggests database 0, if the server refuses SELECT.
+pub(super) fn database_0(at: &FixContext) -> Fixes {
+    advise(
+        "db",
+        "use database 0, which needs no SELECT. It may already contain other data",
+    )
+    .try_command(at.ping_to(|target| target.db = 0))
+}
+
 pub(super) fn db_index(at: &FixContext) -> Fixes {
     advise(
         "db",

@@ -222,7 +222,9 @@ fn judge_select(target: &Target, response: &Response, seen: &Observations) -> Op
     if known == Some(Cause::AuthRequired) && seen.is_logged_in() {
         return Some(no_login_behind_proxy("SELECT", &error, seen));
     }
-    if known.is_some() || is_about_something_else(&error) {
+    // If SELECT is renamed or disabled, the database may exist.
+    let is_unknown = error.to_lowercase().contains("unknown command");
+    if known.is_some() || is_unknown || is_about_something_else(&error) {
         return Some(error_reply(&error, "SELECT", seen));
     }
     Some(

@@ -10,11 +10,13 @@ use super::{cause, connected, dial, handshake, reply, target};
 use crate::os::PacketCounts;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{
-    DialResult, Echo, Exchange, Experiment, HostsEntry, Lookup, NameAnswer, NameServer, Observations, Repeat,
-    TlsResult,
+    DialResult, Echo, Exchange, Experiment, Followed, HostsEntry, Lookup, NameAnswer, NameServer,
+    NamedPrimary, Observations, Repeat, SentinelAnswer, TlsResult,
 };
 use crate::ping::response::Response;
 use crate::ping::verdict::{Certainty, judge};
+use crate::redis_url::Target;
+use crate::secret::Secret;
 
 #[test]
 fn each_answer_to_ping_has_its_cause() {
@@ -41,13 +43,13 @@ fn each_answer_to_ping_has_its_cause() {
         ("-ERR max number of clients reached", "server.max_clients"),
         ("-ERR operation not permitted", "auth.required"),
         ("+OK POP3 server ready", "proto.not_redis"),
-    ] {
-        let seen = connected().with(|seen| seen.ping.response = Some(reply(answer)));
         ("*1\r\n$4\r\nPING\r\n", "proto.not_redis"),
         ("+QUEUED", "proto.unexpected"),
         ("*2\r\n$4\r\npong\r\n$0\r\n", "proto.unexpected"),
         ("$-1", "proto.unexpected"),
         (":1", "proto.unexpected"),
+    ] {
+        let seen = connected().with(|seen| seen.ping.response = Some(reply(answer)));
         assert_eq!(cause("redis://10.0.3.17", &seen), Some(expected), "{answer}");
     }
 }
@@ -160,14 +162,14 @@ fn a_pop3_server_is_not_redis() {
 }
 
 #[test]
-fn a_cause_is_only_likely_if_there_was_no_time_for_an_experiment() {
-#[test]
 fn a_server_that_always_replies_pong_sends_unexpected_replies() {
     let mut seen = connected().with(|seen| seen.ping.response = Some(reply("+PONG")));
     seen.server.role = Some(Value::SimpleString("PONG".into()));
     assert_eq!(cause("redis://10.0.3.17", &seen), Some("proto.unexpected"));
 }
 
+#[test]
+fn a_cause_is_only_likely_if_there_was_no_time_for_an_experiment() {
     let certainty = |seen: &Observations| {
         judge(&target("redis://10.0.3.17"), seen)
             .finding
@@ -253,6 +255,11 @@ fn each_answer_to_auth_and_select_has_its_cause() {
     for (answer, expected) in [
         (reply("-ERR DB index is out of range"), Some("db.index")),
         (reply("-NOPERM no SELECT"), Some("auth.no_permission")),
+        (reply("-ERR unknown command 'SELECT'"), Some("server.refused")),
+        (
+            reply("-ERR SELECT is not allowed in cluster mode"),
+            Some("db.index"),
+        ),
         (Response::Closed(vec![]), Some("proto.closed")),
         (Response::Timeout(vec![]), Some("server.silent")),
         (reply("+OK"), None),
@@ -263,6 +270,48 @@ fn each_answer_to_auth_and_select_has_its_cause() {
         });
         assert_eq!(cause(url, &seen), expected, "{answer:?}");
     }
+}
+
+/// Returns the first command to paste.
+fn first_command(target: &Target, seen: &Observations) -> String {
+    let finding = judge(target, seen).finding.unwrap();
+    finding.fixes.into_iter().find_map(|fix| fix.command).unwrap()
+}
+
+#[test]
+fn a_command_without_the_password_removes_its_variable_too() {
+    let unset = "-ERR AUTH <password> called without any password configured for the default user.";
+    let seen = connected().with(|seen| seen.auth.response = Some(reply(unset)));
+    let stale = target("redis://10.0.3.17").with_password(Some(Secret::new("Plover-4417")));
+    let without = "sessiontut ping redis://10.0.3.17:6379/0";
+    assert_eq!(
+        first_command(&stale, &seen),
+        format!("unset REDISCLI_AUTH; {without}")
+    );
+    assert_eq!(
+        first_command(&target("redis://:Plover-4417@10.0.3.17"), &seen),
+        without
+    );
+}
+
+#[test]
+fn a_command_with_another_database_keeps_the_sentinels() {
+    let url = target("redis+sentinel://10.0.3.17/shop/99");
+    let primary = NamedPrimary::new("shop", "10.0.3.18", "6379").unwrap();
+    let seen = connected().with(|seen| {
+        seen.ping.response = Some(reply("+PONG"));
+        seen.requests.select = Some(reply("-ERR DB index is out of range"));
+        seen.followed = Some(Followed {
+            sentinel: "10.0.3.17:26379".into(),
+            name: "shop".into(),
+            target: url.of_primary("10.0.3.18", 6379),
+            answer: SentinelAnswer::Primary(primary),
+        });
+    });
+    assert_eq!(
+        first_command(&url, &seen),
+        "sessiontut ping 'redis+sentinel://10.0.3.17:26379/shop/0'"
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn a_sentinel_without_select_is_reported_as_a_sentinel() {
         seen.ping.response = Some(reply("+PONG"));
         seen.requests.select = Some(reply("-ERR unknown command 'SELECT'"));
     });
-    assert_eq!(cause("redis://10.0.3.17/3", &seen), Some("db.index"));
+    assert_eq!(cause("redis://10.0.3.17/3", &seen), Some("server.refused"));
     seen.server.fields = Arc::new([("redis_mode".into(), "sentinel".into())].into());
     assert_eq!(cause("redis://10.0.3.17/3", &seen), Some("role.sentinel"));
 }

@@ -103,6 +103,16 @@ pub(super) fn auth_no_permission() -> Vec<Situation> {
             IP_WITH_LOGIN,
             permissions(&[("HSET", "-NOPERM No permissions to access a key")]),
         ),
+        seen(
+            "a Sentinel",
+            SENTINEL,
+            asked(
+                SentinelAnswer::Other(reply(
+                    "-NOPERM this user has no permissions to run the 'sentinel|get-master-addr-by-name' command",
+                )),
+                pong(),
+            ),
+        ),
         seen("SELECT", "redis://ada:Plover-4417@10.0.3.17/3", {
             let mut seen = permissions(&[("HGETALL", "*0")]);
             seen.requests.select = Some(reply(

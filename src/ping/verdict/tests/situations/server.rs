@@ -59,6 +59,9 @@ pub(super) fn proto_unexpected() -> Vec<Situation> {
         seen("one request late", IP, one_late),
         seen("another value", IP, other_value),
         seen("a reply too many", IP, greeting),
+        seen("a transaction", IP, error("+QUEUED")),
+        seen("subscribe mode", IP, error("*2\r\n$4\r\npong\r\n$0\r\n")),
+        seen("a number", IP, error(":1")),
     ]
 }
 
@@ -309,6 +312,11 @@ pub(super) fn server_refused() -> Vec<Situation> {
             IP,
             write_refused("-ERR unknown command 'HSET'"),
         ),
+        seen(
+            "SELECT is renamed",
+            "redis://10.0.3.17/3",
+            pong().with(|seen| seen.requests.select = Some(reply("-ERR unknown command 'SELECT'"))),
+        ),
     ]
 }
 
@@ -352,11 +360,11 @@ pub(super) fn server_max_clients() -> Vec<Situation> {
 }
 
 pub(super) fn server_protected_mode() -> Vec<Situation> {
-    vec![seen(
-        "PING",
-        IP,
-        error("-DENIED Redis is running in protected mode"),
-    )]
+    let denied = "-DENIED Redis is running in protected mode";
+    vec![
+        seen("PING", IP, error(denied)),
+        seen("a Sentinel", SENTINEL, asked(SentinelAnswer::None, error(denied))),
+    ]
 }
 
 pub(super) fn server_loading() -> Vec<Situation> {
