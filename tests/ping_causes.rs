@@ -438,3 +438,17 @@ fn a_trusted_ca_that_has_expired_is_reported_because_other_clients_check_its_dat
         .json();
     assert_eq!(answer["cause"], "tls.expired", "{answer:#}");
 }
+
+#[test]
+fn a_long_info_reply_is_no_reason_for_a_warning() {
+    let server = RedisServer::with().line("databases 2600").start();
+    let mut pipe = redis::pipe();
+    for db in 0..2600 {
+        pipe.cmd("SELECT").arg(db).ignore();
+        pipe.cmd("SET").arg("key").arg(1).ignore();
+    }
+    pipe.exec(&mut server.connection()).unwrap();
+    let answer = ping(&[&server.url()]);
+    assert_eq!(answer["warnings"], Value::Array(Vec::new()), "{answer:#}");
+    assert_eq!(answer["server"]["role"], "master", "{answer:#}");
+}

@@ -24,14 +24,24 @@ pub enum Response {
     Alert(AlertDescription),
 }
 
-/// Sends one command, and waits for the response.
+/// Sends one command, and waits for the response, which is expected to be short.
 pub(super) async fn ask(
     connection: &mut ProbeConnection<Stream>,
     command: &Cmd,
     deadline: Deadline,
 ) -> Response {
+    ask_within(connection, command, Limits::REPLY, deadline).await
+}
+
+/// Like [`ask`], but with these limits for the response.
+pub(super) async fn ask_within(
+    connection: &mut ProbeConnection<Stream>,
+    command: &Cmd,
+    limits: Limits,
+    deadline: Deadline,
+) -> Response {
     let sent = connection.send(std::slice::from_ref(command), deadline).await;
-    let response = receive(connection, deadline).await;
+    let response = receive_within(connection, limits, deadline).await;
     match (sent, response) {
         // Some servers send an error and close the connection before the first request. The error can still
         // be read.
@@ -40,9 +50,18 @@ pub(super) async fn ask(
     }
 }
 
-/// Waits for a reply without sending anything.
+/// Waits for a reply without sending anything. The reply is expected to be short.
 pub(super) async fn receive(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
-    let error = match connection.reply(Limits::REPLY, deadline).await {
+    receive_within(connection, Limits::REPLY, deadline).await
+}
+
+/// Like [`receive`], but with these limits for the response.
+pub(super) async fn receive_within(
+    connection: &mut ProbeConnection<Stream>,
+    limits: Limits,
+    deadline: Deadline,
+) -> Response {
+    let error = match connection.reply(limits, deadline).await {
         Ok(value) => return Response::Reply(value),
         Err(error) => error,
     };
