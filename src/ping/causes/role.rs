@@ -214,8 +214,29 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         )
         .redis_cli(at, "CONFIG GET cluster-preferred-endpoint-type");
     }
-    let announce = "configure the nodes to announce addresses that clients can reach (cluster-announce-ip), or run \
-                    the client in the network of the nodes";
+    if failed().any(|dial| matches!(dial.to, Endpoint::Ip(address) if address.port() == 0)) {
+        return advise(
+            "tls-cluster",
+            "on every node, set tls-cluster to yes: the nodes accept only TLS, but announce the port without TLS, \
+             which is 0",
+        );
+    }
+    // If this run has reached a node at the announced address, only the port is wrong.
+    let own = at.seen.tcp.connected_address().map(|address| address.ip());
+    let is_own = |to: &Endpoint| matches!(to, Endpoint::Ip(address) if Some(address.ip()) == own);
+    let announce = if failed().all(|dial| is_own(&dial.to)) {
+        advise(
+            "announce-port",
+            "configure the nodes to announce ports that clients can reach (cluster-announce-port; for TLS, \
+         cluster-announce-tls-port), or run the client in the network of the nodes",
+        )
+    } else {
+        advise(
+            "announce",
+            "configure the nodes to announce addresses that clients can reach (cluster-announce-ip), or run \
+         the client in the network of the nodes",
+        )
+    };
     let is_refused = |result: &DialResult| matches!(result, DialResult::Refused);
     let refused: BTreeSet<String> = failed()
         .filter(|dial| is_refused(&dial.result) && !is_loopback(&dial.to))
@@ -246,7 +267,7 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         // The other nodes are reachable at their announced addresses, so the refused address is probably
         // right too.
         (Some(node), None) => node,
-        (node, port) => advise("announce", announce).after(port).after(node),
+        (node, port) => announce.after(port).after(node),
     }
 }
 

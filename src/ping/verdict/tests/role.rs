@@ -140,6 +140,14 @@ fn a_cluster_without_some_nodes_is_partial_and_each_node_has_its_fix() {
     );
     assert_eq!(first_fix(vec![node("10.0.3.18:6379", timeout())]), "announce");
     assert_eq!(
+        first_fix(vec![node("10.0.3.17:9379", DialResult::Refused)]),
+        "announce-port"
+    );
+    assert_eq!(
+        first_fix(vec![node("10.0.3.17:0", DialResult::Refused)]),
+        "tls-cluster"
+    );
+    assert_eq!(
         first_fix(vec![reached(), node("127.0.0.1:6380", DialResult::Refused)]),
         "announce"
     );
