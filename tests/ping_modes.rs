@@ -367,6 +367,17 @@ fn a_connection_that_outlives_the_idle_time_is_fine() {
 }
 
 #[test]
+fn a_count_whose_connection_is_dropped_says_that_a_new_one_works() {
+    let server = RedisServer::with().line("timeout 1").start();
+    let finished = Home::new()
+        .run(["ping", "--json", "--count", "2", "--interval", "4", &server.url()])
+        .expect(4);
+    let report = finished.json();
+    assert_eq!(report["cause"], "path.idle", "{report:#}");
+    assert_eq!(report["rtt_ms"]["samples"], 1, "{report:#}");
+}
+
+#[test]
 fn a_hold_that_is_interrupted_ends_at_once() {
     let server = RedisServer::start();
     let mut holding = start(&["--hold", "400", &server.url()]);

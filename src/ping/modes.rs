@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::causes::Cause;
 use super::experiments::Reconnect;
-use super::observation::{IdleTest, Observations};
+use super::observation::{Exchange, IdleEnd, IdleTest, IdleTrial, Observations, Repeat};
 use super::response::Response;
 use super::rungs::ping;
 use super::verdict::{Verdict, judge, judge_answer};
@@ -21,7 +21,7 @@ pub(crate) struct Check<'a> {
     pub target: &'a Target,
     pub trust: &'a Trust,
     pub options: ClimbOptions,
-    /// The time limit for one run of the checks, and for each later PING.
+    /// The time limit for one run of the checks. Half of it limits each later PING.
     pub timeout: Duration,
     /// The pause between two runs of the checks with `--wait`, and between two PINGs with `--count` and
     /// `--watch`.
@@ -85,6 +85,17 @@ impl Diagnosis {
 
 /// The pause between the loss of an idle connection and the next run of the checks.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
+
+/// The shortest pause between two PINGs that may be longer than the limit for idle connections.
+const SHORTEST_IDLE: Duration = Duration::from_secs(1);
+
+/// Whether the server was restarted between two runs, according to its run IDs.
+fn is_restarted(before: &Observations, after: &Observations) -> bool {
+    let run_id = |seen: &Observations| seen.server.field("run_id").map(str::to_owned);
+    run_id(before)
+        .zip(run_id(after))
+        .is_some_and(|(old, new)| old != new)
+}
 
 type Tell<'t> = &'t mut (dyn FnMut(ModeEvent<'_>) + Send);
 
@@ -170,10 +181,7 @@ impl Check<'_> {
             tell(ModeEvent::Dropped);
             let deadline = Deadline::after(self.timeout / 2);
             let again = self.climb_to_restarting_server(deadline).await;
-            let run_id = |seen: &Observations| seen.server.field("run_id").map(str::to_owned);
-            test.is_restarted = run_id(seen)
-                .zip(run_id(&again))
-                .is_some_and(|(old, new)| old != new);
+            test.is_restarted = is_restarted(seen, &again);
             *seen = again;
         }
         seen.idle = Some(test);
@@ -207,7 +215,7 @@ impl Check<'_> {
         }
     }
 
-    /// Sends PING `count` times. Stops early if a PING gets no reply.
+    /// Sends PING `count` times. If a PING gets no reply, stops and tries a new connection.
     async fn count(
         &self,
         seen: &mut Observations,
@@ -220,7 +228,7 @@ impl Check<'_> {
             let took = self.ping(seen, &mut connection).await;
             if !matches!(seen.ping.response, Some(Response::Reply(_))) {
                 tell(ModeEvent::Missed);
-                return;
+                return self.explain_loss(seen, number).await;
             }
             seen.ping.round_trips.push(took);
             tell(ModeEvent::Pong(number, took));
@@ -230,9 +238,49 @@ impl Check<'_> {
         }
     }
 
+    /// Runs the checks again after PING number `number` got no reply. If they fail too, or if the pause before
+    /// the PING explains the loss, replaces the observations by those of the new connection.
+    async fn explain_loss(&self, seen: &mut Observations, number: u32) {
+        let end = match &seen.ping.response {
+            Some(Response::Timeout(_)) => IdleEnd::Silent,
+            Some(Response::Reset(_)) => IdleEnd::ResetOnUse,
+            Some(Response::Closed(_)) => IdleEnd::Closed,
+            _ => return,
+        };
+        let again = self
+            .climb_to_restarting_server(Deadline::after(self.timeout / 2))
+            .await;
+        let works = judge_answer(self.target, &again).finding.is_none();
+        let is_restarted = is_restarted(seen, &again);
+        // Later pauses are not longer than the first pause, which the connection survived.
+        let may_be_idle = number == 2 && self.interval >= SHORTEST_IDLE;
+        if works && !is_restarted && !may_be_idle {
+            let exchange = again.ping.response.map(|response| Exchange {
+                command: "PING",
+                response,
+            });
+            seen.experiments.repeat = Some(Repeat {
+                exchanges: exchange.into_iter().collect(),
+            });
+            return;
+        }
+        let round_trips = std::mem::replace(seen, again).ping.round_trips;
+        if works {
+            seen.ping.round_trips = round_trips;
+        }
+        seen.idle = (number > 1).then(|| IdleTest {
+            trials: vec![IdleTrial {
+                idle: self.interval,
+                keepalive: None,
+                end,
+            }],
+            is_restarted,
+        });
+    }
+
     async fn ping(&self, seen: &mut Observations, connection: &mut ProbeConnection<Stream>) -> Duration {
         let sent = Instant::now();
-        seen.ping.response = Some(ping::observe(connection, Deadline::after(self.timeout)).await);
+        seen.ping.response = Some(ping::observe(connection, Deadline::after(self.timeout / 2)).await);
         seen.ping.took = sent.elapsed();
         seen.ping.took
     }

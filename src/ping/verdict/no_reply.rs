@@ -48,7 +48,12 @@ pub(super) fn closed(how: &str, received: &[u8], command: &str, seen: &Observati
             } else {
                 "a complete reply"
             };
-            format!("the server accepted the connection, but {how} it without {reply}")
+            let without = if seen.ping.round_trips.is_empty() {
+                format!("without {reply}")
+            } else {
+                "after PING had got PONG".to_owned()
+            };
+            format!("the server accepted the connection, but {how} it {without}")
         })
         .fact(format!(
             "TCP connected, but the connection was {how} after {command}"
@@ -112,6 +117,7 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
             format!("the connection got no reply, but {ONLY_THIS_CONNECTION}")
         }
         Some(summary) => summary.into(),
+        None if seen.idle.is_some() => "the server accepts connections, but no longer replies".into(),
         None if second.is_some() && !is_closed_again => {
             "the server accepts connections but never replies; a second connection got no reply either".into()
         }
