@@ -21,6 +21,7 @@ pub(in crate::ping) mod tcp;
 pub(in crate::ping) mod tls;
 mod url;
 
+use super::observation::WriteTest;
 use crate::exit::Exit;
 use fix::{Fixes, advise};
 
@@ -197,9 +198,13 @@ causes! {
                                     send-proxy; nginx: set proxy_protocol off)")
         }
     };
-    ProxyLimited "proxy.limited" Ok "simple commands work, but some other commands do not" => |_| {
-        advise("client", "avoid transactions (MULTI), databases other than 0 (SELECT) and INFO, or connect to Redis \
-                directly")
+    ProxyLimited "proxy.limited" Ok "simple commands work, but some other commands do not" => |at| {
+        let transactions_work = at.seen.write_test.as_ref().is_some_and(WriteTest::has_passed);
+        advise("client", if transactions_work {
+            "avoid the commands that the server does not support, or connect to Redis directly"
+        } else {
+            "avoid transactions (MULTI), databases other than 0 (SELECT) and INFO, or connect to Redis directly"
+        })
     };
 
     // The path

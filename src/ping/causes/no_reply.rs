@@ -144,6 +144,14 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         .and_all(limit)
         .and(
             "server",
+    if at.seen.experiments.is_only_short_echo_answered {
+        return advise(
+            "size",
+            "check the firewalls, proxies and intrusion prevention systems between this host and the server, and \
+             the limits of the server: one of them ends connections that send or receive larger data",
+        )
+        .and_all(listener(at));
+    }
             "if Redis is listening on the port, read the end of its log (`logfile` in redis.conf is the path of the log)",
         )
         .and(

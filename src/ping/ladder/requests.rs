@@ -9,7 +9,7 @@ use super::{Ladder, dial, kernel_info};
 use crate::os;
 use crate::ping::causes::{ErrorReply, is_command_unavailable};
 use crate::ping::experiments::{self, Banner, SMALLEST_PACKET, patience, with_experiment, with_side_task};
-use crate::ping::observation::{Echo, Exchange};
+use crate::ping::observation::{Echo, Exchange, Repeat};
 use crate::ping::response::{Response, ask};
 use crate::ping::rungs::cluster::Topology;
 use crate::ping::rungs::tcp::SegmentSize;
@@ -151,19 +151,34 @@ impl Ladder<'_> {
     /// Opens a new connection for the remaining checks, because some proxies close the connection after an
     /// unsupported request. Returns false if a new connection would not help, or cannot be opened.
     async fn replace(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
-        let serves = self
-            .seen
-            .experiments
-            .repeat
-            .as_ref()
-            .is_some_and(|repeat| repeat.has_answered("HGETALL") && repeat.stopped_at().is_some());
-        if !serves || self.seen.experiments.packet_sizes.is_some() {
+        let repeat = self.seen.experiments.repeat.as_ref();
+        let stopped_at = repeat
+            .filter(|repeat| repeat.has_answered("HGETALL"))
+            .and_then(Repeat::stopped_at);
+        let ends_at_echo = stopped_at.is_some_and(|exchange| {
+            exchange.command == "ECHO"
+                && matches!(exchange.response, Response::Closed(_) | Response::Reset(_))
+        });
+        if stopped_at.is_none() || self.seen.experiments.packet_sizes.is_some() {
             return false;
         }
         let reconnect = self.reconnect();
         let Some(mut second) = reconnect.logged_in(SegmentSize::Default, self.deadline).await else {
             return false;
         };
+        if ends_at_echo {
+            // A short ECHO shows whether the command or its size ends the connection.
+            let until = self.deadline.within(patience(self.deadline));
+            let short = ask(&mut second, cmd("ECHO").arg("sessiontut"), until).await;
+            if short.is_granted() {
+                self.seen.experiments.is_only_short_echo_answered = true;
+                return false;
+            }
+            match reconnect.logged_in(SegmentSize::Default, self.deadline).await {
+                Some(third) => second = third,
+                None => return false,
+            }
+        }
         if self.target.db > 0 {
             let select = cmd("SELECT").arg(self.target.db).clone();
             self.seen.requests.select = Some(ask(&mut second, &select, self.deadline).await);

@@ -61,6 +61,8 @@ pub struct Experiments {
     pub second_look: Option<SecondLook>,
     /// The packet size limit, if large packets are lost.
     pub packet_sizes: Option<PacketSizes>,
+    /// Whether a short ECHO got a reply, although two connections ended at the large ECHO.
+    pub is_only_short_echo_answered: bool,
 }
 
 /// The result of a repetition on a second connection, after the server replied with an error or this host

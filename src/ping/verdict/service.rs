@@ -196,6 +196,11 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
         "ECHO" if matches!(second.response, Response::Timeout(_)) => Some(
             fell_silent(second, seen).summary("small requests get replies, but an ECHO of 4 kB gets none"),
         ),
+        "ECHO" if seen.experiments.is_only_short_echo_answered => Some(
+            fell_silent(second, seen)
+                .summary("small requests get replies, but an ECHO of 4 kB ends the connection")
+                .fact("on another connection, a short ECHO got a reply"),
+        ),
         _ => None,
     }
 }
@@ -266,7 +271,7 @@ pub(super) fn limited(seen: &Observations) -> Option<Found> {
         .map(|exchange| (exchange.command, ended(exchange)));
     let summary = match ended {
         Some(("ECHO" | "HELLO" | "ROLE" | "INFO" | CONFIG, what))
-            if seen.experiments.packet_sizes.is_none() =>
+            if seen.experiments.packet_sizes.is_none() && !seen.experiments.is_only_short_echo_answered =>
         {
             let untested = if seen.write_test.as_ref().is_some_and(WriteTest::has_passed) {
                 ""

@@ -175,6 +175,8 @@ pub(super) fn path_mtu() -> Vec<Situation> {
 }
 
 pub(super) fn proto_closed() -> Vec<Situation> {
+    let mut large = stopped("ECHO", Response::Reset(vec![]), &["PING", "HGETALL"], "ECHO");
+    large.experiments.is_only_short_echo_answered = true;
     vec![
         seen(
             "SELECT ends the connection",
@@ -182,6 +184,7 @@ pub(super) fn proto_closed() -> Vec<Situation> {
             stopped("SELECT", Response::Closed(vec![]), &["PING"], "SELECT"),
         ),
         seen("closed", IP, ping(Response::Closed(vec![]))),
+        seen("large requests end the connection", IP, large),
         seen(
             "MULTI ends the connection",
             IP,
