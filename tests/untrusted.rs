@@ -313,6 +313,7 @@ fn reply() -> impl Strategy<Value = Vec<u8>> {
         "used_memory",
         "loading",
         "master_link_status",
+        "master_failover_state",
         "maxclients",
         "connected_clients",
         "min_slaves_good_slaves",

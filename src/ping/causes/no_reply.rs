@@ -15,6 +15,13 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
         fixes
     } else if at.seen.holds_back_writes() {
         // FAILOVER and CLUSTER FAILOVER pause writes, as CLIENT PAUSE with WRITE does.
+        let failover = at.seen.server.failover().map(|_| {
+            advise(
+                "failover",
+                "if the failover does not end, abort it: perhaps it is waiting for a replica that is down",
+            )
+            .redis_cli(at, "FAILOVER ABORT")
+        });
         return advise(
             "paused-writes",
             "wait until a write gets a reply: Redis delays writes during a failover, and after CLIENT PAUSE with WRITE",
@@ -24,7 +31,8 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
             "failover",
             "if writes still get no reply, find out whether a failover is running, or whether a client has sent \
              CLIENT PAUSE (CLIENT UNPAUSE ends the pause)",
-        );
+        )
+        .after(failover);
     } else {
         advise(
             "slow-command",
@@ -70,7 +78,12 @@ fn before_the_server(at: &FixContext) -> Option<Fixes> {
             let text = "check the firewalls, NAT and routes between this host and the server: the TCP handshake \
                         works, but later packets are dropped";
             let route = tcp::route(at, "check the route to the server");
-            Some(advise("firewall", text).and_all(route))
+            let fixes = advise("firewall", text).and_all(route);
+            Some(if at.seen.fails_only_on_first_connection() {
+                other_servers().and_all(fixes)
+            } else {
+                fixes
+            })
         }
         NoReply::SilentServer => at
             .seen
@@ -131,6 +144,14 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
     if at.seen.fails_only_on_first_connection() {
         return one_of_several_servers();
     }
+    if at.seen.experiments.is_only_short_echo_answered {
+        return advise(
+            "size",
+            "check the firewalls, proxies and intrusion prevention systems between this host and the server, and \
+             the limits of the server: one of them ends connections that send or receive larger data",
+        )
+        .and_all(listener(at));
+    }
     // At maxclients, Redis sends an error before it closes a connection without TLS, so the cause would be
     // known.
     let limit = at.target.tls.then(|| {
@@ -144,14 +165,6 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         .and_all(limit)
         .and(
             "server",
-    if at.seen.experiments.is_only_short_echo_answered {
-        return advise(
-            "size",
-            "check the firewalls, proxies and intrusion prevention systems between this host and the server, and \
-             the limits of the server: one of them ends connections that send or receive larger data",
-        )
-        .and_all(listener(at));
-    }
             "if Redis is listening on the port, read the end of its log (`logfile` in redis.conf is the path of the log)",
         )
         .and(
@@ -245,7 +258,7 @@ pub(in crate::ping) fn other_server_fixes(at: &FixContext, fixes: Vec<Fix>) -> V
                 shell_quoted(at.host())
             ),
         ),
-        _ => one_of_several_servers(),
+        _ => other_servers(),
     }
     .into();
     let is_general = |fix: &Fix| !matches!(fix.kind, "tls-name" | "ca");
@@ -255,13 +268,17 @@ pub(in crate::ping) fn other_server_fixes(at: &FixContext, fixes: Vec<Fix>) -> V
         .collect()
 }
 
-/// Suggests fixes for a fault that occurred only on the first connection.
-fn one_of_several_servers() -> Fixes {
+/// Suggests checking each server, for a fault that occurred only on the first connection.
+fn other_servers() -> Fixes {
     advise(
         "backend",
         "run `ping` again. If several servers share the address, for example behind a load balancer, check each of them",
     )
-    .and(
+}
+
+/// Fixes for a connection without a reply, if the fault occurred only on the first connection.
+fn one_of_several_servers() -> Fixes {
+    other_servers().and(
         "server",
         "check whether a slow command, a failover or CLIENT PAUSE has blocked Redis for a moment",
     )

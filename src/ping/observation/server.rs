@@ -80,6 +80,12 @@ impl ServerInfo {
         self.setting("timeout")?.parse().ok().map(Duration::from_secs)
     }
 
+    /// Returns the state of a FAILOVER command that is running, such as `waiting-for-sync`.
+    pub fn failover(&self) -> Option<&str> {
+        self.field("master_failover_state")
+            .filter(|state| *state != "no-failover")
+    }
+
     /// Returns a setting in the reply to CONFIG GET, if the reply contains it.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.settings.get(name).map(String::as_str)

@@ -130,6 +130,12 @@ fn no_reply(seen: &Observations) -> Finding {
     Finding::likely(Cause::ServerSilent)
         .summary("the server replies to reads, but a write gets no reply")
         .fact("a read got a reply, but the write test on the same connection got none")
+        .facts(seen.server.failover().map(|state| {
+            format!(
+                "INFO reports that a failover is running ({})",
+                sanitize::excerpt(state.as_bytes(), 40)
+            )
+        }))
         .facts(
             seen.second_connection_works()
                 .then(|| "reads still get replies on a second connection".into()),

@@ -295,6 +295,7 @@ impl Run<'_> {
             cause,
             Cause::ServerMaxClients | Cause::ServerSilent | Cause::ServerProtectedMode
         );
+        let is_unusable = is_unusable && !self.seen.holds_back_writes();
         // With path.idle, the next connection works. With tls.unsupported, clients that use OpenSSL may be
         // able to connect.
         let is_unusable = is_unusable && !matches!(cause, Cause::PathIdle | Cause::TlsUnsupported);

@@ -252,6 +252,12 @@ pub(super) fn server_silent() -> Vec<Situation> {
             exchanges: vec![pong],
         });
     });
+    let failover = held_back.clone().with(|seen| {
+        let state = ("master_failover_state".into(), "waiting-for-sync".into());
+        seen.server.fields = Arc::new([state].into());
+    });
+    let mut lost = packets(1, 0, ping(Response::Timeout(vec![])));
+    lost.experiments.repeat.clone_from(&held_back.experiments.repeat);
     vec![
         seen(
             "no reply",
@@ -281,6 +287,8 @@ pub(super) fn server_silent() -> Vec<Situation> {
         ),
         seen("on one of two connections", IP, one_backend),
         seen("ended before PING", IP, connected()),
+        seen("a failover that does not end", IP, failover),
+        seen("lost packets on the first connection", IP, lost),
     ]
 }
 
