@@ -14,6 +14,8 @@ pub(crate) use server::*;
 pub(crate) use tcp::*;
 pub(crate) use tls::*;
 
+use std::net::IpAddr;
+
 use super::response::Response;
 use super::this_host::{LocalListener, Nearness, Route, ThisHost};
 use crate::aws::AwsAnswer;
@@ -171,6 +173,19 @@ impl Observations {
             SentinelAnswer::Primary(primary) => Some(primary),
             _ => None,
         }
+    }
+
+    /// Whether a Sentinel on another host has reported a loopback address, which leads to this host instead of
+    /// the primary.
+    pub fn has_misleading_primary(&self) -> bool {
+        let is_loopback = |host: &str| {
+            let host = host.trim_matches(['[', ']']);
+            host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        };
+        let sentinel = self.followed.as_ref().map(|followed| followed.sentinel.as_str());
+        let sentinel = sentinel.and_then(|sentinel| sentinel.rsplit_once(':'));
+        self.primary().is_some_and(|primary| is_loopback(&primary.host))
+            && sentinel.is_some_and(|(host, _)| !is_loopback(host))
     }
 
     /// Returns the target of the observations. If `given` contains Sentinels, this is the primary, or the

@@ -67,7 +67,7 @@ pub fn judge(given: &Target, seen: &Observations) -> Verdict {
             .facts(dns::hosts_file(target, seen))
             .facts(tcp::describe_listener(seen))
             .facts(hints::all(target, cause))
-            .facts(sentinel::facts(seen))
+            .facts(sentinel::facts(given, seen))
             .fixed(&context)
     });
     let mut warnings = warnings::all(target, seen, &context);

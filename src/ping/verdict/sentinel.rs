@@ -6,6 +6,7 @@ use super::reply::unusable;
 use super::tcp::describe;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Dial, Observations, SentinelAnswer};
+use crate::redis_url::{Target, host_and_port};
 use crate::sanitize;
 
 /// Shortens a name or an address that comes from a Sentinel or the URL.
@@ -61,12 +62,26 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
 }
 
 /// If the URL contains Sentinels, describes which Sentinel reported the address that was checked.
-pub(super) fn facts(seen: &Observations) -> Option<String> {
+pub(super) fn facts(given: &Target, seen: &Observations) -> Option<String> {
     let followed = seen.followed.as_ref()?;
+    let all = given.sentinels.iter().flat_map(|sentinels| &sentinels.hosts);
+    let all: Vec<_> = all.map(|(host, port)| host_and_port(host, *port)).collect();
     let (sentinel, name) = (&followed.sentinel, shown(&followed.name));
     match &followed.answer {
-        SentinelAnswer::Primary(primary) => Some(format!(
-            "according to the Sentinel {sentinel}, the primary {name} is at {primary}"
+        SentinelAnswer::Primary(primary) => {
+            let here = if seen.has_misleading_primary() {
+                ", but that is the address of this host itself, not of the Sentinel's host"
+            } else {
+                ""
+            };
+            Some(format!(
+                "according to the Sentinel {sentinel}, the primary {name} is at {primary}{here}"
+            ))
+        }
+        SentinelAnswer::None if all.len() > 1 => Some(format!(
+            "`ping` could not ask any of the Sentinels in the URL, {}, for the primary {name}; this report is about \
+             {sentinel}",
+            all.join(", ")
         )),
         SentinelAnswer::None => Some(format!(
             "`ping` could not ask the Sentinel in the URL, {sentinel}, for the primary {name}"

@@ -17,6 +17,16 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
         );
         return fixes.after(other_sockets(at));
     }
+    if at.seen.has_misleading_primary() {
+        return advise(
+            "announce",
+            format!(
+                "on every Sentinel, replace {} with an address of the primary that clients can reach (`sentinel \
+                 monitor` in sentinel.conf)",
+                at.host()
+            ),
+        );
+    }
     let is_here = at.nearness() == Nearness::Loopback;
     let fixes = if is_here {
         refused_here(at)

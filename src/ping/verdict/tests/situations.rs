@@ -28,8 +28,8 @@ use crate::ping::instance::Instance;
 use crate::ping::observation::{
     CertificateProblem, CompletedName, Dial, DialResult, Echo, Endpoint, ErrorSource, Exchange, Experiment,
     FileLine, Followed, Handshake, HostsEntry, IdleEnd, IdleTest, IdleTrial, Lookup, NameAnswer, NameServer,
-    Observations, PacketSizes, PeerCertificate, Repeat, SearchDomains, SecondLook, SecondResult,
-    SentinelAnswer, TlsResult, TrustedCas, WiderOffer, WriteTest,
+    NamedPrimary, Observations, PacketSizes, PeerCertificate, Repeat, SearchDomains, SecondLook,
+    SecondResult, SentinelAnswer, TlsResult, TrustedCas, WiderOffer, WriteTest,
 };
 use crate::ping::report::text::{self, ReportLine};
 use crate::ping::response::Response;

@@ -192,8 +192,18 @@ pub(super) fn tcp_refused() -> Vec<Situation> {
         to: Endpoint::Ip("10.0.3.17:6380".parse().unwrap()),
         ..dial(DialResult::Connected)
     });
+    let primary = NamedPrimary::new("shop", "127.0.0.1", "6379").unwrap();
+    let mut misled = asked(SentinelAnswer::Primary(primary), named(None, "127.0.0.1"));
+    misled.dns = None;
+    misled.followed.as_mut().unwrap().target = target(SENTINEL).of_primary("127.0.0.1", 6379);
     vec![
         seen("another host", IP, dialled(DialResult::Refused)),
+        seen("a Sentinel that reports 127.0.0.1", SENTINEL, misled),
+        seen(
+            "two Sentinels",
+            "rediss+sentinel://10.0.3.17,10.0.3.18/shop",
+            asked(SentinelAnswer::None, dialled(DialResult::Refused)),
+        ),
         seen("after an idle connection", IP, after_idle),
         seen(
             "the plain port of a provider",
