@@ -66,7 +66,7 @@ impl SessionStore {
                 Ok(Some(Session { username, visits }))
             }
             _ => {
-                // No valid session: delete the key HINCRBY may have created.
+                // No valid session: delete the key. HINCRBY may have created it.
                 let () = self.redis.del(&key).await?;
                 Ok(None)
             }

@@ -41,7 +41,7 @@ class SessionStore {
       .hGetAll(key);
     const [, , session] = await withTimeout(multi.exec());
     if (!session.username || this.isTooOld(session)) {
-      // No valid session: delete the key HINCRBY may have created.
+      // No valid session: delete the key. HINCRBY may have created it.
       await withTimeout(this.redis.del(key));
       return null;
     }

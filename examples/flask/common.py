@@ -35,8 +35,8 @@ def connect():
         decode_responses=True,
         socket_connect_timeout=1,
         socket_timeout=1,
-        # Never retry: a command may have been executed although its reply
-        # was lost, and would then count twice.
+        # Never retry: if a reply is lost, the command may have been executed,
+        # and a retry would count the visit twice.
         retry=Retry(NoBackoff(), 0),
     )
 # endregion connect

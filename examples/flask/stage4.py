@@ -45,7 +45,7 @@ class SessionStore:
             pipe.hgetall(key)
             session = pipe.execute()[-1]
         if "username" not in session or self.is_too_old(session):
-            # No valid session: delete the key HINCRBY may have created.
+            # No valid session: delete the key. HINCRBY may have created it.
             self.redis.delete(key)
             return None
         return session

@@ -53,7 +53,7 @@ class SessionStore
         // In a pipeline, phpredis returns the list [name, value, name, …].
         $session = array_column(array_chunk($fields, 2), 1, 0);
         if (!isset($session['username']) || $this->isTooOld($session)) {
-            // No valid session: delete the key HINCRBY may have created.
+            // No valid session: delete the key. HINCRBY may have created it.
             $this->end($token);
             return null;
         }

@@ -36,8 +36,8 @@ def connect
     Redis.new(
       url: ENV.fetch('REDIS_URL'),
       timeout: 1, # to connect, and for each reply
-      # Never retry: a command may have been executed although its reply
-      # was lost, and would then count twice. The default is one retry.
+      # Never retry: if a reply is lost, the command may have been executed,
+      # and a retry would count the visit twice. The default is one retry.
       reconnect_attempts: 0
     )
   end

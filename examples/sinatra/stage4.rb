@@ -47,7 +47,7 @@ class SessionStore
     end
     return session if session.key?('username') && !too_old?(session)
 
-    # No valid session: delete the key HINCRBY may have created.
+    # No valid session: delete the key. HINCRBY may have created it.
     @pool.with { |redis| redis.del(key) }
     nil
   end

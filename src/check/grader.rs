@@ -130,7 +130,7 @@ impl Grader {
         }
         let is_accepted = login.answer_to_form().is_some_and(|page| page.status < 400);
         if !is_accepted || visitor.cookies().is_empty() {
-            return Err(not_judged("the login failed: see the check login-leads-home"));
+            return Err(not_judged("the login failed: see login-leads-home"));
         }
         self.tokens
             .extend(visitor.cookies().into_iter().map(|(_, value)| value));
@@ -143,7 +143,7 @@ impl Grader {
         match exchange.page() {
             Some(page) if page.is_logged_in(self.pages()) => Ok(exchange),
             _ => Err(not_judged(
-                "the home page does not show that the user is logged in: see the check name-is-shown-escaped",
+                "the home page does not show that the user is logged in: see name-is-shown-escaped",
             )),
         }
     }
@@ -154,7 +154,7 @@ impl Grader {
         match exchange.page().and_then(|page| page.visits(self.pages())) {
             Some(visits) => Ok((visits, exchange)),
             None => Err(not_judged(
-                "the home page does not show the number of visits: see the check visits-count-up",
+                "the home page does not show the number of visits: see visits-count-up",
             )),
         }
     }

@@ -28,7 +28,7 @@ impl Progress {
         }
     }
 
-    /// Starts a countdown. The remaining time is shown after `what`, as in "waiting until the TTL is over; continuing in 2.0 s".
+    /// Starts a countdown. The remaining time is shown after `what`, as in "waiting until the TTL has expired; continuing in 2.0 s".
     pub(crate) fn countdown(&self, what: &str, span: Duration) -> Countdown {
         Countdown {
             show: (self.on_wait)(what, span),

@@ -94,7 +94,7 @@ impl Report {
             .or(failures().next());
         let is_first = |result: &CheckResult| first.is_some_and(|first| first.check.id == result.check.id);
         let is_referred_to = |result: &CheckResult| {
-            let reference = format!("see the check {}", result.check.id);
+            let reference = format!("see {}", result.check.id);
             self.results.iter().any(|other| match &other.outcome {
                 Outcome::NotJudged(why) => why.ends_with(&reference),
                 _ => false,

@@ -59,7 +59,7 @@ pub struct CheckArgs {
     /// Name of the field for the user name in the login form
     #[arg(long, value_name = "NAME", default_value = "username")]
     pub field: String,
-    /// Path of the logout
+    /// Path of the logout page
     #[arg(long, value_name = "PATH", default_value = "/logout")]
     pub logout: String,
     /// Regular expression that matches the text of the home page only if a user is logged in

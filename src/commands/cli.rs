@@ -43,17 +43,17 @@ pub enum Command {
     Ping(PingArgs),
     /// Take the lessons, starting where you left off
     Learn(LearnArgs),
-    /// Simulate a login: create a session, and show its cookie and hash
+    /// Simulate a login: create a session, and show its cookie and its Redis hash
     Login(LoginArgs),
     /// Count a visit: run HINCRBY on the current session
     Visits(VisitsArgs),
     /// Set a short TTL on the current session, and show the countdown
     Expire(ExpireArgs),
-    /// Show the cookie, hash and TTL of the current session (the TTL is not reset)
+    /// Show the cookie, Redis hash and TTL of the current session (the TTL is not reset)
     Session(StepArgs),
     /// Log out: delete the current session
     Logout(StepArgs),
-    /// Run the example app of the lessons, which you open in your browser
+    /// Run the example app from the lessons, and use it in your browser
     Serve(ServeArgs),
     /// Grade your own app: visit its pages, and check its Redis commands
     Check(CheckArgs),

@@ -30,7 +30,7 @@ use aws::AwsArgs;
 /// Arguments of `ping`.
 #[derive(Debug, Args)]
 pub struct PingArgs {
-    /// Redis to check [default: $REDIS_URL]. If the URL contains a password, use the variable: other users can
+    /// Redis to check [default: $REDIS_URL]. If the URL contains a password, set REDIS_URL instead: other users can
     /// see the command line with `ps`
     // The id `url` belongs to --redis.
     #[arg(id = "ping_url", value_name = "URL")]

@@ -159,7 +159,7 @@ pub(crate) enum CourseEvent<'a> {
     Countdown {
         wait: &'a Wait,
         left: Duration,
-        /// The reply to PTTL for the watched key, or `None` without such a key.
+        /// The reply to PTTL for the watched key, or `None` if no key is watched.
         pttl: Option<i64>,
     },
     CountdownOver,

@@ -3,7 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The clock of the Redis server, as a difference from the local clock. The default is the local clock.
+/// The clock of the Redis server, stored as an offset from the local clock. The default is the local clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clock {
     /// How many seconds the clock of Redis is ahead of the local clock.

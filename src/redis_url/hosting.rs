@@ -58,8 +58,8 @@ impl Hosting {
         (MEMORYSTORE.tls_port == Some(port) && is_private()).then_some(&MEMORYSTORE)
     }
 
-    /// Whether servers with such a host name can be reached only from a private network or a container
-    /// network.
+    /// Whether servers whose host names match this entry can be reached only from a private network or a
+    /// container network.
     pub(crate) fn is_private(&self) -> bool {
         self.reach != Reach::Public
     }

@@ -78,7 +78,7 @@ impl<C: ConnectionLike + Send + Sync> SessionStore<C> {
                 fields,
             }));
         }
-        // No valid session: delete the key HINCRBY may have created.
+        // No valid session: delete the key. HINCRBY may have created it.
         self.end(token).await?;
         Ok(None)
     }

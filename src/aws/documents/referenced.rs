@@ -1,4 +1,4 @@
-//! Finds the objects that documents mention, to request further documents about them.
+//! Finds the AWS objects that the documents mention, so that further documents about them can be requested.
 
 use std::collections::BTreeSet;
 

@@ -79,20 +79,20 @@ pub(crate) static CHECKS: &[Check] = &[
         "cookie-session#why-the-cookie-is-signed", |grader| Box::pin(stage1::bad_cookies_are_ignored(grader))),
     check(1, Must, "cookie-is-httponly", "The session cookie must be HttpOnly",
         "Scripts on the page cannot read an HttpOnly cookie, even if an attacker has injected them.",
-        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::cookie_is_http_only(grader))),
+        "session-store#two-time-limits-and-the-cookies-attributes", |grader| Box::pin(stage1::cookie_is_http_only(grader))),
     check(1, Must, "second-login-changes-the-name", "After a second login in the same browser, the home page must \
                                                      show the new name",
         "The user who logged in last must not see the data of the previous user.",
         "session-store#a-new-token-at-each-login", |grader| Box::pin(stage1::second_login_changes_the_name(grader))),
     check(1, Advice, "cookie-has-samesite", "The session cookie should have a SameSite attribute",
         "Without SameSite, some browsers also send the cookie with forms from other sites.",
-        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::cookie_has_same_site(grader))),
+        "session-store#two-time-limits-and-the-cookies-attributes", |grader| Box::pin(stage1::cookie_has_same_site(grader))),
     check(1, Advice, "cookie-path-is-root", "The session cookie should be valid for the whole app (Path=/)",
         "With any other path, the browser sends the cookie only to some pages of the app.",
-        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::cookie_path_is_root(grader))),
+        "session-store#two-time-limits-and-the-cookies-attributes", |grader| Box::pin(stage1::cookie_path_is_root(grader))),
     check(1, Advice, "cookie-is-secure", "If the app uses https, the session cookie should be Secure",
         "Without Secure, the browser also sends the cookie over http, where others on the network can read it.",
-        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage1::cookie_is_secure(grader))),
+        "session-store#two-time-limits-and-the-cookies-attributes", |grader| Box::pin(stage1::cookie_is_secure(grader))),
     check(1, Advice, "pages-are-not-stored", "Pages for logged-in users should have Cache-Control: no-store or \
                                               private",
         "Otherwise, a shared cache can show the page to other people, and so can the back button after the logout.",
@@ -173,15 +173,15 @@ pub(crate) static CHECKS: &[Check] = &[
         "session-store#the-store-in-your-framework", |grader| Box::pin(stage4::store::visit_without_cookie_creates_no_key(grader))),
     check(4, Must, "any-access-refreshes-the-ttl", "Each visit must reset the TTL of the session",
         "The TTL limits how long a session can be idle, so every visit must reset the TTL.",
-        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(stage4::store::any_access_refreshes_the_ttl(grader))),
+        "session-store#two-time-limits-and-the-cookies-attributes", |grader| Box::pin(stage4::store::any_access_refreshes_the_ttl(grader))),
     check(4, Must, "active-visitor-stays-logged-in", "A user who keeps visiting must stay logged in for longer \
                                                       than the TTL",
         "If the cookie has a Max-Age or Expires, each visit must renew the cookie too. Otherwise, the browser \
          deletes the cookie.",
-        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(waits::active_visitor_stays_logged_in(grader))),
+        "session-store#two-time-limits-and-the-cookies-attributes", |grader| Box::pin(waits::active_visitor_stays_logged_in(grader))),
     check(4, Must, "session-ends-after-the-ttl", "After a pause that is longer than the TTL, the user must be logged out",
         "Other people may use the same browser later, for example on a public computer.",
-        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(waits::session_ends_after_the_ttl(grader))),
+        "session-store#two-time-limits-and-the-cookies-attributes", |grader| Box::pin(waits::session_ends_after_the_ttl(grader))),
     check(4, Must, "login-waits-for-redis", "The login must succeed only after Redis has stored the session",
         "Otherwise, the user gets a cookie without a session, and is logged out at the next page.",
         "session-store#the-store-in-your-framework", |grader| Box::pin(stage4::outage::login_waits_for_redis(grader))),
@@ -209,7 +209,7 @@ pub(crate) static CHECKS: &[Check] = &[
     check(4, Advice, "session-has-a-maximum-lifetime", "A session should end at its maximum lifetime, even if it is \
                                                         in use",
         "A stolen token must not work forever.",
-        "session-store#two-time-limits-and-the-cookies-flags", |grader| Box::pin(waits::session_has_a_maximum_lifetime(grader))),
+        "session-store#two-time-limits-and-the-cookies-attributes", |grader| Box::pin(waits::session_has_a_maximum_lifetime(grader))),
     check(4, Advice, "logout-needs-a-post", "A link on another site should not log the user out",
         "If a GET request logs the user out, any page can end the session with an image or a link. Use a form that \
          sends POST; GET /logout can then respond with 404 or 405. The example app accepts both methods, but \

@@ -37,7 +37,7 @@ pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
                 (Some(found), _) => format!("Visits: {found}"),
                 (None, Some(proxy)) if proxy.connections_opened() == 0 => {
                     format!(
-                        "no number, and no connection to the Redis server in REDIS_URL ({})",
+                        "no number, and the app has not connected to the Redis server of `check` ({})",
                         proxy.url()
                     )
                 }
@@ -302,7 +302,7 @@ pub(super) async fn keys_have_a_prefix(grader: &mut Grader) -> Judged {
     // A key that both users use cannot contain a user name.
     let own = |keys: &[Key], others: &[Key]| keys.iter().find(|key| !others.contains(key)).cloned();
     let (Some(key), Some(other)) = (own(&a, &b), own(&b, &a)) else {
-        return Err(not_judged("a visit uses no key of this user alone"));
+        return Err(not_judged("a visit uses no key that belongs to only this user"));
     };
     let common: Key = key
         .iter()

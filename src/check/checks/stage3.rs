@@ -27,7 +27,7 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
     let keys = grader.own_keys(first.keys()).await?;
     let keys = grader.living(&keys).await?;
     if keys.is_empty() {
-        return Err(not_judged("a visit uses no key of this user alone"));
+        return Err(not_judged("a visit uses no key that belongs to only this user"));
     }
     let pause = PAUSE.min(grader.settings().ttl.mul_f64(0.3));
     let mut exchanges = vec![first];
@@ -119,7 +119,7 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
     }
     match has_own_key {
         true => Ok(()),
-        false => Err(not_judged("a visit uses no key of this user alone")),
+        false => Err(not_judged("a visit uses no key that belongs to only this user")),
     }
 }
 

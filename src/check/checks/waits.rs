@@ -42,7 +42,7 @@ async fn wait(grader: &mut Grader) -> Result<(), NotHeld> {
     if other_ttl.is_none() {
         let started = Instant::now();
         let mut last = started;
-        let mut countdown = grader.countdown("waiting until the TTL is over; continuing", ttl + ROUNDING);
+        let mut countdown = grader.countdown("waiting until the TTL has expired; continuing", ttl + ROUNDING);
         while started.elapsed() < ttl + ROUNDING {
             countdown.wait(step(ttl)).await;
             let pause = last.elapsed();

@@ -27,7 +27,7 @@ use crate::ui;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct AwsArgs {
-    /// Find the AWS rule or route that blocks the connection, with your program `aws` (changes nothing in AWS)
+    /// Use the AWS CLI (`aws`) to find the AWS rule or route that blocks the connection (changes nothing in AWS)
     #[arg(long, conflicts_with_all = ["watch", "aws_documents", "aws_commands"])]
     pub aws: bool,
     /// Time limit for all queries of --aws together, in seconds

@@ -8,7 +8,7 @@ use crate::learn::app::CommandFailure;
 use crate::learn::learner::{CourseEvent, Key, Mark, Offer};
 use crate::learn::lesson::{Block, CodeTab};
 
-/// How long to wait until the signal thread has processed Ctrl-C.
+/// How long to wait, so that the signal thread can process Ctrl-C first.
 const SIGNAL_DELAY: Duration = Duration::from_secs(1);
 
 pub(super) const QUIT: Offer = offer(Key::Quit, "quit");
@@ -42,9 +42,9 @@ impl Course<'_> {
         let mut steps = place.lesson.steps.iter();
         let has_tasks = steps.any(|step| step.blocks.iter().any(is_task));
         let lane = if self.state.fast_lane {
-            "all text"
+            "show all text"
         } else {
-            "tasks only"
+            "show only tasks"
         };
         let offers = [
             (true, first),

@@ -21,8 +21,8 @@ const ROUND_TRIPS: usize = 5;
 /// The number of additional round trips that `ping` measures if the first round trips are uneven, because a
 /// single slow round trip may be due to chance.
 const MORE_ROUND_TRIPS: usize = 10;
-/// The number of round trips for which time is reserved, because the check of the role needs them for the
-/// cluster state and the write test.
+/// The number of round trips for which time is reserved. The check of the role needs them to read the cluster
+/// state and to test writing.
 const RESERVED_ROUND_TRIPS: u32 = 8;
 /// The share of the remaining time in which the server must reply to requests about itself.
 const DESCRIPTION_SHARE: f64 = 0.75;

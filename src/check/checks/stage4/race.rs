@@ -39,7 +39,7 @@ pub(crate) async fn held_request_revives_nothing(grader: &mut Grader) -> Judged 
     let after = copy.home().await;
     if grader.shows_login(&after) {
         return Err(not_judged(
-            "the logout does not end the session at all; see the check logout-ends-the-session",
+            "the logout does not end the session at all; see logout-ends-the-session",
         ));
     }
     let points = (0..trips.len().min(MOST_HOLDS))

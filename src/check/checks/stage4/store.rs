@@ -71,7 +71,9 @@ pub(crate) async fn connections_are_reused(grader: &mut Grader) -> Judged {
         }
         let opened = grader.proxy()?.connections_opened();
         if opened == 0 {
-            return Err(not_judged("the app has not connected to the Redis of this check"));
+            return Err(not_judged(
+                "the app has not connected to the Redis server that `check` gave it",
+            ));
         }
         new = opened - before;
         if new <= MOST_NEW {
