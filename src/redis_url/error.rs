@@ -76,6 +76,15 @@ pub(super) fn invalid_host_character(character: char) -> UrlError {
     }
 }
 
+/// Returns the error for percent escapes that are not UTF-8. Old programs encode letters such as ä as Latin-1.
+pub(super) fn not_utf8() -> UrlError {
+    error(
+        UrlErrorKind::Encoding,
+        "the percent escapes in the user name or password are not valid UTF-8 (perhaps they are Latin-1): encode the \
+         user name and the password again, as UTF-8",
+    )
+}
+
 pub(super) fn unencoded(character: char) -> UrlError {
     let message = match character {
         '%' => "a % in the user name or password is not part of a percent escape: write it as %25".to_owned(),

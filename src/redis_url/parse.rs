@@ -167,9 +167,16 @@ mod tests {
             "redis://u:a?b=c@h",
             "redis://:a%zz@h",
             "redis://:a%@h",
+            "redis://:a%E4@h",
         ] {
             assert_eq!(kind(text), UrlErrorKind::Encoding, "{text}");
         }
+    }
+
+    #[test]
+    fn a_percent_escape_in_latin_1_is_not_mistaken_for_an_unencoded_percent_sign() {
+        let error = parse("redis://:a%E4b@h").unwrap_err();
+        assert!(error.message.contains("UTF-8") && !error.message.contains("%25"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::redis_url::error::{invalid, unencoded};
+use crate::redis_url::error::{invalid, not_utf8, unencoded};
 use crate::redis_url::{UrlError, UrlWarning};
 use crate::secret::Secret;
 
@@ -119,13 +119,14 @@ pub(super) fn parse_db(path: &str) -> Result<u64, UrlError> {
     }
 }
 
-/// Decodes percent-encoding. Returns an error if a % is not the start of an escape sequence.
+/// Decodes percent-encoding. Returns an error if a % is not the start of an escape sequence, or if the result
+/// is not UTF-8.
 pub(super) fn decode(part: &str) -> Result<String, UrlError> {
     if part.matches('%').count() != escapes(part) {
         return Err(unencoded('%'));
     }
     let decoded = percent_decode_str(part).decode_utf8();
-    Ok(decoded.map_err(|_| unencoded('%'))?.into_owned())
+    Ok(decoded.map_err(|_| not_utf8())?.into_owned())
 }
 
 /// Returns how many % characters are followed by two hexadecimal digits.
