@@ -29,25 +29,30 @@ pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, String> {
 /// Like [`config`], but the returned configuration also records what the server sends.
 pub(super) fn recording_config(trust: &Trust, seen: &Arc<SeenTls>) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
-    let client = match (&trust.cert, &trust.key) {
-        (Some(cert), Some(path)) => {
-            let key = open(path)
-                .and_then(PrivateKeyDer::from_pem_reader)
-                .map_err(|error| format!("--key {}: {}", shown(path), pem_error("private key", &error)))?;
-            let certified =
-                CertifiedKey::from_der(certificates("--cert", cert)?, key, &provider).map_err(|error| {
-                    match error {
+    let client =
+        match (&trust.cert, &trust.key) {
+            (Some(cert), Some(path)) => {
+                let key = open(path)
+                    .and_then(PrivateKeyDer::from_pem_reader)
+                    .map_err(|error| {
+                        format!(
+                            "--key {}: {}",
+                            shown(path),
+                            pem_error("private key", path, &error)
+                        )
+                    })?;
+                let certified = CertifiedKey::from_der(certificates("--cert", cert)?, key, &provider)
+                    .map_err(|error| match error {
                         Error::InconsistentKeys(_) => {
                             "--cert and --key do not match: the key does not belong to the certificate"
                                 .to_owned()
                         }
                         other => format!("--cert and --key cannot be used: {other}"),
-                    }
-                })?;
-            Some(Arc::new(certified))
-        }
-        _ => None,
-    };
+                    })?;
+                Some(Arc::new(certified))
+            }
+            _ => None,
+        };
     seen.update(|seen| {
         let certificate = client.as_ref().and_then(|client| client.cert.first());
         seen.client_certificate = certificate.and_then(|der| certificate::read(der, unix_now()));

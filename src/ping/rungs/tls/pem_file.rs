@@ -19,9 +19,9 @@ pub(super) fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateD
     let error = |message: String| format!("{option} {}: {message}", shown(path));
     let all: Vec<_> = open(path)
         .and_then(|file| CertificateDer::pem_reader_iter(file).collect())
-        .map_err(|cause| error(pem_error("certificate", &cause)))?;
+        .map_err(|cause| error(pem_error("certificate", path, &cause)))?;
     if all.is_empty() {
-        Err(error("the file contains no PEM certificate".into()))
+        Err(error(pem_error("certificate", path, &pem::Error::NoItemsFound)))
     } else {
         Ok(all)
     }
@@ -36,16 +36,58 @@ pub(super) fn open(path: &Path) -> Result<impl BufRead + use<>, pem::Error> {
 }
 
 /// Describes why a PEM file cannot be used. `wanted` describes the expected contents.
-pub(super) fn pem_error(wanted: &str, error: &pem::Error) -> String {
+pub(super) fn pem_error(wanted: &str, path: &Path, error: &pem::Error) -> String {
+    let mut text = Vec::new();
+    // If the file cannot be read, `error` says so.
+    let _ = open(path).map(|mut file| file.read_to_end(&mut text));
+    describe_error(wanted, error, &String::from_utf8_lossy(&text))
+}
+
+fn describe_error(wanted: &str, error: &pem::Error, text: &str) -> String {
+    let labels: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----"))
+        .map(|label| label.get(..40).unwrap_or(label))
+        .collect();
+    // Both forms of encryption are in use: the label of RFC 7468, 11, and the header of RFC 1421, 4.6.1.1.
+    let is_encrypted = labels.contains(&"ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED");
     match error {
         pem::Error::Io(error) => format!(
             "cannot be read ({}); check the path and its permissions",
             errno_text(error)
         ),
+        _ if wanted == "private key" && is_encrypted => {
+            "the private key in the file is encrypted with a passphrase, which this program cannot ask for: write a \
+             decrypted copy with `openssl pkey -in FILE -out COPY`, which asks for the passphrase"
+                .to_owned()
+        }
+        pem::Error::NoItemsFound => match labels.first() {
+            Some(first) => format!("the file contains no PEM {wanted}, but {}", sanitize::line(first)),
+            None => format!(
+                "the file contains no PEM {wanted}, and no other PEM data. Convert DER or PKCS#12 (.p12, .pfx) to PEM \
+                 with openssl"
+            ),
+        },
         other => format!("the file contains no PEM {wanted} ({other})"),
     }
 }
 
 pub(super) fn shown(path: &Path) -> String {
     sanitize::line(&path.display().to_string()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_says_what_the_file_contains_instead() {
+        let describe = |text: &str| describe_error("private key", &pem::Error::NoItemsFound, text);
+        let begin = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+        assert!(describe(&begin("ENCRYPTED PRIVATE KEY")).contains("passphrase"));
+        let old = begin("RSA PRIVATE KEY").replace("AAAA", "Proc-Type: 4,ENCRYPTED");
+        assert!(describe(&old).contains("passphrase"));
+        assert!(describe(&begin("CERTIFICATE")).contains("CERTIFICATE"));
+        assert!(describe("\u{0}\u{1}").contains("PKCS#12"));
+    }
 }
