@@ -206,11 +206,17 @@ const ALL: &[Hosting] = &[
                 targets, and its security groups",
         ..OTHER_AWS_SERVICE
     },
-    // https://docs.aws.amazon.com/memorydb/latest/devguide/endpoints.html
+    // https://docs.aws.amazon.com/memorydb/latest/devguide/endpoints.html,
+    // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-naming.html (EC2 instances) and
+    // https://docs.aws.amazon.com/vpc/latest/privatelink/privatelink-access-aws-services.html
     Hosting {
         names: &[
-            "*.amazonaws.com",
-            "*.amazonaws.com.cn",
+            "*.memorydb.*.amazonaws.com",
+            "*.memorydb.*.amazonaws.com.cn",
+            "*.compute*.amazonaws.com",
+            "*.compute*.amazonaws.com.cn",
+            "*.vpce.amazonaws.com",
+            "*.vpce.amazonaws.com.cn",
             "*.ec2.internal",
             "*.compute.internal",
         ],
@@ -218,6 +224,14 @@ const ALL: &[Hosting] = &[
         is_aws: true,
         check: "run the client inside the VPC of the server",
         ..PRIVATE
+    },
+    // All other names belong to other services, for example Amazon MQ or Amazon MSK.
+    Hosting {
+        names: &["*.amazonaws.com", "*.amazonaws.com.cn", "*.on.aws"],
+        service: "another service of AWS",
+        check: "use the endpoint of the cache in the URL: the name belongs to another service of AWS, not to ElastiCache, \
+                MemoryDB or an EC2 instance",
+        ..OTHER_AWS_SERVICE
     },
     // https://learn.microsoft.com/azure/azure-cache-for-redis/cache-configure#access-ports
     Hosting {
@@ -351,6 +365,11 @@ mod tests {
                 "clustercfg.shop.x1.memorydb.us-east-1.amazonaws.com",
                 "Amazon Web Services",
             ),
+            (
+                "b-1.shop.abcdef.c2.kafka.eu-west-1.amazonaws.com",
+                "another service of AWS",
+            ),
+            ("b-1234-1.mq.eu-west-1.amazonaws.com", "another service of AWS"),
             (
                 "shop-x1y2z3.public.serverless.euc1.cache.amazonaws.com",
                 "Amazon ElastiCache (public endpoint)",

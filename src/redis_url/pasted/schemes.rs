@@ -122,12 +122,15 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
         }));
     }
     if lower.starts_with("arn:") {
+        let list = match lower.split(':').nth(2) {
+            Some("memorydb") => "memorydb describe-clusters",
+            _ => "elasticache describe-replication-groups",
+        };
         return Some(hopeless(UrlError {
-            advice: Some(
-                "copy the endpoint of the cache or cluster from the AWS console (for ElastiCache, the primary \
-                 endpoint), or run aws elasticache describe-replication-groups"
-                    .into(),
-            ),
+            advice: Some(format!(
+                "copy the endpoint of the cache or cluster from the AWS console (for ElastiCache, the primary endpoint), \
+                 or run aws {list}"
+            )),
             ..invalid("this is the ARN of an AWS resource, but not its endpoint")
         }));
     }
