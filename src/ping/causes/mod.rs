@@ -138,12 +138,7 @@ causes! {
         => tls::unsupported;
     TlsNameMismatch "tls.name_mismatch" Tls "the certificate is for a different host name" => tls::other_name;
     TlsExpired "tls.expired" Tls "the certificate has expired or is not valid yet" => tls::expired;
-    TlsVersion "tls.version" Tls "this program and the server support no common TLS version or cipher suite" => |_| {
-        advise(
-            "tls-version",
-            "enable TLS 1.2 or 1.3 with a modern cipher suite on the server (tls-protocols, tls-ciphers)",
-        )
-    };
+    TlsVersion "tls.version" Tls "this program and the server support no common TLS version or cipher suite" => tls::version;
     TlsClientCert "tls.client_cert" Tls "the server requires a client certificate that it trusts"
         => tls::client_certificate;
     TlsStalled "tls.stalled" Tls "the TLS handshake starts but never completes" => no_reply::stalled;

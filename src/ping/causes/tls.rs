@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use rustls::AlertDescription;
+use rustls::pki_types::ServerName;
+
 use super::commands::shell_quoted;
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
@@ -79,8 +82,14 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
         }
         (Some(CertificateProblem::Invalid(_)), _) => advise(
             "certificate",
-            "reissue the server's certificate with a SHA-256 signature, extendedKeyUsage serverAuth and \
-             basicConstraints CA:FALSE",
+            "reissue the certificate without this fault. A server's certificate needs a SHA-256 signature, \
+             extendedKeyUsage serverAuth and basicConstraints CA:FALSE, and no critical extension that clients do not \
+             know",
+        ),
+        (Some(CertificateProblem::InvalidIssuer(_)), _) => advise(
+            "certificate",
+            "sign the server's certificate with a CA whose certificate permits this: it needs basicConstraints CA:TRUE, \
+             and the CA above it must permit another CA below itself (no pathlen, or one that is large enough)",
         ),
         (Some(CertificateProblem::NotPermitted), _) => advise(
             "certificate",
@@ -97,6 +106,15 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
         )
         .and("certificate", "or reissue the server's certificate with the CA that clients trust"),
         (_, Some(own)) if own.is_self_signed => trust(at, "this certificate itself: get it"),
+        (_, Some(own)) if tls.foreign_issuer().is_some() => advise(
+            "chain",
+            format!(
+                "configure the server to send the certificate of {} (in tls-cert-file, after the server's own \
+                 certificate). The other certificates that it sends have not signed its own certificate",
+                own.issuer
+            ),
+        )
+        .and_all(trust_file(&signer(tls))),
         // The server sends its own certificate, but not that of its CA.
         (_, Some(own)) if tls.chain.len() == 1 => {
             let chain = advise(
@@ -138,7 +156,7 @@ fn is_intermediate(name: &str) -> bool {
 /// Names the CA that issued the last certificate in the server's chain, and tells the user to get the CA's
 /// certificate. The text continues a sentence that begins with "trust".
 fn signer(tls: &Handshake) -> String {
-    match tls.chain.last() {
+    match tls.end_of_chain() {
         Some(last) if !last.issuer.is_empty() => format!("the CA {}: get its certificate", last.issuer),
         _ => "the CA that signed it: get its certificate".into(),
     }
@@ -196,8 +214,40 @@ pub(super) fn unsupported(at: &FixContext) -> Fixes {
     }
 }
 
+pub(super) fn version(at: &FixContext) -> Fixes {
+    match at.handshake().map(|tls| &tls.result) {
+        Some(TlsResult::Alert(AlertDescription::NoApplicationProtocol)) => advise(
+            "alpn",
+            "check the port: Redis does not use ALPN, so the port probably belongs to another service, or to a proxy \
+             that selects the server by ALPN. Configure such a proxy to accept connections without ALPN",
+        ),
+        Some(TlsResult::Alert(AlertDescription::UnknownPSKIdentity)) => advise(
+            "psk",
+            "configure the server to use a certificate: Redis clients do not support pre-shared keys (PSK)",
+        ),
+        _ => advise(
+            "tls-version",
+            "enable TLS 1.2 or 1.3 with a modern cipher suite on the server (tls-protocols, tls-ciphers)",
+        ),
+    }
+}
+
 pub(super) fn other_name(at: &FixContext) -> Fixes {
     let own = at.handshake().and_then(Handshake::certificate);
+    if let (Some(TlsResult::BadName(name)), Some(_)) =
+        (at.handshake().map(|tls| &tls.result), &at.trust().tls_name)
+    {
+        let host = name.split_once("://").map_or(name.as_str(), |(_, rest)| rest);
+        let host = host.split(['/', ':']).next().unwrap_or_default();
+        let advice = advise(
+            "tls-name",
+            "give only a host name to --tls-name, without a scheme, a port or a path",
+        );
+        return match ServerName::try_from(host) {
+            Ok(_) => advice.command(at.ping(&format!("--tls-name {} ", shell_quoted(host)))),
+            Err(_) => advice,
+        };
+    }
     let (Some(own), Some(tls)) = (own, at.handshake()) else {
         let line = at.ping_without_password("--tls-name NAME ");
         return advise(
@@ -313,6 +363,25 @@ pub(super) fn client_certificate(at: &FixContext) -> Fixes {
     };
     match tls.and_then(|tls| tls.client_certificate.as_ref()) {
         Some(own) if own.ends_in < 0 => advise("client-certificate", "renew the client certificate"),
+        Some(_) if at.seen.client_alert() == Some(AlertDescription::CertificateRevoked) => advise(
+            "client-certificate",
+            format!("get a new client certificate from {by}: the CA has revoked the present one"),
+        ),
+        Some(own) if at.seen.client_alert() == Some(AlertDescription::AccessDenied) => advise(
+            "client-certificate",
+            format!(
+                "check which client certificates the server permits, for example by their subject (this one is {}). Its \
+                 log contains the reason",
+                own.subject
+            ),
+        ),
+        Some(_) if at.seen.client_alert() == Some(AlertDescription::UnsupportedCertificate) => advise(
+            "client-certificate",
+            format!(
+                "use a certificate for clients (extendedKeyUsage clientAuth) from {by}, with an RSA key or a key on the \
+                 curve P-256"
+            ),
+        ),
         Some(own) => advise(
             "client-certificate",
             format!("use a certificate that is valid for client authentication, from {by}"),

@@ -16,6 +16,8 @@ pub(crate) use tls::*;
 
 use std::net::IpAddr;
 
+use rustls::AlertDescription;
+
 use super::response::Response;
 use super::this_host::{LocalListener, Nearness, Route, ThisHost};
 use crate::aws::AwsAnswer;
@@ -165,6 +167,21 @@ impl Observations {
         };
         let is_first = self.tcp.dials.first().is_some_and(is_unanswered);
         self.this_host.as_ref()?.route.as_ref().filter(|_| is_first)
+    }
+
+    /// Returns the TLS alert that ended the handshake or, with TLS 1.3, the session after it.
+    pub fn client_alert(&self) -> Option<AlertDescription> {
+        let first = self.tls.handshake.as_ref().map(|tls| &tls.result);
+        let later = [&self.auth.response, &self.ping.response].into_iter().flatten();
+        match first {
+            Some(TlsResult::Alert(alert)) => Some(*alert),
+            _ => later
+                .filter_map(|response| match response {
+                    Response::Alert(alert) => Some(*alert),
+                    _ => None,
+                })
+                .next(),
+        }
     }
 
     /// Returns the primary, if a Sentinel in the URL has reported it.

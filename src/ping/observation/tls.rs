@@ -61,6 +61,28 @@ impl Handshake {
     pub fn certificate(&self) -> Option<&PeerCertificate> {
         self.chain.first()
     }
+
+    /// Follows the names of the issuers from the server's own certificate, and returns the last certificate
+    /// that the server sent. If none of the others is the issuer of the server's own certificate, this is the
+    /// server's own.
+    pub fn end_of_chain(&self) -> Option<&PeerCertificate> {
+        let mut end = self.chain.first()?;
+        for _ in &self.chain {
+            let issuer = self.chain.iter().find(|one| one.subject == end.issuer);
+            match issuer {
+                Some(issuer) if !end.is_self_signed => end = issuer,
+                _ => break,
+            }
+        }
+        Some(end)
+    }
+
+    /// Returns another certificate that the server sent, if none is the issuer of the server's own.
+    pub fn foreign_issuer(&self) -> Option<&PeerCertificate> {
+        let (own, others) = self.chain.split_first()?;
+        let is_related = own.is_self_signed || others.iter().any(|other| other.subject == own.issuer);
+        others.first().filter(|_| !is_related)
+    }
 }
 
 impl PeerCertificate {
@@ -92,7 +114,7 @@ pub enum TlsResult {
     /// The server closed or reset the connection.
     Closed,
     TimedOut,
-    /// The host name, or the name in `--tls-name`, cannot be used in certificates.
+    /// The host name, or the name in `--tls-name`, cannot be used in certificates. Contains this name.
     BadName(String),
     /// The TLS options (`--ca`, `--cert`, `--key`) cannot be used.
     Unusable(String),
@@ -130,6 +152,9 @@ pub enum CertificateProblem {
     /// The certificate has a problem that no other variant describes, so other clients probably reject it
     /// too. Contains a description.
     Invalid(String),
+    /// The certificate of a CA in the chain does not permit it to sign the next certificate. Contains a
+    /// description.
+    InvalidIssuer(String),
 }
 
 /// The CAs that this host trusts.
@@ -149,6 +174,8 @@ pub struct TrustedCas {
 pub struct PeerCertificate {
     /// The names in subjectAltName, for which the certificate is valid.
     pub names: Vec<String>,
+    /// The names in subjectAltName that are not host names, such as `URI:spiffe://shop/redis`.
+    pub other_names: Vec<String>,
     /// The common names in the subject, which old clients also accept as host names.
     pub common_names: Vec<String>,
     pub subject: String,

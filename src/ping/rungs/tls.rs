@@ -113,13 +113,7 @@ async fn handshake(
 ) -> (Option<Stream>, TlsResult) {
     let name = name.to_owned();
     let Ok(name) = ServerName::try_from(name.clone()) else {
-        return (
-            None,
-            TlsResult::BadName(format!(
-                "a certificate cannot contain the name {}; pass the name that you expect with --tls-name",
-                sanitize::line(&name)
-            )),
-        );
+        return (None, TlsResult::BadName(sanitize::line(&name).into_owned()));
     };
     let connector = TlsConnector::from(Arc::new(config));
     match deadline.bound(connector.connect(name, stream)).await {

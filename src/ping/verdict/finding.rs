@@ -153,6 +153,7 @@ pub(super) fn alert_name(alert: AlertDescription) -> String {
         // rustls spells these names differently.
         Alert::UnknownCA => "unknown_ca".into(),
         Alert::UnrecognisedName => "unrecognized_name".into(),
+        Alert::UnknownPSKIdentity => "unknown_psk_identity".into(),
         Alert::Unknown(number) => format!("number {number}"),
         alert => {
             let mut name = String::new();

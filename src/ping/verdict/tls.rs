@@ -100,8 +100,13 @@ fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observ
             .summary("the server violates the TLS protocol during the handshake")
             .fact(format!("the handshake ended with: {error}"))
             .facts(certificate_facts(tls)),
-        TlsResult::BadName(error) => Finding::proved(Cause::TlsNameMismatch)
-            .summary(error)
+        TlsResult::BadName(name) => Finding::proved(Cause::TlsNameMismatch)
+            .summary(match seen.tls.trust.tls_name {
+                Some(_) => format!("a certificate cannot contain the name in --tls-name, {name}"),
+                None => format!(
+                    "a certificate cannot contain the name {name}; pass the name that you expect with --tls-name"
+                ),
+            })
             .fact("no handshake was tried, because a handshake needs a valid name"),
         TlsResult::Unusable(error) => {
             let is_ca = error.starts_with("--ca ");

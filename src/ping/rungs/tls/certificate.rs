@@ -40,6 +40,7 @@ pub(super) fn read(der: &CertificateDer<'_>, clock: i64) -> Option<PeerCertifica
             .filter_map(alternative_name)
             .take(MOST_NAMES)
             .collect(),
+        other_names: names.iter().filter_map(other_name).take(MOST_NAMES).collect(),
         common_names: common_names
             .filter_map(|name| name.as_str().ok())
             .map(safe)
@@ -252,6 +253,14 @@ fn alternative_name(name: &GeneralName<'_>) -> Option<String> {
             let address = v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
             address.ok().map(|address| address.to_string())
         }
+        _ => None,
+    }
+}
+
+fn other_name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::URI(uri) => Some(format!("URI:{}", safe(uri))),
+        GeneralName::RFC822Name(address) => Some(format!("email:{}", safe(address))),
         _ => None,
     }
 }

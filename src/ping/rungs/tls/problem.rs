@@ -23,7 +23,8 @@ pub(super) fn problem(
         Fault::NotValidForName | Fault::NotValidForNameContext { .. } => {
             return match own {
                 Some(own) if names_only_in_subject(own, name) => CertificateProblem::Unsupported(
-                    "the certificate has no subjectAltName; it contains its name only as the common name of the subject"
+                    "the certificate lists no host name in subjectAltName; it contains its name only as the common name of \
+                     the subject"
                         .into(),
                 ),
                 _ => CertificateProblem::OtherName,
@@ -51,14 +52,7 @@ pub(super) fn problem(
         (None, Fault::BadEncoding) => CertificateProblem::Unsupported(
             "a certificate in the chain is not encoded as strictly as X.509 requires".into(),
         ),
-        (None, Fault::Other(reason)) if reason.to_string().contains("NameConstraintViolation") => {
-            CertificateProblem::NotPermitted
-        }
-        (None, Fault::Other(reason)) if reason.to_string().contains("CaUsedAsEndEntity") => {
-            CertificateProblem::Unsupported(
-                "the server's certificate is a CA certificate (basicConstraints CA:TRUE)".into(),
-            )
-        }
+        (None, Fault::Other(reason)) => of_webpki(&reason.to_string()),
         (
             None,
             Fault::UnsupportedSignatureAlgorithmContext { .. }
@@ -67,6 +61,30 @@ pub(super) fn problem(
             "a certificate in the chain has a signature with an unsupported algorithm".into(),
         ),
         (None, other) => CertificateProblem::Invalid(plain(other)),
+    }
+}
+
+/// Interprets an error of webpki that rustls has no variant for. `reason` contains its name.
+fn of_webpki(reason: &str) -> CertificateProblem {
+    let is = |name: &str| reason.contains(name);
+    match () {
+        () if is("NameConstraintViolation") => CertificateProblem::NotPermitted,
+        () if is("CaUsedAsEndEntity") => CertificateProblem::Unsupported(
+            "the server's certificate is a CA certificate (basicConstraints CA:TRUE)".into(),
+        ),
+        () if is("EndEntityUsedAsCa") => CertificateProblem::InvalidIssuer(
+            "the certificate that signed another one in the chain is not a CA certificate (basicConstraints CA:TRUE is \
+             missing)"
+                .into(),
+        ),
+        () if is("PathLenConstraintViolated") => CertificateProblem::InvalidIssuer(
+            "a CA in the chain is not permitted to sign the certificate of another CA (basicConstraints pathlen)"
+                .into(),
+        ),
+        () if is("UnsupportedCriticalExtension") => CertificateProblem::Invalid(
+            "a certificate in the chain has an unknown extension that is marked as critical".into(),
+        ),
+        () => CertificateProblem::Invalid(plain(&reason)),
     }
 }
 
@@ -89,7 +107,9 @@ fn names_only_in_subject(own: &PeerCertificate, name: &ServerName<'_>) -> bool {
 /// words.
 fn plain(error: &impl ToString) -> String {
     let text = error.to_string();
-    let text = sanitize::line(&text);
+    // An error inside another one, such as `Other(OtherError(BadDer))`, is the most specific.
+    let inner = text.rsplit('(').next().unwrap_or_default().trim_end_matches(')');
+    let text = sanitize::line(if inner.contains(' ') { &text } else { inner });
     if text.contains(' ') {
         return text.into_owned();
     }
@@ -101,4 +121,24 @@ fn plain(error: &impl ToString) -> String {
         words.push(letter.to_ascii_lowercase());
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_webpki_are_explained_without_the_names_of_its_types() {
+        let wrapped = |name: &str| of_webpki(&format!("Other(OtherError({name}))"));
+        for name in ["PathLenConstraintViolated", "EndEntityUsedAsCa"] {
+            assert!(
+                matches!(wrapped(name), CertificateProblem::InvalidIssuer(_)),
+                "{name}"
+            );
+        }
+        assert_eq!(
+            wrapped("MaximumSignatureChecksExceeded"),
+            CertificateProblem::Invalid("maximum signature checks exceeded".into())
+        );
+    }
 }

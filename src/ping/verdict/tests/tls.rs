@@ -83,6 +83,7 @@ fn each_problem_of_a_certificate_has_its_cause() {
         (CertificateProblem::NoTrustedCa, "tls.untrusted"),
         (CertificateProblem::Missing, "tls.untrusted"),
         (CertificateProblem::Invalid("x".into()), "tls.untrusted"),
+        (CertificateProblem::InvalidIssuer("x".into()), "tls.untrusted"),
         (CertificateProblem::Unsupported("x".into()), "tls.unsupported"),
         (CertificateProblem::OtherName, "tls.name_mismatch"),
         (CertificateProblem::Expired, "tls.expired"),
@@ -318,4 +319,64 @@ fn an_expired_intermediate_is_not_reported_as_the_age_of_the_servers_own_certifi
     };
     assert!(!summary(-3 * 86_400, 86_400).contains("Intermediate"));
     assert!(summary(5 * 86_400, -3 * 86_400).contains("Intermediate"));
+}
+
+#[test]
+fn advice_about_a_client_certificate_depends_on_the_alert() {
+    let kinds = |alert| {
+        let mut seen = handshake(TlsResult::Alert(alert), None, None);
+        seen.tls.handshake.as_mut().unwrap().client_certificate = Some(PeerCertificate {
+            ends_in: 86_400,
+            ..PeerCertificate::default()
+        });
+        let finding = judge(&target("rediss://h"), &seen).finding.unwrap();
+        assert_eq!(finding.cause, Cause::TlsClientCert);
+        finding.fixes.iter().map(|fix| fix.kind).collect::<Vec<_>>()
+    };
+    // Only a certificate of a CA that the server does not trust is accepted once the server trusts the CA.
+    assert_eq!(kinds(Alert::UnknownCA), ["client-certificate", "server"]);
+    for alert in [
+        Alert::CertificateRevoked,
+        Alert::AccessDenied,
+        Alert::UnsupportedCertificate,
+    ] {
+        assert_eq!(kinds(alert), ["client-certificate"], "{alert:?}");
+    }
+}
+
+#[test]
+fn a_certificate_of_another_ca_does_not_count_as_the_issuer() {
+    let fixes = |sent: &str| {
+        let named = |subject: &str, issuer: &str| PeerCertificate {
+            subject: subject.into(),
+            issuer: issuer.into(),
+            ..PeerCertificate::default()
+        };
+        let own = named("CN=h", "CN=New CA");
+        let mut seen = rejected(CertificateProblem::UnknownIssuer, own);
+        let chain = &mut seen.tls.handshake.as_mut().unwrap().chain;
+        chain.push(named(sent, "CN=Root"));
+        judge(&target("rediss://h"), &seen).finding.unwrap().fixes
+    };
+    let (related, foreign) = (fixes("CN=New CA"), fixes("CN=Old CA"));
+    assert!(related[0].kind == "ca" && related[0].text.contains("CN=Root"));
+    assert!(foreign[0].kind == "chain" && foreign[1].text.contains("CN=New CA"));
+}
+
+#[test]
+fn a_url_in_tls_name_is_reduced_to_its_host() {
+    let command = |name: &str| {
+        let mut seen = handshake(TlsResult::BadName(name.into()), None, None);
+        seen.tls.trust.tls_name = Some(name.into());
+        judge(&target("rediss://h"), &seen).finding.unwrap().fixes[0]
+            .command
+            .clone()
+    };
+    for name in ["rediss://shop.example/0", "shop.example:6379"] {
+        assert!(
+            command(name).unwrap().contains("--tls-name shop.example "),
+            "{name}"
+        );
+    }
+    assert_eq!(command("a b"), None);
 }

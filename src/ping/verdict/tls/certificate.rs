@@ -28,6 +28,11 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
                 match tls.chain.as_slice() {
                     [own] if own.is_self_signed => "one certificate, which is self-signed".to_owned(),
                     [_] => "only its own certificate, not the certificate of the CA".to_owned(),
+                    [own, ..] if tls.foreign_issuer().is_some() => format!(
+                        "{} certificates, but not the certificate of {}",
+                        tls.chain.len(),
+                        own.issuer
+                    ),
                     [.., last] => format!(
                         "{} certificates; the last is signed by {}",
                         tls.chain.len(),
@@ -55,6 +60,10 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
             .summary(
                 "the certificate, or a CA certificate in its chain, is not valid for server authentication",
             )
+            .fact(format!("certificate check: {reason}"))
+            .fact("other clients that check certificates also reject this certificate"),
+        Problem::InvalidIssuer(reason) => untrusted()
+            .summary("a CA certificate in the chain is not valid for the certificate that it signed")
             .fact(format!("certificate check: {reason}"))
             .fact("other clients that check certificates also reject this certificate"),
         Problem::NotPermitted => untrusted()
@@ -209,11 +218,20 @@ pub(super) fn certificate_facts(tls: &Handshake) -> Vec<String> {
     } else {
         format!("expires in {}", age(certificate.ends_in))
     };
-    let names = match (certificate.names.as_slice(), certificate.common_names.as_slice()) {
-        ([], []) => "the server's certificate contains no name".to_owned(),
-        ([], common) => format!(
+    let common = &certificate.common_names;
+    let names = match (certificate.names.as_slice(), certificate.other_names.as_slice()) {
+        ([], []) if common.is_empty() => "the server's certificate contains no name".to_owned(),
+        ([], []) => format!(
             "the server's certificate has no subjectAltName; its common name is {}",
             common.join(", ")
+        ),
+        ([], others) => format!(
+            "the server's certificate lists no host name, only {}{}",
+            others.join(", "),
+            match common.as_slice() {
+                [] => String::new(),
+                common => format!("; its common name is {}", common.join(", ")),
+            }
         ),
         ([name], _) => format!("the server's certificate lists the name {name}"),
         (names, _) => format!("the server's certificate lists the names {}", names.join(", ")),

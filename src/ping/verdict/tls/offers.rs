@@ -30,7 +30,15 @@ pub(super) fn nothing_in_common(
     let finding = if is_about_offers {
         Finding::proved(Cause::TlsVersion)
     } else {
-        Finding::likely(Cause::TlsVersion).summary("the server ends the TLS handshake with an alert")
+        Finding::likely(Cause::TlsVersion).summary(match alert {
+            Some(Alert::NoApplicationProtocol) => {
+                "the server requires the TLS extension ALPN, which Redis clients do not use"
+            }
+            Some(Alert::UnknownPSKIdentity) => {
+                "the server requires a pre-shared key (PSK), which this program does not support"
+            }
+            _ => "the server ends the TLS handshake with an alert",
+        })
     };
     finding
         .fact(ended)

@@ -98,6 +98,14 @@ pub(super) fn tls_untrusted() -> Vec<Situation> {
     });
     let chain = tls_change(problem(CertificateProblem::UnknownIssuer), |tls| {
         tls.chain.push(PeerCertificate {
+            subject: "CN=Example CA".into(),
+            issuer: "CN=Example Root".into(),
+            ..certificate()
+        });
+    });
+    let foreign = tls_change(problem(CertificateProblem::UnknownIssuer), |tls| {
+        tls.chain.push(PeerCertificate {
+            subject: "CN=Old CA".into(),
             issuer: "CN=Example Root".into(),
             ..certificate()
         });
@@ -128,7 +136,16 @@ pub(super) fn tls_untrusted() -> Vec<Situation> {
     vec![
         seen("one certificate", TLS, problem(CertificateProblem::UnknownIssuer)),
         seen("a chain", TLS, chain),
+        seen("a chain with a certificate of another CA", TLS, foreign),
         seen("a name that the CA may not sign", TLS, not_permitted),
+        seen(
+            "a CA that may not sign",
+            TLS,
+            problem(CertificateProblem::InvalidIssuer(
+                "a CA in the chain is not permitted to sign the certificate of another CA (basicConstraints pathlen)"
+                    .into(),
+            )),
+        ),
         seen(
             "self-signed",
             TLS,
@@ -253,6 +270,24 @@ pub(super) fn tls_name_mismatch() -> Vec<Situation> {
             TLS,
             handshake(TlsResult::BadName("not a name".into()), None, None),
         ),
+        seen(
+            "a URL in --tls-name",
+            TLS,
+            handshake(TlsResult::BadName("rediss://shop.example".into()), None, None)
+                .with(|seen| seen.tls.trust.tls_name = Some("rediss://shop.example".into())),
+        ),
+        seen(
+            "an identity that is not a host name",
+            TLS,
+            rejected(
+                CertificateProblem::OtherName,
+                PeerCertificate {
+                    names: vec![],
+                    other_names: vec!["URI:spiffe://shop/redis".into()],
+                    ..certificate()
+                },
+            ),
+        ),
         seen("at one of two addresses", TLS, one_address),
     ]
 }
@@ -308,6 +343,20 @@ pub(super) fn tls_version() -> Vec<Situation> {
             handshake(TlsResult::Alert(AlertDescription::InternalError), None, None),
         ),
         seen(
+            "ALPN",
+            TLS,
+            handshake(
+                TlsResult::Alert(AlertDescription::NoApplicationProtocol),
+                None,
+                None,
+            ),
+        ),
+        seen(
+            "a pre-shared key",
+            TLS,
+            handshake(TlsResult::Alert(AlertDescription::UnknownPSKIdentity), None, None),
+        ),
+        seen(
             "a violation",
             TLS,
             handshake(TlsResult::Misbehaved("a wrong message".into()), None, None),
@@ -347,6 +396,16 @@ pub(super) fn tls_client_cert() -> Vec<Situation> {
                     ..certificate()
                 }),
             ),
+        ),
+        seen(
+            "revoked",
+            TLS,
+            alert(AlertDescription::CertificateRevoked, Some(certificate())),
+        ),
+        seen(
+            "not permitted",
+            TLS,
+            alert(AlertDescription::AccessDenied, Some(certificate())),
         ),
         seen(
             "not for clients",
