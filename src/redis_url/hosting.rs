@@ -225,7 +225,22 @@ const ALL: &[Hosting] = &[
         check: "run the client inside the VPC of the server",
         ..PRIVATE
     },
-    // All other names belong to other services, for example Amazon MQ or Amazon MSK.
+    // https://docs.aws.amazon.com/amazon-mq/latest/developer-guide/amazon-mq-rabbitmq-getting-started.html
+    Hosting {
+        names: &["*.mq.*.amazonaws.com", "*.mq.*.on.aws"],
+        service: "Amazon MQ",
+        check: "use the endpoint of the cache in the URL: the name belongs to a broker of Amazon MQ, not to a Redis server",
+        ..OTHER_AWS_SERVICE
+    },
+    // https://docs.aws.amazon.com/msk/latest/developerguide/msk-get-bootstrap-brokers.html
+    Hosting {
+        names: &["*.kafka.*.amazonaws.com", "*.kafka-serverless.*.amazonaws.com"],
+        service: "Amazon MSK",
+        check: "use the endpoint of the cache in the URL: the name belongs to a Kafka broker of Amazon MSK, not to a Redis \
+                server",
+        ..OTHER_AWS_SERVICE
+    },
+    // All other names belong to other services.
     Hosting {
         names: &["*.amazonaws.com", "*.amazonaws.com.cn", "*.on.aws"],
         service: "another service of AWS",
@@ -365,11 +380,9 @@ mod tests {
                 "clustercfg.shop.x1.memorydb.us-east-1.amazonaws.com",
                 "Amazon Web Services",
             ),
-            (
-                "b-1.shop.abcdef.c2.kafka.eu-west-1.amazonaws.com",
-                "another service of AWS",
-            ),
-            ("b-1234-1.mq.eu-west-1.amazonaws.com", "another service of AWS"),
+            ("b-1.shop.abcdef.c2.kafka.eu-west-1.amazonaws.com", "Amazon MSK"),
+            ("b-1234-1.mq.eu-west-1.amazonaws.com", "Amazon MQ"),
+            ("queue.eu-west-1.amazonaws.com", "another service of AWS"),
             (
                 "shop-x1y2z3.public.serverless.euc1.cache.amazonaws.com",
                 "Amazon ElastiCache (public endpoint)",
