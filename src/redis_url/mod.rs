@@ -64,6 +64,9 @@ pub struct Target {
     /// The environment variable that contains the password. `None` if the password is in the URL, or if there
     /// is no password.
     pub password_variable: Option<&'static str>,
+    /// The environment variables that describe the server, such as `REDIS_HOST and REDIS_PORT`. `None` if a URL
+    /// was given.
+    pub variables: Option<String>,
     /// The database number to select.
     pub db: u64,
     /// The Sentinels to ask for the primary's address, if the URL contains any.
@@ -170,6 +173,7 @@ impl Target {
             user: None,
             password: None,
             password_variable: None,
+            variables: None,
             db: 0,
             sentinels: None,
             origin: Origin::Given,

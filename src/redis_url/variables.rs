@@ -45,12 +45,16 @@ pub(crate) fn from_variables(
         |error| {
             Err(UrlError {
                 message: format!("{names}: {}", error.message),
+                variables: Some(names.clone()),
                 ..error
             })
         },
         |target| {
             Ok(FromVariables {
-                target,
+                target: Target {
+                    variables: Some(names.clone()),
+                    ..target
+                },
                 names: names.clone(),
             })
         },

@@ -205,7 +205,7 @@ pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
         if at.target.tls {
             fixes
         } else {
-            fixes.try_command(at.ping_at(&format!("{host}."), port))
+            fixes.try_command(at, at.ping_at(&format!("{host}."), port))
         }
     })
 }
@@ -229,7 +229,7 @@ pub(super) fn partial(at: &FixContext) -> Fixes {
                 failed.ip()
             ),
         )
-        .try_command(at.ping_at(&works, at.port()));
+        .try_command(at, at.ping_at(&works, at.port()));
     }
     let look = failed.map(|(dial, failed)| {
         let (address, port) = (failed.ip().to_string(), failed.port());

@@ -51,11 +51,14 @@ impl Fixes {
     }
 
     /// Adds a command to the last fix. The command tries a different URL or password. The fix then tells the
-    /// user to change the application's URL if the command succeeds.
-    pub(super) fn try_command(mut self, command: impl Into<String>) -> Self {
+    /// user to change the application's settings if the command succeeds.
+    pub(super) fn try_command(mut self, at: &FixContext, command: impl Into<String>) -> Self {
         if let Some(last) = self.0.last_mut() {
-            last.text
-                .push_str(". If the following command succeeds, change the application's REDIS_URL too");
+            let advice = format!(
+                ". If the following command succeeds, change the application's {} too",
+                at.setting()
+            );
+            last.text.push_str(&advice);
         }
         self.command(command)
     }

@@ -57,6 +57,11 @@ impl<'a> FixContext<'a> {
         Self { reply, ..self }
     }
 
+    /// Returns the name of the setting that contains the URL, or of those that contain its parts.
+    pub(super) fn setting(&self) -> &'a str {
+        self.given.variables.as_deref().unwrap_or("REDIS_URL")
+    }
+
     /// Returns the target's host, or an empty string for a unix socket.
     pub(super) fn host(&self) -> &'a str {
         self.target.host().unwrap_or_default()
@@ -152,6 +157,8 @@ impl<'a> FixContext<'a> {
     pub(super) fn ping_without_tls_name(&self) -> String {
         let trust = Trust {
             tls_name: None,
+            is_insecure: false,
+            sends_password_insecurely: false,
             ..self.trust().clone()
         };
         commands::ping(self.url(), &trust, "")

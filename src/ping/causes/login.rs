@@ -20,12 +20,12 @@ pub(super) fn required(at: &FixContext) -> Fixes {
             "password",
             "if the part of the URL before the @ is the password, put a colon before it",
         )
-        .try_command(with_password(None))
+        .try_command(at, with_password(None))
         .and(
             "password",
             "if the part before the @ is a user name, add the user's password",
         )
-        .try_command(with_password(at.target.user.clone()));
+        .try_command(at, with_password(at.target.user.clone()));
     }
     let (url, with_user) = (
         url_with_login(at.target, ":PASSWORD"),
@@ -60,18 +60,24 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
             "user",
             "remove the user name: servers older than Redis 6 accept only a password",
         )
-        .try_command(at.ping_to(|target| target.user = None));
+        .try_command(at, at.ping_to(|target| target.user = None));
     }
     let password = target.password.as_ref().map_or("", Secret::reveal);
     if is_iam_token(password) {
         return rejected_token();
     }
     let form = blank_at_end(target, password).or_else(|| written_wrongly(password));
+    let place = match target.password_variable {
+        Some(name) => format!("the variable {name}, where nothing is percent-encoded"),
+        None => "the application's REDIS_URL, where special characters must be percent-encoded exactly once"
+            .into(),
+    };
     let enter = advise(
         "password",
-        "try the password again with the following command, which asks for it. Do not percent-encode the password \
-         here. If the login works, correct the password in the application's REDIS_URL, where special characters \
-         must be percent-encoded exactly once",
+        format!(
+            "try the password again with the following command, which asks for it. Do not percent-encode the password \
+             here. If the login works, correct the password in {place}"
+        ),
     )
     .command(at.ping(""));
     let elasticache = if at.is_aws() {
@@ -109,7 +115,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
             "user",
             "if the password belongs to the default user (requirepass), remove the user name from the URL",
         )
-        .try_command(at.ping_to(|target| target.user = None))
+        .try_command(at, at.ping_to(|target| target.user = None))
     });
     check
         .and_all(without_name)
@@ -184,7 +190,7 @@ pub(super) fn not_configured(at: &FixContext) -> Fixes {
             "password",
             "remove the password: this server does not require one",
         )
-        .try_command(without),
+        .try_command(at, without),
     };
     remove.and(
         "server",
@@ -260,7 +266,7 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
     let fixes = if missing.commands.iter().any(|name| name == "SELECT") {
         fixes
             .and("db", "or use database 0, which needs no SELECT")
-            .try_command(at.ping_to(|target| target.db = 0))
+            .try_command(at, at.ping_to(|target| target.db = 0))
     } else {
         fixes
     };

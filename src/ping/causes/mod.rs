@@ -131,7 +131,7 @@ causes! {
     TlsNotOffered "tls.not_offered" Tls "the URL is rediss://, but the server does not speak TLS" => |at| advise(
         "tls",
         "change rediss:// to redis:// in the URL, or enable TLS on the server (encryption in transit)",
-    ).try_command(at.ping_to(|target| target.tls = false));
+    ).try_command(at, at.ping_to(|target| target.tls = false));
     TlsUntrusted "tls.untrusted" Tls "the certificate is not signed by a trusted CA" => tls::untrusted;
     TlsUnsupported "tls.unsupported" Tls
         "the server requires a TLS feature that this program does not support; other clients may support it"

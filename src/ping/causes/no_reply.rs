@@ -120,7 +120,7 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
             "db",
             "use database 0, because many proxies support no other database",
         )
-        .try_command(at.ping_to(|target| target.db = 0));
+        .try_command(at, at.ping_to(|target| target.db = 0));
     }
     if at
         .seen

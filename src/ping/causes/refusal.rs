@@ -20,7 +20,7 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
              name of the primary. If the URL should lead to a Sentinel, correct the host and the port (usually \
              26379)",
         )
-        .try_command(at.ping_as_redis());
+        .try_command(at, at.ping_as_redis());
     }
     let select = at.seen.requests.select.as_ref().and_then(Response::error);
     if select.is_some() && select.as_deref() == at.reply {
@@ -47,7 +47,7 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
         ),
         Refusal::Endpoint if !at.target.tls && (at.reply_contains("tls") || at.reply_contains("ssl")) => {
             advise("tls", "use TLS: change redis:// to rediss:// in the URL")
-                .try_command(at.ping_to(|target| target.tls = true))
+                .try_command(at, at.ping_to(|target| target.tls = true))
         }
         Refusal::Endpoint => advise(
             "endpoint",

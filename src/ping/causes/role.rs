@@ -93,11 +93,14 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
             shown.join(", ")
         );
         return match known.as_slice() {
-            [name] if is_word(name) => advise("name", text).try_command(at.ping_to(|target| {
-                if let Some(sentinels) = &mut target.sentinels {
-                    sentinels.name.clone_from(name);
-                }
-            })),
+            [name] if is_word(name) => advise("name", text).try_command(
+                at,
+                at.ping_to(|target| {
+                    if let Some(sentinels) = &mut target.sentinels {
+                        sentinels.name.clone_from(name);
+                    }
+                }),
+            ),
             _ => advise("name", text),
         };
     }
@@ -150,7 +153,7 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
     }
     let url = shell_quoted(&format!("{}://{primary}/{}", scheme(at.target), at.target.db));
     advise("endpoint", "connect to the primary that the Sentinel watches")
-        .try_command(format!("sessiontut ping {url}"))
+        .try_command(at, format!("sessiontut ping {url}"))
         .and("sentinel", follow)
 }
 
@@ -285,7 +288,7 @@ pub(super) fn database_0(at: &FixContext) -> Fixes {
         "db",
         "use database 0, which needs no SELECT. It may already contain other data",
     )
-    .try_command(at.ping_to(|target| target.db = 0))
+    .try_command(at, at.ping_to(|target| target.db = 0))
 }
 
 pub(super) fn db_index(at: &FixContext) -> Fixes {
@@ -293,7 +296,7 @@ pub(super) fn db_index(at: &FixContext) -> Fixes {
         "db",
         "use a database that exists, usually 0 to 15 (in a cluster, only 0). Database 0 may already contain other data",
     )
-    .try_command(at.ping_to(|target| target.db = 0))
+    .try_command(at, at.ping_to(|target| target.db = 0))
     .and("databases", "check how many databases the server has")
     .redis_cli(at, "CONFIG GET databases")
 }

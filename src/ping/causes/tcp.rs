@@ -85,10 +85,13 @@ fn provider_port(at: &FixContext) -> Option<Fixes> {
             "port",
             format!("use the TLS port of {service}: change the port to {port}, and redis:// to rediss://"),
         )
-        .try_command(at.ping_to(|target| {
-            target.tls = true;
-            *target = target.of_primary(at.host(), port);
-        }))
+        .try_command(
+            at,
+            at.ping_to(|target| {
+                target.tls = true;
+                *target = target.of_primary(at.host(), port);
+            }),
+        )
     } else {
         advise("port", format!("use the TLS port of {service}, which is {port}"))
     })
@@ -139,7 +142,7 @@ pub(super) fn client_port(at: &FixContext) -> Option<Fixes> {
                 at.port()
             ),
         )
-        .try_command(at.ping_at(at.host(), port)),
+        .try_command(at, at.ping_at(at.host(), port)),
     )
 }
 
@@ -168,7 +171,7 @@ fn port_typo(at: &FixContext) -> Option<Fixes> {
                 at.port()
             ),
         )
-        .try_command(at.ping_at(at.host(), DEFAULT_PORT))
+        .try_command(at, at.ping_at(at.host(), DEFAULT_PORT))
     })
 }
 

@@ -17,7 +17,7 @@ const AGREE: i64 = 300;
 
 pub(super) fn required(at: &FixContext) -> Fixes {
     let fixes = advise("tls", "use TLS: change redis:// to rediss:// in the URL")
-        .try_command(at.ping_to(|target| target.tls = true));
+        .try_command(at, at.ping_to(|target| target.tls = true));
     let is_remote = !at.seen.tcp.leads_to_this_host();
     if is_remote && at.target.password.is_some() {
         fixes.and(

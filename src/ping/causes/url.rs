@@ -45,11 +45,16 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
             shell_quoted(&without_password)
         )))
     } else {
-        advise(
-            "url",
-            "use the URL that you probably meant, and correct the application's REDIS_URL too",
-        )
-        .command(format!("export REDIS_URL={}", shell_quoted(url)))
+        let advice = match &error.variables {
+            Some(names) => format!(
+                "test the URL that you probably meant, which takes precedence over {names}. Then correct {names} in the \
+                 application's settings"
+            ),
+            None => {
+                "use the URL that you probably meant, and correct the application's REDIS_URL too".to_owned()
+            }
+        };
+        advise("url", advice).command(format!("export REDIS_URL={}", shell_quoted(url)))
     })
 }
 

@@ -501,3 +501,17 @@ fn tls_is_only_likely_if_no_second_connection_could_be_made() {
     refused.experiments.other_protocol = Some(Experiment::NotConnected(DialResult::Refused));
     assert_eq!(cause("redis://10.0.3.17", &refused), Some("proto.closed"));
 }
+
+#[test]
+fn advice_names_the_variables_if_there_is_no_url() {
+    let text = |variables: Option<&str>| {
+        let mut target = target("rediss://h");
+        target.variables = variables.map(str::to_owned);
+        let seen = super::handshake(TlsResult::TimedOut, Some(reply("+PONG")), None);
+        let finding = judge(&target, &seen).finding.unwrap();
+        finding.fixes[0].text.clone()
+    };
+    assert!(text(None).contains("REDIS_URL"));
+    let by_variables = text(Some("REDIS_HOST and REDIS_TLS"));
+    assert!(by_variables.contains("REDIS_HOST and REDIS_TLS") && !by_variables.contains("REDIS_URL"));
+}
