@@ -128,21 +128,35 @@ fn address_options(target: &Target, trust: &Trust) -> String {
 /// `--tls-name` if `options` already contains it.
 fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
     let is_replaced = |option: &str| option.starts_with("--tls-name") && options.contains("--tls-name");
+    // Commands with these options test the certificate, so it must be verified.
+    let is_about_certificate = ["--tls-name", "--save-ca"]
+        .iter()
+        .any(|name| options.contains(name));
+    let insecure = [
+        (trust.is_insecure, "--insecure"),
+        (trust.sends_password_insecurely, "--insecure-auth"),
+    ];
+    let insecure = insecure
+        .into_iter()
+        .filter(|(is_given, _)| *is_given && !is_about_certificate);
     tls_options(trust, "--ca", "--tls-name")
         .into_iter()
+        .chain(insecure.map(|(_, option)| option.to_owned()))
         .filter(|option| target.tls && !is_replaced(option))
         .map(|option| option + " ")
         .collect()
 }
 
 /// Returns the options that pass `trust` to redis-cli, or an empty string without TLS. If `trust` has no CA
-/// file, `--cacert` is omitted, so redis-cli trusts OpenSSL's default CAs.
+/// file, `--cacert` is omitted, so redis-cli trusts OpenSSL's default CAs. The password may be sent, so
+/// redis-cli accepts any certificate only if this run sends it to any server.
 pub(super) fn cli_tls_options(target: &Target, trust: &Trust) -> String {
     if !target.tls {
         return String::new();
     }
     let mut options = vec![" --tls".to_owned()];
     options.extend(tls_options(trust, "--cacert", "--sni"));
+    options.extend(trust.sends_password_insecurely.then(|| "--insecure".to_owned()));
     options.join(" ")
 }
 

@@ -380,3 +380,34 @@ fn a_url_in_tls_name_is_reduced_to_its_host() {
     }
     assert_eq!(command("a b"), None);
 }
+
+#[test]
+fn a_command_to_paste_accepts_the_same_certificates_as_this_run() {
+    let failed = connected().with(|seen| {
+        seen.auth.response = Some(reply(
+            "-WRONGPASS invalid username-password pair or user is disabled.",
+        ));
+        seen.tls.trust.is_insecure = true;
+        seen.tls.trust.sends_password_insecurely = true;
+    });
+    let finding = judge(&target("rediss://:wrong@h"), &failed).finding.unwrap();
+    let command = finding.fixes[0].command.as_deref().unwrap();
+    assert!(command.contains("--insecure --insecure-auth "), "{command}");
+    // The certificates must be verified if the command tests them.
+    let mut other = rejected(
+        CertificateProblem::OtherName,
+        PeerCertificate {
+            names: vec!["shop.example".into()],
+            ..PeerCertificate::default()
+        },
+    );
+    other.tls.trust.is_insecure = true;
+    let finding = judge(&target("rediss://h"), &other).finding.unwrap();
+    assert!(
+        !finding.fixes[0]
+            .command
+            .as_deref()
+            .unwrap()
+            .contains("--insecure")
+    );
+}
