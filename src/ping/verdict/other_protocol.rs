@@ -47,11 +47,14 @@ pub(super) fn unexpected_reply(response: &Response, command: &str) -> Finding {
         .fact(fact)
 }
 
-/// Whether the reply is the request itself, as an echo service sends it.
+/// Whether the reply is the request itself, as an echo service sends it. `command` may be a phrase that contains
+/// the command.
 fn returns_request(response: &Response, command: &str) -> bool {
-    let name = command.split(' ').next().unwrap_or_default();
-    matches!(response, Response::Reply(Value::Array(items))
-        if matches!(items.first(), Some(Value::BulkString(first)) if first == name.as_bytes()))
+    let Response::Reply(Value::Array(items)) = response else {
+        return false;
+    };
+    matches!(items.first(), Some(Value::BulkString(first))
+        if command.split(' ').any(|word| word.as_bytes() == first.as_slice()))
 }
 
 /// Returns the finding about bytes that are not RESP. `when` says when or where they arrived, such as `in

@@ -158,6 +158,11 @@ const FOUND: &[World] = &[
         cut_on: FirstConnection,
         ..World::HEALTHY
     },
+    World {
+        scheme: TlsUrl,
+        door: EchoService,
+        ..World::HEALTHY
+    },
 ];
 
 #[test]
