@@ -8,7 +8,7 @@ use clap::Args;
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 use crate::error::Error;
 use crate::practice::PracticeRedis;
-use crate::redis_url::{FromVariables, Target, Trust, from_variables};
+use crate::redis_url::{FromVariables, SCHEMES, Target, Trust, from_variables};
 use crate::secret::Secret;
 use crate::ui;
 
@@ -86,6 +86,22 @@ fn rediscli_auth() -> Option<Secret> {
         .map(Secret::new)
 }
 
+/// Returns the name of a variable that contains the URL of a Redis server, such as `REDIS_TLS_URL` on Heroku.
+fn variable_with_url(variables: impl Iterator<Item = (String, String)>) -> Option<String> {
+    let is_url = |value: &str| {
+        let scheme = value.split_once("://").map(|(scheme, _)| scheme);
+        scheme.is_some_and(|scheme| SCHEMES.contains(&scheme) && scheme != "unix")
+    };
+    let is_plain = |name: &str| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    variables
+        .filter(|(name, value)| is_plain(name) && is_url(value))
+        .map(|(name, _)| name)
+        .min()
+}
+
 /// Explains how a command that writes can use the server in `REDIS_HOST`.
 fn note_unused_variables() {
     let Some(read) = from_variables(|name| std::env::var(name).ok()) else {
@@ -113,7 +129,14 @@ impl Choice {
         let target = practice
             .attach(Deadline::after(DEFAULT_TIMEOUT))
             .map_err(anyhow::Error::from)?;
-        ui::note("REDIS_URL is not set: using the built-in practice Redis");
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let other = variable_with_url(variables).map_or_else(String::new, |name| {
+            format!("; to use the URL in {name}, run export REDIS_URL=\"${name}\"")
+        });
+        ui::note(&format!(
+            "REDIS_URL is not set: using the built-in practice Redis{other}"
+        ));
         let notices = practice.notices();
         notices.iter().for_each(|notice| ui::note(&notice.to_string()));
         Ok(Self {
@@ -150,5 +173,21 @@ pub(super) fn trust(args: &TrustArgs) -> Trust {
         key: args.key.clone(),
         tls_name: args.tls_name.clone(),
         ..Trust::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_with_the_url_of_a_redis_server_is_found() {
+        let found = |all: &[(&str, &str)]| {
+            let owned = all.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+            variable_with_url(owned)
+        };
+        let tls = ("REDIS_TLS_URL", "rediss://:Plover-4417@h:6380");
+        assert_eq!(found(&[("HOME", "/root"), tls]).as_deref(), Some("REDIS_TLS_URL"));
+        assert_eq!(found(&[("BASE_URL", "https://h"), ("A B", "redis://h")]), None);
     }
 }
