@@ -62,6 +62,11 @@ impl<'a> FixContext<'a> {
         self.given.variables.as_deref().unwrap_or("REDIS_URL")
     }
 
+    /// Whether `REDIS_HOST` and related variables were read instead of a URL.
+    pub(super) fn reads_variables(&self) -> bool {
+        self.given.variables.is_some()
+    }
+
     /// Returns the target's host, or an empty string for a unix socket.
     pub(super) fn host(&self) -> &'a str {
         self.target.host().unwrap_or_default()

@@ -130,7 +130,13 @@ causes! {
     TlsRequired "tls.required" Tls "the server speaks TLS, but the URL is redis://" => tls::required;
     TlsNotOffered "tls.not_offered" Tls "the URL is rediss://, but the server does not speak TLS" => |at| advise(
         "tls",
-        "change rediss:// to redis:// in the URL, or enable TLS on the server (encryption in transit)",
+        format!(
+            "{}, or enable TLS on the server (encryption in transit)",
+            match at.reads_variables() {
+                true => "set REDIS_TLS to false",
+                false => "change rediss:// to redis:// in the URL",
+            }
+        ),
     ).try_command(at, at.ping_to(|target| target.tls = false));
     TlsUntrusted "tls.untrusted" Tls "the certificate is not signed by a trusted CA" => tls::untrusted;
     TlsUnsupported "tls.unsupported" Tls

@@ -16,8 +16,12 @@ use crate::sanitize;
 const AGREE: i64 = 300;
 
 pub(super) fn required(at: &FixContext) -> Fixes {
-    let fixes = advise("tls", "use TLS: change redis:// to rediss:// in the URL")
-        .try_command(at, at.ping_to(|target| target.tls = true));
+    let how = match at.reads_variables() {
+        true => "set REDIS_TLS to true",
+        false => "change redis:// to rediss:// in the URL",
+    };
+    let fixes =
+        advise("tls", format!("use TLS: {how}")).try_command(at, at.ping_to(|target| target.tls = true));
     let is_remote = !at.seen.tcp.leads_to_this_host();
     if is_remote && at.target.password.is_some() {
         fixes.and(
@@ -389,6 +393,13 @@ pub(super) fn client_certificate(at: &FixContext) -> Fixes {
         .and(
             "server",
             format!("or add the certificate of the CA {} to tls-ca-cert-file on the server", own.issuer),
+        )
+        .and(
+            "client-certificate",
+            format!(
+                "if {} is an intermediate CA, append its certificate to the file in --cert, after the client's own",
+                own.issuer
+            ),
         ),
         None => advise(
             "client-certificate",

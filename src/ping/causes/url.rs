@@ -47,7 +47,7 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
     } else {
         let advice = match &error.variables {
             Some(names) => format!(
-                "test the URL that you probably meant, which takes precedence over {names}. Then correct {names} in the \
+                "use the URL that you probably meant, which takes precedence over {names}. Then correct {names} in the \
                  application's settings"
             ),
             None => {
