@@ -13,8 +13,8 @@ pub struct UrlError {
     pub message: String,
     /// The URL that the user probably meant, with the password masked. `None` if it is unknown.
     pub suggestion: Option<String>,
-    /// The environment variables that were read instead of a URL, such as `REDIS_HOST and REDIS_PORT`.
-    pub variables: Option<String>,
+    /// Whether environment variables were read instead of a URL. The message then names them.
+    pub is_about_variables: bool,
     /// Advice for the user if no URL can be suggested, for example where to find the right URL.
     pub advice: Option<String>,
     /// A command that the user can run to follow `advice`, if there is one.
@@ -41,7 +41,7 @@ pub(super) fn error(kind: UrlErrorKind, message: impl Into<String>) -> UrlError 
         kind,
         message: message.into(),
         suggestion: None,
-        variables: None,
+        is_about_variables: false,
         advice: None,
         command: None,
     }

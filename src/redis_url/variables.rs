@@ -45,7 +45,7 @@ pub(crate) fn from_variables(
         |error| {
             Err(UrlError {
                 message: format!("{names}: {}", error.message),
-                variables: Some(names.clone()),
+                is_about_variables: true,
                 ..error
             })
         },

@@ -135,7 +135,7 @@ fn no_command_executes_text_from_outside() {
         for (number, (target, seen)) in hostile(text).iter().enumerate() {
             let context = FixContext::of(target, seen).with_reply(Some(text));
             let error = UrlError {
-                variables: Some(text.to_owned()),
+                is_about_variables: false,
                 kind: UrlErrorKind::Invalid,
                 message: String::new(),
                 suggestion: Some(text.to_owned()),

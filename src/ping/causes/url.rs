@@ -45,14 +45,11 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
             shell_quoted(&without_password)
         )))
     } else {
-        let advice = match &error.variables {
-            Some(names) => format!(
-                "use the URL that you probably meant, which takes precedence over {names}. Then correct {names} in the \
-                 application's settings"
-            ),
-            None => {
-                "use the URL that you probably meant, and correct the application's REDIS_URL too".to_owned()
-            }
+        let advice = if error.is_about_variables {
+            "use the URL that you probably meant, which takes precedence over these variables. Then correct the \
+             variables in the application's settings"
+        } else {
+            "use the URL that you probably meant, and correct the application's REDIS_URL too"
         };
         advise("url", advice).command(format!("export REDIS_URL={}", shell_quoted(url)))
     })
