@@ -147,7 +147,7 @@ pub(crate) fn explanation(command: &str, got: &str) -> Option<&'static str> {
             "the value of the key is not a number, so nothing can be added to it"
         }
         _ if got.starts_with("(error) ERR value is not an integer") => {
-            "one of the arguments must be a whole number: check the order of the arguments after the key"
+            "one of the arguments must be a whole number, such as 1 or -1: check the arguments after the key"
         }
         _ if got.starts_with("(error) ERR invalid expire time") => "a TTL must be greater than zero",
         _ if got.starts_with("(error) ERR no such key") => "there is no such key: check the name",

@@ -114,7 +114,7 @@ pub(crate) fn serve_until(
             history: History::default(),
             created: Arc::default(),
         });
-        let layout = Layout::new(options.stage, options.ttl, &options.cookie_name);
+        let layout = Layout::new(options.stage, address.port(), options.ttl, &options.cookie_name);
         let hosts = OwnHosts::new(address, options.hosts, layout.clone());
         let app = AppState {
             layout,

@@ -66,20 +66,21 @@ impl FastWritable for Rendered {
 }
 
 impl Layout {
-    pub(super) fn new(stage: AppStage, ttl: Duration, cookie_name: &str) -> Self {
+    /// `port` is the port of this server.
+    pub(super) fn new(stage: AppStage, port: u16, ttl: Duration, cookie_name: &str) -> Self {
         Self {
             stage,
             ttl,
             cookie_name: cookie_name.into(),
             explanations: Arc::new(Explanations::of(stage)),
-            other_stages: Arc::new(Rendered::of(&OtherStages { stage })),
+            other_stages: Arc::new(Rendered::of(&OtherStages { stage, port })),
         }
     }
 
     /// Returns a layout for unit tests in which the values do not matter.
     #[cfg(test)]
     pub(super) fn of_any_app() -> Self {
-        Self::new(AppStage::Store, Duration::from_secs(10), "session")
+        Self::new(AppStage::Store, 5000, Duration::from_secs(10), "session")
     }
 
     /// Whether the home page shows a countdown of the TTL.
@@ -183,13 +184,18 @@ fn beginning(bytes: &[u8]) -> Cow<'_, str> {
 struct OtherStages {
     /// The stage of this server.
     stage: AppStage,
+    /// The port of this server.
+    port: u16,
 }
 
 impl OtherStages {
     /// Returns all stages except the stage of this server, each with the port that the page suggests for it.
     fn others(&self) -> impl Iterator<Item = (AppStage, u16)> {
         let others = AppStage::ALL.into_iter().filter(|stage| *stage != self.stage);
-        others.map(|stage| (stage, 5000 + u16::from(stage.number())))
+        others.map(|stage| match 5000 + u16::from(stage.number()) {
+            port if port == self.port => (stage, port + 4),
+            port => (stage, port),
+        })
     }
 }
 
@@ -325,4 +331,20 @@ pub(super) fn close_connection(mut response: Response) -> Response {
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_other_stage_is_suggested_on_the_port_of_this_server() {
+        for port in 5000..5006 {
+            for stage in AppStage::ALL {
+                let others = OtherStages { stage, port };
+                let ports: Vec<u16> = others.others().map(|(_, other)| other).collect();
+                assert!(!ports.contains(&port), "stage {stage}: {ports:?} on {port}");
+            }
+        }
+    }
 }
