@@ -111,7 +111,11 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
     let is_closed =
         |exchange: &Exchange| matches!(exchange.response, Response::Closed(_) | Response::Reset(_));
     let is_closed_again = second.is_some_and(is_closed);
-    let is_proved = reason == NoReply::SilentServer && !seen.second_connection_works() && !is_closed_again;
+    let is_answered_again = seen
+        .experiments
+        .last_repeated()
+        .is_some_and(Exchange::is_answered);
+    let is_proved = reason == NoReply::SilentServer && !is_answered_again && !is_closed_again;
     let summary = match reason.summary() {
         _ if seen.second_connection_works() => {
             format!("the connection got no reply, but {ONLY_THIS_CONNECTION}")

@@ -159,6 +159,13 @@ const FOUND: &[World] = &[
         ..World::HEALTHY
     },
     World {
+        login: WrongUser,
+        cut_at: AtAuth,
+        cut_on: FirstConnection,
+        lacks: IsRedis5,
+        ..World::HEALTHY
+    },
+    World {
         scheme: TlsUrl,
         door: EchoService,
         ..World::HEALTHY
