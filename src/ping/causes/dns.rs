@@ -89,7 +89,20 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         )
         .and_all(resolver);
     }
+    let is_ignored = at
+        .seen
+        .dns
+        .as_ref()
+        .is_some_and(|lookup| lookup.ignored_servers > 0);
+    let order = is_ignored.then(|| {
+        advise(
+            "resolver-order",
+            "in /etc/resolv.conf, move the name servers that reply to the top, because only the first three are used",
+        )
+        .command("cat /etc/resolv.conf")
+    });
     resolver
+        .after(order)
         .and(
             "local-firewall",
             "or allow port 53 (UDP and TCP) in the firewalls between this host and the name server",

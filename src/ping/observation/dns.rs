@@ -18,6 +18,9 @@ pub struct Lookup {
     pub servers: Vec<NameServer>,
     /// Whether no name server is configured, so that only a name server on this host was queried.
     pub is_unconfigured: bool,
+    /// The number of name servers in `/etc/resolv.conf` that the system's resolver ignores, because it uses only
+    /// the first three.
+    pub ignored_servers: usize,
     /// The canonical name, if the host name is an alias (CNAME).
     pub alias: Option<String>,
     /// The full name, if the resolver appended a search domain to the host name.

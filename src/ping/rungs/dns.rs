@@ -135,6 +135,7 @@ async fn query_beside_system(
     let mut until = deadline.within(deadline.left().mul_f64(0.9));
     let config = SystemConfig::read();
     lookup.is_unconfigured = config.is_unconfigured;
+    lookup.ignored_servers = config.ignored_servers;
     let (names, plausible) = (config.candidates(host), config.plausible_candidates(host));
     let unanswered = |address: &SocketAddr| NameServer {
         address: *address,

@@ -187,6 +187,12 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
         ));
     }
     facts.extend(describe_servers(&lookup.servers));
+    if lookup.ignored_servers > 0 {
+        facts.push(
+            "/etc/resolv.conf lists more than three name servers, of which only the first three are used"
+                .into(),
+        );
+    }
     if let Some(resolver) = lookup.other_resolver {
         facts.push(format!(
             "this program looks up names with {resolver}, so applications may get another result"

@@ -15,6 +15,8 @@ use crate::sanitize;
 pub(super) struct SystemConfig {
     /// The first three name servers in `/etc/resolv.conf`. glibc uses no more.
     pub servers: Vec<SocketAddr>,
+    /// The number of further name servers in the file.
+    pub ignored_servers: usize,
     /// Whether `/etc/resolv.conf` is missing or names no server. Like glibc, this program then queries a
     /// server on this host.
     pub is_unconfigured: bool,
@@ -55,8 +57,9 @@ impl SystemConfig {
     fn parse(text: &str) -> Self {
         // Like glibc, ignore invalid lines.
         let (config, _) = Config::parse_with_errors(text.as_bytes());
-        let addresses = config.nameservers.iter().filter_map(socket_address);
-        let mut servers: Vec<_> = addresses.take(MOST_SERVERS).collect();
+        let mut servers: Vec<_> = config.nameservers.iter().filter_map(socket_address).collect();
+        let ignored_servers = servers.len().saturating_sub(MOST_SERVERS);
+        servers.truncate(MOST_SERVERS);
         let is_unconfigured = servers.is_empty();
         if is_unconfigured {
             servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
@@ -67,6 +70,7 @@ impl SystemConfig {
             .last();
         Self {
             servers,
+            ignored_servers,
             is_unconfigured,
             search_domains: search_line.map(|line| SearchDomains::Line(file_line(line))),
             search: config
@@ -221,6 +225,8 @@ mod tests {
             ["127.0.0.1:53".parse().unwrap()]
         );
         assert!(SystemConfig::parse("").is_unconfigured);
+        let four = SystemConfig::parse(&"nameserver 10.0.0.2\n".repeat(4));
+        assert_eq!((four.servers.len(), four.ignored_servers), (3, 1));
         let link_local = SystemConfig::parse("nameserver fe80::1%2\n");
         assert!(link_local.servers.len() == 1 && !link_local.is_unconfigured);
     }

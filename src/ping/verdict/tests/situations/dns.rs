@@ -95,6 +95,14 @@ pub(super) fn dns_no_address() -> Vec<Situation> {
 pub(super) fn dns_timeout() -> Vec<Situation> {
     vec![
         resolved("no reply", NameAnswer::Timeout),
+        seen(
+            "a fourth name server",
+            NAME,
+            resolved("", NameAnswer::Timeout)
+                .seen
+                .unwrap()
+                .with(|seen| seen.dns.as_mut().unwrap().ignored_servers = 1),
+        ),
         resolved("no reply over TCP", NameAnswer::NoTcp("no reply".into())),
         resolved(
             "unreachable",
