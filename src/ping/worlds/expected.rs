@@ -399,8 +399,13 @@ impl World {
     fn proxy_fault(&self) -> Option<Fault> {
         Some(match self.proxy {
             Proxy::Direct | Proxy::LateReply => return None,
-            // The error is a reply to a request after PING. If the first such request is cut, no error arrives.
-            Proxy::NoBackendError if self.cut_at == CutAt::AtRead && self.db == Db::DbZero => {
+            // The proxy rejects the requests after PING. If the first such request is cut, this is not visible.
+            Proxy::NoBackendError
+            | Proxy::NoBackendCloses
+            | Proxy::NoBackendSilent
+            | Proxy::NoBackendHttp
+                if self.cut_at == CutAt::AtRead && self.db == Db::DbZero =>
+            {
                 Fault::new(Layer::Read, &[Cause::ProxyNoBackend, self.cut_cause()]).likely()
             }
             Proxy::NoBackendError => Fault::new(Layer::Select, &[Cause::ProxyNoBackend]),
@@ -422,6 +427,8 @@ impl World {
             Proxy::NoBackendSilent => {
                 Fault::new(Layer::Select, &[Cause::ProxyNoBackend, Cause::ServerSilent]).likely()
             }
+            // The ECHO gets no reply at all.
+            Proxy::OtherReply if self.cut_at == CutAt::AtEcho => return None,
             // If the connection works until the ECHO, all its replies are in doubt.
             Proxy::OtherReply if !matches!(self.cut_at, CutAt::AtSelect | CutAt::AtRead) => {
                 Fault::new(Layer::Select, &[Cause::ProtoUnexpected])

@@ -147,6 +147,17 @@ const FOUND: &[World] = &[
         ..World::HEALTHY
     },
     World {
+        acl: AllForbidden,
+        proxy: NoBackendCloses,
+        cut_at: AtRead,
+        ..World::HEALTHY
+    },
+    World {
+        proxy: OtherReply,
+        cut_at: AtEcho,
+        ..World::HEALTHY
+    },
+    World {
         scheme: TlsUrl,
         door: OneConnectionOnly,
         ..World::HEALTHY
