@@ -125,29 +125,34 @@ impl Exchange {
         lines.collect()
     }
 
-    /// Returns one line per Redis command, with the shortened reply and the time since the first command.
-    /// Omits commands that set up a connection.
+    /// Returns one line per Redis command, in the order in which the commands reached Redis. Each line contains
+    /// the shortened reply and the time since the first command. Omits commands that set up a connection.
     pub(crate) fn redis_lines(&self) -> Vec<String> {
         let is_shown = |command: &&SeenCommand| command.effect != Effect::Connection;
-        let shown: Vec<&SeenCommand> = self.commands.iter().filter(is_shown).collect();
-        let Some(first) = shown.first() else {
+        let reached_redis = |command: &SeenCommand| match command.delayed {
+            Some((Delayed::Command, until)) => until,
+            _ => command.at,
+        };
+        let mut shown: Vec<&SeenCommand> = self.commands.iter().filter(is_shown).collect();
+        let Some(first) = shown.iter().map(|command| command.at).min() else {
             return Vec::new();
         };
+        shown.sort_by_key(|command| reached_redis(command));
         let lines = shown.iter().take(MOST_LINES).map(|command| {
             let after = |instant: Instant| {
-                let span = instant.saturating_duration_since(first.at);
+                let span = instant.saturating_duration_since(first);
                 format!("{:.1} ms", span.as_secs_f64() * 1000.0)
             };
             let delay = match command.delayed {
-                Some((Delayed::Command, until)) => {
-                    format!(" (`check` delayed the command until {})", after(until))
+                Some((Delayed::Command, _)) => {
+                    format!(" (`check` delayed the command from {})", after(command.at))
                 }
                 Some((Delayed::Reply, until)) => {
                     format!(" (`check` delayed the reply until {})", after(until))
                 }
                 None => String::new(),
             };
-            format!("{} {}{delay}", after(command.at), command.shown())
+            format!("{} {}{delay}", after(reached_redis(command)), command.shown())
         });
         let more = shown.len().saturating_sub(MOST_LINES);
         let more = (more > 0).then(|| format!("… and {more} more"));

@@ -206,7 +206,8 @@ async fn visits_of_a_crowd(
     }
     if visits.iter().any(|visit| visit.longest() >= PATIENCE) {
         let why = format!(
-            "the app did not answer {CROWD} simultaneous visits within {} s",
+            "the app did not answer {CROWD} simultaneous visits within {} s; a server that handles several requests \
+             at the same time would answer faster",
             PATIENCE.as_secs()
         );
         return Err(not_judged(why));

@@ -95,8 +95,14 @@ async fn is_part_of_session(grader: &Grader, user: &mut LoggedIn, key: &Key) -> 
 pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
     let mut user = grader.logged_in().await?;
     let mut has_own_key = false;
-    for request in ["the login", "the first visit", "the second visit"] {
+    for request in [
+        "the login and its redirect",
+        "the login",
+        "a visit",
+        "another visit",
+    ] {
         let mut last = match request {
+            "the login and its redirect" => user.login.clone(),
             "the login" => {
                 // Do not follow the redirect, because the redirect could count as the first visit.
                 let (mut visitor, form) = grader.visitor_at_login().await;
