@@ -908,8 +908,6 @@ fn the_final_project_grades_the_learners_app_and_can_be_resumed() {
         screen.matches(shown::START_COMMAND).count() == 2
     });
     terminal.line("sessiontut serve --stage 1 --listen 127.0.0.1:$PORT");
-    terminal.wait_for("Enter again");
-    terminal.keys(&["Enter"]);
     terminal.wait_for("[ok]");
     // Keys that are pressed too early must not start the next stage, because the learner has not written the
     // app for it yet.

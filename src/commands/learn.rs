@@ -174,7 +174,9 @@ fn teach(args: &LearnArgs, files: &LessonFiles, mut lessons: Lessons) -> Result<
     let choice = Arc::new(chosen::choose(args.redis.url.as_deref())?);
     let target = &choice.target;
     let mut connection = connection(args, &choice, stop.clone())?;
-    let mut run_command = |words: &[String]| in_process::run(words, &args.redis, &choice, args.yes);
+    let mut last_app = None;
+    let mut run_command =
+        |words: &[String]| in_process::run(words, &args.redis, &choice, args.yes, &mut last_app);
     let errors = std::mem::take(&mut lessons.errors);
     let mut robot = Robot::new(args.lesson.is_some());
     let mut person = None;

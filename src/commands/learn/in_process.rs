@@ -1,6 +1,6 @@
 //! Runs sessiontut commands for a lesson, in this process and on the lesson's Redis.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -28,6 +28,7 @@ pub(super) fn run(
     redis: &RedisArgs,
     choice: &Arc<Choice>,
     is_robot: bool,
+    last_app: &mut Option<(String, SocketAddr)>,
 ) -> Result<Option<RunningApp>, CommandFailure> {
     let shown = format!("sessiontut {}", words.join(" "));
     let fail = |what: String| CommandFailure {
@@ -51,7 +52,9 @@ pub(super) fn run(
     match cli.command {
         Some(Command::Learn(_)) => return Err(fail("a lesson cannot run `learn`".into())),
         Some(Command::Serve(args)) => {
-            return serve(args, Arc::clone(choice), is_robot).map(Some).map_err(fail);
+            let app = serve(args, Arc::clone(choice), is_robot, last_app.as_ref()).map_err(fail)?;
+            *last_app = Some((app.in_lesson.clone(), app.address));
+            return Ok(Some(app));
         }
         // Only a person can answer a drill's questions.
         Some(Command::Drill(_)) if is_robot => return Ok(None),
@@ -104,15 +107,25 @@ fn grade_own_app(args: &mut CheckArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs the app in a thread, and returns as soon as the app listens. Uses a different port if the default
-/// port is in use.
-fn serve(mut args: ServeArgs, choice: Arc<Choice>, is_robot: bool) -> Result<RunningApp, String> {
+/// Runs the app in a thread, and returns as soon as the app listens. If the default port is in use, the app
+/// uses another port: if possible, the port of the last app, because the page of that app may still be open.
+fn serve(
+    mut args: ServeArgs,
+    choice: Arc<Choice>,
+    is_robot: bool,
+    last_app: Option<&(String, SocketAddr)>,
+) -> Result<RunningApp, String> {
     if is_robot {
         // Only the robot uses the address, so any free port will do.
         "127.0.0.1:0".clone_into(&mut args.listen);
     }
     let in_lesson = args.listen.clone();
-    let listener = crate::serve::bind_near(&in_lesson).map_err(|error| error.to_string())?;
+    let last_address = last_app.filter(|(address, _)| *address == in_lesson);
+    let again = last_address.and_then(|(_, address)| crate::serve::bind(&address.to_string()).ok());
+    let listener = match again {
+        Some(listener) => listener,
+        None => crate::serve::bind_near(&in_lesson).map_err(|error| error.to_string())?,
+    };
     let (shut_down, is_shut_down) = oneshot::channel();
     let (ready, address) = mpsc::channel();
     let run = move || {

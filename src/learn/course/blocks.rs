@@ -178,6 +178,10 @@ impl Course<'_> {
             match self.learner.press(&offers)? {
                 Key::Next => break,
                 Key::No => return Ok(false),
+                Key::StartCommand => {
+                    self.ask_start_command()?;
+                    break;
+                }
                 key => self.obey(place, key)?,
             }
         }

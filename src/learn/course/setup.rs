@@ -102,6 +102,7 @@ impl Course<'_> {
     /// Shows why Redis is unavailable, and waits until it is available again.
     fn wait_for_redis(&mut self, place: Place<'_>, unavailable: &Unavailable) -> Result<(), Leave> {
         self.learner.show(&CourseEvent::Unavailable(unavailable));
+        self.say(Mark::Plain, "your command is not the cause");
         let again = offer(Key::Next, "try again");
         let skip = offer(Key::No, "continue without it");
         loop {

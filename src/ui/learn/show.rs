@@ -223,7 +223,6 @@ impl TerminalLearner {
         if let Some(fix) = unavailable.fixes.first() {
             self.say(&format!("to fix it: {fix}"));
         }
-        self.say("this is not your mistake");
     }
 
     fn pending_commands(&mut self, exchanges: &[LessonExchange]) {

@@ -17,6 +17,8 @@ const HOLD: Duration = Duration::from_millis(200);
 const TYPING: Duration = Duration::from_millis(500);
 /// The maximum time between the last character of an ignored text and the Enter that ends the text.
 const ENTER_AFTER_TEXT: Duration = Duration::from_secs(5);
+/// The key that people press several times quickly, to show the code in one language after the other.
+const REPEATED: char = 'l';
 /// How long [`KeyReader::ignore_next_enter`] ignores an Enter.
 const ENTER_AFTER_KEY: Duration = Duration::from_secs(1);
 /// The maximum length of the text in [`Press::Text`], in bytes.
@@ -136,6 +138,10 @@ impl KeyReader {
             match events.next_within(HOLD)? {
                 Some(Event::Key(key)) => match key.code {
                     Key::Enter => return follows_enter(events),
+                    Key::Char(REPEATED) if text.0 == REPEATED.to_string() => {
+                        self.next = Some(key.code);
+                        return Ok(false);
+                    }
                     Key::Char(character) => {
                         text.push(character);
                         return Ok(true);
