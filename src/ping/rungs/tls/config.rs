@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::ring;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, Error, SignatureScheme};
 
 use super::certificate;
-use super::pem_file::{certificates, open, pem_error, shown};
+use super::pem_file::{certificates, private_key};
 use super::trusted_cas::Trusted;
 use super::verify::{SeenTls, Verifier};
 use crate::clock::unix_now;
@@ -32,15 +30,7 @@ pub(super) fn recording_config(trust: &Trust, seen: &Arc<SeenTls>) -> Result<Cli
     let client =
         match (&trust.cert, &trust.key) {
             (Some(cert), Some(path)) => {
-                let key = open(path)
-                    .and_then(PrivateKeyDer::from_pem_reader)
-                    .map_err(|error| {
-                        format!(
-                            "--key {}: {}",
-                            shown(path),
-                            pem_error("private key", path, &error)
-                        )
-                    })?;
+                let key = private_key("--key", path)?;
                 let certified = CertifiedKey::from_der(certificates("--cert", cert)?, key, &provider)
                     .map_err(|error| match error {
                         Error::InconsistentKeys(_) => {

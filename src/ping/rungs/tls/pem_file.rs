@@ -1,14 +1,17 @@
 //! Reads the PEM files that the TLS options name.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::ping::rungs::tcp::errno_text;
 use crate::sanitize;
+
+/// The maximum size of a PEM file, in bytes. The limit keeps files such as /dev/zero from filling the memory.
+const MAX_PEM_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Reads the certificates in a file. Returns at least one certificate.
 ///
@@ -16,33 +19,44 @@ use crate::sanitize;
 ///
 /// Returns a message that names the option.
 pub(super) fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let error = |message: String| format!("{option} {}: {message}", shown(path));
-    let all: Vec<_> = open(path)
-        .and_then(|file| CertificateDer::pem_reader_iter(file).collect())
-        .map_err(|cause| error(pem_error("certificate", path, &cause)))?;
-    if all.is_empty() {
-        Err(error(pem_error("certificate", path, &pem::Error::NoItemsFound)))
-    } else {
+    read(option, "certificate", path, |text| {
+        let all: Vec<_> = CertificateDer::pem_slice_iter(text).collect::<Result<_, _>>()?;
+        if all.is_empty() {
+            return Err(pem::Error::NoItemsFound);
+        }
         Ok(all)
-    }
+    })
 }
 
-/// The maximum size of a PEM file, in bytes. The limit keeps files such as /dev/zero from filling the memory.
-const MAX_PEM_BYTES: u64 = 16 * 1024 * 1024;
+/// Reads the private key in a file.
+///
+/// # Errors
+///
+/// Returns a message that names the option.
+pub(super) fn private_key(option: &str, path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    read(option, "private key", path, PrivateKeyDer::from_pem_slice)
+}
 
-pub(super) fn open(path: &Path) -> Result<impl BufRead + use<>, pem::Error> {
-    let file = File::open(path).map_err(pem::Error::Io)?;
-    Ok(BufReader::new(file.take(MAX_PEM_BYTES)))
+/// Reads a file once, because the file may be a pipe, and parses its text. `wanted` describes the expected
+/// contents.
+fn read<T>(
+    option: &str,
+    wanted: &str,
+    path: &Path,
+    parse: impl FnOnce(&[u8]) -> Result<T, pem::Error>,
+) -> Result<T, String> {
+    let mut text = Vec::new();
+    let parsed = File::open(path)
+        .and_then(|file| file.take(MAX_PEM_BYTES).read_to_end(&mut text))
+        .map_err(pem::Error::Io)
+        .and_then(|_| parse(&text));
+    parsed.map_err(|error| {
+        let why = describe_error(wanted, &error, &String::from_utf8_lossy(&text));
+        format!("{option} {}: {why}", shown(path))
+    })
 }
 
 /// Describes why a PEM file cannot be used. `wanted` describes the expected contents.
-pub(super) fn pem_error(wanted: &str, path: &Path, error: &pem::Error) -> String {
-    let mut text = Vec::new();
-    // If the file cannot be read, `error` says so.
-    let _ = open(path).map(|mut file| file.read_to_end(&mut text));
-    describe_error(wanted, error, &String::from_utf8_lossy(&text))
-}
-
 fn describe_error(wanted: &str, error: &pem::Error, text: &str) -> String {
     let labels: Vec<&str> = text
         .lines()
@@ -89,5 +103,26 @@ mod tests {
         assert!(describe(&old).contains("passphrase"));
         assert!(describe(&begin("CERTIFICATE")).contains("CERTIFICATE"));
         assert!(describe("\u{0}\u{1}").contains("PKCS#12"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_read_only_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("key");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let writer = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || {
+                std::fs::write(
+                    pipe,
+                    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                )
+            }
+        });
+        let error = private_key("--key", &pipe).unwrap_err();
+        writer.join().unwrap().unwrap();
+        assert!(error.contains("CERTIFICATE"), "{error}");
     }
 }
