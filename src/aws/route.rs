@@ -53,8 +53,8 @@ pub(crate) enum LookUp<'a> {
     Unknown(Option<Id>),
 }
 
-/// Returns the route table of a subnet. If the subnet has no route table of its own, returns the main route
-/// table of the VPC.
+/// Returns the route table that applies to a subnet: the table that is associated with the subnet, or else the
+/// main route table of the VPC.
 pub(crate) fn table_of<'a>(
     documents: &'a Documents,
     vpc: &Id,

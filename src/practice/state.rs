@@ -41,8 +41,8 @@ pub struct ServerLimits {
     pub client_memory: usize,
     /// Like [`Self::client_memory`], but for a client that has not logged in.
     pub stranger_memory: usize,
-    /// Like [`Self::client_memory`], but for all clients together. Above this limit, the server disconnects
-    /// the client that uses the largest share of its own limit.
+    /// Like [`Self::client_memory`], but for all clients together. Above this limit, the server disconnects the
+    /// client that is closest to its own limit.
     pub clients_memory: usize,
     /// How long the rest of an incomplete request may take to arrive, and how long a client may leave its
     /// replies unread.

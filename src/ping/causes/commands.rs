@@ -205,7 +205,7 @@ pub(super) fn endpoint(target: &Target) -> String {
     shell_quoted(&host_and_port(host, port))
 }
 
-/// Returns the URL of `target` with `login` in place of its own login, for use in a sentence.
+/// Returns the URL of `target`, with `login` instead of the login in the URL. The result is for a sentence.
 pub(super) fn url_with_login(target: &Target, login: &str) -> String {
     match &target.address {
         Address::Unix(path) => format!("unix://{login}@{}", sanitize::line(&path.to_string_lossy())),

@@ -55,7 +55,7 @@ pub(super) fn dropped(at: &FixContext) -> Fixes {
     }
 }
 
-/// Suggests fixes for a server that closes idle connections because of its own settings.
+/// Suggests fixes for a server whose settings close idle connections.
 pub(super) fn limited(_: &FixContext) -> Fixes {
     advise(
         "keepalive",

@@ -54,8 +54,8 @@ pub(crate) async fn observe(connection: &mut ProbeConnection<Stream>, deadline: 
     ask(connection, &cmd("PING"), deadline).await
 }
 
-/// The requests after PING. The reply to INFO is long on a server with many databases. The replies cannot be confused, because each reply has a different form, and
-/// the value of ECHO is unique.
+/// The requests after PING. The replies cannot be confused, because each reply has a different form, and the
+/// value of ECHO is unique. The reply to INFO is long if the server uses many databases.
 pub(crate) struct Requests {
     commands: Vec<(&'static str, Cmd)>,
     value: String,
