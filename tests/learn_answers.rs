@@ -197,6 +197,15 @@ fn the_key_l_shows_all_code_of_the_step_in_the_next_language() {
             assert_eq!(shown("zero"), before, "the code of another step\n{screen}");
             assert!(screen.contains(&format!("[{language}]")), "{screen}");
         }
+        // Two quick presses are not a paste.
+        terminal.keys(&["l", "l"]);
+        terminal.wait_until("the language after the next", |screen| {
+            let history = terminal.history();
+            let has_both = ["ruby_two", "php_two"]
+                .iter()
+                .all(|code| history.matches(code).count() == 2);
+            has_both && ends_with(screen, "Enter next")
+        });
         assert_eq!(terminal.broken_lines(), [""; 0]);
         terminal.keys(&["q"]);
         left(&terminal, 0);
