@@ -1,8 +1,11 @@
 //! Reads the PEM files that the TLS options name.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -12,6 +15,8 @@ use crate::sanitize;
 
 /// The maximum size of a PEM file, in bytes. The limit keeps files such as /dev/zero from filling the memory.
 const MAX_PEM_BYTES: u64 = 16 * 1024 * 1024;
+/// The time limit for reading a PEM file, which may be a pipe.
+const READ_WITHIN: Duration = Duration::from_secs(3);
 
 /// Reads the certificates in a file. Returns at least one certificate.
 ///
@@ -45,15 +50,33 @@ fn read<T>(
     path: &Path,
     parse: impl FnOnce(&[u8]) -> Result<T, pem::Error>,
 ) -> Result<T, String> {
-    let mut text = Vec::new();
-    let parsed = File::open(path)
-        .and_then(|file| file.take(MAX_PEM_BYTES).read_to_end(&mut text))
-        .map_err(pem::Error::Io)
-        .and_then(|_| parse(&text));
+    let (text, parsed) = match contents(path) {
+        Ok(text) => {
+            let parsed = parse(&text);
+            (text, parsed)
+        }
+        Err(error) => (Vec::new(), Err(pem::Error::Io(error))),
+    };
     parsed.map_err(|error| {
         let why = describe_error(wanted, &error, &String::from_utf8_lossy(&text));
         format!("{option} {}: {why}", shown(path))
     })
+}
+
+/// Reads a file in a thread, because a pipe without a writer would block forever.
+fn contents(path: &Path) -> io::Result<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    let path = path.to_owned();
+    let read = move || {
+        let mut text = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(MAX_PEM_BYTES).read_to_end(&mut text));
+        // After the time limit, the result is no longer needed.
+        let _ = sender.send(read.map(|_| text));
+    };
+    thread::Builder::new().name("PEM file".into()).spawn(read)?;
+    receiver
+        .recv_timeout(READ_WITHIN)
+        .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no data within 3 s")))
 }
 
 /// Describes why a PEM file cannot be used. `wanted` describes the expected contents.
@@ -107,11 +130,16 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_pipe_is_read_only_once() {
+    fn a_pipe_is_read_only_once_and_for_a_limited_time() {
         let folder = tempfile::tempdir().unwrap();
-        let pipe = folder.path().join("key");
-        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
-        assert!(made.success());
+        let [silent, pipe] = ["silent", "pipe"].map(|name| {
+            let pipe = folder.path().join(name);
+            let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+            assert!(made.success());
+            pipe
+        });
+        let error = private_key("--key", &silent).unwrap_err();
+        assert!(error.contains("no data"), "{error}");
         let writer = std::thread::spawn({
             let pipe = pipe.clone();
             move || {
