@@ -1,5 +1,5 @@
-//! Makes the visitor of `check` available to the tests of `examples/`, with blocking methods. Each method
-//! returns the first response to a request, before any redirect.
+//! A visitor to the tutorial's app with blocking methods, for `learn --yes` and the tests of `examples/`. Each
+//! method returns the first response to a request, before any redirect.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

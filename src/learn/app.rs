@@ -3,21 +3,12 @@
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, COOKIE, HOST, SET_COOKIE};
-use hyper::{Method, Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::runtime::Runtime;
+use hyper::StatusCode;
 use tokio::sync::oneshot;
 
-use crate::deadline::Deadline;
+use crate::check::driver::{AppAnswer, AppVisitor};
 use crate::exit::Exit;
-use crate::signals;
 
 /// Runs a command line, given without the leading `sessiontut`, in this process. For `serve`, returns the
 /// running app.
@@ -75,63 +66,41 @@ impl RunningApp {
 /// The number of times that the simulated visitor views the page: once after the login, and then with two
 /// reloads.
 const VIEWS: usize = 3;
-const TIMEOUT: Duration = Duration::from_secs(10);
 
-#[derive(Debug)]
-pub(crate) struct Visitor {
-    runtime: Runtime,
-    app: SocketAddr,
-    cookie: String,
-}
+/// A simulated visitor to the app.
+pub(crate) struct Visitor(AppVisitor);
 
 impl Visitor {
-    /// Logs in, and views the page [`VIEWS`] times, like a learner who follows the lessons.
-    ///
-    /// # Errors
-    /// Returns the failed request and the unexpected response.
-    pub(crate) fn log_in(app: SocketAddr, name: &str) -> anyhow::Result<Self> {
-        let runtime = signals::runtime()?;
-        let cookie = String::new();
-        let mut visitor = Self { runtime, app, cookie };
-        visitor.request(Method::GET, "/login", "", 200)?;
-        visitor.request(Method::POST, "/login", &format!("username={name}"), 303)?;
+    /// Logs in, and views the page [`VIEWS`] times, like a learner who follows the lessons. Fails if a response
+    /// has an unexpected status.
+    pub(crate) fn log_in(app: SocketAddr, name: &str) -> Result<Self, String> {
+        let visitor = AppVisitor::at(app.port()).map_err(|error| error.to_string())?;
+        let mut visitor = Self(visitor);
+        visitor.expect(200, "GET /login", |app| app.get("/login"))?;
+        visitor.expect(303, "POST /login", |app| {
+            app.post_login(&[("username", name)], true)
+        })?;
         for _ in 0..VIEWS {
-            visitor.request(Method::GET, "/", "", 200)?;
+            visitor.expect(200, "GET /", |app| app.get("/"))?;
         }
         Ok(visitor)
     }
 
-    pub(crate) fn log_out(mut self) -> anyhow::Result<()> {
-        self.request(Method::GET, "/logout", "", 303)
+    pub(crate) fn log_out(mut self) -> Result<(), String> {
+        self.expect(303, "GET /logout", |app| app.get("/logout"))
     }
 
-    /// Sends one request. Fails if the response has a different status than `status`.
-    fn request(&mut self, method: Method, path: &str, form: &str, status: u16) -> anyhow::Result<()> {
-        let what = format!("{method} {path}");
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, self.app.to_string())
-            .header(COOKIE, &self.cookie)
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form.to_owned())?;
-        let sent = async { Deadline::after(TIMEOUT).bound(send(self.app, request)).await? };
-        let response = self.runtime.block_on(sent).with_context(|| what.clone())?;
-        let got = response.status();
-        ensure!(got == status, "{what}: {got} instead of {status}");
-        if let Some(cookie) = response.headers().get(SET_COOKIE) {
-            let cookie = cookie.to_str()?.split(';').next();
-            cookie.unwrap_or_default().clone_into(&mut self.cookie);
+    fn expect(
+        &mut self,
+        status: u16,
+        what: &str,
+        send: impl FnOnce(&mut AppVisitor) -> Result<AppAnswer, String>,
+    ) -> Result<(), String> {
+        let answer = send(&mut self.0).map_err(|error| format!("{what}: {error}"))?;
+        if answer.status == status {
+            return Ok(());
         }
-        Ok(())
+        let got = StatusCode::from_u16(answer.status).unwrap_or_default();
+        Err(format!("{what}: {got} instead of {status}"))
     }
-}
-
-async fn send(app: SocketAddr, request: Request<String>) -> anyhow::Result<Response<Incoming>> {
-    let stream = TcpStream::connect(app).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let driver = tokio::spawn(connection);
-    let response = sender.send_request(request).await;
-    driver.abort();
-    Ok(response?)
 }

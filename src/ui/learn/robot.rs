@@ -49,7 +49,6 @@ struct Tally {
 }
 
 impl Robot {
-    #[must_use]
     pub(crate) fn new(takes_one_lesson: bool) -> Self {
         Self {
             takes_one_lesson,
@@ -143,10 +142,10 @@ impl Learner for Robot {
             CourseEvent::CountdownOver => self.waiting = false,
             CourseEvent::AppStarted { line, address } => match Visitor::log_in(*address, &self.name) {
                 Ok(visitor) => self.visitor = Some(visitor),
-                Err(error) => {
-                    let what = &format!("{error:#}");
-                    self.show(&CourseEvent::CommandFailed { line: *line, what });
-                }
+                Err(what) => self.show(&CourseEvent::CommandFailed {
+                    line: *line,
+                    what: &what,
+                }),
             },
             CourseEvent::AppStops => {
                 // If the app has already stopped, the session expires by itself.
