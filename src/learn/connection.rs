@@ -32,14 +32,19 @@ pub(crate) type CurrentTarget = Arc<dyn Fn() -> Target + Send + Sync>;
 /// A connection that is opened by the first command and, after a failure, by the next command.
 pub(crate) struct LessonConnection {
     runtime: Runtime,
-    target: Target,
     current_target: CurrentTarget,
-    trust: Trust,
     stop: Stop,
     notice: WaitNotice,
+    link: Link,
+}
+
+/// The connection itself, and what is needed to open it again.
+struct Link {
+    target: Target,
+    trust: Trust,
     redis: Option<Connected>,
     /// Whether a transaction or a WATCH is active, which a broken connection would end.
-    pub keeps_state: bool,
+    keeps_state: bool,
     /// Whether the server has identified itself as a practice Redis.
     is_named_practice: bool,
     was_open: bool,
@@ -64,9 +69,6 @@ pub(crate) enum SendError {
 
 impl SendError {
     /// Returns why Redis is unavailable.
-    ///
-    /// # Errors
-    /// Returns [`Interrupted`] if a signal ended the wait.
     pub(crate) fn unavailable(self) -> Result<Unavailable, Interrupted> {
         match self {
             Self::Unavailable(unavailable) => Ok(unavailable),
@@ -105,9 +107,6 @@ impl Unavailable {
 
 impl LessonConnection {
     /// Creates a connection that the first command opens.
-    ///
-    /// # Errors
-    /// Returns an error if the async runtime cannot be created.
     pub(crate) fn new(
         target: Target,
         current_target: CurrentTarget,
@@ -116,66 +115,67 @@ impl LessonConnection {
     ) -> io::Result<Self> {
         Ok(Self {
             runtime: signals::runtime()?,
-            target,
             current_target,
-            trust,
             stop,
             notice: Box::new(|_| {}),
-            redis: None,
-            keeps_state: false,
-            is_named_practice: false,
-            was_open: false,
+            link: Link {
+                target,
+                trust,
+                redis: None,
+                keeps_state: false,
+                is_named_practice: false,
+                was_open: false,
+            },
         })
     }
 
     /// Sets the callback for waits of more than a second.
-    #[must_use]
     pub(crate) fn with_notice(mut self, notice: WaitNotice) -> Self {
         self.notice = notice;
         self
     }
 
     fn update_target(&mut self) {
-        if self.redis.is_none() {
-            self.target = (self.current_target)();
+        if self.link.redis.is_none() {
+            self.link.target = (self.current_target)();
         }
     }
 
     /// Returns a second connection to the same Redis server.
-    ///
-    /// # Errors
-    /// Returns an error if the async runtime cannot be created.
     pub(crate) fn another(&self) -> io::Result<Self> {
-        let (target, current) = (self.target.clone(), self.current_target.clone());
-        Self::new(target, current, self.trust.clone(), self.stop.clone())
+        let Link { target, trust, .. } = &self.link;
+        let (current, stop) = (self.current_target.clone(), self.stop.clone());
+        Self::new(target.clone(), current, trust.clone(), stop)
     }
 
-    #[must_use]
     pub(crate) fn stop(&self) -> &Stop {
         &self.stop
     }
 
-    #[must_use]
     pub(crate) fn is_practice(&self) -> bool {
-        self.target.origin == Origin::Practice || self.is_named_practice
+        self.link.target.origin == Origin::Practice || self.link.is_named_practice
     }
 
     /// Whether the lesson uses a Redis cluster.
-    #[must_use]
     pub(crate) fn is_cluster(&self) -> bool {
-        let connected = self.redis.as_ref();
+        let connected = self.link.redis.as_ref();
         connected.is_some_and(|connected| connected.redis.is_cluster())
     }
 
     /// Whether the connection is closed. In a cluster, checks the connection to the node that holds `key`.
     pub(crate) fn is_lost(&self, key: Option<&[u8]>) -> bool {
-        let connected = self.redis.as_ref();
+        let connected = self.link.redis.as_ref();
         connected.is_none_or(|connected| !connected.redis.is_connected(key.unwrap_or_default()))
     }
 
     pub(crate) fn close(&mut self) {
-        self.redis = None;
-        self.keeps_state = false;
+        self.link.redis = None;
+        self.link.keeps_state = false;
+    }
+
+    /// Sets whether a transaction or a WATCH is active. The connection is then not replaced before a command.
+    pub(crate) fn keep_state(&mut self, keeps_state: bool) {
+        self.link.keeps_state = keeps_state;
     }
 
     /// Sends a command and returns its reply, which may be an error reply.
@@ -200,17 +200,15 @@ impl LessonConnection {
         &mut self,
         work: impl AsyncFnOnce(&mut RedisConnection) -> RedisResult<Value>,
     ) -> Result<Value, SendError> {
-        let sent = self.run_any(work);
-        let reply = match sent {
-            Ok(reply) => match unavailable(&reply, &self.target) {
-                None => return Ok(reply),
-                Some(unavailable) => Err(unavailable.into()),
-            },
-            Err(error) => Err(error),
-        };
-        // Close the connection, because a late reply would be mistaken for the reply to the next command.
-        // After a failover, the host name may also resolve to a different node.
-        self.close();
+        let reply = self.run_any(work).and_then(|reply| {
+            let unavailable = unavailable(&reply, &self.link.target);
+            unavailable.map_or(Ok(reply), |unavailable| Err(unavailable.into()))
+        });
+        if reply.is_err() {
+            // Close the connection, because a late reply would be mistaken for the reply to the next command.
+            // After a failover, the host name may also resolve to a different node.
+            self.close();
+        }
         reply
     }
 
@@ -220,27 +218,18 @@ impl LessonConnection {
     ) -> Result<T, SendError> {
         self.stop.check()?;
         self.update_target();
-        let (target, trust, stop, notice) = (&self.target, &self.trust, &self.stop, &mut self.notice);
-        let link = Link {
-            redis: &mut self.redis,
-            keeps_state: self.keeps_state,
-            is_named_practice: &mut self.is_named_practice,
-            was_open: &mut self.was_open,
-        };
+        let target = self.link.target.clone();
         let work = async {
             tokio::select! {
-                done = send(link, target, trust, work) => done.map_err(SendError::from),
-                () = stop.asked() => Err(Interrupted.into()),
+                done = self.link.send(work) => done.map_err(SendError::from),
+                () = self.stop.asked() => Err(Interrupted.into()),
             }
         };
-        self.runtime.block_on(reported(work, target, notice))
+        self.runtime.block_on(reported(work, &target, &mut self.notice))
     }
 
     /// Returns the number of keys that sessiontut did not create, or `None` if Redis does not allow counting
     /// the keys.
-    ///
-    /// # Errors
-    /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn other_keys(&mut self) -> Result<Option<u64>, SendError> {
         self.run_any(count_other_keys)
     }
@@ -252,23 +241,14 @@ impl LessonConnection {
         deadline: Deadline,
     ) -> Option<Value> {
         self.update_target();
-        let command = command(words);
-        let (target, trust, notice) = (&self.target, &self.trust, &mut self.notice);
-        let work = async |redis: &mut RedisConnection| redis.reply(&command).await;
-        let link = Link {
-            redis: &mut self.redis,
-            keeps_state: false,
-            is_named_practice: &mut self.is_named_practice,
-            was_open: &mut self.was_open,
-        };
-        let work = deadline.bound(send(link, target, trust, work));
-        self.runtime.block_on(reported(work, target, notice)).ok()?.ok()
+        self.link.keeps_state = false;
+        let (command, target) = (command(words), self.link.target.clone());
+        let sent = self.link.send(async |redis| redis.reply(&command).await);
+        let sent = reported(deadline.bound(sent), &target, &mut self.notice);
+        self.runtime.block_on(sent).ok()?.ok()
     }
 
     /// Waits for `span`.
-    ///
-    /// # Errors
-    /// Returns [`Interrupted`] after a signal.
     pub(crate) fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
         self.runtime.block_on(self.stop.sleep(span))
     }
@@ -294,54 +274,64 @@ async fn reported<T>(work: impl Future<Output = T>, target: &Target, notice: &mu
     done
 }
 
-/// The parts of a [`LessonConnection`] that change when a command is sent.
-struct Link<'a> {
-    redis: &'a mut Option<Connected>,
-    keeps_state: bool,
-    is_named_practice: &'a mut bool,
-    was_open: &'a mut bool,
-}
-
-/// Connects if necessary, then runs `work`.
-async fn send<T>(
-    link: Link<'_>,
-    target: &Target,
-    trust: &Trust,
-    work: impl AsyncFnOnce(&mut RedisConnection) -> RedisResult<T>,
-) -> Result<T, Unavailable> {
-    if let Some(connected) = link.redis
-        && !link.keeps_state
-        && connected.used.elapsed() > IDLE
-        && !matches!(answer(&mut connected.redis, &["PING"]).await, Some(Ok(_)))
-    {
-        *link.redis = None;
-    }
-    let connected = match link.redis {
-        Some(connected) => connected,
-        None => {
-            let mut redis = connect(target, trust, *link.was_open).await?;
-            *link.was_open = true;
-            let info = answer(&mut redis, &["INFO", "server"]).await;
-            *link.is_named_practice = matches!(info, Some(Ok(info)) if names_practice(&info));
-            let used = Instant::now();
-            link.redis.insert(Connected { redis, used })
+impl Link {
+    /// Connects if necessary, then runs `work`.
+    async fn send<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut RedisConnection) -> RedisResult<T>,
+    ) -> Result<T, Unavailable> {
+        if let Some(connected) = &mut self.redis
+            && !self.keeps_state
+            && connected.used.elapsed() > IDLE
+            && !matches!(answer(&mut connected.redis, &["PING"]).await, Some(Ok(_)))
+        {
+            self.redis = None;
         }
-    };
-    let done = Deadline::after(DEFAULT_TIMEOUT)
-        .bound(work(&mut connected.redis))
-        .await;
-    connected.used = Instant::now();
-    let what = match done {
-        Ok(Ok(reply)) => return Ok(reply),
-        Ok(Err(error)) => format!("the connection failed: {error}"),
-        Err(_) => format!("no reply within {} s", DEFAULT_TIMEOUT.as_secs()),
-    };
-    Err(Unavailable {
-        what,
-        fixes: Vec::new(),
-        exit: Exit::Server,
-        was_connected: true,
-    })
+        let connected = match self.redis {
+            Some(ref mut connected) => connected,
+            None => {
+                let redis = self.connect().await?;
+                let used = Instant::now();
+                self.redis.insert(Connected { redis, used })
+            }
+        };
+        let done = Deadline::after(DEFAULT_TIMEOUT)
+            .bound(work(&mut connected.redis))
+            .await;
+        connected.used = Instant::now();
+        let what = match done {
+            Ok(Ok(reply)) => return Ok(reply),
+            Ok(Err(error)) => format!("the connection failed: {error}"),
+            Err(_) => format!("no reply within {} s", DEFAULT_TIMEOUT.as_secs()),
+        };
+        Err(Unavailable {
+            what,
+            fixes: Vec::new(),
+            exit: Exit::Server,
+            was_connected: true,
+        })
+    }
+
+    /// Opens a connection. If Redis was reachable before but TCP now fails, Redis has probably been stopped, so
+    /// the first suggested fix is to start Redis again.
+    async fn connect(&mut self) -> Result<RedisConnection, Unavailable> {
+        let opened = connect::open(&self.target, &self.trust, Deadline::after(DEFAULT_TIMEOUT)).await;
+        let mut redis = opened.map_err(|unreachable| {
+            let fault = RedisFault::of_verdict(&unreachable.verdict);
+            let may_be_stopped = self.was_open && fault.code.starts_with("tcp.");
+            let mut unavailable = Unavailable::of(fault);
+            if may_be_stopped {
+                let fix =
+                    "check whether Redis is still running, and start it again if not: it was available before";
+                unavailable.fixes.insert(0, fix.to_owned());
+            }
+            unavailable
+        })?;
+        self.was_open = true;
+        let info = answer(&mut redis, &["INFO", "server"]).await;
+        self.is_named_practice = matches!(info, Some(Ok(info)) if names_practice(&info));
+        Ok(redis)
+    }
 }
 
 /// Sends a command that is not part of the lesson. Returns `None` after a timeout.
@@ -360,23 +350,6 @@ fn names_practice(info: &Value) -> bool {
     };
     let mut lines = text.lines();
     lines.any(|line| line.strip_prefix("server_name:") == Some(practice::SERVER_NAME))
-}
-
-/// Opens a connection. If Redis was reachable before but TCP now fails, Redis has probably been stopped, so
-/// the first suggested fix is to start Redis again.
-async fn connect(target: &Target, trust: &Trust, was_open: bool) -> Result<RedisConnection, Unavailable> {
-    let opened = connect::open(target, trust, Deadline::after(DEFAULT_TIMEOUT)).await;
-    opened.map_err(|unreachable| {
-        let fault = RedisFault::of_verdict(&unreachable.verdict);
-        let may_be_stopped = was_open && fault.code.starts_with("tcp.");
-        let mut unavailable = Unavailable::of(fault);
-        if may_be_stopped {
-            let fix =
-                "check whether Redis is still running, and start it again if not: it was available before";
-            unavailable.fixes.insert(0, fix.to_owned());
-        }
-        unavailable
-    })
 }
 
 /// Returns the problem if an error reply is about the Redis server or missing permissions. Returns `None` for

@@ -43,7 +43,6 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    #[must_use]
     pub(crate) fn new(connection: LessonConnection) -> Self {
         Self {
             connection,
@@ -64,13 +63,11 @@ impl Sandbox {
     }
 
     /// Returns the names of the keys that the lesson may have created.
-    #[must_use]
     pub(crate) fn key_names(&self) -> Vec<String> {
         let names = self.keys.iter().map(|key| String::from_utf8_lossy(key));
         names.map(std::borrow::Cow::into_owned).collect()
     }
 
-    #[must_use]
     pub(crate) fn is_in_transaction(&self) -> bool {
         !self.transaction.is_empty()
     }
@@ -80,9 +77,6 @@ impl Sandbox {
     /// In a cluster, a transaction goes to the node of its first key. MULTI has no key, so MULTI is sent
     /// together with the first command that has a key. Until then, this function returns the replies that
     /// Redis would send.
-    ///
-    /// # Errors
-    /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn send(&mut self, words: &[Vec<u8>]) -> Result<Value, SendError> {
         let keys = guard::keys_of(words).unwrap_or_default();
         self.keys.extend(keys.iter().map(|key| key.to_vec()));
@@ -110,7 +104,8 @@ impl Sandbox {
             self.transaction.push(words.to_vec());
             return Ok(Value::Okay);
         }
-        self.connection.keeps_state = self.is_watching || self.is_in_transaction();
+        self.connection
+            .keep_state(self.is_watching || self.is_in_transaction());
         let reply = self.ask(words)?;
         if ends {
             self.end_transaction();
@@ -130,9 +125,6 @@ impl Sandbox {
     }
 
     /// Removes every key of the lesson.
-    ///
-    /// # Errors
-    /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn clear(&mut self) -> Result<(), SendError> {
         self.snapshot = None;
         self.paused.clear();
@@ -204,9 +196,6 @@ impl Sandbox {
     }
 
     /// Removes the keys that a lesson uses, before the lesson starts.
-    ///
-    /// # Errors
-    /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn open(&mut self, lesson: &Lesson) -> Result<(), SendError> {
         self.adopt(keys_of(lesson));
         self.clear()
@@ -214,9 +203,6 @@ impl Sandbox {
 
     /// Runs all commands before this block again, so that the keys have the state that the block expects.
     /// Skips waits, and subtracts their length from the TTLs.
-    ///
-    /// # Errors
-    /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn set_up(&mut self, lesson: &Lesson, step: usize, block: usize) -> Result<(), SendError> {
         self.clear()?;
         let earlier = lesson.steps[..step].iter().flat_map(|step| &step.blocks);
@@ -255,9 +241,6 @@ impl Sandbox {
     }
 
     /// Returns the current state of the keys, or `None` during a transaction or a WATCH.
-    ///
-    /// # Errors
-    /// Returns [`SendError`] if a command cannot be sent.
     pub(super) fn take_snapshot(&mut self) -> Result<Option<Snapshot>, SendError> {
         if self.is_in_transaction() || self.is_watching {
             return Ok(None);
@@ -268,9 +251,6 @@ impl Sandbox {
 
     /// Restores the keys to their state at the last [`Sandbox::remember`]. Returns the names of the missing
     /// keys.
-    ///
-    /// # Errors
-    /// Returns [`SendError`] if a command cannot be sent.
     pub(super) fn restore(&mut self, restore: Restore) -> Result<Vec<String>, SendError> {
         self.resume();
         match self.snapshot.take() {
