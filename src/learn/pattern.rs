@@ -78,12 +78,10 @@ impl Pattern {
     }
 
     /// Returns the lines as written in the lesson.
-    #[must_use]
     pub(crate) fn source(&self) -> &[String] {
         &self.source
     }
 
-    #[must_use]
     pub(crate) fn is_error(&self) -> bool {
         self.source
             .first()
@@ -99,26 +97,24 @@ fn range(wildcard: &Captures<'_>) -> Option<RangeInclusive<i64>> {
 }
 
 /// Returns an example of a matching line, such as `(integer) 5` for `(integer) [1-10]`.
-#[must_use]
 pub(crate) fn example(line: &str) -> String {
-    if line.trim() == "..." {
-        return "…".to_owned();
-    }
-    let part = |found: &Captures<'_>| match range(found) {
-        Some(range) => range.start().midpoint(*range.end()).to_string(),
-        None => found[0].replace("[..]", "…"),
-    };
-    WILDCARD.replace_all(line, part).into_owned()
+    without_wildcards(line, |range| range.start().midpoint(*range.end()).to_string())
 }
 
 /// Describes an expected line in words, such as `(integer) a number from 1 to 10` for `(integer) [1-10]`.
-#[must_use]
 pub(crate) fn in_words(line: &str) -> String {
+    without_wildcards(line, |range| {
+        format!("a number from {} to {}", range.start(), range.end())
+    })
+}
+
+/// Replaces the ranges in a line with the text that `shown` returns, and other wildcards with an ellipsis.
+fn without_wildcards(line: &str, shown: fn(RangeInclusive<i64>) -> String) -> String {
     if line.trim() == "..." {
         return "…".to_owned();
     }
     let part = |found: &Captures<'_>| match range(found) {
-        Some(range) => format!("a number from {} to {}", range.start(), range.end()),
+        Some(range) => shown(range),
         None => found[0].replace("[..]", "…"),
     };
     WILDCARD.replace_all(line, part).into_owned()
