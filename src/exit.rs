@@ -29,7 +29,6 @@ pub enum Exit {
 
 impl Exit {
     /// Returns [`Self::No`] instead of [`Self::Ok`]. Returns all other statuses unchanged.
-    #[must_use]
     pub(crate) fn or_failure(self) -> Self {
         if self == Self::Ok { Self::No } else { self }
     }

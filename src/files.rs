@@ -26,10 +26,6 @@ pub(crate) fn read_small(file: &Path) -> io::Result<Vec<u8>> {
 
 /// Reads a regular file. Rejects other kinds of files, such as FIFOs, because reading them could block
 /// forever.
-///
-/// # Errors
-///
-/// Returns an error if the file does not exist, is not a regular file, or cannot be read.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     check_regular(path)?;
     fs::read(path)
@@ -55,10 +51,6 @@ fn is_trusted(_: &fs::Metadata) -> bool {
 }
 
 /// Renames a damaged file to an unused name, and returns that name.
-///
-/// # Errors
-///
-/// Returns an error if the file cannot be renamed.
 pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let mut number = 1;
     let aside = loop {

@@ -68,10 +68,6 @@ pub(crate) struct Signals {
 #[cfg(unix)]
 impl Signals {
     /// Installs the signal handlers. Must be called within a runtime.
-    ///
-    /// # Errors
-    ///
-    /// Returns the system's error if a handler cannot be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         // A handler for SIGHUP would cancel the effect of `nohup`.
@@ -106,10 +102,6 @@ pub(crate) struct Signals(tokio::signal::windows::CtrlC);
 #[cfg(windows)]
 impl Signals {
     /// Installs the handler for Ctrl-C. Must be called within a runtime.
-    ///
-    /// # Errors
-    ///
-    /// Returns the system's error if the handler cannot be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         tokio::signal::windows::ctrl_c().map(Self)
     }
@@ -131,10 +123,6 @@ pub(crate) async fn termination() {
 }
 
 /// Waits for any termination signal.
-///
-/// # Errors
-///
-/// Returns the system's error if a handler cannot be installed.
 pub(crate) fn wait() -> io::Result<()> {
     runtime()?.block_on(async {
         Signals::listen()?.next().await;
@@ -153,10 +141,6 @@ pub(crate) struct Stop(Arc<watch::Sender<Option<Signal>>>);
 
 impl Stop {
     /// Catches SIGINT, SIGTERM and SIGHUP until the process ends.
-    ///
-    /// # Errors
-    ///
-    /// Returns the system's error if a thread cannot be started or a handler cannot be installed.
     pub(crate) fn on_signals() -> io::Result<Self> {
         let stop = Self::without_signals();
         let flag = stop.clone();
@@ -186,7 +170,6 @@ impl Stop {
     }
 
     /// Whether a termination signal has arrived.
-    #[must_use]
     pub(crate) fn is_asked(&self) -> bool {
         self.0.borrow().is_some()
     }

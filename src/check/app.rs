@@ -195,9 +195,6 @@ impl StartCommand {
 
 impl App {
     /// Starts the app, and waits until its port accepts connections.
-    ///
-    /// # Errors
-    /// Returns [`AppError`] if the port is in use or the app does not start.
     pub(crate) async fn start(command: StartCommand, progress: &Progress) -> Result<Self, AppError> {
         if answers(command.address) {
             return Err(AppError::PortInUse(command.address.port()));
@@ -215,9 +212,6 @@ impl App {
     }
 
     /// Starts a second instance of the app on a free port.
-    ///
-    /// # Errors
-    /// Returns [`AppError`] if the second instance does not start.
     pub(crate) async fn start_another(&self, progress: &Progress) -> Result<Self, AppError> {
         let mut command = self.command.clone();
         if let Ok(port) = TcpListener::bind((command.address.ip(), 0)).and_then(|free| free.local_addr()) {

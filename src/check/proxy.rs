@@ -116,9 +116,6 @@ impl State {
 
 impl Proxy {
     /// Starts the proxy on `port`. Uses a free port if `port` is `None` or in use.
-    ///
-    /// # Errors
-    /// Returns the system's error if the proxy cannot listen on any port.
     pub(crate) async fn start(
         port: Option<u16>,
         inspector: RedisConnection,

@@ -83,9 +83,6 @@ impl Settings {
 }
 
 /// Returns the socket address for this URL.
-///
-/// # Errors
-/// Returns a message if the URL has no host, or if the host name cannot be resolved.
 pub(crate) fn address_of(url: &Url) -> Result<SocketAddr, String> {
     let host = url.host_str().ok_or("the URL has no host")?;
     let host = host.trim_start_matches('[').trim_end_matches(']');

@@ -11,9 +11,6 @@ use crate::error::Error;
 use crate::exit::Exit;
 
 /// Writes `sessiontut.1`, and a page such as `sessiontut-ping.1` for each visible subcommand.
-///
-/// # Errors
-/// Fails if the folder or a file cannot be written.
 pub(super) fn run(folder: &Path) -> Result<Exit, Error> {
     let write = || {
         fs::create_dir_all(folder)?;

@@ -155,7 +155,6 @@ fn redis() -> String {
 }
 
 /// Prints an error, and returns its exit status.
-#[must_use]
 pub(crate) fn report(error: &Error) -> Exit {
     ui::error(error);
     error.exit()

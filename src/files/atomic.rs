@@ -142,9 +142,6 @@ pub(crate) struct NewFile {
 
 impl NewFile {
     /// Creates an empty temporary file in the folder of `path`.
-    ///
-    /// # Errors
-    /// Returns an error if a file cannot be created in this folder.
     pub(crate) fn beside(path: &Path) -> io::Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));

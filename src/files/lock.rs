@@ -8,9 +8,6 @@ use std::time::{Duration, Instant};
 use super::check_regular;
 
 /// Opens a lock file, or creates it with access only for its owner.
-///
-/// # Errors
-/// Returns an error if the lock file cannot be opened or created.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     match check_regular(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -34,16 +34,12 @@ pub(crate) enum ReplyVerdict {
 }
 
 impl Outcome {
-    #[must_use]
     pub(crate) fn held(&self) -> bool {
         self.verdict == ReplyVerdict::Held
     }
 }
 
 /// Sends the commands of a transcript in order, and passes each outcome to `show`.
-///
-/// # Errors
-/// Returns [`SendError`] if a command cannot be sent.
 pub(crate) fn run(
     sandbox: &mut Sandbox,
     transcript: &Transcript,
@@ -58,7 +54,6 @@ pub(crate) fn run(
 
 /// Returns the lines of a reply in the format of redis-cli. A report, such as the reply to INFO, is plain
 /// text.
-#[must_use]
 pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
     let word = |at: usize| {
         words
@@ -83,7 +78,6 @@ pub(crate) fn printed(words: &[Vec<u8>], reply: &Value) -> Vec<String> {
 
 /// Compares a reply with the expected reply in the lesson. If there is no expected reply, accepts any reply
 /// or, with `fails`, only an error.
-#[must_use]
 pub(crate) fn judge(exchange: &LessonExchange, fails: bool, reply: &Value) -> Outcome {
     let got = printed(&exchange.words, reply);
     let unwritten = || Pattern::new(&[if fails { "(error) [..]" } else { "..." }]);
@@ -114,7 +108,6 @@ fn why(exchange: &LessonExchange, got: &[String]) -> Option<String> {
 }
 
 /// Returns a general explanation of an unexpected reply, if there is one.
-#[must_use]
 pub(crate) fn explanation(command: &str, got: &str) -> Option<&'static str> {
     let meaning = match (command, got) {
         ("TTL" | "PTTL" | "EXPIRETIME" | "PEXPIRETIME", "(integer) -1") => {

@@ -120,9 +120,6 @@ impl Place<'_> {
 impl Course<'_> {
     /// Teaches the lessons from index `first`, until the learner quits or completes all lessons. Call
     /// [`Course::clean_up`] afterwards, even after an error.
-    ///
-    /// # Errors
-    /// Returns [`Interrupted`] after a signal.
     pub(crate) fn teach(&mut self, first: usize) -> Result<CourseEnd, Interrupted> {
         let mut index = first;
         loop {
@@ -397,7 +394,6 @@ fn leads_to_task(place: Place<'_>) -> bool {
 }
 
 /// Returns every lesson with the learner's progress.
-#[must_use]
 pub(crate) fn standings<'l>(lessons: &'l Lessons, progress: &Progress) -> Vec<(&'l Lesson, Standing)> {
     let standing = |lesson: &Lesson| {
         let of = progress.record.of(&lesson.id);

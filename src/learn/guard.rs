@@ -125,9 +125,6 @@ pub(super) fn listed(words: &[Vec<u8>]) -> Option<&'static CommandInfo> {
 }
 
 /// Returns the keys of an allowed command.
-///
-/// # Errors
-/// Returns [`Forbidden`] if the command must not be sent.
 pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
     let Some(command) = listed(words) else {
         let first = String::from_utf8_lossy(words.first().map_or(b"", Vec::as_slice));
@@ -224,7 +221,6 @@ fn shown_name(words: &[Vec<u8>]) -> String {
 }
 
 /// Whether a command only reads and therefore does not count as an attempt.
-#[must_use]
 pub(super) fn only_reads(command: &str) -> bool {
     let name = lower(command.as_bytes());
     let is_it = |info: &&CommandInfo| {

@@ -34,7 +34,6 @@ pub(crate) struct LessonStep {
 impl LessonStep {
     /// Returns the URL fragment of this step, derived from the title in the same way as on code-hosting
     /// sites.
-    #[must_use]
     pub(crate) fn anchor(&self) -> String {
         let kept = |character: &char| character.is_alphanumeric() || matches!(character, ' ' | '-' | '_');
         let title = self.title.to_lowercase().replace(' ', "-");
@@ -191,7 +190,6 @@ pub(crate) struct CodeTab {
 
 /// Returns the language of a fence in lower case. Accepts abbreviations, and the names of the frameworks in
 /// the examples.
-#[must_use]
 pub(crate) fn language_named(word: &str) -> String {
     let word = word.to_lowercase();
     let language = match word.as_str() {
@@ -222,7 +220,6 @@ pub(crate) struct Answer {
 }
 
 impl Quiz {
-    #[must_use]
     pub(crate) fn right_answers(&self) -> Vec<usize> {
         let answers = self.answers.iter().enumerate();
         let right = answers.filter(|(_, answer)| answer.is_right);

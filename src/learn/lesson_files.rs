@@ -68,9 +68,6 @@ impl fmt::Display for LessonFiles {
 
 impl LessonFiles {
     /// Reads all lessons, and fills in the learner's name. Invalid files do not affect other lessons.
-    ///
-    /// # Errors
-    /// Returns an error if the folder cannot be listed.
     pub(crate) fn read(&self, name: &str) -> io::Result<Lessons> {
         let files = match &self.folder {
             None => BUILT_IN
@@ -98,7 +95,6 @@ impl LessonFiles {
     }
 
     /// Compares each fence that has `from=PATH#REGION` with its example file, and returns the differences.
-    #[must_use]
     pub(crate) fn compare_examples(&self, lesson: &Lesson) -> Vec<LessonError> {
         let steps = lesson.steps.iter().flat_map(|step| &step.blocks);
         let tabs = steps.chain(&lesson.introduction).flat_map(|block| match block {

@@ -47,9 +47,6 @@ pub(crate) enum Taken {
 
 impl NameLock {
     /// Acquires the lock on `name` if the name is free.
-    ///
-    /// # Errors
-    /// Returns [`SendError`] if a command cannot be sent.
     pub(crate) fn take(connection: &mut LessonConnection, name: &str) -> Result<Taken, SendError> {
         let key = lock_key(name);
         let token = random::hexadecimal::<8>();
@@ -90,9 +87,6 @@ impl NameLock {
 }
 
 /// Whether another learner has reserved the name.
-///
-/// # Errors
-/// Returns [`SendError`] if a command cannot be sent.
 pub(crate) fn is_in_use(connection: &mut LessonConnection, name: &str) -> Result<bool, SendError> {
     Ok(connection.ask(&["EXISTS", &lock_key(name)])? == Value::Int(1))
 }
@@ -116,7 +110,6 @@ fn text(token: &str) -> Value {
 }
 
 /// Whether a name is allowed as part of keys and command lines.
-#[must_use]
 pub(crate) fn is_valid(name: &str) -> bool {
     let is_plain =
         |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-';
@@ -133,7 +126,6 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Replaces the name `ada` in a lesson's source. Adds the new name to keys without `ada`, so that two
 /// learners never share a key.
-#[must_use]
 pub(crate) fn rename(source: &str, name: &str) -> String {
     let renamed = |found: &Captures<'_>| match found[0].strip_prefix(PREFIX) {
         None => name.to_owned(),

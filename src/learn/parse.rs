@@ -24,9 +24,6 @@ pub(super) type Problem = (usize, String);
 pub(crate) type MayRun = fn(&[String]) -> Result<(), String>;
 
 /// Parses a lesson. `file` is the path for messages, and must end with a name such as `NN-id.md`.
-///
-/// # Errors
-/// Returns all errors, sorted by line.
 pub(crate) fn parse(file: &str, source: &str, may_run: MayRun) -> Result<Lesson, Vec<LessonError>> {
     // Some editors put a byte order mark at the start of a file.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);

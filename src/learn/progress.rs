@@ -65,7 +65,6 @@ pub(crate) fn read(folder: io::Result<PathBuf>) -> (Progress, Option<String>) {
 }
 
 impl LearnerRecord {
-    #[must_use]
     pub(crate) fn of(&self, id: &str) -> LessonProgress {
         self.lessons.get(id).cloned().unwrap_or_default()
     }

@@ -38,9 +38,6 @@ pub(super) enum Restore {
 
 impl Snapshot {
     /// Reads all hashes among these keys.
-    ///
-    /// # Errors
-    /// Returns [`SendError`] if a command cannot be sent.
     pub(super) fn take(sandbox: &mut Sandbox, keys: &[Vec<u8>]) -> Result<Self, SendError> {
         let mut hashes = Vec::new();
         for key in keys {
@@ -68,9 +65,6 @@ impl Snapshot {
     }
 
     /// Restores the keys that `restore` selects. Returns the names of the keys that were missing.
-    ///
-    /// # Errors
-    /// Returns [`SendError`] if a command cannot be sent.
     pub(super) fn restore(&self, sandbox: &mut Sandbox, restore: Restore) -> Result<Vec<String>, SendError> {
         let mut missing = Vec::new();
         for hash in &self.hashes {
@@ -103,9 +97,6 @@ impl Snapshot {
     /// Describes the first damage to a hash since this snapshot, or returns `None`. Ignores changes to the
     /// fields in `named`, which contains the words of the task's commands. If `is_solved`, ignores the
     /// deletion of keys in `named`. Ignores the hashes in `to_delete`.
-    ///
-    /// # Errors
-    /// Returns [`SendError`] if a command cannot be sent.
     pub(super) fn damage(
         &self,
         sandbox: &mut Sandbox,

@@ -114,10 +114,6 @@ impl PracticeRedis {
     }
 
     /// Detaches from the server. If this process runs the server, stops it and saves the data.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the data could not be saved.
     pub(crate) fn close(&self) -> io::Result<()> {
         let mut role = self.role.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::take(&mut *role) {

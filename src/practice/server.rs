@@ -120,7 +120,6 @@ impl Server {
         self.address
     }
 
-    #[must_use]
     pub(super) fn target(&self) -> Target {
         target(self.address, self.password.clone())
     }
@@ -135,10 +134,6 @@ impl Server {
     }
 
     /// Waits for other processes to detach, for at most `grace`, and then stops the server.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the data could not be saved.
     pub(super) fn stop_after(mut self, grace: Duration) -> io::Result<()> {
         self.end(grace)
     }

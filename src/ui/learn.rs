@@ -25,9 +25,6 @@ use crate::signals::{Interrupted, Stop};
 use screen::Screen;
 
 /// Shows the help of sessiontut, and pauses whenever the window is full.
-///
-/// # Errors
-/// Returns [`Interrupted`] after Ctrl-C.
 pub(crate) fn page_help(stop: &Stop) -> Result<(), Interrupted> {
     let mut screen = Screen::new(stop.clone());
     screen.put_all(super::help_text().lines().map(str::to_owned));

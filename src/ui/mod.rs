@@ -44,7 +44,6 @@ fn cli() -> clap::Command {
 }
 
 /// Whether both standard input and standard output are a terminal.
-#[must_use]
 pub(crate) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
@@ -215,7 +214,6 @@ fn command_line(answer: &clap::Error) {
 }
 
 /// Prints a message and, on a terminal, asks whether to continue. Without a terminal, returns true.
-#[must_use]
 pub(crate) fn agrees(words: &str) -> bool {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         note(&format!("sessiontut: {words}"));
@@ -230,7 +228,6 @@ pub(crate) fn agrees(words: &str) -> bool {
 }
 
 /// Prints the completion script for a shell.
-#[must_use]
 pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut cli(), "sessiontut", &mut script);
@@ -238,7 +235,6 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
     Exit::Ok
 }
 
-#[must_use]
 pub(crate) fn help(exit: Exit) -> Exit {
     let _ = write!(std::io::stdout(), "{}", help_text());
     exit

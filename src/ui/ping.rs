@@ -130,9 +130,6 @@ pub(crate) fn page(cause: Cause) {
 }
 
 /// Prints one JSON object on one line.
-///
-/// # Errors
-/// Returns an error if standard output is closed.
 pub(crate) fn json_line(report: &serde_json::Value) -> io::Result<()> {
     writer::out_json(&writer::json(report, false))
 }

@@ -119,7 +119,6 @@ pub(crate) struct Countdown {
 
 impl Countdown {
     /// Creates a countdown that starts at `span`.
-    #[must_use]
     pub(crate) fn new(what: &str, span: Duration) -> Self {
         // The template is valid, so the default is never used.
         let style = ProgressStyle::with_template("{msg} {wide_bar}");

@@ -127,9 +127,6 @@ fn mask_strings(value: &mut Value, masked: &dyn Fn(&str) -> String) {
 }
 
 /// Writes lines to standard output.
-///
-/// # Errors
-/// Returns an error if standard output is closed.
 pub(super) fn out(lines: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(format!("{}\n", shown(lines)).as_bytes())?;
@@ -137,9 +134,6 @@ pub(super) fn out(lines: &str) -> io::Result<()> {
 }
 
 /// Writes one line of JSON, as returned by [`json`], to standard output.
-///
-/// # Errors
-/// Returns an error if standard output is closed.
 pub(super) fn out_json(json: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(format!("{json}\n").as_bytes())?;
@@ -160,9 +154,6 @@ pub(super) fn err(lines: &str) {
 
 /// Writes a line to standard output without masking secrets, for example the URL of a server that this
 /// program has started.
-///
-/// # Errors
-/// Returns an error if standard output is closed.
 pub(super) fn out_with_secrets(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(format!("{}\n", sanitize::painted(line)).as_bytes())?;

@@ -58,9 +58,6 @@ const LONGEST: Duration = super::UNATTENDED_WITHIN;
 const LONGEST_TTL: u32 = 86_400;
 
 /// Checks whether a lesson may run a command line, given without the leading `sessiontut`.
-///
-/// # Errors
-/// Returns the reason why the command is forbidden.
 pub(super) fn check(words: &[String]) -> Result<(), String> {
     let argv = std::iter::once("sessiontut").chain(words.iter().map(String::as_str));
     let line = words.join(" ");

@@ -40,9 +40,6 @@ impl Course<'_> {
 
     /// Runs `work`, which uses Redis. If Redis is unavailable, asks the learner what to do, and repeats
     /// `work` once Redis is available.
-    ///
-    /// # Errors
-    /// Returns [`Leave`] if the learner leaves the block.
     pub(super) fn with_redis<T>(
         &mut self,
         place: Place<'_>,

@@ -29,7 +29,6 @@ pub(super) struct Rows {
 
 impl TerminalLearner {
     /// Creates the learner. `stop` ends every wait for a key press.
-    #[must_use]
     pub(crate) fn new(stop: Stop) -> Self {
         Self {
             screen: Screen::new(stop),

@@ -19,9 +19,6 @@ use crate::ui::{answer, window, writer};
 const GRAPH: usize = 24;
 
 /// Prints one probe.
-///
-/// # Errors
-/// Returns an error if standard output is closed.
 pub(crate) fn probe(
     target: &Target,
     probe: &ProbeResult,
