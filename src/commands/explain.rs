@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::ping::causes::Cause;
+use crate::ping::verdict::either;
 use crate::ui;
 
 pub(super) fn run(code: &str) -> Result<Exit, Error> {
@@ -23,11 +24,7 @@ fn unknown(code: &str) -> String {
             true => " `sessiontut ping --codes` lists all codes",
             false => "",
         };
-        let shown = match shown {
-            [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
-            _ => shown.join(""),
-        };
-        return format!("unknown code {code}; did you mean {shown}?{more}");
+        return format!("unknown code {code}; did you mean {}?{more}", either(shown));
     }
     let closest = Cause::ALL
         .iter()

@@ -75,25 +75,14 @@ impl Missing {
         }
     }
 
-    /// Returns the ACL rules that allow the missing commands, without rules for keys. If the missing commands
-    /// are unknown, the rules allow all of the tutorial's commands.
+    /// Returns the ACL rules that allow the commands for which the user has no permission, without rules for
+    /// keys. If these commands are unknown, the rules allow all of the tutorial's commands.
     pub(super) fn rules(&self) -> Vec<String> {
         let rule = |name: &str| format!("+{}", name.to_lowercase());
         if self.commands.is_empty() && self.keys != Access::Forbidden {
             return COMMANDS.map(rule).into();
         }
         self.commands.iter().map(|name| rule(name)).collect()
-    }
-
-    /// Describes what the user must be allowed to do, such as `run the missing commands`.
-    pub(super) fn what(&self) -> &'static str {
-        match (self.rules().is_empty(), self.keys) {
-            (true, _) => "use keys that start with `sessiontut:`",
-            (false, Access::Granted) => "run the missing commands",
-            (false, Access::Forbidden | Access::Unknown) => {
-                "run the missing commands, and to use keys that start with `sessiontut:`"
-            }
-        }
     }
 }
 

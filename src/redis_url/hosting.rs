@@ -121,9 +121,9 @@ const RENDER_INTERNAL: Hosting = Hosting {
 /// <https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>
 const SINGLE_WORD: Hosting = Hosting {
     service: "a container network",
-    check: "run the client in the same container network (docker network inspect), or in the same Kubernetes \
-            namespace: a name without a dot usually belongs to a container or service, and is known only in that \
-            network or namespace. On the host of the containers, use localhost and the published port",
+    check: "run the client in the server's container network (docker network inspect) or Kubernetes namespace: a \
+            name without a dot usually belongs to a container or service, and is known only there. On the host that \
+            runs the containers, use localhost and the published port",
     ..CONTAINERS
 };
 

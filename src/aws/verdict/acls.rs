@@ -73,7 +73,7 @@ impl Network<'_> {
             Outcome::Partly => {
                 let percent = walk.allowed * 100 / (walk.allowed + walk.denied).max(1);
                 format!(
-                    "{name} allows only some of {what}: {percent} % of this instance's local ports get replies, so \
+                    "{name} allows {what} only in part: {percent} % of this instance's local ports get replies, so \
                      some connections fail"
                 )
             }

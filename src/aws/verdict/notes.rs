@@ -19,7 +19,7 @@ impl Network<'_> {
         if let Some(interface) = interface.filter(|interface| interface.is_elasticache()) {
             let description = interface.description.as_deref().unwrap_or_default();
             notes.push(format!(
-                "the interface with this address belongs to ElastiCache ({description})"
+                "the interface with this address belongs to ElastiCache (description: {description})"
             ));
         }
         let named = self.cache.and_then(|cache| Some((cache, cache.groups.as_ref()?)));

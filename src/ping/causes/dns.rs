@@ -41,8 +41,8 @@ pub(super) fn no_address(at: &FixContext) -> Fixes {
             format!("correct the alias (CNAME record) of {host}, which leads back to the same name")
         } else {
             format!(
-                "correct the aliases (CNAME records) that lead from {host} to {end}. The last name needs an A or AAAA \
-                 record, and no alias must lead back to an earlier name"
+                "correct the aliases (CNAME records) that lead from {host} to {end}. The last name needs an A or \
+                 AAAA record, and no alias may lead back to an earlier name"
             )
         };
         return advise("alias", text).after(private_name(at));
@@ -50,8 +50,8 @@ pub(super) fn no_address(at: &FixContext) -> Fixes {
     private_zone(at, spelling(at))
         .and(
             "rebind-protection",
-            "use another resolver: many home routers remove private addresses from DNS replies (\"DNS rebind \
-             protection\")",
+            "if a home router resolves the names for this host, use another resolver: many home routers remove \
+             private addresses from DNS replies (\"DNS rebind protection\")",
         )
         .after(private_name(at))
 }
@@ -66,19 +66,25 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         )
         .command("sudo nft list ruleset")
     });
-    let resolver = if at.seen.dns.as_ref().is_some_and(|lookup| lookup.is_unconfigured) {
-        advise(
+    if at.seen.dns.as_ref().is_some_and(|lookup| lookup.is_unconfigured) {
+        return advise(
             "resolver",
             "add the line `nameserver ADDRESS` to /etc/resolv.conf, which contains no name server",
         )
         .command("cat /etc/resolv.conf")
-    } else {
-        resolver(
+        .and_all(private_name(at))
+        .after(blocked);
+    }
+    let resolver = match local_resolver(at) {
+        Some(start) => start.and_all(resolver(
+            at,
+            "or, in /etc/resolv.conf, replace the name servers that do not reply",
+        )),
+        None => resolver(
             at,
             "start the DNS service on the name servers that do not reply, or replace these name servers in \
              /etc/resolv.conf",
-        )
-        .after(local_resolver(at))
+        ),
     };
     let lacks_tcp = |server: &NameServer| matches!(server.answer, NameAnswer::NoTcp(_));
     if at.name_servers().iter().any(lacks_tcp) {
@@ -171,8 +177,8 @@ pub(super) fn slow(at: &FixContext) -> Fixes {
     match silent_about {
         Some("AAAA") => advise(
             "resolver",
-            "use a name server that replies to AAAA queries. Or add `options no-aaaa` to /etc/resolv.conf (needs \
-             glibc 2.36 or newer)",
+            "use a name server that replies to AAAA queries or, with glibc 2.36 or newer, add `options no-aaaa` to \
+             /etc/resolv.conf",
         )
         .command("cat /etc/resolv.conf"),
         _ => advise("resolver", servers).command("cat /etc/resolv.conf"),
@@ -186,8 +192,7 @@ pub(super) fn completed(at: &FixContext) -> Fixes {
         Some(completed) => advise(
             "search",
             format!(
-                "use the full name of the server in the URL, so that search domains have no effect: {0}, if this \
-                 is the right server",
+                "if {} is the right server, use this full name in the URL, so that search domains have no effect",
                 completed.name
             ),
         ),
@@ -235,14 +240,15 @@ pub(super) fn partial(at: &FixContext) -> Fixes {
         && !at.target.tls
     {
         let works = works.ip().to_string();
-        return advise(
-            "bind",
-            format!(
-                "use {works} in the URL, or make the server listen on {} too (`bind` in the Redis configuration)",
-                failed.ip()
-            ),
-        )
-        .try_command(at, at.ping_at(&works, at.port()));
+        return advise("bind", format!("use {works} in the URL"))
+            .try_command(at, at.ping_at(&works, at.port()))
+            .and(
+                "bind",
+                format!(
+                    "or make the server listen on {} too (`bind` in the Redis configuration)",
+                    failed.ip()
+                ),
+            );
     }
     let look = failed.map(|(dial, failed)| {
         let (address, port) = (failed.ip().to_string(), failed.port());
@@ -340,7 +346,7 @@ fn unreadable_file(lookup: &Lookup) -> Option<Fixes> {
     let (path, _) = lookup.unreadable.first()?;
     let fix = advise(
         "permission",
-        format!("allow all users to read {path}, which every lookup needs"),
+        format!("allow all users to read {path}, because every lookup of a name reads this file"),
     );
     Some(fix.command(format!("sudo chmod a+r {path}")))
 }

@@ -106,7 +106,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     let enable = at.provider().is_none().then(|| {
         advise(
             "user",
-            "as an administrator, enable the user if its flags contain \"off\"",
+            "if the flags contain \"off\", enable the user (again as an administrator)",
         )
         .command(at.change_user(&user, "on"))
     });
@@ -118,8 +118,8 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         .try_command(at, at.ping_to(|target| target.user = None))
     });
     check
-        .and_all(without_name)
         .and_all(enable)
+        .and_all(without_name)
         .and_all(enter)
         .after(form)
 }
@@ -210,8 +210,8 @@ fn no_sentinel_permission(at: &FixContext) -> Fixes {
     .command(at.admin_cli(&[command]))
     .and(
         "acl",
-        "do the same on the other Sentinels, and save the change on each of them: if the Sentinel has an aclfile, \
-         use ACL SAVE; otherwise, use SENTINEL FLUSHCONFIG",
+        "then make the same change on the other Sentinels, and save it on every Sentinel: if a Sentinel has an \
+         aclfile, use ACL SAVE; otherwise, use SENTINEL FLUSHCONFIG",
     )
 }
 
@@ -237,7 +237,7 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         .map(|rules| format!("ACL SETUSER {user} {rules}"))
         .collect();
     let line = at.admin_cli(&grants);
-    let (line, whose) = if at.is_aws() {
+    let (line, note) = if at.is_aws() {
         // ElastiCache does not support ACL SETUSER.
         let keys = (missing.keys != Access::Granted).then(|| KEY_PATTERN.to_owned());
         let rules: Vec<String> = keys.into_iter().chain(missing.rules()).collect();
@@ -252,35 +252,34 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
                 .to_owned(),
         )
     } else if missing.keys == Access::Unknown {
-        let refused = "If the user already has access to all keys, Redis refuses the second ACL SETUSER, which \
-                       does no harm";
-        (line, format!(". {refused}. {ADMIN_LOGIN}"))
+        let refused = "If the user already has access to all keys, the second ACL SETUSER fails; you can ignore \
+                       this error";
+        (line, format!(". {ADMIN_LOGIN}. {refused}"))
     } else {
         (line, format!(". {ADMIN_LOGIN}"))
     };
-    let fixes = advise(
+    let grant = advise(
         "acl",
-        format!("as an administrator, allow the user to {}{whose}", missing.what()),
+        format!("as an administrator, grant the user the missing permissions{note}"),
     )
     .command(line);
-    let fixes = if missing.commands.iter().any(|name| name == "SELECT") {
-        fixes
-            .and("db", "or use database 0, which needs no SELECT")
-            .try_command(at, at.ping_to(|target| target.db = 0))
-    } else {
-        fixes
-    };
-    if at.provider().is_some() {
-        return fixes.and(
+    let grant = if at.provider().is_some() {
+        grant.and(
             "acl",
             "or change the user's permissions in the provider's console, if you manage users there",
-        );
-    }
-    fixes.and(
-        "acl",
-        "save the change on the server (in a cluster, on every node). If the server has an aclfile, use ACL SAVE; \
-         otherwise, use CONFIG REWRITE",
-    )
+        )
+    } else {
+        grant.and(
+            "acl",
+            "then save the change: if the server has an aclfile, use ACL SAVE; otherwise, use CONFIG REWRITE. In a \
+             cluster, make and save the change on every node",
+        )
+    };
+    let needs_select = missing.commands.iter().any(|name| name == "SELECT");
+    grant.and_all(needs_select.then(|| {
+        advise("db", "or use database 0, for which SELECT is not needed")
+            .try_command(at, at.ping_to(|target| target.db = 0))
+    }))
 }
 
 /// Returns the user name of the login, quoted for a shell. This is `default` if the target has no user name

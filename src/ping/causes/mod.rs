@@ -122,7 +122,8 @@ causes! {
     AwsPartly "aws.partly" Ok "a network ACL lets only some of the replies through"
         => |_| advise(
             "network-acl",
-            "in the network ACLs of both subnets, allow all local ports that this instance uses for connections",
+            "in the network ACLs of both subnets (the instance's and the cache's), allow all local ports that this \
+             instance uses for connections",
         );
     PathLoss "path.loss" Ok "packets are lost on the way" => tcp::loss;
 
@@ -130,14 +131,12 @@ causes! {
     TlsRequired "tls.required" Tls "the server speaks TLS, but the URL is redis://" => tls::required;
     TlsNotOffered "tls.not_offered" Tls "the URL is rediss://, but the server does not speak TLS" => |at| advise(
         "tls",
-        format!(
-            "{}, or enable TLS on the server (encryption in transit)",
-            match at.reads_variables() {
-                true => "set REDIS_TLS to false",
-                false => "change rediss:// to redis:// in the URL",
-            }
-        ),
-    ).try_command(at, at.ping_to(|target| target.tls = false));
+        match at.reads_variables() {
+            true => "set REDIS_TLS to false",
+            false => "change rediss:// to redis:// in the URL",
+        },
+    ).try_command(at, at.ping_to(|target| target.tls = false))
+        .and("tls", "or enable TLS on the server (encryption in transit)");
     TlsUntrusted "tls.untrusted" Tls "the certificate is not signed by a trusted CA" => tls::untrusted;
     TlsUnsupported "tls.unsupported" Tls
         "the server requires a TLS feature that this program does not support; other clients may support it"
@@ -192,8 +191,8 @@ causes! {
         if at.seen.experiments.expects_proxy_header {
             advise("proxy-header", "connect through the load balancer that sends the header, or connect to a port \
                                     that does not expect the header")
-                .and("proxy-header", "turn the PROXY protocol off on this port (HAProxy: remove accept-proxy; nginx: \
-                                      remove proxy_protocol from listen)")
+                .and("proxy-header", "or turn the PROXY protocol off on this port (HAProxy: remove accept-proxy; \
+                                      nginx: remove proxy_protocol from listen)")
         } else {
             advise("proxy-header", "turn the PROXY protocol off in the proxy in front of Redis (HAProxy: remove \
                                     send-proxy; nginx: set proxy_protocol off)")

@@ -15,24 +15,28 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
         fixes
     } else if at.seen.holds_back_writes() {
         // FAILOVER and CLUSTER FAILOVER pause writes, as CLIENT PAUSE with WRITE does.
-        let failover = at.seen.server.failover().map(|_| {
-            advise(
+        let wait = "wait until a write gets a reply: Redis delays writes during a failover, and after CLIENT PAUSE \
+                    with WRITE";
+        let write = at.ping("--timeout 120 --write-check ");
+        if at.seen.server.failover().is_some() {
+            return advise(
                 "failover",
                 "if the failover does not end, abort it: perhaps it is waiting for a replica that is down",
             )
             .redis_cli(at, "FAILOVER ABORT")
-        });
-        return advise(
-            "paused-writes",
-            "wait until a write gets a reply: Redis delays writes during a failover, and after CLIENT PAUSE with WRITE",
-        )
-        .command(at.ping("--timeout 120 --write-check "))
-        .and(
+            .and("paused-writes", format!("otherwise, {wait}"))
+            .command(write)
+            .and(
+                "failover",
+                "if writes get no reply after the failover either, find out whether a client has sent CLIENT PAUSE \
+                 (CLIENT UNPAUSE ends the pause)",
+            );
+        }
+        return advise("paused-writes", wait).command(write).and(
             "failover",
             "if writes still get no reply, find out whether a failover is running, or whether a client has sent \
              CLIENT PAUSE (CLIENT UNPAUSE ends the pause)",
-        )
-        .after(failover);
+        );
     } else {
         advise(
             "slow-command",
@@ -130,8 +134,11 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
     {
         return advise(
             "proxy",
-            "if a proxy is listening on the port, check that its backend works, and that the proxy supports \
-             transactions (MULTI). Twemproxy, for example, does not",
+            format!(
+                "if a proxy is listening {}, check that its backend works, and that the proxy supports transactions \
+                 (MULTI). Twemproxy, for example, does not",
+                place(at)
+            ),
         )
         .and(
             "client",
@@ -157,19 +164,29 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
     let limit = at.target.tls.then(|| {
         advise(
             "maxclients",
-            "if Redis is listening on the port, check whether maxclients is reached: a Redis server with TLS then \
-             closes new connections without an error",
+            format!(
+                "if Redis is listening {}, check whether maxclients is reached: a Redis server with TLS then closes \
+                 new connections without an error",
+                place(at)
+            ),
         )
     });
     proxy(at)
         .and_all(limit)
         .and(
             "server",
-            "if Redis is listening on the port, read the end of its log (`logfile` in redis.conf is the path of the log)",
+            format!(
+                "if Redis is listening {}, read the end of its log (`logfile` in redis.conf is the path of the log)",
+                place(at)
+            ),
         )
         .and(
             "port",
-            "if another program is listening on the port, correct the host and port in the URL",
+            format!(
+                "if another program is listening {}, correct the host and port{}",
+                place(at),
+                if is_forwarded(at) { "" } else { " in the URL" }
+            ),
         )
         .after(listener(at))
         .after(tcp::client_port(at))
@@ -182,9 +199,9 @@ pub(super) fn no_backend(at: &FixContext) -> Fixes {
         "set the password of the backend in the configuration of the proxy, because the proxy does not log in to \
          the backend. If the proxy itself requires a password too, add that password to the client's URL"
     } else if at.reply_contains("invalid argument") {
-        "find the address of the backend in the configuration of the proxy, and run redis-cli PING on that host: \
-         Redis may still be loading its data, require a password, or have reached maxclients. Twemproxy replies \
-         with \"Invalid argument\" if it cannot use the backend's reply"
+        "find the address of the backend in the configuration of the proxy, and run redis-cli PING on the backend's \
+         host: Redis may still be loading its data, require a password, or have reached maxclients. Twemproxy \
+         replies with \"Invalid argument\" if it cannot use the backend's reply"
     } else {
         "find the address of the backend in the configuration of the proxy. Check that Redis is running at this \
          address, and that the proxy can connect to it"
@@ -287,24 +304,43 @@ fn one_of_several_servers() -> Fixes {
 /// Suggests fixes for a proxy or load balancer in front of Redis.
 fn proxy(at: &FixContext) -> Fixes {
     let whose = if at.provider().is_some() {
-        "if there is a proxy or load balancer on the path"
+        "if there is a proxy or load balancer on the path".to_owned()
     } else {
-        "if a proxy or load balancer is listening on the port"
+        format!("if a proxy or load balancer is listening {}", place(at))
+    };
+    let note = if is_forwarded(at) {
+        ""
+    } else {
+        ". A forwarded port (docker-proxy, kubectl port-forward, ssh -L) accepts connections even if the server \
+         behind it is down"
     };
     advise(
         "proxy",
         format!(
-            "{whose}, check that its backend answers, and that it has not reached its connection limit (HAProxy: \
-             maxconn). A forwarded port (docker-proxy, kubectl port-forward, ssh -L) accepts connections even if \
-             the server behind it is down"
+            "{whose}, check that its backend answers, and that the proxy has not reached its connection limit \
+             (HAProxy: maxconn){note}"
         ),
     )
     .and(
         "proxy-header",
-        "if that proxy uses the PROXY protocol, check its settings. The proxy must not send the PROXY header to \
+        "if this proxy uses the PROXY protocol, check its settings. The proxy must not send the PROXY header to \
          Redis, which does not support it (HAProxy: remove send-proxy). If the proxy expects the header from its \
          clients (HAProxy: accept-proxy), it rejects clients that do not send the header",
     )
+}
+
+/// Whether a tunnel or proxy on this host forwards the connection. The first fix is then about its address.
+fn is_forwarded(at: &FixContext) -> bool {
+    tcp::forwarder(at).is_some()
+}
+
+/// Names the place at which the server or a proxy in front of it listens, for a sentence.
+fn place(at: &FixContext) -> &'static str {
+    if is_forwarded(at) {
+        "at that address"
+    } else {
+        "on the port"
+    }
 }
 
 /// Suggests how to find a stopped Redis process, unless a provider runs the server.

@@ -17,10 +17,13 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
         return advise(
             "url",
             "if this is the Redis server itself, use redis:// (with TLS: rediss://) in the URL, and remove the \
-             name of the primary. If the URL should lead to a Sentinel, correct the host and the port (usually \
-             26379)",
+             name of the primary",
         )
-        .try_command(at, at.ping_as_redis());
+        .try_command(at, at.ping_as_redis())
+        .and(
+            "url",
+            "if the URL should lead to a Sentinel, correct the host and the port (usually 26379)",
+        );
     }
     let select = at.seen.requests.select.as_ref().and_then(Response::error);
     if select.is_some() && select.as_deref() == at.reply {
@@ -64,9 +67,11 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
             "look up the reply in the documentation of the server or its provider",
         ),
     };
+    // Do not suggest to copy the endpoint twice.
+    let is_repeated = |check: &str| Refusal::of(reply) == Refusal::Endpoint && check.starts_with("copy ");
     fixes.and_all(
         at.hosting()
-            .filter(|hosting| !hosting.is_private())
+            .filter(|hosting| !hosting.is_private() && !is_repeated(hosting.check))
             .map(|hosting| advise("provider", hosting.check)),
     )
 }
@@ -119,7 +124,7 @@ pub(super) fn near_max_clients(at: &FixContext) -> Fixes {
         ),
         None => fixes.and(
             "maxclients",
-            "raise maxclients and the limit of open files (ulimit -n)",
+            "or raise maxclients and the limit of open files (ulimit -n)",
         ),
     }
 }

@@ -110,7 +110,7 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
         return advise(
             "monitor",
             "connect to the Redis server itself, or configure the Sentinel to watch it (`sentinel monitor` in \
-             sentinel.conf): the Sentinel does not watch any primary yet",
+             sentinel.conf)",
         );
     }
     let Some(primary) = &at.seen.server.sentinel_primary else {
@@ -145,9 +145,8 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
         return advise(
             "announce",
             format!(
-                "run the client in the network of the primary, or configure the Sentinel to announce an address \
-                 that clients can reach. {primary} cannot be reached from here: it may be an address in a \
-                 container network"
+                "run the client in the network of the primary, or configure the Sentinel to announce an address that \
+                 clients can reach: {primary} may be an address in a container network"
             ),
         );
     }
@@ -286,7 +285,7 @@ fn joined(addresses: BTreeSet<String>) -> String {
 pub(super) fn database_0(at: &FixContext) -> Fixes {
     advise(
         "db",
-        "use database 0, which needs no SELECT. It may already contain other data",
+        "use database 0, for which SELECT is not needed. Database 0 may already contain other data",
     )
     .try_command(at, at.ping_to(|target| target.db = 0))
 }

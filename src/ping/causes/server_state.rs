@@ -15,29 +15,24 @@ pub(super) fn loading(at: &FixContext) -> Fixes {
 }
 
 pub(super) fn busy(at: &FixContext) -> Fixes {
-    let after_write = "if the reply is UNKILLABLE, the script has already written data: wait until the script \
-                       ends. As a last resort, use SHUTDOWN NOSAVE, but all changes since the last save are then \
-                       lost";
-    if at.reply_contains("function kill") {
-        advise(
-            "script",
-            "stop the function (Redis refuses this if the function has already written data)",
-        )
-        .redis_cli(at, "FUNCTION KILL")
-        .and("wait", after_write)
-    } else if at.reply_contains("module") {
-        advise(
+    if at.reply_contains("module") && !at.reply_contains("function kill") {
+        return advise(
             "wait",
             "wait until the module's command ends; SLOWLOG GET 10 then shows that command",
-        )
-    } else {
-        advise(
-            "script",
-            "stop the script (Redis refuses this if the script has already written data)",
-        )
-        .redis_cli(at, "SCRIPT KILL")
-        .and("wait", after_write)
+        );
     }
+    let (what, kill) = if at.reply_contains("function kill") {
+        ("function", "FUNCTION KILL")
+    } else {
+        ("script", "SCRIPT KILL")
+    };
+    advise("script", format!("stop the {what}")).redis_cli(at, kill).and(
+        "wait",
+        format!(
+            "if the reply is UNKILLABLE, the {what} has already written data: wait until it ends. As a last resort, \
+             use SHUTDOWN NOSAVE, but then all changes since the last save are lost"
+        ),
+    )
 }
 
 pub(super) fn out_of_memory(at: &FixContext) -> Fixes {
@@ -164,7 +159,7 @@ pub(super) fn old(_: &FixContext) -> Fixes {
     )
     .and(
         "server",
-        "upgrade the server to a current version of Redis or Valkey. If there is a proxy in front of it, check \
+        "or upgrade the server to a current version of Redis or Valkey. If there is a proxy in front of it, check \
          whether the proxy supports HELLO",
     )
 }

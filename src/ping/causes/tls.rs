@@ -49,7 +49,7 @@ fn also_other_name(tls: &Handshake) -> Option<Fixes> {
         advise(
             "tls-name",
             format!(
-                "then use a host name from the certificate ({}) in the URL, or pass this name with --tls-name NAME",
+                "also use a host name from the certificate ({}) in the URL, or pass this name with --tls-name NAME",
                 sanitize::excerpt(name.as_bytes(), 60)
             ),
         )
@@ -59,7 +59,7 @@ fn also_other_name(tls: &Handshake) -> Option<Fixes> {
 /// Suggests a fix if no trusted CA has signed the certificate. This fix follows the fixes for a different
 /// fault in the same certificate.
 fn also_untrusted(tls: &Handshake) -> Option<Fixes> {
-    (!tls.chain.is_empty() && !tls.leads_to_trusted_ca).then(|| trust_file(&signer(tls)))
+    (!tls.chain.is_empty() && !tls.leads_to_trusted_ca).then(|| trust_file("also trust", &signer(tls)))
 }
 
 fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
@@ -73,7 +73,7 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
         && let Some(fault) = &tls.trusted.fault
     {
         let text = format!(
-            "correct {name} ({path} {fault}), or unset the variable: this host then trusts the CAs of the system"
+            "correct {name} ({path} {fault}), or unset the variable, so that this host trusts the CAs of the system"
         );
         return advise("ca", text)
             .command(format!("unset {name}"))
@@ -114,11 +114,11 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
             "chain",
             format!(
                 "configure the server to send the certificate of {} (in tls-cert-file, after the server's own \
-                 certificate). The other certificates that it sends have not signed its own certificate",
+                 certificate). None of the certificates that it sends has signed its own certificate",
                 own.issuer
             ),
         )
-        .and_all(trust_file(&signer(tls))),
+        .and_all(trust_file("trust", &signer(tls))),
         // The server sends its own certificate, but not that of its CA.
         (_, Some(own)) if tls.chain.len() == 1 => {
             let chain = advise(
@@ -129,7 +129,7 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
                     own.issuer
                 ),
             );
-            let ca = trust_file(&signer(tls));
+            let ca = trust_file("trust", &signer(tls));
             if is_intermediate(&own.issuer) { chain.and_all(ca) } else { ca.and_all(chain) }
         }
         _ => trust_ca(at, tls),
@@ -170,19 +170,19 @@ fn trust_ca(at: &FixContext, tls: &Handshake) -> Fixes {
     trust(at, &signer(tls))
 }
 
-fn trust_file(what: &str) -> Fixes {
+/// Suggests to trust a certificate. `trust` begins the sentence, and `what` continues it as [`signer`] does.
+fn trust_file(trust: &str, what: &str) -> Fixes {
     advise(
         "ca",
         format!(
-            "trust {what} from the administrator, pass the file with --ca FILE, and configure the same file in the \
-             application's \
-             client (redis-py: ssl_ca_certs)"
+            "{trust} {what} from the administrator, pass the file with --ca FILE, and configure the same file in the \
+             application's client (redis-py: ssl_ca_certs)"
         ),
     )
 }
 
 fn trust(at: &FixContext, what: &str) -> Fixes {
-    trust_file(what).and(
+    trust_file("trust", what).and(
         "ca",
         "or save the certificates that the server sends. Before you trust them, compare their fingerprints with \
          those that the administrator gives you",
@@ -212,8 +212,8 @@ pub(super) fn unsupported(at: &FixContext) -> Fixes {
     } else {
         client.and(
             "tls-version",
-            "or enable TLS 1.3, or TLS 1.2 with an ECDHE and AES-GCM cipher suite, on the server (tls-protocols, \
-             tls-ciphers)",
+            "or, on the server, enable TLS 1.3 or a TLS 1.2 cipher suite that combines ECDHE with AES-GCM \
+             (tls-protocols, tls-ciphers)",
         )
     }
 }
@@ -302,26 +302,40 @@ pub(super) fn expired(at: &FixContext) -> Fixes {
     let Some(tls) = at.handshake() else {
         return clock("check this host's clock");
     };
+    let clock_is_right = at
+        .seen
+        .tls
+        .server_clock_ahead
+        .is_some_and(|ahead| ahead.abs() < AGREE);
+    let condition = if clock_is_right {
+        ""
+    } else {
+        "if the clock is right, "
+    };
     let problem = tls.certificate_problem.as_ref();
     let renew = match (problem, faulty(tls)) {
         (Some(CertificateProblem::NotValidYet), _) => advise(
             "certificate",
-            "on the server, install a certificate that is valid now, such as the previous one if it has not expired \
-             (tls-cert-file, tls-key-file)",
+            format!(
+                "{condition}install a certificate that is valid now on the server, such as the previous one if it has \
+                 not expired (tls-cert-file, tls-key-file)"
+            ),
         ),
         (_, Some(0) | None) => advise(
             "certificate",
-            "renew the server's certificate, and load the new certificate on the server",
+            format!("{condition}renew the server's certificate, and load the new certificate on the server"),
         ),
         (_, Some(_)) => advise(
             "certificate",
-            "install the CA's current certificate. For an intermediate CA, install it on the server (in \
-             tls-cert-file, after the server's own certificate); for a root CA, install it on this host (--ca FILE, \
-             or the package ca-certificates)",
+            format!(
+                "{condition}install the CA's current certificate. For an intermediate CA, install it on the server \
+                 (in tls-cert-file, after the server's own certificate); for a root CA, install it on this host \
+                 (--ca FILE, or the package ca-certificates)"
+            ),
         ),
     };
     match at.seen.tls.server_clock_ahead {
-        Some(ahead) if ahead.abs() < AGREE => renew,
+        _ if clock_is_right => renew,
         Some(ahead) if is_valid_after(tls, ahead) => {
             clock("set this host's clock: according to the server's clock, the certificate is valid now")
         }
@@ -374,8 +388,8 @@ pub(super) fn client_certificate(at: &FixContext) -> Fixes {
         Some(own) if at.seen.client_alert() == Some(AlertDescription::AccessDenied) => advise(
             "client-certificate",
             format!(
-                "check which client certificates the server permits, for example by their subject (this one is {}). Its \
-                 log contains the reason",
+                "check which client certificates the server permits, for example by their subject (this one is {}). \
+                 The server's log contains the reason",
                 own.subject
             ),
         ),
@@ -397,7 +411,8 @@ pub(super) fn client_certificate(at: &FixContext) -> Fixes {
         .and(
             "client-certificate",
             format!(
-                "if {} is an intermediate CA, append its certificate to the file in --cert, after the client's own",
+                "or, if {} is an intermediate CA, append its certificate to the file in --cert, after the client's \
+                 own",
                 own.issuer
             ),
         ),

@@ -221,7 +221,7 @@ impl IamToken {
         match self.date.as_deref().and_then(seconds_since_1970) {
             Some(made) => {
                 text += &format!(
-                    "; created on {} and valid for {valid}",
+                    "; it was created on {} and is valid for {valid}",
                     utc_minute(made.cast_signed())
                 );
                 let now = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
@@ -229,7 +229,7 @@ impl IamToken {
                 let since =
                     |from: u64, to: u64| age(i64::try_from(to.saturating_sub(from)).unwrap_or(i64::MAX));
                 if now > ended {
-                    text += &format!(": it expired {} ago", since(ended, now));
+                    text += &format!(", so it expired {} ago", since(ended, now));
                 } else if made > now + CLOCK_TOLERANCE {
                     text += &format!(
                         ": by this host's clock, that is {} in the future, so one of the clocks is wrong",
@@ -237,7 +237,7 @@ impl IamToken {
                     );
                 }
             }
-            None => text += &format!("; valid for {valid} after its creation"),
+            None => text += &format!("; a token is valid for {valid} after its creation"),
         }
         match (&self.user, &target.user) {
             (Some(user), Some(given)) if user != given => {

@@ -144,16 +144,16 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     finding.evidence.extend(problems(answer));
     let is_proved = |kind: &str| assessment.fixes.iter().any(|fix| fix.kind == kind);
     let mut fixes: Vec<Fix> = assessment.fixes.iter().map(of_aws).collect();
-    if !fixes.is_empty() {
-        let text = "then run sessiontut ping --wait 120, which retries until Redis answers: a change in AWS takes \
-                    effect only after a moment";
-        fixes.push(Fix::new("wait", text));
-    }
     if assessment.fixes.iter().any(|fix| fix.command.is_some()) {
         let text = "to test your permissions before you run a command, append --dry-run to it. AWS then changes \
                     nothing, and answers DryRunOperation if you are allowed to run the command, or \
                     UnauthorizedOperation if not";
         fixes.push(Fix::new("permission", text));
+    }
+    if !fixes.is_empty() {
+        let text = "then run sessiontut ping --wait 120, which retries until Redis answers: a change in AWS takes \
+                    effect only after a moment";
+        fixes.push(Fix::new("wait", text));
     }
     finding.fixes.retain(|fix| {
         !(KINDS.contains(&fix.kind) && (is_proved(fix.kind) || assessment.rules_out(fix.kind)))
@@ -170,8 +170,8 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
     let needs = answer.needs();
     if assessment.outcome == Outcome::Unknown && !needs.is_empty() {
         let text = format!(
-            "grant your AWS user or role the permission {} (it only allows reading), and run the same command \
-             again. sessiontut ping --aws-policy prints the whole policy",
+            "grant your AWS user or role the read-only permission {}, and run the same command again. \
+             sessiontut ping --aws-policy prints a policy with all permissions that --aws needs",
             needs.join(", ")
         );
         finding.fixes.insert(0, Fix::new("permission", text));
@@ -217,7 +217,7 @@ fn facts_of(check: &Check) -> Vec<String> {
         Outcome::Unknown if check.needs.is_empty() => format!("{}{term}", safe(&check.text)),
         Outcome::Unknown => {
             let needs = check.needs.join(" or ");
-            format!("{} (needs the permission {needs})", safe(&check.text))
+            format!("{} (permission needed: {needs})", safe(&check.text))
         }
     };
     let others = check.near_misses.iter().map(|miss| safe(miss));

@@ -74,8 +74,9 @@ fn without_address(host: &str, lookup: &Lookup) -> Finding {
     } else if any(|answer| *answer == NameAnswer::NoAddress) {
         Finding::proved(Cause::DnsNoAddress).summary(format!("{host} exists but has no A or AAAA record"))
     } else if let Some(end) = alias {
-        Finding::proved(Cause::DnsNotFound)
-            .summary(format!("{host} is an alias of {end}, which does not exist"))
+        Finding::proved(Cause::DnsNotFound).summary(format!(
+            "{host} is an alias (CNAME) of {end}, but {end} does not exist"
+        ))
     } else if any(|answer| *answer == NameAnswer::NotFound) && skips_hosts_file(lookup) {
         Finding::proved(Cause::DnsNotFound).summary(format!(
             "{host} is in /etc/hosts, but this system does not look up names in that file"
@@ -183,7 +184,7 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
     if let Some(line) = lookup.nsswitch.as_ref().filter(|_| is_elsewhere) {
         let (number, text) = (line.number, &line.text);
         facts.push(format!(
-            "line {number} of /etc/nsswitch.conf sets where names are looked up: {text}"
+            "line {number} of /etc/nsswitch.conf ({text}) determines where names are looked up"
         ));
     }
     facts.extend(describe_servers(&lookup.servers));
@@ -240,11 +241,11 @@ fn describe_servers(servers: &[NameServer]) -> impl Iterator<Item = String> {
             NameAnswer::Addresses(addresses) => format!("returns {}", join(addresses)),
             NameAnswer::NoAddress => "reports that the name exists without an A or AAAA record".into(),
             NameAnswer::EmptyAlias(end) => {
-                format!("reports an alias (CNAME) of {end}, without an A or AAAA record")
+                format!("reports that the name is an alias (CNAME) of {end}, but returns no A or AAAA record")
             }
             NameAnswer::NotFound => "reports that the name does not exist (NXDOMAIN)".into(),
             NameAnswer::DanglingAlias(end) => {
-                format!("reports an alias (CNAME) of {end}, which does not exist (NXDOMAIN)")
+                format!("reports that the name is an alias (CNAME) of {end}, and that {end} does not exist (NXDOMAIN)")
             }
             NameAnswer::Refused(code) => format!("replies {code}"),
             NameAnswer::Timeout => format!("did not reply within {}", seconds(server.took)),
@@ -311,7 +312,7 @@ pub(super) fn completed(target: &Target, seen: &Observations) -> Option<(Cause, 
     Some((
         Cause::DnsSearch,
         format!(
-            "{host} is looked up as {name}, because of the search domain in {} ({text})",
+            "the name {host} is looked up as {name}, because of the search domain in {} ({text})",
             completed.search
         ),
     ))

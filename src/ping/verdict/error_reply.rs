@@ -1,6 +1,6 @@
 //! Determines the verdict on error replies.
 
-use super::finding::Finding;
+use super::finding::{Finding, either};
 use super::other_protocol::QUOTED;
 use crate::clock::age;
 use crate::ping::causes::{Cause, ErrorReply};
@@ -96,7 +96,7 @@ pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> 
     } else if missing.commands.is_empty() {
         finding.summary(format!("{who} is not allowed to run {command}"))
     } else {
-        let commands = missing.commands.join(", ");
+        let commands = either(&missing.commands);
         finding
             .summary(format!("{who} is not allowed to run {commands}"))
             .facts(

@@ -7,6 +7,15 @@ use crate::ping::causes::{Cause, Fix, FixContext, hosts_file_fixes, other_server
 use crate::ping::observation::PacketSizes;
 use crate::sanitize;
 
+/// Joins names for a sentence, such as `HSET, HGETALL or EXEC`.
+pub(crate) fn either<T: AsRef<str>>(names: &[T]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match names.as_slice() {
+        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => names.concat(),
+    }
+}
+
 /// The result of a run: the cause of a failure, if there is one, and warnings.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {

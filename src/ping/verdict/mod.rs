@@ -29,7 +29,7 @@ use crate::redis_url::{Target, UrlError, UrlErrorKind};
 use crate::sanitize;
 
 pub use finding::Verdict;
-pub(crate) use finding::{Certainty, Finding};
+pub(crate) use finding::{Certainty, Finding, either};
 
 /// Returns the cause that explains the observations, if there is one, and the warnings.
 #[must_use]

@@ -28,7 +28,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
                     .fact(if known.is_empty() {
                         "the Sentinel does not watch any primary".to_owned()
                     } else {
-                        format!("the Sentinel watches: {}", known.join(", "))
+                        format!("the Sentinel watches only {}", known.join(", "))
                     }),
             )
         }
@@ -79,12 +79,12 @@ pub(super) fn facts(given: &Target, seen: &Observations) -> Option<String> {
             ))
         }
         SentinelAnswer::None if all.len() > 1 => Some(format!(
-            "`ping` could not ask any of the Sentinels in the URL, {}, for the primary {name}; this report is about \
+            "`ping` could not ask any of the Sentinels in the URL ({}) for the primary {name}; this report is about \
              {sentinel}",
             all.join(", ")
         )),
         SentinelAnswer::None => Some(format!(
-            "`ping` could not ask the Sentinel in the URL, {sentinel}, for the primary {name}"
+            "`ping` could not ask the Sentinel in the URL ({sentinel}) for the primary {name}"
         )),
         _ => None,
     }

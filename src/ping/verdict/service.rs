@@ -2,7 +2,7 @@
 //! requests in the right order, and handle large packets.
 
 use super::error_reply::error_reply;
-use super::finding::{Finding, Found, replied};
+use super::finding::{Finding, Found, either, replied};
 use super::no_reply::large_packets_lost;
 use super::no_reply::{ONLY_THIS_CONNECTION, ended, on_the_second_connection};
 use super::ping::no_login_behind_proxy;
@@ -295,5 +295,5 @@ fn not_supported(server: &ServerInfo) -> Option<String> {
     let missing = server.unsupported();
     let lacks = |name| missing.contains(&name);
     let is_limited = lacks("MULTI") || lacks("INFO") && lacks("HELLO");
-    (is_limited && !server.is_sentinel()).then(|| missing.join(", "))
+    (is_limited && !server.is_sentinel()).then(|| either(&missing))
 }

@@ -163,10 +163,10 @@ fn unanswered_route(seen: &Observations) -> Option<String> {
     let interface = &route.interface;
     Some(match route.gateway {
         Some(gateway) => {
-            format!("the route leads through the gateway {gateway} on the interface {interface}")
+            format!("the route goes through the gateway {gateway} on the interface {interface}")
         }
         None => format!(
-            "the route leads directly to the hosts on the interface {interface} ({})",
+            "the route goes directly to the network on {interface} ({}), without a gateway",
             route.to
         ),
     })

@@ -102,9 +102,9 @@ fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observ
             .facts(certificate_facts(tls)),
         TlsResult::BadName(name) => Finding::proved(Cause::TlsNameMismatch)
             .summary(match seen.tls.trust.tls_name {
-                Some(_) => format!("a certificate cannot contain the name in --tls-name, {name}"),
+                Some(_) => format!("a certificate cannot contain the name in --tls-name (\"{name}\")"),
                 None => format!(
-                    "a certificate cannot contain the name {name}; pass the name that you expect with --tls-name"
+                    "a certificate cannot contain the name \"{name}\"; pass the name that you expect with --tls-name"
                 ),
             })
             .fact("no handshake was tried, because a handshake needs a valid name"),

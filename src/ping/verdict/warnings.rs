@@ -83,7 +83,7 @@ fn dns_partial(seen: &Observations) -> Option<Found> {
         let failed = failed.join("; ");
         (
             Cause::DnsPartial,
-            format!("some addresses of the host name do not accept connections: {failed}"),
+            format!("some addresses of the host name do not accept connections ({failed})"),
         )
     })
 }
@@ -255,7 +255,7 @@ fn unreachable_nodes(seen: &Observations) -> Option<Found> {
     let failed = describe_all(&seen.server.announced, |result| *result != DialResult::Connected);
     (seen.server.is_cluster() && !failed.is_empty()).then(|| {
         let summary = format!(
-            "some nodes of the cluster cannot be reached at their announced addresses: {}",
+            "some nodes of the cluster cannot be reached at their announced addresses ({})",
             failed.join("; ")
         );
         (Cause::ClusterUnreachableNodes, summary)

@@ -11,11 +11,11 @@ use crate::redis_url::hosting::Hosting;
 
 pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
     if let Some(path) = at.socket() {
-        let fixes = socket(&path).and(
-            "start",
-            "set `unixsocket` to this path in the configuration of the server, and start the server",
-        );
-        return fixes.after(other_sockets(at));
+        let start = "set `unixsocket` to this path in the configuration of the server, and start the server";
+        return match other_sockets(at) {
+            Some(others) => others.and("start", format!("or {start}")),
+            None => socket(&path).and("start", start),
+        };
     }
     if at.seen.has_misleading_primary() {
         return advise(

@@ -124,8 +124,8 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
         .and(
             "network-acl",
             format!(
-                "in the network ACLs of the subnets, allow inbound TCP port {}, and outbound replies to the \
-                 ephemeral ports 1024-65535",
+                "in the network ACL of each subnet of the cache, allow inbound TCP port {}, and outbound replies to \
+                 the ephemeral ports 1024-65535",
                 at.port()
             ),
         )
@@ -147,9 +147,8 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
 fn security_group(at: &FixContext) -> Fixes {
     let port = at.port();
     let region = at.region_option();
-    let rule = format!(
-        "type Custom TCP, port {port}, and as the source the security group of the application's instance"
-    );
+    let rule =
+        format!("type Custom TCP, port {port}, source the security group of the application's instance");
     let Some(address) = at.address() else {
         return advise(
             "security-group",
@@ -171,10 +170,9 @@ fn security_group(at: &FixContext) -> Fixes {
         return advise(
             "security-group",
             format!(
-                "find the security group of the cache with the following command, which changes nothing. If it \
-                 lists several interfaces, choose the one whose VPC and description belong to the cache. Then add \
-                 an inbound rule to its security group: {rule}. If the application runs outside the VPC, the \
-                 source is an address range"
+                "find the security group of the cache with the following command, which changes nothing. If it lists \
+                 several interfaces, choose the one whose VPC and description belong to the cache. Then add an \
+                 inbound rule to the security group of this interface: {rule} (outside the VPC, an address range)"
             ),
         )
         .command(look);
@@ -183,9 +181,9 @@ fn security_group(at: &FixContext) -> Fixes {
     advise(
         "security-group",
         format!(
-            "add an inbound rule to the security group of the cache: type Custom TCP, port {port}, and as the \
-             source {source}, the security group of this instance. The following command adds the rule if it finds \
-             exactly one security group for the address, and otherwise changes nothing"
+            "add an inbound rule to the security group of the cache: type Custom TCP, port {port}, source {source} \
+             (the security group of this instance). The following command adds the rule if it finds exactly one \
+             security group for the address, and otherwise changes nothing"
         ),
     )
     .command(format!(
@@ -195,8 +193,8 @@ fn security_group(at: &FixContext) -> Fixes {
     ))
     .and(
         "security-group",
-        "if the command finds several security groups, list them with their VPCs and descriptions, and find the \
-         one of the cache",
+        "if the command finds several security groups, list them with their VPCs and descriptions, and find the one \
+         that belongs to the cache",
     )
     .command(look)
 }
@@ -220,8 +218,8 @@ fn timeout_on_this_host(at: &FixContext) -> Fixes {
     let firewall = local_firewall("look for a rule in this host's own firewall that drops the packets");
     let queue = advise(
         "accept-queue",
-        "check the accept queue: if it is full (Recv-Q is at least Send-Q), the server is stuck or accepts no more \
-         clients",
+        "check the accept queue: if it is full (Recv-Q is higher than Send-Q), the server is stuck or accepts no \
+         more clients",
     )
     .command(format!("ss -ltn 'sport = :{}'", at.port()));
     let listeners = listeners(at);

@@ -30,8 +30,24 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
     let is_absent = dials.any(|dial| dial.result == DialResult::NoNeighbour);
     let neighbour = match at.seen.unanswered_route() {
         Some(route) => Some(unanswered(at, route)),
-        None => is_absent.then(|| absent(at, "on this network")),
+        None => is_absent.then(|| absent(at)),
     };
+    let router = at.seen.tcp.dials.iter().find_map(|dial| match &dial.result {
+        DialResult::Unreachable(ErrorSource::Icmp(icmp)) if !at.seen.is_from_this_host(*icmp) => icmp.from,
+        _ => None,
+    });
+    let beyond = router.map(|router| {
+        advise(
+            "host",
+            format!(
+                "check that the address is right and that the host is up. Then check the routes on {router}, which \
+                 reports that it cannot reach the host"
+            ),
+        )
+    });
+    // If one of these fixes is about the host and its address, do not suggest to check the address again.
+    let is_on_link = |route: &Route| route.gateway.is_none();
+    let checks_host = is_absent || beyond.is_some() || at.seen.unanswered_route().is_some_and(is_on_link);
     let all = |is_one: fn(&Dial) -> bool| at.seen.tcp.dials.iter().all(is_one);
     let fixes = if all(Dial::lacks_zone) {
         advise(
@@ -65,29 +81,19 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         };
         advise(
             "route",
-            "check this host's addresses, rules and routes: an interface, a VPN or the default route is missing, or \
-             a rule (ip rule) excludes the address",
+            "check this host's addresses, routing rules (ip rule) and routes: an interface, a VPN or the default \
+             route may be missing, or a rule may exclude the address",
         )
         .command(command)
     } else {
-        route(at, "check the route to the server").and(
-            "address",
-            "check the address: the host may no longer exist, or its network may not be reachable from here",
-        )
+        let address = (!checks_host).then(|| {
+            advise(
+                "address",
+                "check the address: the host may no longer exist, or its network may not be reachable from here",
+            )
+        });
+        route(at, "check the route to the server").and_all(address)
     };
-    let router = at.seen.tcp.dials.iter().find_map(|dial| match &dial.result {
-        DialResult::Unreachable(ErrorSource::Icmp(icmp)) if !at.seen.is_from_this_host(*icmp) => icmp.from,
-        _ => None,
-    });
-    let beyond = router.map(|router| {
-        advise(
-            "host",
-            format!(
-                "check that the address is right and that the host is up. Then check the routes on {router}, which \
-                 reports that it cannot reach the host"
-            ),
-        )
-    });
     fixes
         .after(beyond)
         .after(neighbour)
@@ -95,12 +101,10 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         .after(dns::search_domain(at))
 }
 
-fn absent(at: &FixContext, place: &str) -> Fixes {
+fn absent(at: &FixContext) -> Fixes {
     advise(
         "host",
-        format!(
-            "check that the host is up, and that its address is right: no host {place} answers for this address"
-        ),
+        "check that the host is up, and that its address is right: no host on this network answers for this address",
     )
     .command(format!("ip neigh show {}", at.numeric_host()))
 }
@@ -114,12 +118,12 @@ fn unanswered(at: &FixContext, route: &Route) -> Fixes {
             format!("check that the gateway {gateway} is up and on the same network as the interface {interface}"),
         )
         .command(format!("ip neigh show {gateway}")),
-        None => absent(at, &format!("on the interface {interface}")).and(
+        None => absent(at).and(
             "subnet",
             format!(
-                "if the server is not on the interface {interface}, the addresses of that interface ({}) overlap \
-                 with those of the server: give the interface another range. Docker chooses the range of docker0 \
-                 and of its other networks itself (bip and default-address-pools in daemon.json)",
+                "if the server is not in the network on {interface}, the range of this network ({}) overlaps with \
+                 that of the server's network: give {interface} another range. By default, Docker chooses the ranges \
+                 of its networks. To choose them yourself, set bip and default-address-pools in daemon.json",
                 route.to
             ),
         ),

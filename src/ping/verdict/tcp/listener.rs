@@ -35,7 +35,8 @@ pub(super) fn local_listener(seen: &Observations, dial: &Dial) -> Option<String>
     let is_timeout = matches!(dial.result, DialResult::Timeout { .. });
     Some(match listener {
         None if is_timeout => {
-            "no process is listening on the port, but no TCP reset came, so this host's firewall is dropping the packets".into()
+            "no process is listening on the port, but no TCP reset was received, so this host's firewall is dropping \
+             the packets".into()
         }
         None => return None,
         Some(LocalListener { waiting: 0, .. }) if is_timeout => {

@@ -99,12 +99,8 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
     };
     let is_for_another_name = finding.cause != Cause::TlsNameMismatch
         && own.is_some_and(|own| !own.names.is_empty() && !own.is_for(&tls.expected_name));
-    let other_name = is_for_another_name.then(|| {
-        format!(
-            "the certificate has a second fault: it is not for {}",
-            tls.expected_name
-        )
-    });
+    let other_name = is_for_another_name
+        .then(|| format!("another fault: the certificate is not for {}", tls.expected_name));
     let is_also_untrusted =
         !tls.chain.is_empty() && !tls.leads_to_trusted_ca && finding.cause != Cause::TlsUntrusted;
     let is_requested =
@@ -114,16 +110,15 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
     });
     let facts = finding.facts(certificate_facts(tls)).facts(request);
     facts.facts(other_name).facts(
-        is_also_untrusted.then(|| {
-            "the certificate has a second fault: it is not signed by a CA that this host trusts".into()
-        }),
+        is_also_untrusted
+            .then(|| "another fault: the certificate is not signed by a CA that this host trusts".into()),
     )
 }
 
 fn no_trusted_ca(tls: &Handshake) -> String {
     match replaced_cas(tls) {
-        Some(replaced) => format!("this host trusts no CA: {replaced}"),
-        None => "this host trusts no CA: the package ca-certificates is missing".into(),
+        Some(replaced) => format!("this host trusts no CA, because {replaced}"),
+        None => "this host trusts no CA, because the package ca-certificates is missing".into(),
     }
 }
 

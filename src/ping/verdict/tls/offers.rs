@@ -51,7 +51,8 @@ pub(super) fn nothing_in_common(
 fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
     let version = version_name(offer.version);
     let seen = format!(
-        "on another connection, this program offered more TLS features, and the server chose {version} with {}",
+        "on another connection, this program also offered TLS features that it does not support, and the server \
+         chose {version} with {}",
         offer.cipher_suite
     );
     if !matches!(offer.version, ProtocolVersion::TLSv1_2 | ProtocolVersion::TLSv1_3) {
