@@ -51,7 +51,7 @@ pub(super) enum FormError {
     TimedOut,
     #[error("The form was cut off")]
     Incomplete,
-    #[error("The field “username” is missing from the form, which must be application/x-www-form-urlencoded")]
+    #[error("The form has no field “username”, or its type is not application/x-www-form-urlencoded")]
     Missing,
     #[error("The field “username” occurs more than once")]
     Duplicate,

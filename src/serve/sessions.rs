@@ -59,12 +59,12 @@ impl Identity {
 
 const BAD_SIGNATURE: &str = "its signature is invalid. Perhaps the cookie was changed, or it was signed with another \
                              SECRET_KEY or by another stage. If another application on this host uses the same \
-                             cookie name, start this app with another --cookie-name";
+                             cookie name, start this app with a different --cookie-name";
 const TOO_OLD: &str = "it is older than --max-age";
-const NOT_A_TOKEN: &str = "it is not a valid token, so the app did not query Redis. Another stage or another application \
-                           on this host probably set this cookie. To prevent this, start this app with another \
-                           --cookie-name";
-const NO_SESSION: &str = "it looks like a token, but its session has ended or never existed";
+const NOT_A_TOKEN: &str = "it does not contain a valid token, so the app did not query Redis. Another stage or \
+                           another application on this host probably set this cookie. To prevent this, start this \
+                           app with a different --cookie-name";
+const NO_SESSION: &str = "it contains a token, but the token's session has ended or never existed";
 
 impl Sessions {
     /// Counts a visit in one round trip, in the session of the first valid cookie.

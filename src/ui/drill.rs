@@ -27,7 +27,7 @@ pub(crate) fn serving(drill: &Drill) {
     if let Some(ca) = drill.ca() {
         answer(&ca.to_string_lossy());
     }
-    note("this server has a fault on purpose; press Ctrl-C to stop it");
+    note("this server is broken on purpose; press Ctrl-C to stop it");
 }
 
 /// Prints the task: the URL of the endpoint to diagnose and, for TLS, its CA file.

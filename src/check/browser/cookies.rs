@@ -19,7 +19,7 @@ impl Visitor {
             .map(|(_, value)| value)
     }
 
-    /// Returns a copy of this visitor whose only cookie is this cookie.
+    /// Returns a copy of this visitor that has only the cookie `name=value`.
     pub(crate) fn with_only_cookie(&self, name: &str, value: &str) -> Self {
         let mut other = Self::new(&self.site);
         // Like a browser, ignore an invalid cookie.

@@ -221,7 +221,7 @@ pub(crate) static CHECKS: &[Check] = &[
          did not make it.",
         "session-store#a-logout-that-works", |grader| Box::pin(stage4::logout::prefetch_does_not_log_out(grader))),
     check(4, Advice, "logout-deletes-the-cookie", "Logout should delete the cookie",
-        "The old token is invalid, but as long as the browser sends it, the app looks it up in Redis at every visit.",
+        "The old token is invalid, but as long as the browser sends it, the app looks it up in Redis on every visit.",
         "session-store#a-logout-that-works", |grader| Box::pin(stage4::logout::logout_deletes_the_cookie(grader))),
     check(4, Advice, "unavailable-is-503", "If Redis does not answer, the app should respond with 503, not 500",
         "The status 503 means that load balancers and clients can try again later.",

@@ -188,7 +188,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Whether Redis contains a lesson key with this name that this learner did not leave behind. The key may
+    /// Whether Redis contains a lesson key named `name` that this learner did not leave behind. The key may
     /// belong to a colleague who runs `serve --stage 2`.
     fn uses_keys_of_others(&mut self, name: &str) -> Result<bool, SendError> {
         let renamed;

@@ -95,7 +95,8 @@ fn log_in(call: &mut Invocation<'_>, user: &[u8], password: &[u8]) -> Result<(),
     Ok(())
 }
 
-/// Compares two passwords by their hashes, so that the time does not reveal where the passwords differ.
+/// Compares two passwords by their hashes, so that the duration of the comparison does not reveal where they
+/// differ.
 fn is_same(expected: &[u8], given: &[u8]) -> bool {
     let digest = |bytes| ring::digest::digest(&ring::digest::SHA256, bytes);
     digest(expected).as_ref() == digest(given).as_ref()

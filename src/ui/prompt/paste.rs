@@ -14,7 +14,7 @@ use crate::signals::Interrupted;
 /// fast.
 const BURST: Duration = Duration::from_millis(2);
 
-/// The message about text at a prompt that does not accept text.
+/// The message if text was typed or pasted at a prompt that waits for a single key.
 pub(crate) const TEXT_IGNORED: &str = "ignored: type or paste shell commands in another terminal";
 /// The message about a paste of several lines.
 const ONLY_FIRST_LINE: &str = "only the first pasted line is used; paste the other lines one at a time";
