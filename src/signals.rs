@@ -122,12 +122,25 @@ pub(crate) async fn termination() {
     }
 }
 
-/// Waits for any termination signal.
-pub(crate) fn wait() -> io::Result<()> {
-    runtime()?.block_on(async {
-        Signals::listen()?.next().await;
-        Ok(())
-    })
+/// Receives the termination signals without an async runtime in the caller.
+#[derive(Debug)]
+pub(crate) struct BlockingSignals {
+    runtime: Runtime,
+    signals: Signals,
+}
+
+impl BlockingSignals {
+    /// Like [`Signals::listen`].
+    pub(crate) fn listen() -> io::Result<Self> {
+        let runtime = runtime()?;
+        let signals = runtime.block_on(async { Signals::listen() })?;
+        Ok(Self { runtime, signals })
+    }
+
+    /// Waits for any termination signal since this value was created.
+    pub(crate) fn wait(mut self) {
+        self.runtime.block_on(self.signals.next());
+    }
 }
 
 /// The error that is returned if a termination signal interrupted a wait.

@@ -220,6 +220,32 @@ fn the_help_of_the_menu_starts_at_its_top_and_returns_to_the_menu() {
     assert_eq!(terminal.exit_status(), 0);
 }
 
+/// The terminal prints `^C` on the current line.
+#[test]
+fn the_output_after_ctrl_c_starts_on_a_new_line() {
+    let server = RedisServer::start();
+    let home = Home::new();
+    let url = server.url();
+    home.sessiontut(["login", "ada"]).redis(&url).run().expect(0);
+    for (command, running) in [
+        ("serve --listen 127.0.0.1:0", "http://"),
+        ("practice --listen 127.0.0.1:0 --no-save", "Ctrl-C"),
+        ("drill --serve loading", "Ctrl-C"),
+        ("ping --watch", "ok"),
+        ("ping --hold 60", "ok"),
+        ("expire --ttl 60", "EXPIRE"),
+        ("check --url http://127.0.0.1:9 --ttl 2 -- sleep 60", "waiting"),
+    ] {
+        let terminal = Terminal::shell(&home, 100, 40, &[("REDIS_URL", url.as_str())]);
+        terminal.line(&format!("clear; sessiontut {command}; echo it ended"));
+        terminal.wait_for(running);
+        terminal.keys(&["C-c"]);
+        terminal.wait_until("the end on its own line", |screen| {
+            screen.lines().any(|line| line == "it ended")
+        });
+    }
+}
+
 #[test]
 fn a_number_without_its_option_is_suggested_as_the_ttl() {
     let finished = Home::new().run(["expire", "5"]).expect(2);

@@ -857,6 +857,36 @@ fn the_app_listens_on_another_port_if_its_port_is_in_use() {
     left_sanely(&terminal, &learner, 0);
 }
 
+/// The page of the first app may still be open in the learner's browser, so the next app must use the same
+/// port, even if the port in the lesson is free by then.
+#[test]
+fn the_next_app_listens_on_the_port_of_the_last_one() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let run = format!("```sh run\nsessiontut serve --stage 3 --listen {address}\n```\n");
+    let look = format!("```sh\ncurl http://{address}/login\n```\n");
+    let (learner, terminal) = in_a_lesson(&format!("{run}\n{look}\n## Again\n\n{run}\nOnce more.\n\n{look}"));
+    terminal.wait_for("yes, run it");
+    terminal.keys(&["Enter"]);
+    let first = terminal.wait_for("Enter next");
+    let (_, moved) = first.rsplit_once("curl http://").unwrap();
+    let (moved, _) = moved.split_once('/').unwrap();
+    assert_ne!(moved, address.to_string(), "{first}");
+    drop(taken);
+
+    terminal.keys(&["Enter"]);
+    terminal.wait_for("yes, run it");
+    terminal.keys(&["Enter"]);
+    let screen = terminal.wait_until("the address of the second app", |screen| {
+        let (_, second) = screen.split_once("Once more.").unwrap_or_default();
+        second.contains("curl http://")
+    });
+    let (_, second) = screen.split_once("Once more.").unwrap();
+    assert!(second.contains(&format!("curl http://{moved}/login")), "{screen}");
+    terminal.keys(&["q"]);
+    left_sanely(&terminal, &learner, 0);
+}
+
 /// If the app does not start, the parts of the lesson that need it are neither checked nor marked wrong.
 #[test]
 fn a_lesson_whose_app_cannot_start_offers_another_try_and_checks_nothing() {

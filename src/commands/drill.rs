@@ -7,7 +7,7 @@ use super::values::suggesting;
 use crate::drill::{self, DrillFault, FAULTS, Score};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::signals::{self, Stop};
+use crate::signals::{BlockingSignals, Stop};
 use crate::ui;
 use crate::ui::menu::{KeyReader, Menu, Selected};
 
@@ -56,9 +56,11 @@ fn named(name: &str) -> Result<&'static DrillFault, Error> {
 
 /// Runs the drill's endpoint without the quiz until a signal arrives.
 fn serve(fault: &DrillFault) -> Result<Exit, Error> {
+    let signals = BlockingSignals::listen()?;
     let endpoint = drill::start(fault).context("the drill's endpoint cannot start")?;
     ui::drill::serving(&endpoint);
-    signals::wait()?;
+    signals.wait();
+    ui::end_line_after_ctrl_c();
     Ok(Exit::Ok)
 }
 

@@ -13,7 +13,7 @@ use crate::practice::{Server, ServerOptions, raise_file_limit, start_standalone}
 use crate::random;
 use crate::secret::Secret;
 use crate::serve;
-use crate::signals;
+use crate::signals::BlockingSignals;
 use crate::ui;
 
 /// Arguments of `practice`.
@@ -51,10 +51,12 @@ pub(super) fn run(args: &PracticeArgs) -> Result<Exit, Error> {
             .context(format!("the practice Redis cannot start on {listen}"))
             .into(),
     })?;
+    // Only a server that is stopped in this function saves its data.
+    let signals = BlockingSignals::listen()?;
     ui::answer_with_secrets(&url(&server, password.as_ref()));
     ui::note("the practice Redis is running; use it only for learning; press Ctrl-C to stop it");
     notices.iter().for_each(|notice| ui::note(&notice.to_string()));
-    signals::wait()?;
+    signals.wait();
     ui::end_line_after_ctrl_c();
     server
         .stop()

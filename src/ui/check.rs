@@ -95,6 +95,7 @@ fn failure(result: &CheckResult) {
 
 /// Prints that the run was interrupted, and which of the app's keys remain.
 pub(crate) fn interrupted(left: &[String]) {
+    super::end_line_after_ctrl_c();
     match left {
         [] => note("interrupted"),
         keys => note(&format!(

@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 use dialoguer::console::Term;
 
@@ -63,7 +63,7 @@ pub(crate) fn error(error: &Error) {
                 ping::Verbosity::VerdictOnly,
             );
         }
-        Error::Interrupted => {}
+        Error::Interrupted => end_line_after_ctrl_c(),
         Error::Refused(fault) => {
             note(&format!("sessiontut: {}", fault_lines(fault).join("\n")));
         }
@@ -162,10 +162,12 @@ pub(crate) fn whole_note(lines: &str) {
     writer::err(lines);
 }
 
-/// Ends the line on which the terminal has printed `^C`, so that the shell's prompt starts on a new line.
+/// Ends the line on which the terminal has printed `^C`, so that the next output starts on a new line. Has an
+/// effect only once, because the program ends after Ctrl-C.
 pub(crate) fn end_line_after_ctrl_c() {
+    static ENDED: Once = Once::new();
     if std::io::stderr().is_terminal() {
-        writer::err("");
+        ENDED.call_once(|| writer::err(""));
     }
 }
 

@@ -40,6 +40,7 @@ pub(super) fn conclude(args: &PingArgs, target: &Target, diagnosis: &Diagnosis, 
     } = diagnosis;
     let mut report = json::render(target, seen, verdict, *elapsed);
     if *is_interrupted {
+        ui::end_line_after_ctrl_c();
         json::mark_interrupted(&mut report);
     }
     if args.json {

@@ -47,11 +47,14 @@ pub(super) async fn run(args: &PingArgs, check: &Check<'_>, deadline: Deadline) 
     let elapsed = deadline.elapsed();
     let totals = json::totals(&history, &report, elapsed);
     report["totals"] = totals["totals"].clone();
-    if exit == Exit::Interrupted && args.json {
-        // If standard output is closed, there is nothing left to do.
-        let _ = ui::ping::json_line(&totals);
-    } else if exit == Exit::Interrupted {
-        ui::ping::history_summary(&history, elapsed);
+    if exit == Exit::Interrupted {
+        ui::end_line_after_ctrl_c();
+        if args.json {
+            // If standard output is closed, there is nothing left to do.
+            let _ = ui::ping::json_line(&totals);
+        } else {
+            ui::ping::history_summary(&history, elapsed);
+        }
     }
     write_report(args.report.as_deref(), report, &journal, exit)
 }

@@ -1,7 +1,7 @@
 //! Prints the output of `ping --watch`: one line per probe with a small graph, the verdict whenever it
 //! changes, and a summary.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::time::Duration;
 
 use colored::Colorize as _;
@@ -101,14 +101,10 @@ fn event_text(event: &WatchEvent) -> String {
 /// Prints the totals and percentiles of all probes.
 pub(crate) fn history_summary(history: &ProbeHistory, elapsed: Duration) {
     let columns = window::columns(&Term::stdout());
-    let mut lines: Vec<String> = summary_lines(history, elapsed)
+    let lines: Vec<String> = summary_lines(history, elapsed)
         .iter()
         .flat_map(|line| window::lines(line, columns))
         .collect();
-    if io::stdout().is_terminal() {
-        // The terminal may already have printed ^C on this line.
-        lines.insert(0, String::new());
-    }
     answer(&lines.join("\n"));
 }
 
