@@ -6,12 +6,16 @@
 use colored::Colorize as _;
 use regex_lite::{Captures, Regex};
 
+/// The width of a tab. A terminal's default of eight columns would make Go code too wide for many windows.
+const TAB: &str = "    ";
+
 /// Returns the lines of `code`, in colour if colours are enabled. The lines are not wrapped, so that users
-/// can copy them.
+/// can copy them. Tabs become spaces.
 pub(super) fn lines(code: &str, language: &str) -> Vec<String> {
+    let code = code.replace('\t', TAB);
     let painted = match tokens(language) {
-        Some(tokens) => tokens.replace_all(code, painted).into_owned(),
-        None => code.to_owned(),
+        Some(tokens) => tokens.replace_all(&code, painted).into_owned(),
+        None => code,
     };
     painted.split('\n').map(str::to_owned).collect()
 }
@@ -131,6 +135,12 @@ mod tests {
             [word("string", "\"open"), word("keyword", "let")]
         );
         assert!(tokens("text").is_none());
+    }
+
+    #[test]
+    fn tabs_are_four_columns_wide() {
+        colored::control::set_override(false);
+        assert_eq!(lines("if x {\n\ty()\n}", "rust"), ["if x {", "    y()", "}"]);
     }
 
     #[test]
