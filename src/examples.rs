@@ -50,11 +50,16 @@ pub(crate) fn complete(path: &str) -> Option<CompleteCode> {
 impl SourceFile {
     /// Returns the file's text without the comments that mark regions for the lessons.
     pub(crate) fn shown(&self) -> String {
-        let is_mark = |line: &&str| {
+        let mut lines: Vec<&str> = Vec::new();
+        for line in self.text.lines() {
             let text = line.trim_start().trim_start_matches(['#', '/']);
-            text.starts_with(" region ") || text.starts_with(" endregion ")
-        };
-        let lines: Vec<&str> = self.text.lines().filter(|line| !is_mark(line)).collect();
+            if text.starts_with(" endregion ") {
+                // gofmt puts an empty line before the mark.
+                lines.pop_if(|last| last.is_empty());
+            } else if !text.starts_with(" region ") {
+                lines.push(line);
+            }
+        }
         lines.join("\n")
     }
 }
@@ -122,6 +127,11 @@ pub(crate) static LANGUAGES: &[SourceLanguage] = &[
         id: "php",
         name: "PHP",
         stages: examples!("php", "php"),
+    },
+    SourceLanguage {
+        id: "go",
+        name: "Go",
+        stages: examples!("go", "go"),
     },
 ];
 

@@ -232,6 +232,7 @@ fn the_examples_and_our_own_app_pass() {
                 text(&express.path().join(format!("stage{stage}.js"))),
             ],
             vec![text(&tools::axum_example(stage))],
+            vec![text(&tools::go_example(stage))],
             vec![
                 "sh".into(),
                 "-c".into(),

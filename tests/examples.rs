@@ -57,6 +57,11 @@ fn the_axum_app_passes_the_drive() {
 }
 
 #[test]
+fn the_go_app_passes_the_drive() {
+    passes(&|stage| Command::new(tools::go_example(stage)));
+}
+
+#[test]
 fn the_sinatra_app_passes_the_drive() {
     let ruby = required("ruby", "ruby");
     passes(&|stage| {

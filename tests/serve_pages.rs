@@ -153,6 +153,7 @@ fn the_source_page_has_every_stage_but_no_other_files() {
         ("axum", ".hincr("),
         ("sinatra", "redis.hincrby(key"),
         ("php", "->hIncrBy($key"),
+        ("go", "conn.Send(\"HINCRBY\", key"),
     ] {
         let page = visitor
             .get(&format!("/source?lang={language}&stage=4"))

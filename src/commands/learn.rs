@@ -48,7 +48,7 @@ pub struct LearnArgs {
     /// only if every check passes
     #[arg(long)]
     pub yes: bool,
-    /// Show code in this language: python, javascript, rust, ruby, php
+    /// Show code in this language: python, javascript, rust, ruby, php, go
     #[arg(long, value_name = "LANGUAGE")]
     pub lang: Option<String>,
     /// Read the lessons from this folder, from files that are named NN-id.md

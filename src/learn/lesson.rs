@@ -197,6 +197,7 @@ pub(crate) fn language_named(word: &str) -> String {
         "js" | "node" | "express" => "javascript",
         "rs" | "axum" => "rust",
         "rb" | "sinatra" => "ruby",
+        "golang" => "go",
         "ts" => "typescript",
         "bash" | "shell" | "console" => "sh",
         other => other,

@@ -51,6 +51,12 @@ fn tokens(language: &str) -> Option<Regex> {
              for foreach function if implements instanceof match namespace new null private protected public return \
              static switch throw true try use while",
         ),
+        "go" => (
+            SLASHES,
+            &["`", "\"", "'"],
+            "any break case chan const continue default defer else error fallthrough false for func go goto if import \
+             interface map nil package range return select struct switch true type var",
+        ),
         "ruby" => (
             "#.*",
             &["\"", "'"],
@@ -134,6 +140,14 @@ mod tests {
             special("\"open\nlet", "rust"),
             [word("string", "\"open"), word("keyword", "let")]
         );
+        assert_eq!(
+            special("var x = `a\nb` // c", "go"),
+            [
+                word("keyword", "var"),
+                word("string", "`a\nb`"),
+                word("comment", "// c"),
+            ]
+        );
         assert!(tokens("text").is_none());
     }
 
@@ -147,7 +161,7 @@ mod tests {
     fn no_character_is_lost_whatever_the_code() {
         colored::control::set_override(false);
         for code in ["\"open\nnext", "é\\", "'\\", "\"\"\"a", "", "\n\n", "// é\n\"ü"] {
-            for language in ["python", "javascript", "rust", "ruby", "php", "sh", "text"] {
+            for language in ["python", "javascript", "rust", "ruby", "php", "go", "sh", "text"] {
                 assert_eq!(lines(code, language).join("\n"), code);
             }
         }

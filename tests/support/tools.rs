@@ -1,6 +1,9 @@
 //! Finds the tools that `scripts/test` installs for the tests.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::process::required;
 
 /// Returns the path of Python in the tests' virtual environment, which contains redis-py and the packages of
 /// the Flask example.
@@ -16,6 +19,23 @@ pub fn node_modules(example: &str) -> PathBuf {
 /// Returns the path of the axum example's program for a stage.
 pub fn axum_example(stage: u8) -> PathBuf {
     installed(&format!("axum/debug/stage{stage}"))
+}
+
+/// Returns the path of the Go example's program for a stage.
+pub fn go_example(stage: u8) -> PathBuf {
+    installed(&format!("go/stage{stage}"))
+}
+
+/// Returns the command that compiles a Go file, as `scripts/test` compiles the Go example.
+pub fn go_build(source: &Path, program: &Path) -> Command {
+    let mut command = Command::new(required("go", "golang-go"));
+    command
+        .args(["build", "-o"])
+        .args([program, source])
+        .env("GO111MODULE", "off")
+        .env("GOPATH", "/usr/share/gocode")
+        .env("GOCACHE", installed("go/cache"));
+    command
 }
 
 /// Returns the path of the program in `tests/session_libraries/tower/`, which uses tower-sessions.

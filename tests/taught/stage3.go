@@ -1,0 +1,3 @@
+var pool = connect()
+
+// lessons: 1 session, 3 visits, 4 visits
