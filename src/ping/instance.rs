@@ -237,11 +237,11 @@ mod tests {
                 result: DialResult::Timeout { syns: Some(3) },
                 took: Duration::from_secs(3),
             }];
-            seen.this_host = Some(ThisHost {
+            seen.this_host = ThisHost {
                 nearness: Nearness::SameNetwork,
                 instance: Some(instance),
                 ..ThisHost::default()
-            });
+            };
         });
         let target = Target::parse("rediss://10.0.3.17:6380").unwrap();
         let fix = judge(&target, &seen).finding.unwrap().fixes.remove(0);

@@ -91,7 +91,7 @@ pub(super) async fn climb_to(
         lookup.hosts_file = entry.filter(|entry| Some(entry.address) == address);
     }
     if let (None, Some(address)) = (&connection, ladder.connected_to) {
-        ladder.seen.this_host = this_host::observe_listeners(address);
+        ladder.seen.this_host = this_host::observe_listeners(address).unwrap_or_default();
     }
     Climb {
         observations: ladder.seen,
@@ -172,7 +172,7 @@ impl<'a> Ladder<'a> {
                 if !os::has_spare_files(1) {
                     self.seen.open_file_limit = os::open_file_limit();
                 }
-                self.seen.this_host = Some(this_host::observe(&[], self.deadline).await);
+                self.seen.this_host = this_host::observe(&[], self.deadline).await;
             }
             self.seen.dns = Some(lookup);
             self.finish(Rung::Dns);

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::observation::{Dial, DialResult, Endpoint, HostsEntry, NameServer, Observations};
+use super::observation::{Dial, DialResult, HostsEntry, NameServer, Observations};
 use super::rungs::dns;
 use super::rungs::tcp::{self, SegmentSize};
 use super::this_host::{self, ThisHost};
@@ -35,27 +35,15 @@ impl Surroundings {
     }
 
     pub(super) fn record(self, seen: &mut Observations) {
-        if seen
-            .tcp
-            .dials
-            .iter()
-            .any(|dial| dial.result == DialResult::TooManyFiles)
-        {
+        let with_result = |result| seen.tcp.dials.iter().find(|dial| dial.result == result);
+        if with_result(DialResult::TooManyFiles).is_some() {
             seen.open_file_limit = os::open_file_limit();
         }
-        let without_port = seen
-            .tcp
-            .dials
-            .iter()
-            .find(|dial| dial.result == DialResult::NoLocalPort);
-        let local_ports = match without_port.map(|dial| &dial.to) {
-            Some(Endpoint::Ip(to)) => this_host::local_ports(*to),
-            _ => None,
-        };
-        seen.this_host = Some(ThisHost {
-            local_ports,
+        let without_port = with_result(DialResult::NoLocalPort).and_then(|dial| dial.to.ip());
+        seen.this_host = ThisHost {
+            local_ports: without_port.and_then(this_host::local_ports),
             ..self.this_host
-        });
+        };
         seen.tcp.other_port = self.other_port;
         if let (Some(lookup), Some((entry, servers))) = (&mut seen.dns, self.hosts_file) {
             lookup.hosts_file = Some(entry);

@@ -301,15 +301,12 @@ impl<'a> FixContext<'a> {
     }
 
     pub(super) fn instance(&self) -> Option<&'a Instance> {
-        self.seen.this_host.as_ref()?.instance.as_ref()
+        self.seen.this_host.instance.as_ref()
     }
 
     /// Returns whether the server is on this host, on this network, or elsewhere.
     pub(super) fn nearness(&self) -> Nearness {
-        self.seen
-            .this_host
-            .as_ref()
-            .map_or(Nearness::Unknown, |this_host| this_host.nearness)
+        self.seen.this_host.nearness
     }
 
     /// Returns the listening socket that accepted the connection, if the socket is known and on this host.

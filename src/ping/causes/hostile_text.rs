@@ -90,7 +90,7 @@ fn hostile(text: &str) -> [(Target, Observations); 4] {
         let address = "10.0.3.17:6379".parse().unwrap();
         seen.dns = None;
         seen.tcp.dials = vec![dial(Endpoint::Ip(address))];
-        seen.this_host = Some(ThisHost {
+        seen.this_host = ThisHost {
             nearness: Nearness::ForeignPrivate,
             instance: Some(Instance {
                 region: word(),
@@ -98,13 +98,13 @@ fn hostile(text: &str) -> [(Target, Observations); 4] {
                 ..Instance::default()
             }),
             ..ThisHost::default()
-        });
+        };
     });
     let here = seen.clone().with(|seen| {
-        seen.this_host = Some(ThisHost {
+        seen.this_host = ThisHost {
             nearness: Nearness::Loopback,
             ..ThisHost::default()
-        });
+        };
     });
     let socket = Target {
         address: Address::Unix(format!("/run/{text}").into()),

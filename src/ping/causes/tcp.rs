@@ -21,11 +21,7 @@ pub(super) use unreachable::{prohibited, unreachable};
 pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     /// The kernel's default range of local ports.
     const DEFAULT: (u16, u16) = (32_768, 60_999);
-    let ports = at
-        .seen
-        .this_host
-        .as_ref()
-        .and_then(|this_host| this_host.local_ports);
+    let ports = at.seen.this_host.local_ports;
     let range = ports.map_or(DEFAULT, |ports| (ports.first, ports.last));
     let is_narrow = range.1.saturating_sub(range.0) < DEFAULT.1 - DEFAULT.0;
     let waiting = ports.map_or(1, |ports| ports.time_wait);
@@ -207,5 +203,5 @@ fn is_port_typo(at: &FixContext) -> bool {
 
 /// Returns the processes on this host that listen on the port in the URL, or `None` if they are unknown.
 fn listeners<'a>(at: &FixContext<'a>) -> Option<&'a [LocalListener]> {
-    at.seen.this_host.as_ref()?.listeners.as_deref()
+    at.seen.this_host.listeners.as_deref()
 }

@@ -59,8 +59,8 @@ pub struct Observations {
     pub packets: Option<PacketCounts>,
     /// The number of retransmitted packets on the connection, including SYNs.
     pub retransmissions: u32,
-    /// Facts about this host and its networks, if a check failed.
-    pub this_host: Option<ThisHost>,
+    /// Facts about this host and its networks, which are collected if a check failed.
+    pub this_host: ThisHost,
     /// The limit of open files, if it is too low for the checks.
     pub open_file_limit: Option<u64>,
     /// The result of `--aws` or `--aws-documents`.
@@ -134,29 +134,26 @@ impl Observations {
 
     /// Returns the listening socket that accepted the connection, if the socket is known and on this host.
     pub(in crate::ping) fn listener_of_the_connection(&self) -> Option<&LocalListener> {
-        let dial = self.tcp.connected()?;
-        let Endpoint::Ip(to) = &dial.to else { return None };
-        let listeners = self.this_host.as_ref()?.listeners.as_ref()?;
-        listeners.iter().find(|listener| listener.covers(to.ip()))
+        let to = self.tcp.connected_address()?.ip();
+        let mut listeners = self.this_host.listeners.iter().flatten();
+        listeners.find(|listener| listener.covers(to))
     }
 
     /// Whether this host itself sent this ICMP error.
     pub(in crate::ping) fn is_from_this_host(&self, icmp: Icmp) -> bool {
-        let own = self.this_host.as_ref().and_then(|this_host| this_host.source);
         icmp.from
-            .is_some_and(|from| from.is_loopback() || Some(from) == own)
+            .is_some_and(|from| from.is_loopback() || Some(from) == self.this_host.source)
     }
 
     /// Whether the target is this host, and the loopback interface is down.
     pub fn is_loopback_down(&self) -> bool {
-        let this_host = self.this_host.as_ref();
-        this_host.is_some_and(|host| host.nearness == Nearness::Loopback && host.is_loopback_down)
+        self.this_host.nearness == Nearness::Loopback && self.this_host.is_loopback_down
     }
 
     /// Returns the kind of the address, if it belongs to several hosts.
     pub fn shared_address(&self) -> Option<&'static str> {
         let address = self.tcp.dials.first()?.to.ip()?.ip();
-        self.this_host.as_ref()?.shared_address(address)
+        self.this_host.shared_address(address)
     }
 
     /// Returns the route to the address, if no host at the other end of the route answers ARP or NDP.
@@ -167,7 +164,7 @@ impl Observations {
             _ => false,
         };
         let is_first = self.tcp.dials.first().is_some_and(is_unanswered);
-        self.this_host.as_ref()?.route.as_ref().filter(|_| is_first)
+        self.this_host.route.as_ref().filter(|_| is_first)
     }
 
     /// Returns the TLS alert that ended the handshake or, with TLS 1.3, the session after it.

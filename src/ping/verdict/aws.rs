@@ -101,7 +101,7 @@ pub(crate) fn add(answer: &AwsAnswer, verdict: &mut Verdict) {
 /// request to AWS.
 pub(super) fn other_region(target: &Target, seen: &Observations) -> Option<String> {
     let named = provider::endpoint_hint(target.host()?)?.region?;
-    let own = &seen.this_host.as_ref()?.instance.as_ref()?.region;
+    let own = &seen.this_host.instance.as_ref()?.region;
     (named != *own).then(|| {
         safe(&format!(
             "the name belongs to a cache in {named}, but this instance is in {own}"

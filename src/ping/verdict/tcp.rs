@@ -232,7 +232,7 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
         // Either a host has replied, so the network can be reached, or no packet was sent.
         return None;
     }
-    let is_foreign = seen.this_host.as_ref()?.nearness == Nearness::ForeignPrivate;
+    let is_foreign = seen.this_host.nearness == Nearness::ForeignPrivate;
     let ip = address.ip();
     match ip {
         // This is Docker's default bridge: https://docs.docker.com/engine/network/drivers/bridge/

@@ -126,7 +126,9 @@ fn make_up(world: World, seen: &mut Observations) {
         .map(|dial| dial.took)
         .max()
         .unwrap_or_default();
-    seen.this_host = (!is_connected).then(|| this_host(world));
+    if !is_connected {
+        seen.this_host = this_host(world);
+    }
     if resolves && world.loses_packets() {
         seen.retransmissions = 2;
     }

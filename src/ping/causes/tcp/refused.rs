@@ -48,12 +48,7 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
 fn refused_here(at: &FixContext) -> Fixes {
     let listeners = listeners(at).unwrap_or_default();
     let covers = |listener: &LocalListener| at.address().is_some_and(|address| listener.covers(address));
-    let host = if at
-        .seen
-        .this_host
-        .as_ref()
-        .is_some_and(|this_host| this_host.in_container)
-    {
+    let host = if at.seen.this_host.in_container {
         advise(
             "container",
             "if this command is running in a container, localhost is the container itself: use the host name of \

@@ -189,7 +189,7 @@ pub(in crate::ping::causes) fn prohibited(at: &FixContext) -> Fixes {
             firewall.and_all(route)
         }
     } else {
-        let source = at.seen.this_host.as_ref().and_then(|this_host| this_host.source);
+        let source = at.seen.this_host.source;
         let from = source.map_or_else(String::new, |source| format!(" from {source}"));
         let firewall = at.seen.tcp.dials.iter().find_map(|dial| match &dial.result {
             DialResult::Prohibited(ErrorSource::Icmp(icmp)) => icmp.from,

@@ -31,13 +31,12 @@ pub(super) fn open_files(seen: &Observations) -> Option<String> {
 
 /// Describes how local ports are used, if none is free.
 pub(super) fn local_ports(seen: &Observations, dial: &Dial) -> Option<String> {
-    let ports = seen.this_host.as_ref()?.local_ports?;
     let LocalPorts {
         first,
         last,
         open,
         time_wait,
-    } = ports;
+    } = seen.this_host.local_ports?;
     let count = u32::from(last).saturating_sub(first.into()) + 1;
     (dial.result == DialResult::NoLocalPort).then(|| {
         format!(
@@ -51,7 +50,7 @@ pub(super) fn local_ports(seen: &Observations, dial: &Dial) -> Option<String> {
 /// Returns a note if the range of local ports is too small.
 pub(super) fn few_ports(seen: &Observations) -> Option<String> {
     const FEW: u16 = 1000;
-    let LocalPorts { first, last, .. } = seen.this_host.as_ref()?.local_ports?;
+    let LocalPorts { first, last, .. } = seen.this_host.local_ports?;
     let count = last.saturating_sub(first).saturating_add(1);
     let noun = if count == 1 { "port" } else { "ports" };
     (count < FEW).then(|| format!(": only {count} {noun} can be used ({first} to {last})"))

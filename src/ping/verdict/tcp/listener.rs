@@ -26,7 +26,7 @@ pub(in crate::ping::verdict) fn describe_listener(seen: &Observations) -> Option
 
 /// Describes the listening process after a connection to this host failed.
 pub(super) fn local_listener(seen: &Observations, dial: &Dial) -> Option<String> {
-    let listeners = seen.this_host.as_ref()?.listeners.as_ref()?;
+    let listeners = seen.this_host.listeners.as_ref()?;
     let Endpoint::Ip(to) = &dial.to else { return None };
     if seen.is_loopback_down() {
         return None;
@@ -63,12 +63,8 @@ pub(super) fn refusal(seen: &Observations, to: &Endpoint) -> String {
     let Endpoint::Ip(address) = to else {
         return format!("no process is listening on the socket {to}");
     };
-    let listeners = seen
-        .this_host
-        .as_ref()
-        .and_then(|this_host| this_host.listeners.as_ref());
     let (ip, port) = (address.ip(), address.port());
-    match listeners.map(Vec::as_slice) {
+    match seen.this_host.listeners.as_deref() {
         Some([]) => {
             format!("no process on this host is listening on port {port} ({ip} is an address of this host)")
         }

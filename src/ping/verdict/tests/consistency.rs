@@ -354,11 +354,10 @@ impl Run<'_> {
             .target
             .host()
             .is_some_and(|host| host.contains(".amazonaws.com"));
-        let this_host = self.seen.this_host.as_ref();
         let password = self.target.password.as_ref().map_or("", Secret::reveal);
         is_named
             || is_iam_token(password)
-            || this_host.is_some_and(|this_host| this_host.instance.is_some())
+            || self.seen.this_host.instance.is_some()
             || self.seen.aws.is_some()
     }
 

@@ -161,7 +161,7 @@ fn dialled(result: DialResult) -> Observations {
 /// Adds the route from this host, 10.0.3.1, to the server's address.
 fn routed(to: &str, gateway: Option<&str>, seen: Observations) -> Observations {
     let mut seen = from_here(Nearness::SameNetwork, seen);
-    let this_host = seen.this_host.as_mut().unwrap();
+    let this_host = &mut seen.this_host;
     this_host.source = Some("10.0.3.1".parse().unwrap());
     this_host.route = Some(Route {
         to: to.parse().unwrap(),
@@ -172,10 +172,10 @@ fn routed(to: &str, gateway: Option<&str>, seen: Observations) -> Observations {
 }
 
 fn from_here(nearness: Nearness, seen: Observations) -> Observations {
-    let this_host = Some(ThisHost {
+    let this_host = ThisHost {
         nearness,
         ..ThisHost::default()
-    });
+    };
     seen.with(|seen| seen.this_host = this_host)
 }
 
@@ -183,7 +183,7 @@ const SILENCE: DialResult = DialResult::Timeout { syns: Some(3) };
 
 fn listened_here(listeners: Vec<LocalListener>, seen: Observations) -> Observations {
     let mut seen = from_here(Nearness::Loopback, seen);
-    seen.this_host.as_mut().unwrap().listeners = Some(listeners);
+    seen.this_host.listeners = Some(listeners);
     seen
 }
 

@@ -89,10 +89,10 @@ fn the_evidence_shows_where_a_misleading_name_is_defined() {
 #[test]
 fn the_order_of_fixes_depends_on_this_hosts_network() {
     let kinds = |url: &str, nearness| {
-        let this_host = Some(ThisHost {
+        let this_host = ThisHost {
             nearness,
             ..ThisHost::default()
-        });
+        };
         let dials = vec![dial(DialResult::Timeout { syns: Some(3) })];
         let seen = Observations::default().with(|seen| {
             seen.tcp.dials = dials;
@@ -153,11 +153,11 @@ fn a_full_queue_is_distinguished_from_a_firewall_by_the_listener() {
         ),
         (vec![], &["local-firewall"]),
     ] {
-        let this_host = Some(ThisHost {
+        let this_host = ThisHost {
             nearness: Nearness::Loopback,
             listeners: Some(listeners),
             ..ThisHost::default()
-        });
+        };
         let seen = Observations::default().with(|seen| {
             seen.tcp.dials = vec![dial(DialResult::Timeout { syns: Some(3) })];
             seen.this_host = this_host;
@@ -171,11 +171,11 @@ fn a_full_queue_is_distinguished_from_a_firewall_by_the_listener() {
 #[test]
 fn in_a_container_the_first_fix_for_a_closed_port_is_the_container() {
     let kinds = |nearness, in_container| {
-        let this_host = Some(ThisHost {
+        let this_host = ThisHost {
             nearness,
             in_container,
             ..ThisHost::default()
-        });
+        };
         let seen = Observations::default().with(|seen| {
             seen.tcp.dials = vec![dial(DialResult::Refused)];
             seen.this_host = this_host;
@@ -253,10 +253,10 @@ fn an_icmp_error_from_this_host_is_this_hosts_own_firewall() {
         };
         let seen = Observations::default().with(|seen| {
             seen.tcp.dials = vec![dial(DialResult::Prohibited(ErrorSource::Icmp(icmp)))];
-            seen.this_host = Some(ThisHost {
+            seen.this_host = ThisHost {
                 source: Some(own),
                 ..ThisHost::default()
-            });
+            };
         });
         judge(&target("redis://10.0.3.17"), &seen).finding.unwrap().fixes[0].kind
     };
@@ -270,7 +270,7 @@ fn advice_about_a_failed_attempt_names_what_is_at_fault_on_this_host() {
     let first_fix = |url: &str, result: DialResult, this_host: ThisHost| {
         let seen = Observations::default().with(|seen| {
             seen.tcp.dials = vec![dial(result)];
-            seen.this_host = Some(this_host);
+            seen.this_host = this_host;
         });
         let finding = judge(&target(url), &seen).finding.unwrap();
         (finding.cause.code(), finding.fixes[0].kind)

@@ -29,7 +29,7 @@ fn silence_here(listeners: Vec<LocalListener>) -> Observations {
 pub(super) fn tcp_no_local_port() -> Vec<Situation> {
     let ports = |first, last, open, time_wait| {
         let mut seen = from_here(Nearness::SameNetwork, dialled(DialResult::NoLocalPort));
-        seen.this_host.as_mut().unwrap().local_ports = Some(LocalPorts {
+        seen.this_host.local_ports = Some(LocalPorts {
             first,
             last,
             open,
@@ -67,7 +67,7 @@ pub(super) fn path_loss() -> Vec<Situation> {
 
 pub(super) fn tcp_timeout() -> Vec<Situation> {
     let mut on_ec2 = from_here(Nearness::SameNetwork, dialled(SILENCE));
-    on_ec2.this_host.as_mut().unwrap().instance = Some(Instance {
+    on_ec2.this_host.instance = Some(Instance {
         region: "eu-central-1".into(),
         groups: vec!["sg-0123456789abcdef0".into()],
         ..Instance::default()
@@ -152,7 +152,7 @@ pub(super) fn tcp_timeout() -> Vec<Situation> {
 
 pub(super) fn tcp_refused() -> Vec<Situation> {
     let mut container = from_here(Nearness::Loopback, dialled(DialResult::Refused));
-    container.this_host.as_mut().unwrap().in_container = true;
+    container.this_host.in_container = true;
     let refused = || dialled(DialResult::Refused);
     let entry = |address: &str| HostsEntry {
         line: 2,
@@ -263,7 +263,7 @@ pub(super) fn tcp_unreachable() -> Vec<Situation> {
         }),
         seen("lo is down", "redis://127.0.0.1", {
             let mut seen = silence_here(vec![]);
-            seen.this_host.as_mut().unwrap().is_loopback_down = true;
+            seen.this_host.is_loopback_down = true;
             seen
         }),
         seen(
