@@ -101,7 +101,7 @@ pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> 
             .summary(format!("{who} is not allowed to run {commands}"))
             .facts(
                 (missing.keys == Access::Forbidden)
-                    .then(|| "the user is also not allowed to use keys that start with `sessiontut:`".into()),
+                    .then_some("the user is also not allowed to use keys that start with `sessiontut:`"),
             )
     }
 }

@@ -135,8 +135,8 @@ impl Finding {
         }
     }
 
-    pub(super) fn facts(mut self, facts: impl IntoIterator<Item = String>) -> Self {
-        self.evidence.extend(facts);
+    pub(super) fn facts(mut self, facts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.evidence.extend(facts.into_iter().map(Into::into));
         self
     }
 }

@@ -53,11 +53,10 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
                     ),
                 }
             }))
-            .facts((is_likely && is_closed).then(|| {
+            .facts((is_likely && is_closed).then_some(
                 "a failover or CLIENT KILL may also have ended the connection; --idle shows whether connections \
-                 always end after the same time"
-                    .to_owned()
-            }))
+                 always end after the same time",
+            ))
             .fact("a new connection received all replies"),
     )
 }

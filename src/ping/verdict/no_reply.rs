@@ -73,12 +73,11 @@ pub(super) fn closed(how: &str, received: &[u8], command: &str, seen: &Observati
                 result: TlsResult::Closed | TlsResult::NotTls,
                 ..
             }) => Some(
-                "the port does not speak TLS either: a ClientHello on another connection got no TLS reply"
-                    .into(),
+                "the port does not speak TLS either: a ClientHello on another connection got no TLS reply",
             ),
             _ => None,
         })
-        .facts(tls_untested.map(str::to_owned))
+        .facts(tls_untested)
 }
 
 pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Finding {
@@ -91,14 +90,14 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
     }
     // An error reply on the second connection may come from another server, or from the same server in a
     // better state.
-    let second = seen.experiments.last_repeated();
-    if let Some(second) = second
-        && let Some(error) = second
-            .response
-            .error()
-            .filter(|error| !is_command_unavailable(error))
+    let last = seen.experiments.last_repeated();
+    if let Some(Exchange {
+        command: repeated,
+        response,
+    }) = last
+        && let Some(error) = response.error().filter(|error| !is_command_unavailable(error))
     {
-        return error_on_second_connection(second.command, &error, seen)
+        return error_on_second_connection(repeated, &error, seen)
             .fact(format!("the first connection got no reply to {command}"));
     }
     let waited = if seen.auth.response.is_some() && seen.ping.response.is_none() {
@@ -111,10 +110,7 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
     let is_closed =
         |exchange: &Exchange| matches!(exchange.response, Response::Closed(_) | Response::Reset(_));
     let is_closed_again = second.is_some_and(is_closed);
-    let is_answered_again = seen
-        .experiments
-        .last_repeated()
-        .is_some_and(Exchange::is_answered);
+    let is_answered_again = last.is_some_and(Exchange::is_answered);
     let is_proved = reason == NoReply::SilentServer && !is_answered_again && !is_closed_again;
     let summary = match reason.summary() {
         _ if seen.second_connection_works() => {
@@ -138,10 +134,10 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
         .facts(on_the_second_connection(seen))
         .facts(match &seen.experiments.other_protocol {
             Some(Experiment::ClientHello { .. }) => {
-                Some("a TLS handshake on another connection got no reply either".into())
+                Some("a TLS handshake on another connection got no reply either")
             }
             Some(Experiment::NotConnected(_)) if seen.experiments.repeat.is_none() => {
-                Some("a second connection could not be made".into())
+                Some("a second connection could not be made")
             }
             _ => None,
         })
@@ -151,11 +147,8 @@ pub(super) fn timeout(received: &[u8], command: &str, seen: &Observations) -> Fi
 /// Returns the finding about an error reply on a second connection.
 fn error_on_second_connection(command: &str, error: &str, seen: &Observations) -> Finding {
     let when = format!("{command} on a second connection");
-    let login = seen
-        .experiments
-        .repeat
-        .as_ref()
-        .and_then(|repeat| repeat.response("AUTH"));
+    let repeat = seen.experiments.repeat.as_ref();
+    let login = repeat.and_then(|repeat| repeat.response("AUTH"));
     if error.starts_with("NOAUTH") && login.is_some_and(Response::is_ok) {
         return Finding::proved(Cause::ProxyNoBackend)
             .summary(BEHIND_PROXY)
@@ -173,19 +166,11 @@ pub(super) fn on_the_second_connection(seen: &Observations) -> Option<String> {
         Some(_) if seen.second_connection_works() => {
             "the same requests got replies on a second connection".into()
         }
-        Some(Exchange {
-            command,
-            response: Response::Closed(_),
-        }) => {
-            format!("a second connection was closed after {command} too")
-        }
-        Some(Exchange {
-            command,
-            response: Response::Reset(_),
-        }) => {
-            format!("a second connection was reset after {command} too")
-        }
-        Some(exchange) => format!("on a second connection, {}", ended(exchange)),
+        Some(exchange) => match (&exchange.response, exchange.command) {
+            (Response::Closed(_), command) => format!("a second connection was closed after {command} too"),
+            (Response::Reset(_), command) => format!("a second connection was reset after {command} too"),
+            _ => format!("on a second connection, {}", ended(exchange)),
+        },
     })
 }
 

@@ -138,7 +138,7 @@ fn no_reply(seen: &Observations) -> Finding {
         }))
         .facts(
             seen.second_connection_works()
-                .then(|| "reads still get replies on a second connection".into()),
+                .then_some("reads still get replies on a second connection"),
         )
         .facts((round_trip > SLOW_ROUND_TRIP).then(|| {
             format!(

@@ -117,7 +117,7 @@ pub(super) fn judge_plain(seen: &Observations) -> Option<Finding> {
             .facts(
                 seen.server
                     .watches_no_primary()
-                    .then(|| "the Sentinel does not watch any primary".to_owned()),
+                    .then_some("the Sentinel does not watch any primary"),
             )
             .facts(seen.server.sentinel_primary.as_ref().map(|primary| {
                 let name = shown(&primary.name);

@@ -3,8 +3,7 @@
 
 use super::error_reply::error_reply;
 use super::finding::{Finding, Found, either, replied};
-use super::no_reply::large_packets_lost;
-use super::no_reply::{ONLY_THIS_CONNECTION, ended, on_the_second_connection};
+use super::no_reply::{ONLY_THIS_CONNECTION, ended, large_packets_lost, on_the_second_connection};
 use super::ping::no_login_behind_proxy;
 use crate::ping::causes::Cause;
 use crate::ping::conclusions::{NoReply, describe_packets};
@@ -96,22 +95,18 @@ fn reply_about_earlier_command(target: &Target, seen: &Observations) -> Option<S
     let second: Vec<_> = second
         .map(|exchange| (exchange.command, &exchange.response))
         .collect();
-    [(first, ""), (second, " on a second connection")]
-        .into_iter()
-        .find_map(|(exchanges, place)| {
-            exchanges
-                .iter()
-                .enumerate()
-                .find_map(|(at, (command, response))| {
-                    let error = response.error()?;
-                    let (earlier, _) = exchanges[..at].iter().find(|(name, _)| names(&error, name))?;
-                    let is_own = earlier == command || names(&error, command);
-                    (!is_own).then(|| {
-                        let reply = replied(&format!("{command}{place}"), &masked(target, &error));
-                        format!("{reply}: this is a reply to {earlier}")
-                    })
-                })
-        })
+    for (exchanges, place) in [(first, ""), (second, " on a second connection")] {
+        for (at, (command, response)) in exchanges.iter().enumerate() {
+            let Some(error) = response.error().filter(|error| !names(error, command)) else {
+                continue;
+            };
+            if let Some((earlier, _)) = exchanges[..at].iter().find(|(name, _)| names(&error, name)) {
+                let reply = replied(&format!("{command}{place}"), &masked(target, &error));
+                return Some(format!("{reply}: this is a reply to {earlier}"));
+            }
+        }
+    }
+    None
 }
 
 /// Masks the password in an error reply. The error may be a late reply to AUTH, which can contain the

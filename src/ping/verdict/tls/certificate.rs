@@ -1,7 +1,6 @@
 //! Determines the verdict on the server's certificate.
 
-use crate::clock::age;
-use crate::clock::utc_minute;
+use crate::clock::{age, utc_minute};
 use crate::ping::causes::Cause;
 use crate::ping::causes::tls::{faulty, is_valid_after};
 use crate::ping::observation::{CertificateProblem, Handshake, Observations, PeerCertificate};
@@ -105,14 +104,17 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
         !tls.chain.is_empty() && !tls.leads_to_trusted_ca && finding.cause != Cause::TlsUntrusted;
     let is_requested =
         own.is_some() && tls.client_certificate_request.is_some() && tls.client_certificate.is_none();
-    let request = is_requested.then(|| {
-        "the server also requests a client certificate (to send one, add --cert FILE --key FILE)".to_owned()
-    });
-    let facts = finding.facts(certificate_facts(tls)).facts(request);
-    facts.facts(other_name).facts(
-        is_also_untrusted
-            .then(|| "another fault: the certificate is not signed by a CA that this host trusts".into()),
-    )
+    finding
+        .facts(certificate_facts(tls))
+        .facts(is_requested.then_some(
+            "the server also requests a client certificate (to send one, add --cert FILE --key FILE)",
+        ))
+        .facts(other_name)
+        .facts(
+            is_also_untrusted.then_some(
+                "another fault: the certificate is not signed by a CA that this host trusts",
+            ),
+        )
 }
 
 fn no_trusted_ca(tls: &Handshake) -> String {

@@ -6,8 +6,7 @@ use rustls::AlertDescription;
 use crate::clock::age;
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Handshake, PeerCertificate};
-use crate::ping::verdict::finding::Finding;
-use crate::ping::verdict::finding::alert_name;
+use crate::ping::verdict::finding::{Finding, alert_name};
 
 /// Returns the finding about a TLS alert that concerns the client certificate. Returns `None` for other
 /// alerts.

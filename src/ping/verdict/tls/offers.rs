@@ -4,8 +4,7 @@ use rustls::{AlertDescription, NamedGroup, ProtocolVersion};
 
 use crate::ping::causes::Cause;
 use crate::ping::observation::{Handshake, WiderOffer};
-use crate::ping::verdict::finding::Finding;
-use crate::ping::verdict::finding::alert_name;
+use crate::ping::verdict::finding::{Finding, alert_name};
 
 /// Returns the finding about a handshake that ended before the server sent a certificate.
 pub(super) fn nothing_in_common(
@@ -64,10 +63,7 @@ fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
     let certificate = offer.certificate.as_ref().and_then(|one| one.unsupported.clone());
     let what = certificate
         .map(|what| format!("the server's certificate has {what}"))
-        .or_else(|| {
-            (!is_supported_suite(&offer.cipher_suite))
-                .then(|| format!("the server requires {}", suite_kind(&offer.cipher_suite)))
-        })
+        .or_else(|| suite_kind(&offer.cipher_suite).map(|kind| format!("the server requires {kind}")))
         .or_else(|| {
             let group = offer.group.filter(|group| !SUPPORTED_GROUPS.contains(group))?;
             Some(format!("the server requires the key exchange group {group:?}"))
@@ -83,21 +79,18 @@ fn judge_offer(offer: &WiderOffer) -> Option<Finding> {
 
 const SUPPORTED_GROUPS: [NamedGroup; 3] = [NamedGroup::X25519, NamedGroup::secp256r1, NamedGroup::secp384r1];
 
-/// Whether rustls supports the cipher suite. rustls supports AES-GCM and ChaCha20 in TLS 1.3, and in older
-/// versions with ECDHE.
-fn is_supported_suite(name: &str) -> bool {
-    (!name.contains("_WITH_") || name.starts_with("TLS_ECDHE_"))
-        && (name.contains("_GCM_") || name.contains("CHACHA20"))
-}
-
-fn suite_kind(name: &str) -> &'static str {
-    match () {
+/// Describes a cipher suite, or returns `None` if rustls supports it. rustls supports AES-GCM and ChaCha20 in
+/// TLS 1.3, and in older versions with ECDHE.
+fn suite_kind(name: &str) -> Option<&'static str> {
+    let has_known_key_exchange = !name.contains("_WITH_") || name.starts_with("TLS_ECDHE_");
+    Some(match () {
+        () if has_known_key_exchange && (name.contains("_GCM_") || name.contains("CHACHA20")) => return None,
         () if name.contains("_CBC_") => "a CBC cipher suite",
         () if name.contains("_CCM") => "a CCM cipher suite",
         () if name.starts_with("TLS_RSA_") => "a cipher suite with RSA key exchange",
         () if name.starts_with("TLS_DHE_") => "a cipher suite with DHE key exchange",
         () => "an unusual cipher suite",
-    }
+    })
 }
 
 fn version_name(version: ProtocolVersion) -> String {
@@ -106,10 +99,9 @@ fn version_name(version: ProtocolVersion) -> String {
 
 /// Returns a note if no host name was sent, because the URL contains an IP address. A server with several
 /// certificates needs the name to select the right certificate.
-pub(super) fn without_name(tls: &Handshake) -> Option<String> {
-    tls.expected_name.parse::<std::net::IpAddr>().is_ok().then(|| {
+pub(super) fn without_name(tls: &Handshake) -> Option<&'static str> {
+    tls.expected_name.parse::<std::net::IpAddr>().is_ok().then_some(
         "the URL contains an address instead of a name, so this program sent no server name (SNI); some servers \
-         require one"
-            .into()
-    })
+         require one",
+    )
 }
