@@ -32,6 +32,15 @@ pub enum UrlErrorKind {
     Encoding,
 }
 
+impl UrlError {
+    pub(super) fn with_advice(self, advice: impl Into<String>) -> Self {
+        Self {
+            advice: Some(advice.into()),
+            ..self
+        }
+    }
+}
+
 pub(super) fn invalid(message: impl Into<String>) -> UrlError {
     error(UrlErrorKind::Invalid, message)
 }

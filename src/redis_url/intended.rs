@@ -8,7 +8,7 @@ use super::hosting::Hosting;
 use super::parse::{is_host, strict};
 use super::pasted::not_filled_in;
 use super::provider::endpoint_hint;
-use super::{DEFAULT_PORT, host_and_port};
+use super::{DEFAULT_PORT, SENTINEL_PORT, host_and_port};
 use crate::secret::{MASK, Secret};
 
 /// The parts of a Redis URL that a text contains. Parts that the text does not contain are empty.
@@ -85,11 +85,7 @@ impl IntendedUrl {
     }
 
     fn default_port(&self) -> u16 {
-        if self.primary.is_some() {
-            super::SENTINEL_PORT
-        } else {
-            super::DEFAULT_PORT
-        }
+        self.primary.as_ref().map_or(DEFAULT_PORT, |_| SENTINEL_PORT)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::secret::{MASK, Secret};
 
 pub(crate) use error::invisible;
 pub use error::{UrlError, UrlErrorKind};
+use intended::IntendedUrl;
 pub(crate) use parse::is_host;
 pub(crate) use pasted::is_missing_value;
 pub(crate) use variables::{FromVariables, from_variables};
@@ -206,7 +207,7 @@ impl Target {
 
     /// Returns the URL without the password, for use in a command line that other users could see.
     pub(crate) fn without_password(&self) -> String {
-        let mut url = pasted::intended(self);
+        let mut url = IntendedUrl::from(self);
         url.password = None;
         url.user.clone_from(&self.user);
         url.to_string()
@@ -274,10 +275,8 @@ impl fmt::Display for Target {
                     .hosts
                     .iter()
                     .map(|(host, port)| host_and_port(host, *port));
-                let (hosts, name) = (
-                    hosts.collect::<Vec<_>>().join(","),
-                    sanitize::line(&sentinels.name),
-                );
+                let hosts = hosts.collect::<Vec<_>>().join(",");
+                let name = sanitize::line(&sentinels.name);
                 write!(out, "{scheme}+sentinel://{login}{hosts}/{name}/{}", self.db)
             }
             (Address::Tcp { host, port }, None) => {

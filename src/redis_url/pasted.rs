@@ -14,10 +14,10 @@ mod typos;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::error::{error, invalid};
+use super::error::invalid;
 use super::intended::IntendedUrl;
 use super::parse::{strict, trim};
-use super::{Address, Target, UrlError, UrlErrorKind};
+use super::{Address, Target, UrlError};
 use crate::secret::Secret;
 
 pub(crate) use not_filled_in::is_missing_value;
@@ -80,48 +80,46 @@ fn explain(text: &str, error: UrlError) -> UrlError {
 fn meaning_of(text: &str) -> Meaning {
     let text = text.trim();
     if let Some(error) = not_filled_in(text) {
-        return Meaning {
-            error: Some(error),
-            meant: None,
-        };
+        return Meaning::new(error, None);
     }
     match strict(text) {
-        Ok(target) => Meaning {
-            error: None,
-            meant: Some(IntendedUrl::from(&target)),
-        },
+        Ok(target) => IntendedUrl::from(&target).into(),
         Err(error) => {
             let found = READERS.iter().find_map(|read| read(text)).unwrap_or_default();
             let meant = found.meant.as_ref();
-            meant
-                .and_then(|meant| meant.password.as_ref())
-                .into_iter()
-                .for_each(Secret::mask_everywhere);
-            Meaning {
-                error: found.error.or(Some(error)),
-                meant: found.meant,
+            if let Some(password) = meant.and_then(|meant| meant.password.as_ref()) {
+                password.mask_everywhere();
             }
+            Meaning::new(found.error.unwrap_or(error), found.meant)
+        }
+    }
+}
+
+impl From<IntendedUrl> for Meaning {
+    fn from(url: IntendedUrl) -> Self {
+        Self {
+            error: None,
+            meant: Some(url),
         }
     }
 }
 
 impl Meaning {
+    fn new(error: UrlError, meant: Option<IntendedUrl>) -> Self {
+        Self {
+            error: Some(error),
+            meant,
+        }
+    }
+
     /// Determines the meaning of a text inside another text. `wrong` is the error in the outer text.
     fn within(text: &str, wrong: UrlError) -> Self {
         let inner = meaning_of(text);
-        match &inner.meant {
-            Some(_) => Self {
-                error: Some(wrong),
-                ..inner
-            },
+        match inner.meant {
+            Some(meant) => Self::new(wrong, Some(meant)),
             None => inner,
         }
     }
-}
-
-/// Returns the parts of a valid URL.
-pub(super) fn intended(target: &Target) -> IntendedUrl {
-    IntendedUrl::from(target)
 }
 
 impl From<&Target> for IntendedUrl {
@@ -229,17 +227,11 @@ fn file_path(text: &str) -> Option<Meaning> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./~".contains(&byte);
     let is_file =
         is_path && !text.starts_with("//") && !text.ends_with(".sock") && text.bytes().all(is_plain);
-    is_file.then(|| Meaning {
-        error: Some(UrlError {
-            advice: Some(
-                "if the file contains the URL, set REDIS_URL to the contents of the file: REDIS_URL=$(cat FILE). \
-                 If the file is a unix socket, write unix:// before the path"
-                    .into(),
-            ),
-            ..invalid("this is a path, not a URL")
-        }),
-        meant: None,
-    })
+    let error = invalid("this is a path, not a URL").with_advice(
+        "if the file contains the URL, set REDIS_URL to the contents of the file: REDIS_URL=$(cat FILE). If the file \
+         is a unix socket, write unix:// before the path",
+    );
+    is_file.then(|| Meaning::new(error, None))
 }
 
 /// Recognises a URL inside a URL: `redis://redis://…`, `jdbc:redis://…`, `redis://redis:tcp://…`.
@@ -287,10 +279,7 @@ fn nested(text: &str) -> Option<Meaning> {
     } else {
         "there is a URL inside the URL: perhaps the variable for the host (such as REDIS_HOST) contains a whole URL"
     };
-    Some(Meaning {
-        error: Some(invalid(message)),
-        meant: Some(meant),
-    })
+    Some(Meaning::new(invalid(message), Some(meant)))
 }
 
 /// Recognises `user:password:host:port`, with a colon instead of the @, and `host:port:password`.
@@ -325,14 +314,11 @@ fn several_colons(text: &str) -> Option<Meaning> {
         db: db.parse().ok(),
         ..typos::login(&format!("{user}:{password}"))
     };
-    Some(Meaning {
-        error: Some(error(
-            UrlErrorKind::Invalid,
-            "there are too many colons: write the password before the host, with an @ between them, as in \
-             redis://USER:PASSWORD@HOST:6379",
-        )),
-        meant: Some(meant),
-    })
+    let error = invalid(
+        "there are too many colons: write the password before the host, with an @ between them, as in \
+         redis://USER:PASSWORD@HOST:6379",
+    );
+    Some(Meaning::new(error, Some(meant)))
 }
 
 /// Whether `host` is certainly a host, rather than a user name or a password.

@@ -41,24 +41,17 @@ pub(crate) fn from_variables(
         }
         _ => "REDIS_HOST".to_owned(),
     };
-    Some(target(&host, &value).map_or_else(
-        |error| {
-            Err(UrlError {
-                message: format!("{names}: {}", error.message),
-                is_about_variables: true,
-                ..error
-            })
-        },
-        |target| {
-            Ok(FromVariables {
-                target: Target {
-                    variables: Some(names.clone()),
-                    ..target
-                },
-                names: names.clone(),
-            })
-        },
-    ))
+    Some(match target(&host, &value) {
+        Ok(mut target) => {
+            target.variables = Some(names.clone());
+            Ok(FromVariables { target, names })
+        }
+        Err(error) => Err(UrlError {
+            message: format!("{names}: {}", error.message),
+            is_about_variables: true,
+            ..error
+        }),
+    })
 }
 
 fn target(host: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<Target, UrlError> {

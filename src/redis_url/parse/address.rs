@@ -27,8 +27,9 @@ pub(super) fn parse_host_and_port(authority: &str, default: u16) -> Result<Addre
     let bad_host = || invalid("the host is neither a name nor an address");
     let host = percent_decode_str(host).decode_utf8().map_err(|_| bad_host())?;
     if host.is_empty() {
-        let message = "the URL has no host: put a host name or an address after redis://";
-        return Err(invalid(message));
+        return Err(invalid(
+            "the URL has no host: put a host name or an address after redis://",
+        ));
     }
     if let Some(character) = host.chars().find(|character| !character.is_ascii()) {
         return Err(invalid_host_character(character));
@@ -39,10 +40,10 @@ pub(super) fn parse_host_and_port(authority: &str, default: u16) -> Result<Addre
         ));
     }
     if is_impossible_address(&host) {
-        return Err(UrlError {
-            advice: Some("correct the address: each of its four numbers must be from 0 to 255".into()),
-            ..invalid("the host looks like an IPv4 address, but one of its numbers is more than 255")
-        });
+        return Err(
+            invalid("the host looks like an IPv4 address, but one of its numbers is more than 255")
+                .with_advice("correct the address: each of its four numbers must be from 0 to 255"),
+        );
     }
     if !is_host(&host) {
         // The message shows no letters or digits, because they might be part of a password.
@@ -50,8 +51,7 @@ pub(super) fn parse_host_and_port(authority: &str, default: u16) -> Result<Addre
             .chars()
             .find(|one| !one.is_ascii_alphanumeric() && !"-_.:%".contains(*one));
         return Err(odd.map_or_else(bad_host, |odd| {
-            let odd = odd.to_string();
-            let odd = sanitize::line(&odd);
+            let odd = sanitize::excerpt(odd.to_string().as_bytes(), 1);
             invalid(format!(
                 "the host name contains {odd}, which is not allowed in a name"
             ))

@@ -19,13 +19,11 @@ pub(super) fn parse_sentinel(parts: &Parts<'_>, tls: bool) -> Result<Target, Url
             Address::Unix(_) => Err(invalid("the URL of a Sentinel must contain a host")),
         })
         .collect::<Result<Vec<_>, UrlError>>()?;
-    let options: Vec<(String, String)> = url::form_urlencoded::parse(parts.query.as_bytes())
-        .into_owned()
-        .collect();
     let option = |names: &[&str]| {
-        let found = options.iter().find(|(name, _)| names.contains(&name.as_str()));
+        let mut options = url::form_urlencoded::parse(parts.query.as_bytes());
+        let found = options.find(|(name, _)| names.contains(&&**name));
         found
-            .map(|(_, value)| value.clone())
+            .map(|(_, value)| value.into_owned())
             .filter(|value| !value.is_empty())
     };
     let mut path = parts.path.trim_matches('/').splitn(2, '/');
@@ -68,15 +66,16 @@ fn no_name(hosts: &[(String, u16)], tls: bool) -> UrlError {
         let tls = if tls { " --tls" } else { "" };
         format!("redis-cli -h {host} -p {port}{tls} SENTINEL MASTERS")
     });
+    let error = invalid(
+        "the name of the primary is missing after the hosts: use the name from the configuration of the Sentinels",
+    )
+    .with_advice(
+        "add a slash and the name of the primary to the URL, after the hosts. The following command lists the \
+         primaries that a Sentinel watches, with their names",
+    );
     UrlError {
-        advice: Some(
-            "add a slash and the name of the primary to the URL, after the hosts. The following command lists the \
-             primaries that a Sentinel watches, with their names"
-                .into(),
-        ),
         command: list,
-        ..invalid("the name of the primary is missing after the hosts: use the name from the configuration of the \
-                   Sentinels")
+        ..error
     }
 }
 

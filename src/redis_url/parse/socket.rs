@@ -20,13 +20,14 @@ pub(super) fn parse_unix(rest: &str) -> Result<Target, UrlError> {
     let (path, query) = place.split_once('?').unwrap_or((place, ""));
     let path = decode(path)?;
     if path.len() > LONGEST_SOCKET_PATH {
-        let message = format!("the path of the socket is longer than {LONGEST_SOCKET_PATH} bytes");
-        return Err(invalid(&message));
+        return Err(invalid(format!(
+            "the path of the socket is longer than {LONGEST_SOCKET_PATH} bytes"
+        )));
     }
     if path.trim_matches('/').is_empty() {
-        let message =
-            "the URL has no socket path: put the path after unix://, as in unix:///run/redis/redis.sock";
-        return Err(invalid(message));
+        return Err(invalid(
+            "the URL has no socket path: put the path after unix://, as in unix:///run/redis/redis.sock",
+        ));
     }
     let parts = Parts {
         login,

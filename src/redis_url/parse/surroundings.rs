@@ -24,24 +24,19 @@ pub(super) fn check(text: &str) -> Result<(), UrlError> {
     if trimmed.len() < text.len() {
         return Err(invalid(blanks_around(text)));
     }
-    let is_blank = |character: char| character.is_whitespace() || character.is_control();
-    match text.find(is_blank) {
-        Some(at) => {
-            let is_in_login = text.contains("://") && text[at..].contains('@') && text.find("://") < Some(at);
-            Err(match text[at..].chars().next() {
-                Some(blank) if is_in_login => unencoded(blank),
-                Some(blank) => {
-                    let name = invisible(blank).map_or_else(
-                        || format!("control character (U+{:04X})", u32::from(blank)),
-                        |(name, _)| name.to_owned(),
-                    );
-                    invalid(format!("the URL contains a {name}"))
-                }
-                None => invalid("the URL contains a space or a control character"),
-            })
-        }
-        None => Ok(()),
+    let is_blank = |character: &char| character.is_whitespace() || character.is_control();
+    let Some(blank) = text.chars().find(is_blank) else {
+        return Ok(());
+    };
+    let (before, after) = text.split_once(blank).unwrap_or_default();
+    if before.contains("://") && after.contains('@') {
+        return Err(unencoded(blank));
     }
+    let name = invisible(blank).map_or_else(
+        || format!("control character (U+{:04X})", u32::from(blank)),
+        |(name, _)| name.to_owned(),
+    );
+    Err(invalid(format!("the URL contains a {name}")))
 }
 
 /// Describes the blanks before and after the URL in `text`.
@@ -55,10 +50,7 @@ fn blanks_around(text: &str) -> String {
     match (name(text.chars().next()), name(text.chars().last())) {
         // Lines in a Windows file end with a carriage return and a newline.
         (None, Some(_)) if text.ends_with("\r\n") => {
-            format!(
-                "the URL ends in a carriage return and a newline{}",
-                source("carriage return")
-            )
+            "the URL ends in a carriage return and a newline, as in a text file from Windows".to_owned()
         }
         (None, Some(last)) => format!("the URL ends in a {last}{}", source(last)),
         (Some(first), None) => format!("the URL begins with a {first}"),

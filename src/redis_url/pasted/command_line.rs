@@ -58,14 +58,12 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
             .iter()
             .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     };
-    let message = "this is a command line, not a URL: enter only the URL";
-    Some(Meaning {
-        error: Some(invalid(message)),
-        meant: options(arguments, assigned("REDIS_URL")).map(|url| IntendedUrl {
-            password: url.password.or(assigned("REDISCLI_AUTH").map(Secret::new)),
-            ..url
-        }),
-    })
+    let meant = options(arguments, assigned("REDIS_URL")).map(|url| IntendedUrl {
+        password: url.password.or(assigned("REDISCLI_AUTH").map(Secret::new)),
+        ..url
+    });
+    let error = invalid("this is a command line, not a URL: enter only the URL");
+    Some(Meaning::new(error, meant))
 }
 
 fn is_connection_option(word: &str) -> bool {

@@ -47,8 +47,7 @@ pub(in crate::redis_url) fn not_filled_in(text: &str) -> Option<UrlError> {
         let name = name_of(whole).filter(|_| form.is_shell_variable());
         return Some(UrlError {
             command: name.map(|name| format!("sessiontut ping \"${{{name}:?is not set}}\"")),
-            advice: Some(form.advice().to_owned()),
-            ..invalid(not_replaced("URL", whole, form))
+            ..invalid(not_replaced("URL", whole, form)).with_advice(form.advice())
         });
     }
     let (_, rest) = text.split_once("://")?;
@@ -154,10 +153,7 @@ fn after_host(text: &str, place: &str, host: &str) -> Option<UrlError> {
 }
 
 fn error(message: String, advice: &str) -> Option<UrlError> {
-    Some(UrlError {
-        advice: Some(advice.to_owned()),
-        ..invalid(message)
-    })
+    Some(invalid(message).with_advice(advice))
 }
 
 /// Whether `text` is a word that JavaScript, Python, Ruby or Go writes for a missing value.

@@ -112,27 +112,24 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     let lower = text.to_ascii_lowercase();
     let is_secret = |service: &&str| matches!(*service, "secretsmanager" | "ssm");
     if lower.starts_with("arn:") && lower.split(':').nth(2).as_ref().is_some_and(is_secret) {
-        return Some(hopeless(UrlError {
-            advice: Some(
-                "set REDIS_URL to the contents of the secret, with aws secretsmanager get-secret-value or aws ssm \
-                 get-parameter --with-decryption. In ECS, list the ARN under `secrets`, not under `environment`"
-                    .into(),
-            ),
-            ..invalid("this is the ARN of a secret or parameter on AWS, but not the URL that the secret contains")
-        }));
+        let error = invalid(
+            "this is the ARN of a secret or parameter on AWS, but not the URL that the secret contains",
+        );
+        return Some(hopeless(error.with_advice(
+            "set REDIS_URL to the contents of the secret, with aws secretsmanager get-secret-value or aws ssm \
+             get-parameter --with-decryption. In ECS, list the ARN under `secrets`, not under `environment`",
+        )));
     }
     if lower.starts_with("arn:") {
         let list = match lower.split(':').nth(2) {
             Some("memorydb") => "memorydb describe-clusters",
             _ => "elasticache describe-replication-groups",
         };
-        return Some(hopeless(UrlError {
-            advice: Some(format!(
-                "copy the endpoint of the cache or cluster from the AWS console (for ElastiCache, the primary endpoint), \
-                 or run aws {list}"
-            )),
-            ..invalid("this is the ARN of an AWS resource, but not its endpoint")
-        }));
+        let error = invalid("this is the ARN of an AWS resource, but not its endpoint");
+        return Some(hopeless(error.with_advice(format!(
+            "copy the endpoint of the cache or cluster from the AWS console (for ElastiCache, the primary endpoint), or \
+             run aws {list}"
+        ))));
     }
     // Some references have no slashes after the colon, so the text before the colon might be a host name.
     if let Some((scheme, rest)) = text.split_once(':')
@@ -141,18 +138,13 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
             .iter()
             .find(|(known, _)| scheme.eq_ignore_ascii_case(known))
     {
-        return Some(hopeless(UrlError {
-            advice: Some(
-                "start the application and this command with the program that replaces such references, or set \
-                 REDIS_URL to the URL that the secret contains"
-                    .into(),
-            ),
-            ..error(
-                UrlErrorKind::Scheme,
-                format!("this is a reference to a secret ({product}), which was not replaced by the URL that the \
-                         secret contains"),
-            )
-        }));
+        let error = wrong(format!(
+            "this is a reference to a secret ({product}), which was not replaced by the URL that the secret contains"
+        ));
+        return Some(hopeless(error.with_advice(
+            "start the application and this command with the program that replaces such references, or set REDIS_URL to \
+             the URL that the secret contains",
+        )));
     }
     let (scheme, rest) = text.split_once("://")?;
     let lower = scheme.to_ascii_lowercase();
@@ -160,52 +152,42 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
         return None;
     }
     if SENTINEL_SCHEMES.contains(&lower.as_str()) {
-        return Some(Meaning {
-            error: None,
-            meant: typos::sentinels(rest, says_tls(scheme)),
-        });
+        return Some(typos::sentinels(rest, says_tls(scheme)).map_or_else(Meaning::default, Meaning::from));
     }
     let known = OTHERS.iter().find(|(known, _)| *known == lower);
-    let wrong = |message: &str| error(UrlErrorKind::Scheme, message);
-    let found = |message: &str| {
-        Some(Meaning {
-            error: Some(wrong(message)),
-            meant: typos::place(rest, says_tls(scheme)),
-        })
-    };
-    match known {
-        Some((name, Product(product))) => Some(hopeless(UrlError {
-            advice: Some(NO_URL_IN_IT.into()),
-            ..wrong(&format!("{name}:// is the scheme of {product}, not of Redis"))
-        })),
-        // References were recognised above.
-        Some((_, Reference(_))) => Some(Meaning::default()),
-        Some((_, Link)) => found(SERVICE_LINK),
-        Some((name, Web)) => Some(web(name, rest)),
-        Some((_, Socket)) => Some(Meaning {
-            error: Some(wrong("use unix:// and the path of the socket")),
-            meant: typos::socket(&format!("unix:{rest}")),
-        }),
-        Some((_, Sentinel)) => Some(Meaning::within(
+    let found = |message: String| Meaning::new(wrong(message), typos::place(rest, says_tls(scheme)));
+    Some(match known {
+        Some((name, Product(product))) => hopeless(
+            wrong(format!("{name}:// is the scheme of {product}, not of Redis")).with_advice(NO_URL_IN_IT),
+        ),
+        Some((_, Link)) => found(SERVICE_LINK.into()),
+        Some((name, Web)) => web(name, rest),
+        Some((_, Socket)) => Meaning::new(
+            wrong("use unix:// and the path of the socket"),
+            typos::socket(&format!("unix:{rest}")),
+        ),
+        Some((_, Sentinel)) => Meaning::within(
             &format!("redis+sentinel://{}", rest.replace(";sentinel://", ",")),
             wrong("use redis+sentinel:// for the URL of Sentinels"),
-        )),
-        Some((name, Redis)) => found(&format!(
+        ),
+        Some((name, Redis)) => found(format!(
             "{name}:// is not a scheme that all clients support: use redis:// (plain) or rediss:// (TLS)"
         )),
         None if is_like_redis(scheme) => found(
-            "the scheme is misspelt or unknown: use redis:// (plain), rediss:// (TLS) or unix:// (socket)",
+            "the scheme is misspelt or unknown: use redis:// (plain), rediss:// (TLS) or unix:// (socket)"
+                .into(),
         ),
-        // The text might be anything, even a password.
-        None => Some(Meaning::default()),
-    }
+        // References were recognised above. Any other text might be anything, even a password.
+        Some((_, Reference(_))) | None => Meaning::default(),
+    })
+}
+
+fn wrong(message: impl Into<String>) -> UrlError {
+    error(UrlErrorKind::Scheme, message)
 }
 
 fn hopeless(error: UrlError) -> Meaning {
-    Meaning {
-        error: Some(error),
-        meant: None,
-    }
+    Meaning::new(error, None)
 }
 
 /// The domains of web pages on which providers show a server's endpoint, each with instructions for finding
@@ -257,10 +239,6 @@ const CONSOLES: &[(&str, &str)] = &[
 ];
 
 fn web(scheme: &str, rest: &str) -> Meaning {
-    let wrong = |message: &str, advice: Option<&str>| UrlError {
-        advice: advice.map(str::to_owned),
-        ..error(UrlErrorKind::Scheme, message)
-    };
     let authority = end_of_authority(rest);
     let path = &rest[authority.len()..];
     let front = typos::place(authority, says_tls(scheme));
@@ -271,10 +249,10 @@ fn web(scheme: &str, rest: &str) -> Meaning {
         .unwrap_or_default();
     let is_at = |domain: &str| host == domain || host.ends_with(&format!(".{domain}"));
     if let Some((_, where_to_find)) = CONSOLES.iter().find(|(domain, _)| is_at(domain)) {
-        return hopeless(wrong(
-            "this is the address of a page of the provider's website, not a Redis endpoint",
-            Some(*where_to_find),
-        ));
+        return hopeless(
+            wrong("this is the address of a page of the provider's website, not a Redis endpoint")
+                .with_advice(*where_to_find),
+        );
     }
     if is_at("upstash.io") {
         let meant = front.map(|url| super::IntendedUrl {
@@ -282,28 +260,22 @@ fn web(scheme: &str, rest: &str) -> Meaning {
             hosts: url.hosts.into_iter().map(|(host, _)| (host, None)).collect(),
             ..url
         });
-        return Meaning {
-            error: Some(wrong(
-                "this is the address of Upstash's REST interface; Redis clients use the same host with rediss:// and \
-                 port 6379",
-                None,
-            )),
-            meant,
-        };
+        let error = wrong(
+            "this is the address of Upstash's REST interface; Redis clients use the same host with rediss:// and port 6379",
+        );
+        return Meaning::new(error, meant);
     }
     // Without a host before it, the path might be part of a password.
     let is_page = is_full_host(&host) && path.contains(|one: char| !one.is_ascii_digit() && one != '/');
     if is_page {
-        return hopeless(wrong(
-            "this is the address of a web page, not of a Redis server",
-            Some("use the endpoint of your Redis, its host name and port, with redis:// or rediss://"),
-        ));
+        return hopeless(
+            wrong("this is the address of a web page, not of a Redis server").with_advice(
+                "use the endpoint of your Redis, its host name and port, with redis:// or rediss://",
+            ),
+        );
     }
-    Meaning {
-        error: Some(wrong(
-            &format!("{scheme}:// is the scheme of web pages: use redis:// (plain) or rediss:// (TLS)"),
-            None,
-        )),
-        meant: typos::place(rest, says_tls(scheme)),
-    }
+    let error = wrong(format!(
+        "{scheme}:// is the scheme of web pages: use redis:// (plain) or rediss:// (TLS)"
+    ));
+    Meaning::new(error, typos::place(rest, says_tls(scheme)))
 }

@@ -25,17 +25,13 @@ pub(super) fn read_assignment(text: &str) -> Option<Meaning> {
     };
     let is_only_one = text.lines().filter(|line| !line.trim().is_empty()).count() == 1;
     (is_url && (is_only_one || value.contains("://"))).then(|| {
-        let first_line = first;
         let value = unquoted(value);
         // A command can follow, as in REDIS_URL=redis://… program
-        let (first, rest) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
+        let (word, rest) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
         // If an @ follows, the space belongs to the login.
-        let value = if value.contains("://") && !rest.contains('@') {
-            first
-        } else {
-            value
-        };
-        Meaning::within(value, invalid(assignment(first_line, &name)))
+        let is_command = value.contains("://") && !rest.contains('@');
+        let value = if is_command { word } else { value };
+        Meaning::within(value, invalid(assignment(first, &name)))
     })
 }
 
@@ -48,15 +44,13 @@ fn assignment(line: &str, name: &str) -> String {
     };
     let word = before.split_whitespace().last().unwrap_or_default();
     let word = word.trim_matches(['"', '\'', '-']);
-    if role(name).is_some() && word.to_ascii_lowercase().replace(['_', '-'], ".").ends_with(name) {
-        format!(
-            "this text sets the variable {word}: enter only its value, which is the text after the first {separator}"
-        )
+    let is_known = role(name).is_some() && word.to_ascii_lowercase().replace(['_', '-'], ".").ends_with(name);
+    let variable = if is_known {
+        format!("the variable {word}")
     } else {
-        format!(
-            "this text sets a variable: enter only its value, which is the text after the first {separator}"
-        )
-    }
+        "a variable".to_owned()
+    };
+    format!("this text sets {variable}: enter only its value, which is the text after the first {separator}")
 }
 
 /// Recognises a list of settings, one per line or separated by commas, semicolons or spaces.
@@ -108,7 +102,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     if found.count == 0 || (found.is_unusable && super::in_code(text).is_some()) {
         return None;
     }
-    found.into_meaning()
+    Some(found.into_meaning())
 }
 
 /// Splits a text at the separators, braces and parentheses, except inside quotes.
@@ -194,8 +188,7 @@ impl Found {
         }
         match role {
             Role::Url => {
-                let inner = meaning_of(value).meant;
-                let Some(inner) = inner else {
+                let Some(inner) = meaning_of(value).meant else {
                     self.is_unusable = true;
                     return Some(());
                 };
@@ -243,13 +236,10 @@ impl Found {
         Some(())
     }
 
-    fn into_meaning(mut self) -> Option<Meaning> {
+    fn into_meaning(mut self) -> Meaning {
         if self.url.hosts.is_empty() && self.url.socket.is_none() && !self.is_unusable {
-            let message = "these are settings, not a URL, and the host is missing";
-            return Some(Meaning {
-                error: Some(invalid(message)),
-                meant: None,
-            });
+            let error = invalid("these are settings, not a URL, and the host is missing");
+            return Meaning::new(error, None);
         }
         if self.url.primary.is_none() {
             self.url.hosts.truncate(1);
@@ -270,10 +260,7 @@ impl Found {
         } else {
             "these are settings, not a URL"
         };
-        Some(Meaning {
-            error: Some(invalid(message)),
-            meant: Some(self.url.with_tls_if_needed()),
-        })
+        Meaning::new(invalid(message), Some(self.url.with_tls_if_needed()))
     }
 }
 

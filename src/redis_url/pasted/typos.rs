@@ -17,10 +17,7 @@ const MOST_DIGITS: usize = 9;
 /// Reads a text that is probably a URL with typos. Returns `None` if the text might be something else.
 pub(super) fn read(text: &str) -> Option<Meaning> {
     if let Some(url) = socket(text) {
-        return Some(Meaning {
-            error: None,
-            meant: Some(url),
-        });
+        return Some(url.into());
     }
     let (tls, rest, has_scheme) = split_scheme(text);
     if !has_scheme && (rest.contains(char::is_whitespace) || (rest.contains('=') && !rest.contains('@'))) {
@@ -48,10 +45,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
         }
         meant = meant.with_tls_if_needed();
     }
-    Some(Meaning {
-        error: None,
-        meant: Some(meant),
-    })
+    Some(meant.into())
 }
 
 /// Recognises a URL that ends within the login, such as `redis://user:password`. A possible cause is a comma
@@ -60,12 +54,12 @@ fn cut_off(rest: &str) -> Option<Meaning> {
     let (before, after) = rest.split_once(':')?;
     let is_port_like = after.bytes().all(|byte| byte.is_ascii_digit());
     let is_cut = !rest.contains(['@', '/', '?', '[', ',']) && !is_port_like;
-    (is_cut && !is_full_host(before) && !after.contains(':')).then(|| Meaning {
-        error: Some(invalid(
-            "the URL is incomplete: there is no host after the login, or the port is not a number (perhaps a comma \
-             or a # in the password has cut the URL off)",
-        )),
-        meant: None,
+    (is_cut && !is_full_host(before) && !after.contains(':')).then(|| {
+        let error = invalid(
+            "the URL is incomplete: there is no host after the login, or the port is not a number (perhaps a comma or a # \
+             in the password has cut the URL off)",
+        );
+        Meaning::new(error, None)
     })
 }
 
@@ -115,12 +109,7 @@ pub(super) fn login(login: &str) -> IntendedUrl {
     // If the user name contains one of these characters, the whole text might be a password that contains a
     // colon.
     let is_certain = !user.contains(['/', '?', '#', '%', ' ', ',', '"', '\'', '@']);
-    if !is_certain {
-        return IntendedUrl {
-            password: Some(secret(login)),
-            ..IntendedUrl::default()
-        };
-    }
+    let (user, password) = if is_certain { (user, password) } else { ("", login) };
     IntendedUrl {
         user: (!user.is_empty()).then(|| user.to_owned()),
         password: (!password.is_empty()).then(|| secret(password)),
