@@ -18,11 +18,13 @@ const MISSED: char = '×';
 /// The statistics of all probes so far. Memory use is bounded, even in a long watch.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProbeHistory {
-    answered: u64,
+    pub answered: u64,
     missed: u64,
-    outages: u64,
+    /// The number of outages so far, including the current one.
+    pub outages: u64,
     recent_outages: VecDeque<Outage>,
-    lost_connections: u64,
+    /// How often the connection was lost.
+    pub lost_connections: u64,
     is_down: bool,
     round_trips: VecDeque<Duration>,
     recent: VecDeque<Option<Duration>>,
@@ -86,31 +88,13 @@ impl ProbeHistory {
         keep(&mut self.recent, round_trip, MOST_RECENT);
     }
 
-    pub(crate) fn add_lost_connection(&mut self) {
-        self.lost_connections += 1;
-    }
-
     pub(crate) fn probes(&self) -> u64 {
         self.answered + self.missed
-    }
-
-    pub(crate) fn answered(&self) -> u64 {
-        self.answered
-    }
-
-    /// Returns the number of outages so far, including the current one.
-    pub(crate) fn outages(&self) -> u64 {
-        self.outages
     }
 
     /// Returns the most recent outages, oldest first.
     pub(crate) fn recent_outages(&self) -> impl Iterator<Item = &Outage> {
         self.recent_outages.iter()
-    }
-
-    /// Returns how often the connection was lost.
-    pub(crate) fn lost_connections(&self) -> u64 {
-        self.lost_connections
     }
 
     /// Returns the percentiles, or `None` if Redis has never responded.
@@ -181,10 +165,7 @@ mod tests {
     #[test]
     fn an_outage_counts_once_however_long_it_is() {
         let history = history(&[Some(1), None, None, None, Some(1), None]);
-        assert_eq!(
-            (history.probes(), history.answered(), history.outages()),
-            (6, 2, 2)
-        );
+        assert_eq!((history.probes(), history.answered, history.outages), (6, 2, 2));
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(crate) async fn watch(
         let result = watch.probe().await;
         history.add(result.round_trip);
         if result.is_connection_lost {
-            history.add_lost_connection();
+            history.lost_connections += 1;
         }
         show(&result, history)?;
         // The interval starts with the probe, so slow replies do not make probes rarer.

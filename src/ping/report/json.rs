@@ -96,7 +96,7 @@ pub(crate) fn totals(history: &ProbeHistory, report: &Value, elapsed: Duration) 
     let round_trips = history.percentiles().map(|found| {
         json!({
             "min": milliseconds(found.min), "p50": milliseconds(found.p50), "p90": milliseconds(found.p90),
-            "p99": milliseconds(found.p99), "max": milliseconds(found.max), "samples": history.answered(),
+            "p99": milliseconds(found.p99), "max": milliseconds(found.max), "samples": history.answered,
         })
     });
     json!({
@@ -107,9 +107,9 @@ pub(crate) fn totals(history: &ProbeHistory, report: &Value, elapsed: Duration) 
         "elapsed_ms": milliseconds(elapsed),
         "totals": {
             "probes": history.probes(),
-            "answered": history.answered(),
-            "lost_connections": history.lost_connections(),
-            "outages": history.outages(),
+            "answered": history.answered,
+            "lost_connections": history.lost_connections,
+            "outages": history.outages,
             "last_outages": outages.collect::<Vec<_>>(),
             "rtt_ms": round_trips,
         },
@@ -120,15 +120,19 @@ pub(crate) fn totals(history: &ProbeHistory, report: &Value, elapsed: Duration) 
 pub(crate) fn attempt(seen: &Observations, verdict: &Verdict, took: Duration) -> Value {
     let finding = verdict.finding.as_ref();
     let began = SystemTime::now().checked_sub(took);
-    let addresses = seen.tcp.dials.iter().map(|dial| {
-        json!({"address": dial.to.to_string(), "result": dial.result.name(), "ms": milliseconds(dial.took)})
-    });
     json!({
         "timestamp": began.map(clock::timestamp), "ms": milliseconds(took),
         "cause": finding.map(|finding| finding.cause.code()),
         "summary": finding.map(|finding| finding.summary.as_str()),
-        "addresses": addresses.collect::<Vec<_>>(),
+        "addresses": addresses_of(seen),
     })
+}
+
+fn addresses_of(seen: &Observations) -> Vec<Value> {
+    let dials = seen.tcp.dials.iter();
+    dials
+        .map(|dial| json!({"address": dial.to.to_string(), "result": dial.result.name(), "ms": milliseconds(dial.took)}))
+        .collect()
 }
 
 /// Returns the report on an invalid command line.
@@ -183,11 +187,8 @@ fn target_of(target: &Target, reached: &Target) -> Value {
 }
 
 fn step_of(step: &ReportStep, seen: &Observations) -> Value {
-    let addresses: Vec<Value> = if step.rung == Rung::Tcp {
-        let rows = seen.tcp.dials.iter().map(|dial| {
-            json!({"address": dial.to.to_string(), "result": dial.result.name(), "ms": milliseconds(dial.took)})
-        });
-        rows.collect()
+    let addresses = if step.rung == Rung::Tcp {
+        addresses_of(seen)
     } else {
         Vec::new()
     };

@@ -55,12 +55,7 @@ impl ReportLine {
 /// Returns the line for one check: its status, name, time and detail.
 #[must_use]
 pub fn rung(step: &ReportStep) -> ReportLine {
-    let mark = match step.status {
-        Status::Ok => "[ok]",
-        Status::Warn => "[! ]",
-        Status::Fail => "[!!]",
-        Status::Skipped => "[--]",
-    };
+    let mark = mark(step.status);
     let took = step
         .took
         .filter(|took| !took.is_zero())
@@ -72,16 +67,25 @@ pub fn rung(step: &ReportStep) -> ReportLine {
     )
 }
 
+fn mark(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "[ok]",
+        Status::Warn => "[! ]",
+        Status::Fail => "[!!]",
+        Status::Skipped => "[--]",
+    }
+}
+
 /// Returns one line for each check of AWS documents.
 pub(crate) fn aws_checks(answer: &AwsAnswer) -> Vec<(Status, ReportLine)> {
     let line = |check: &Check| {
-        let (status, mark) = match check.outcome {
-            Outcome::Allowed => (Status::Ok, "[ok]"),
-            Outcome::Partly => (Status::Warn, "[! ]"),
-            Outcome::Denied => (Status::Fail, "[!!]"),
-            Outcome::Unknown => (Status::Skipped, "[--]"),
+        let status = match check.outcome {
+            Outcome::Allowed => Status::Ok,
+            Outcome::Partly => Status::Warn,
+            Outcome::Denied => Status::Fail,
+            Outcome::Unknown => Status::Skipped,
         };
-        let lead = format!("{mark} {:<16}  ", check.code.name());
+        let lead = format!("{} {:<16}  ", mark(status), check.code.name());
         (status, ReportLine::aligned(lead, sanitize::line(&check.text)))
     };
     answer.assessment.checks.iter().map(line).collect()
@@ -177,12 +181,8 @@ pub fn url_headline(finding: &Finding) -> ReportLine {
 pub fn details(verdict: &Verdict) -> Vec<ReportLine> {
     let mut lines = Vec::new();
     if let Some(finding) = &verdict.finding {
-        lines.extend(
-            finding
-                .evidence
-                .iter()
-                .map(|fact| ReportLine::aligned("  - ", fact)),
-        );
+        let facts = finding.evidence.iter();
+        lines.extend(facts.map(|fact| ReportLine::aligned("  - ", fact)));
         lines.push(ReportLine::Whole(String::new()));
         lines.push(ReportLine::Whole("What to do:".into()));
         for (index, fix) in finding.fixes.iter().enumerate() {
@@ -199,15 +199,8 @@ pub fn details(verdict: &Verdict) -> Vec<ReportLine> {
 
 fn fix_lines(lead: &str, fix: &Fix) -> Vec<ReportLine> {
     let mut lines = vec![ReportLine::aligned(lead, &fix.text)];
-    lines.extend(
-        fix.command
-            .iter()
-            .map(|command| ReportLine::Whole(format!("       {command}"))),
-    );
-    lines.extend(
-        fix.undo
-            .iter()
-            .map(|undo| ReportLine::Whole(format!("       undo: {undo}"))),
-    );
+    let command = fix.command.iter().map(|command| format!("       {command}"));
+    let undo = fix.undo.iter().map(|undo| format!("       undo: {undo}"));
+    lines.extend(command.chain(undo).map(ReportLine::Whole));
     lines
 }

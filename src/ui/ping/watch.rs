@@ -109,7 +109,7 @@ pub(crate) fn history_summary(history: &ProbeHistory, elapsed: Duration) {
 }
 
 fn summary_lines(history: &ProbeHistory, elapsed: Duration) -> Vec<String> {
-    let (probes, answered) = (history.probes(), history.answered());
+    let (probes, answered) = (history.probes(), history.answered);
     let missed = probes - answered;
     let mut line = format!(
         "{probes} PINGs in {:.1} s, {answered} answered",
@@ -117,11 +117,11 @@ fn summary_lines(history: &ProbeHistory, elapsed: Duration) -> Vec<String> {
     );
     if missed > 0 {
         let share = missed.saturating_mul(100).div_ceil(probes);
-        let outages = history.outages();
+        let outages = history.outages;
         let times = if outages == 1 { "outage" } else { "outages" };
         line.push_str(&format!(", {missed} failed ({share} %), {outages} {times}"));
     }
-    match history.lost_connections() {
+    match history.lost_connections {
         0 => {}
         1 => line.push_str(", 1 lost connection"),
         count => line.push_str(&format!(", {count} lost connections")),
