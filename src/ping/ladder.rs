@@ -303,8 +303,7 @@ impl<'a> Ladder<'a> {
             _ => false,
         };
         if is_about_offers {
-            self.seen.tls.wider_offer =
-                experiments::wider_offer(address, name, handshake.clock, self.deadline).await;
+            self.seen.tls.wider_offer = tls::wider_offer(address, name, handshake.clock, self.deadline).await;
         }
         let problem = handshake.certificate_problem.as_ref();
         if matches!(

@@ -12,7 +12,6 @@ mod reconnect;
 mod repeat;
 mod server_clock;
 mod silence;
-mod wider_offer;
 
 use std::future::Future;
 use std::time::Duration;
@@ -25,7 +24,6 @@ pub(super) use packet_sizes::SMALLEST_PACKET;
 pub(super) use plain_ping::{Banner, plain_ping, surplus_reply};
 pub(super) use reconnect::Reconnect;
 pub(super) use server_clock::server_clock_ahead;
-pub(super) use wider_offer::wider_offer;
 
 /// The time limit for the reply to a PING over TLS, after an experiment has completed the handshake.
 const INSIDE_TLS: Duration = Duration::from_millis(700);

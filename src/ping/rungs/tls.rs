@@ -93,11 +93,7 @@ pub(crate) async fn handshake_unverified(
 }
 
 /// Like [`handshake_unverified`], but returns the certificates that the server sent, starting with its own.
-pub(in crate::ping) async fn unverified_chain(
-    stream: TcpStream,
-    name: &str,
-    deadline: Deadline,
-) -> Vec<PeerCertificate> {
+async fn unverified_chain(stream: TcpStream, name: &str, deadline: Deadline) -> Vec<PeerCertificate> {
     let seen = Arc::new(SeenTls::default());
     if let Ok(config) = unverified_config(&seen) {
         handshake(stream, name, config, deadline).await;

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use super::certificate;
 use crate::deadline::Deadline;
-use crate::ping::observation::WiderOffer;
+use crate::ping::observation::{PeerCertificate, WiderOffer};
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::random;
 
@@ -97,8 +97,8 @@ const SIGNATURES: [u16; 18] = [
     0x0601, 0x0303, 0x0301, 0x0203, 0x0201,
 ];
 
-/// Offers TLS 1.0 to 1.2. If the server chooses none of these versions, offers TLS 1.3. Returns `None` if the
-/// server does not choose TLS 1.3 either.
+/// Offers TLS 1.0 to 1.2. If the server chooses none of these versions, offers TLS 1.3. Returns the server's
+/// choice with its certificate, or `None` if the server does not choose TLS 1.3 either.
 pub(in crate::ping) async fn observe(
     address: SocketAddr,
     name: &str,
@@ -108,7 +108,15 @@ pub(in crate::ping) async fn observe(
     for version in [ProtocolVersion::TLSv1_2, ProtocolVersion::TLSv1_3] {
         let (stream, _) = tcp::dial(address, SegmentSize::Default, deadline).await;
         let messages = exchange(stream?, &client_hello(name, version), deadline).await;
-        if let Some(choice) = choice(&messages, clock) {
+        if let Some(mut choice) = choice(&messages, clock) {
+            if choice.certificate.is_none() {
+                // In TLS 1.3, the certificate is encrypted, so only a full handshake can show it.
+                let (stream, _) = tcp::dial(address, SegmentSize::Default, deadline).await;
+                if let Some(stream) = stream {
+                    let chain = super::unverified_chain(stream, name, deadline).await;
+                    choice.certificate = chain.into_iter().next();
+                }
+            }
             return Some(choice);
         }
     }
@@ -210,7 +218,7 @@ fn choice(messages: &[u8], clock: i64) -> Option<WiderOffer> {
     found
 }
 
-fn first_certificate(body: &[u8], clock: i64) -> Option<crate::ping::observation::PeerCertificate> {
+fn first_certificate(body: &[u8], clock: i64) -> Option<PeerCertificate> {
     let [_, _, _, a, b, c, rest @ ..] = body else {
         return None;
     };
@@ -275,11 +283,7 @@ const KEY_SHARE: u16 = 51;
 fn client_hello(name: &str, version: ProtocolVersion) -> Vec<u8> {
     let is_tls13 = version == ProtocolVersion::TLSv1_3;
     let suites = if is_tls13 { NEW_SUITES } else { OLD_SUITES };
-    let numbers = |list: &[u16]| {
-        list.iter()
-            .flat_map(|number| number.to_be_bytes())
-            .collect::<Vec<u8>>()
-    };
+    let numbers = |list: &[u16]| -> Vec<u8> { list.iter().flat_map(|number| number.to_be_bytes()).collect() };
     let mut extensions = Vec::new();
     // IP addresses are never sent as a server name (RFC 6066, 3).
     if name.parse::<std::net::IpAddr>().is_err() {
