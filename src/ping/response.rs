@@ -6,7 +6,7 @@ use redis::{Cmd, Value};
 use rustls::AlertDescription;
 
 use crate::deadline::Deadline;
-use crate::redis_client::{Limits, ProbeConnection, ReadError, Stream};
+use crate::redis_client::{ProbeConnection, ReadError, Stream, error_text};
 
 /// The response to a command. The bytes in a variant are an incomplete reply, or data that is not RESP.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,24 +24,14 @@ pub enum Response {
     Alert(AlertDescription),
 }
 
-/// Sends one command, and waits for the response, which is expected to be short.
+/// Sends one command, and waits for the response.
 pub(super) async fn ask(
     connection: &mut ProbeConnection<Stream>,
     command: &Cmd,
     deadline: Deadline,
 ) -> Response {
-    ask_within(connection, command, Limits::REPLY, deadline).await
-}
-
-/// Like [`ask`], but with these limits for the response.
-pub(super) async fn ask_within(
-    connection: &mut ProbeConnection<Stream>,
-    command: &Cmd,
-    limits: Limits,
-    deadline: Deadline,
-) -> Response {
     let sent = connection.send(std::slice::from_ref(command), deadline).await;
-    let response = receive_within(connection, limits, deadline).await;
+    let response = receive(connection, deadline).await;
     match (sent, response) {
         // Some servers send an error and close the connection before the first request. The error can still
         // be read.
@@ -50,18 +40,9 @@ pub(super) async fn ask_within(
     }
 }
 
-/// Waits for a reply without sending anything. The reply is expected to be short.
+/// Waits for a reply without sending anything.
 pub(super) async fn receive(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
-    receive_within(connection, Limits::REPLY, deadline).await
-}
-
-/// Like [`receive`], but with these limits for the response.
-pub(super) async fn receive_within(
-    connection: &mut ProbeConnection<Stream>,
-    limits: Limits,
-    deadline: Deadline,
-) -> Response {
-    let error = match connection.reply(limits, deadline).await {
+    let error = match connection.reply(deadline).await {
         Ok(value) => return Response::Reply(value),
         Err(error) => error,
     };
@@ -82,7 +63,7 @@ impl Response {
     /// Returns the text of an error reply, or `None` for any other response.
     pub fn error(&self) -> Option<String> {
         match self {
-            Self::Reply(Value::ServerError(error)) => Some(crate::redis_client::error_text(error)),
+            Self::Reply(Value::ServerError(error)) => Some(error_text(error)),
             _ => None,
         }
     }
@@ -104,10 +85,11 @@ impl Response {
 
     /// Whether the response means that an ACL forbids the command or its key.
     pub fn is_forbidden(&self) -> bool {
-        self.error().is_some_and(|error| {
-            let reason = error.strip_prefix(ABORTED).unwrap_or(&error);
-            reason.starts_with("NOPERM")
-        })
+        let error = self.error().unwrap_or_default();
+        error
+            .strip_prefix(ABORTED)
+            .unwrap_or(&error)
+            .starts_with("NOPERM")
     }
 
     /// Whether the response means that the server does not support the command, or has disabled it.
@@ -179,7 +161,7 @@ pub(super) fn looks_like_tls(received: &[u8]) -> bool {
 }
 
 /// Returns the items of an array reply. Any other reply counts as an empty array.
-pub(super) fn items(reply: Option<&Value>) -> &[Value] {
+pub(crate) fn items(reply: Option<&Value>) -> &[Value] {
     match reply {
         Some(Value::Array(items)) => items,
         _ => &[],
@@ -187,7 +169,7 @@ pub(super) fn items(reply: Option<&Value>) -> &[Value] {
 }
 
 /// Returns the text of a string reply, or `None` for any other reply.
-pub(super) fn text(reply: &Value) -> Option<String> {
+pub(crate) fn text(reply: &Value) -> Option<String> {
     match reply {
         Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.clone()),
@@ -197,7 +179,7 @@ pub(super) fn text(reply: &Value) -> Option<String> {
 
 /// Returns the TLS alert in an I/O error, if there is one. In TLS 1.3, a server may reject a client after the
 /// handshake, so the client receives the alert when it reads.
-pub(crate) fn alert_in(error: &std::io::Error) -> Option<AlertDescription> {
+pub(crate) fn alert_in(error: &io::Error) -> Option<AlertDescription> {
     match error.get_ref()?.downcast_ref::<rustls::Error>()? {
         rustls::Error::AlertReceived(alert) => Some(*alert),
         _ => None,

@@ -24,12 +24,12 @@ use crate::deadline::Deadline;
 use crate::ping::causes::ErrorReply;
 use crate::redis_url::{Address, Target, Trust};
 use node::{CONNECT_WITHIN, Node, failed, name, timed_out};
-use request::{Redirection, error_replies, redirection};
+use request::{Redirection, errors_in, redirection};
 use slot_map::SlotMap;
 
 pub(crate) use node::open_stream;
 pub(super) use request::Request;
-pub(super) use slot_map::slot_of;
+pub(crate) use slot_map::slot_of;
 
 /// How long a request waits for the connection to a node before the slot map is read again.
 const WAIT_FOR_NODE: Duration = Duration::from_millis(400);
@@ -119,7 +119,7 @@ impl Cluster {
             .map
             .primaries
             .iter()
-            .map(|node| node.as_ref().map(|node| name(node)))
+            .map(|node| node.as_deref().map(name))
             .collect();
         primaries.sort();
         primaries.dedup();
@@ -127,11 +127,7 @@ impl Cluster {
     }
 
     pub(super) fn primary_of(&self, key: &[u8]) -> Option<String> {
-        self.state()
-            .map
-            .primary(slot_of(key))
-            .as_ref()
-            .map(|node| name(node))
+        self.state().map.primary(slot_of(key)).as_deref().map(name)
     }
 
     /// Whether there is a connection to the primary that serves a key.
@@ -143,13 +139,8 @@ impl Cluster {
     }
 
     pub(super) async fn run_everywhere(&self, command: &Cmd) -> RedisResult<Vec<Value>> {
-        let slots: HashMap<Node, u16> = {
-            let state = self.state();
-            let slots = state.map.primaries.iter().zip(0..);
-            slots
-                .filter_map(|(node, slot)| Some((node.clone()?, slot)))
-                .collect()
-        };
+        let primaries = self.state().map.primaries.clone().into_iter().zip(0..);
+        let slots: HashMap<Node, u16> = primaries.filter_map(|(node, slot)| Some((node?, slot))).collect();
         let mut replies = Vec::new();
         for slot in slots.into_values() {
             replies.extend(self.run(Request::One(command.clone()), Some(slot)).await?);
@@ -253,7 +244,7 @@ impl Cluster {
             self.unlink(node, single);
             self.read_map_later(began);
         }
-        for reply in error_replies(replies) {
+        for reply in errors_in(replies) {
             if reply.starts_with("CLUSTERDOWN") {
                 self.read_map_later(began);
             }

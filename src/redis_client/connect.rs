@@ -41,25 +41,18 @@ pub async fn open(
             verdict,
         })
     };
+    let connection = |kind, seen| Ok(RedisConnection::new(kind, target, seen));
     let Some(probe) = climb.connection.filter(|_| verdict.finding.is_none()) else {
         return Err(unreachable(seen, verdict));
     };
     if seen.server.is_cluster() {
-        let why = match deadline
-            .bound(Cluster::join(target, trust, probe.into_stream()))
-            .await
-        {
+        let joining = Cluster::join(target, trust, probe.into_stream());
+        let why = match deadline.bound(joining).await {
             // The cluster is unusable, because the first command would fail.
             Ok(Ok(_)) if seen.reaches_no_announced_node() => {
                 "none of the nodes it announces can be reached".into()
             }
-            Ok(Ok(cluster)) => {
-                return Ok(RedisConnection::new(
-                    SingleOrCluster::Cluster(cluster),
-                    target,
-                    seen,
-                ));
-            }
+            Ok(Ok(cluster)) => return connection(SingleOrCluster::Cluster(cluster), seen),
             Ok(Err(error)) => error.to_string(),
             Err(elapsed) => elapsed.to_string(),
         };
@@ -67,11 +60,7 @@ pub async fn open(
         return Err(unreachable(seen, verdict));
     }
     match share(probe.into_stream()).await {
-        Ok(single) => Ok(RedisConnection::new(
-            SingleOrCluster::Single(single),
-            target,
-            seen,
-        )),
+        Ok(single) => connection(SingleOrCluster::Single(single), seen),
         // `share` sends nothing, so it can fail only if the runtime is shutting down.
         Err(_) => Err(unreachable(seen, verdict)),
     }

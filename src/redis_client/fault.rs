@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError};
 
 use super::refusal::Refusal;
-use super::{REPLY_TOO_LARGE, error_text};
+use super::{REPLY_TOO_LARGE, error_replies};
 use crate::exit::Exit;
 use crate::ping::Verdict;
 use crate::ping::causes::{Cause, ErrorReply, Fix, FixContext};
@@ -196,16 +196,6 @@ fn command_in(reply: &str) -> Option<String> {
     let name = reply.split(['\'', '`']).nth(1)?;
     let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic());
     is_name.then(|| name.to_ascii_uppercase())
-}
-
-/// Returns the texts of all error replies in an error. The error of a failed transaction can contain several.
-fn error_replies(error: &RedisError) -> Vec<String> {
-    let replies = error.clone().into_server_errors();
-    replies
-        .iter()
-        .flat_map(|replies| replies.iter())
-        .map(|(_, reply)| error_text(reply))
-        .collect()
 }
 
 #[cfg(test)]

@@ -15,13 +15,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits for replies that are expected to be short, such as those to AUTH: 64 kB.
+    /// The limits for the replies of a Redis server: 1 MB.
     pub const REPLY: Self = Self {
-        bytes: 64 * 1024,
-        depth: 16,
-    };
-    /// The limits for replies that can be long, such as those that contain data or describe a cluster: 1 MB.
-    pub const LARGE: Self = Self {
         bytes: 1024 * 1024,
         depth: 16,
     };
@@ -321,6 +316,9 @@ mod tests {
             measure(&b"*1\r\n".repeat(100_000), Limits::REPLY),
             Err(Malformed::TooDeep)
         );
-        assert_eq!(measure(&[b'+'; 70_000], Limits::REPLY), Err(Malformed::TooLong));
+        assert_eq!(
+            measure(&vec![b'+'; 2 << 20], Limits::REPLY),
+            Err(Malformed::TooLong)
+        );
     }
 }

@@ -23,7 +23,7 @@ mod single;
 mod stream;
 
 pub use clock::Clock;
-pub(crate) use cluster::open_stream;
+pub(crate) use cluster::{open_stream, slot_of};
 pub use connection::RedisConnection;
 pub(crate) use framing::read_replies;
 pub use framing::{Limits, measure};
@@ -32,5 +32,5 @@ pub(crate) use probe::{ProbeConnection, ReadError, auth_command};
 #[cfg(test)]
 pub(crate) use recorded::RecordedCommand;
 pub(crate) use recorded::{Recorded, RoundTrip};
-pub(crate) use show::{error_text, quoted, reply_lines};
+pub(crate) use show::{error_replies, error_text, quoted, reply_lines};
 pub(crate) use stream::Stream;

@@ -63,16 +63,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
     /// # Errors
     ///
     /// Returns [`ReadError`] if a valid reply does not arrive before the deadline.
-    pub async fn ask(
-        &mut self,
-        commands: &[Cmd],
-        limits: Limits,
-        deadline: Deadline,
-    ) -> Result<Vec<Value>, ReadError> {
+    pub async fn ask(&mut self, commands: &[Cmd], deadline: Deadline) -> Result<Vec<Value>, ReadError> {
         self.send(commands, deadline).await?;
         let mut replies = Vec::with_capacity(commands.len());
         for _ in commands {
-            replies.push(self.reply(limits, deadline).await?);
+            replies.push(self.reply(deadline).await?);
         }
         Ok(replies)
     }
@@ -92,9 +87,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
     /// # Errors
     ///
     /// Returns [`ReadError`] if a valid reply does not arrive before the deadline.
-    pub async fn reply(&mut self, limits: Limits, deadline: Deadline) -> Result<Value, ReadError> {
+    pub async fn reply(&mut self, deadline: Deadline) -> Result<Value, ReadError> {
         loop {
-            if let Some(length) = measure(&self.received, limits)? {
+            if let Some(length) = measure(&self.received, Limits::REPLY)? {
                 let reply = &self.received[..length];
                 let value = parse_redis_value(reply).map_err(|_| Malformed::NotResp(0))?;
                 self.received.drain(..length);
@@ -142,20 +137,14 @@ mod tests {
             far
         });
         let deadline = Deadline::after(Duration::from_secs(5));
-        let first = connection.reply(Limits::REPLY, deadline).await.unwrap();
+        let first = connection.reply(deadline).await.unwrap();
         assert_eq!(
             first,
             Value::Array(vec![Value::BulkString(b"foo".to_vec()), Value::Int(7)])
         );
-        assert_eq!(
-            connection.reply(Limits::REPLY, deadline).await.unwrap(),
-            Value::Okay
-        );
+        assert_eq!(connection.reply(deadline).await.unwrap(), Value::Okay);
         drop(writer.await.unwrap());
-        assert!(matches!(
-            connection.reply(Limits::REPLY, deadline).await,
-            Err(ReadError::Closed)
-        ));
+        assert!(matches!(connection.reply(deadline).await, Err(ReadError::Closed)));
     }
 
     #[tokio::test]
@@ -165,7 +154,7 @@ mod tests {
         far.write_all(b"$5\r\nhe").await.unwrap();
         let deadline = Deadline::after(Duration::from_millis(20));
         assert!(matches!(
-            connection.reply(Limits::REPLY, deadline).await,
+            connection.reply(deadline).await,
             Err(ReadError::TimedOut)
         ));
         assert_eq!(connection.received(), b"$5\r\nhe");

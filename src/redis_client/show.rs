@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use redis::{ServerError, Value};
+use redis::{RedisError, ServerError, Value};
 
 use crate::sanitize;
 
@@ -19,6 +19,12 @@ pub(crate) fn error_text(error: &ServerError) -> String {
         Some(details) => format!("{} {details}", error.code()),
         None => error.code().to_owned(),
     }
+}
+
+/// Returns the texts of all error replies in an error. The error of a failed transaction can contain several.
+pub(crate) fn error_replies(error: &RedisError) -> Vec<String> {
+    let replies = error.clone().into_server_errors().unwrap_or_default();
+    replies.iter().map(|(_, reply)| error_text(reply)).collect()
 }
 
 /// Quotes text as Redis does (`sdscatrepr`). Bytes that are not printable ASCII become escape sequences, such

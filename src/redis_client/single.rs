@@ -9,7 +9,7 @@ use redis::{
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
-use super::error_text;
+use super::error_replies;
 use super::framing::Limits;
 use super::limited::LimitedReplies;
 use super::stream::Stream;
@@ -54,8 +54,8 @@ impl SingleConnection {
                 },
                 Err(error) => error,
             };
-            match refusal.clone().into_server_errors().as_deref() {
-                Some([(_, reply), ..]) if is_command_unavailable(&error_text(reply)) => Ok(Some(refusal)),
+            match error_replies(&refusal).first() {
+                Some(reply) if is_command_unavailable(reply) => Ok(Some(refusal)),
                 Some(_) => Ok(None),
                 None => Err(refusal),
             }
@@ -109,7 +109,7 @@ pub(super) async fn share(stream: Stream) -> RedisResult<SingleConnection> {
     let info = RedisConnectionInfo::default().set_skip_set_lib_name();
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
     let (replies, commands) = tokio::io::split(stream);
-    let stream = tokio::io::join(LimitedReplies::new(replies, Limits::LARGE), commands);
+    let stream = tokio::io::join(LimitedReplies::new(replies, Limits::REPLY), commands);
     let (connection, driver) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
     let driver = Arc::new(Driver(tokio::spawn(driver)));
     Ok(SingleConnection {

@@ -10,9 +10,9 @@ use redis::{Value, cmd};
 use super::role::random_key;
 use super::{dns, tcp};
 use crate::deadline::Deadline;
-use crate::ping::observation::{Dial, DialResult, Endpoint, SLOTS};
+use crate::ping::observation::{Dial, DialResult, Endpoint};
 use crate::ping::response::{items, text};
-use crate::redis_client::{Limits, ProbeConnection, Stream};
+use crate::redis_client::{ProbeConnection, Stream, slot_of};
 
 /// The time limit for connecting to the announced nodes, unless a third of the timeout is shorter.
 const NODE_BUDGET: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ impl Topology {
             cmd("CLUSTER").arg("MYID").clone(),
             cmd("CLUSTER").arg("SLOTS").clone(),
         ];
-        let Ok(replies) = connection.ask(&commands, Limits::LARGE, deadline).await else {
+        let Ok(replies) = connection.ask(&commands, deadline).await else {
             return Self::default();
         };
         let id = replies.first().and_then(text);
@@ -74,7 +74,7 @@ impl Topology {
     /// Returns `None` if no such key is found.
     pub(crate) fn key_of_this_node(&self) -> Option<String> {
         let is_own = |key: &String| {
-            let slot = i64::from(crc16::State::<crc16::XMODEM>::calculate(key.as_bytes()) % SLOTS);
+            let slot = i64::from(slot_of(key.as_bytes()));
             self.own_slots
                 .iter()
                 .any(|(first, last)| (*first..=*last).contains(&slot))

@@ -9,9 +9,9 @@ use redis::{Cmd, Value, cmd};
 use crate::deadline::Deadline;
 use crate::ping::conclusions::is_uneven;
 use crate::ping::observation::{Echo, Exchange};
-use crate::ping::response::{Response, ask, ask_within, receive_within};
+use crate::ping::response::{Response, ask, receive};
 use crate::random;
-use crate::redis_client::{Limits, ProbeConnection, Stream, auth_command};
+use crate::redis_client::{ProbeConnection, Stream, auth_command};
 use crate::redis_url::Target;
 use crate::secret::Secret;
 use crate::session::KEY_PREFIX;
@@ -114,7 +114,7 @@ impl Requests {
         let mut exchanges = Vec::new();
         let mut until = deadline;
         for (command, _) in &self.commands {
-            let response = receive_within(connection, Limits::LARGE, until).await;
+            let response = receive(connection, until).await;
             exchanges.push(Exchange { command, response });
             if !exchanges.last().is_some_and(Exchange::is_answered) {
                 break;
@@ -135,7 +135,7 @@ impl Requests {
     ) -> Vec<Exchange> {
         let mut exchanges = Vec::new();
         for (command, request) in &self.commands {
-            let response = ask_within(connection, request, Limits::LARGE, deadline.within(patience)).await;
+            let response = ask(connection, request, deadline.within(patience)).await;
             exchanges.push(Exchange { command, response });
             if !exchanges.last().is_some_and(Exchange::is_answered) {
                 break;

@@ -9,7 +9,6 @@ use redis::{ErrorKind, RedisError, RedisResult, cmd};
 use crate::deadline::Deadline;
 use crate::ping::observation::DialResult;
 use crate::ping::rungs::{dns, tcp, tls};
-use crate::redis_client::framing::Limits;
 use crate::redis_client::probe::{ProbeConnection, ReadError, auth_command};
 use crate::redis_client::stream::Stream;
 use crate::redis_url::{Target, Trust, host_and_port};
@@ -50,7 +49,7 @@ pub(crate) async fn open_stream(target: &Target, trust: &Trust, node: &(String, 
         commands.push(cmd("SELECT").arg(target.db).clone());
     }
     let mut connection = ProbeConnection::new(stream);
-    let replies = connection.ask(&commands, Limits::REPLY, deadline).await;
+    let replies = connection.ask(&commands, deadline).await;
     for reply in replies.map_err(|error| unread(error, node))? {
         reply.extract_error()?;
     }

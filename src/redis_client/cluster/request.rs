@@ -5,8 +5,8 @@ use redis::{Arg, Cmd, Pipeline, RedisResult, Value, pipe};
 
 use super::node::Node;
 use super::slot_map::slot_of;
-use crate::redis_client::error_text;
 use crate::redis_client::single::SingleConnection;
+use crate::redis_client::{error_replies, error_text};
 
 /// A command, or several commands for the same key.
 #[derive(Clone)]
@@ -83,7 +83,7 @@ impl Request {
 /// of it might have been executed.
 pub(super) fn redirection(replies: &RedisResult<Vec<Value>>, asked: &Node) -> Option<Redirection> {
     let mut found = None;
-    for reply in error_replies(replies) {
+    for reply in errors_in(replies) {
         let mut words = reply.split(' ');
         let (code, _slot, address) = (words.next()?, words.next(), words.next());
         // This is the reply to EXEC. The reason is in the reply to an earlier command of the transaction.
@@ -107,22 +107,15 @@ pub(super) fn redirection(replies: &RedisResult<Vec<Value>>, asked: &Node) -> Op
 }
 
 /// Returns the texts of all error replies in `replies`.
-pub(super) fn error_replies(replies: &RedisResult<Vec<Value>>) -> impl Iterator<Item = String> {
-    let texts: Vec<String> = match replies {
-        Ok(replies) => {
-            let errors = replies.iter().filter_map(|reply| match reply {
-                Value::ServerError(error) => Some(error_text(error)),
-                _ => None,
-            });
-            errors.collect()
-        }
-        Err(error) => {
-            let errors = error.clone().into_server_errors();
-            let errors = errors.iter().flat_map(|errors| errors.iter());
-            errors.map(|(_, error)| error_text(error)).collect()
-        }
+pub(super) fn errors_in(replies: &RedisResult<Vec<Value>>) -> Vec<String> {
+    let text = |reply: &Value| match reply {
+        Value::ServerError(error) => Some(error_text(error)),
+        _ => None,
     };
-    texts.into_iter()
+    match replies {
+        Ok(replies) => replies.iter().filter_map(text).collect(),
+        Err(error) => error_replies(error),
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use redis::{ErrorKind, RedisError, RedisResult, Value, cmd};
 
 use super::node::Node;
 use crate::ping::observation::SLOTS;
+use crate::ping::response::{items, text};
 use crate::redis_client::single::SingleConnection;
 
 /// The assignment of a cluster's slots to its nodes.
@@ -33,10 +34,7 @@ impl SlotMap {
             nodes: vec![seed.clone()],
         };
         for range in ranges {
-            let Value::Array(parts) = range else {
-                return Err(invalid());
-            };
-            let [Value::Int(first), Value::Int(last), nodes @ ..] = parts.as_slice() else {
+            let [Value::Int(first), Value::Int(last), nodes @ ..] = items(Some(range)) else {
                 return Err(invalid());
             };
             let nodes: Vec<Node> = nodes
@@ -53,19 +51,12 @@ impl SlotMap {
     /// Parses the address of a node, and adds the node to the known nodes. If the address contains no host,
     /// the node has the host `asked`. Returns `None` if the address is invalid.
     fn announced(&mut self, node: &Value, asked: &str) -> Option<Node> {
-        let Value::Array(parts) = node else {
+        let [host, Value::Int(port), ..] = items(Some(node)) else {
             return None;
         };
-        let host = match parts.first()? {
-            Value::BulkString(host) => std::str::from_utf8(host).ok()?,
-            Value::SimpleString(host) => host,
-            _ => "",
-        };
-        let Some(Value::Int(port)) = parts.get(1) else {
-            return None;
-        };
-        let host = if matches!(host, "" | "?") { asked } else { host };
-        Some(self.known((host.to_owned(), u16::try_from(*port).ok()?)))
+        let host = text(host).filter(|host| !matches!(host.as_str(), "" | "?"));
+        let host = host.unwrap_or_else(|| asked.to_owned());
+        Some(self.known((host, u16::try_from(*port).ok()?)))
     }
 
     fn known(&mut self, address: (String, u16)) -> Node {
@@ -91,7 +82,7 @@ impl SlotMap {
 
 /// Returns the slot of a key. If a part of the key is in braces, only that part is hashed
 /// (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>).
-pub(in crate::redis_client) fn slot_of(key: &[u8]) -> u16 {
+pub(crate) fn slot_of(key: &[u8]) -> u16 {
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let rest = &key[open + 1..];
         let length = rest.iter().position(|byte| *byte == b'}')?;
