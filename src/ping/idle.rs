@@ -11,7 +11,7 @@ use super::response::{Response, receive};
 use super::rungs::ping;
 use super::rungs::tcp::SegmentSize;
 use crate::deadline::Deadline;
-use crate::redis_client::{ProbeConnection, Stream};
+use crate::redis_client::ProbeConnection;
 
 /// The maximum number of idle times in one test, which opens two connections for each idle time.
 const MOST_IDLE_TIMES: u32 = 16;
@@ -25,7 +25,7 @@ const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(1);
 /// the connections use TCP keepalive.
 pub(super) async fn search(
     reconnect: &Reconnect<'_>,
-    connection: ProbeConnection<Stream>,
+    connection: ProbeConnection,
     longest: Duration,
     timeout: Duration,
 ) -> Vec<IdleTrial> {
@@ -59,7 +59,7 @@ pub(super) async fn search(
 /// Runs one trial. A trial with TCP keepalive starts a little later, so that the idle times show whether one
 /// event, such as a proxy restart, ended all connections.
 async fn staggered(
-    mut connection: ProbeConnection<Stream>,
+    mut connection: ProbeConnection,
     idle: Duration,
     keepalive: Option<Duration>,
     timeout: Duration,
@@ -83,7 +83,7 @@ fn idle_times(longest: Duration) -> Vec<Duration> {
 
 /// Leaves a connection idle, then sends PING. Returns early if the connection ends while it is idle.
 pub(super) async fn trial(
-    mut connection: ProbeConnection<Stream>,
+    mut connection: ProbeConnection,
     idle: Duration,
     keepalive: Option<Duration>,
     timeout: Duration,

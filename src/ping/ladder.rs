@@ -123,7 +123,7 @@ struct Ladder<'a> {
 
 /// Each method for a single check returns `None` if no other check should follow.
 impl<'a> Ladder<'a> {
-    async fn climb(&mut self) -> Option<ProbeConnection<Stream>> {
+    async fn climb(&mut self) -> Option<ProbeConnection> {
         self.hint_at_url_mismatches();
         let stream = match &self.target.address {
             Address::Unix(path) => self.unix(path).await?,
@@ -331,7 +331,7 @@ impl<'a> Ladder<'a> {
         self.deadline.within(self.deadline.left().mul_f64(0.95))
     }
 
-    fn record_packets(&mut self, connection: &ProbeConnection<Stream>, response: Option<&Response>) {
+    fn record_packets(&mut self, connection: &ProbeConnection, response: Option<&Response>) {
         if matches!(response, Some(Response::Timeout(_))) {
             self.seen.packets = kernel_info(connection, os::packet_counts);
         }
@@ -348,9 +348,6 @@ impl<'a> Ladder<'a> {
 
 /// Reads one of the kernel's statistics about a TCP connection. Returns `None` for a unix socket, or if the
 /// kernel does not report the value.
-fn kernel_info<T>(
-    connection: &ProbeConnection<Stream>,
-    read: impl FnOnce(&SockRef<'_>) -> Option<T>,
-) -> Option<T> {
+fn kernel_info<T>(connection: &ProbeConnection, read: impl FnOnce(&SockRef<'_>) -> Option<T>) -> Option<T> {
     connection.stream().tcp().and_then(|tcp| read(&tcp.into()))
 }

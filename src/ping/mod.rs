@@ -56,7 +56,7 @@ mod worlds;
 use std::net::IpAddr;
 
 use crate::deadline::Deadline;
-use crate::redis_client::{ProbeConnection, Stream};
+use crate::redis_client::ProbeConnection;
 
 pub use ladder::climb;
 pub use observation::Observations;
@@ -169,5 +169,5 @@ pub struct Climb {
     /// The observations of all checks.
     pub observations: Observations,
     /// The open connection, after the login and SELECT. `None` if Redis did not reply as expected.
-    pub connection: Option<ProbeConnection<Stream>>,
+    pub connection: Option<ProbeConnection>,
 }

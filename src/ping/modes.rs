@@ -13,7 +13,7 @@ use super::rungs::ping;
 use super::verdict::{Verdict, judge, judge_answer};
 use super::{Climb, ClimbEvent, ClimbOptions, climb, idle};
 use crate::deadline::Deadline;
-use crate::redis_client::{ProbeConnection, Stream};
+use crate::redis_client::ProbeConnection;
 use crate::redis_url::{Target, Trust};
 
 #[derive(Debug)]
@@ -161,7 +161,7 @@ impl Check<'_> {
     async fn idle(
         &self,
         seen: &mut Observations,
-        connection: ProbeConnection<Stream>,
+        connection: ProbeConnection,
         longest: Duration,
         is_search: bool,
         tell: Tell<'_>,
@@ -219,7 +219,7 @@ impl Check<'_> {
     async fn count(
         &self,
         seen: &mut Observations,
-        mut connection: ProbeConnection<Stream>,
+        mut connection: ProbeConnection,
         count: u32,
         tell: Tell<'_>,
     ) {
@@ -278,7 +278,7 @@ impl Check<'_> {
         });
     }
 
-    async fn ping(&self, seen: &mut Observations, connection: &mut ProbeConnection<Stream>) -> Duration {
+    async fn ping(&self, seen: &mut Observations, connection: &mut ProbeConnection) -> Duration {
         let sent = Instant::now();
         seen.ping.response = Some(ping::observe(connection, Deadline::after(self.timeout / 2)).await);
         seen.ping.took = sent.elapsed();

@@ -6,7 +6,7 @@ use redis::{Cmd, Value};
 use rustls::AlertDescription;
 
 use crate::deadline::Deadline;
-use crate::redis_client::{ProbeConnection, ReadError, Stream, error_text};
+use crate::redis_client::{ProbeConnection, ReadError, error_text};
 
 /// The response to a command. The bytes in a variant are an incomplete reply, or data that is not RESP.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,11 +25,7 @@ pub enum Response {
 }
 
 /// Sends one command, and waits for the response.
-pub(super) async fn ask(
-    connection: &mut ProbeConnection<Stream>,
-    command: &Cmd,
-    deadline: Deadline,
-) -> Response {
+pub(super) async fn ask(connection: &mut ProbeConnection, command: &Cmd, deadline: Deadline) -> Response {
     let sent = connection.send(std::slice::from_ref(command), deadline).await;
     let response = receive(connection, deadline).await;
     match (sent, response) {
@@ -41,7 +37,7 @@ pub(super) async fn ask(
 }
 
 /// Waits for a reply without sending anything.
-pub(super) async fn receive(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
+pub(super) async fn receive(connection: &mut ProbeConnection, deadline: Deadline) -> Response {
     let error = match connection.reply(deadline).await {
         Ok(value) => return Response::Reply(value),
         Err(error) => error,

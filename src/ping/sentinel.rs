@@ -12,7 +12,7 @@ use super::response::{Response, ask, items, text};
 use super::rungs::role::field;
 use super::{Climb, ClimbEvent, ClimbOptions, WriteCheck};
 use crate::deadline::Deadline;
-use crate::redis_client::{ProbeConnection, Stream};
+use crate::redis_client::ProbeConnection;
 use crate::redis_url::{Sentinels, Target, Trust, host_and_port};
 
 /// The share of the total time that is available for asking the Sentinels.
@@ -101,11 +101,7 @@ async fn ask_one(
     seen
 }
 
-async fn name_primary(
-    connection: &mut ProbeConnection<Stream>,
-    name: &str,
-    deadline: Deadline,
-) -> SentinelAnswer {
+async fn name_primary(connection: &mut ProbeConnection, name: &str, deadline: Deadline) -> SentinelAnswer {
     let question = cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).clone();
     let response = ask(connection, &question, deadline).await;
     match &response {

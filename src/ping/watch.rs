@@ -15,7 +15,7 @@ use super::rungs::{dns, ping, role};
 use super::verdict::{Verdict, judge_answer};
 use super::{climb, experiments};
 use crate::deadline::Deadline;
-use crate::redis_client::{ProbeConnection, Stream};
+use crate::redis_client::ProbeConnection;
 
 /// Probes once per interval, and passes each result to `show`.
 ///
@@ -57,7 +57,7 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 
 struct Watch<'a> {
     check: &'a Check<'a>,
-    connection: Option<ProbeConnection<Stream>>,
+    connection: Option<ProbeConnection>,
     seen: Observations,
     state: WatchState,
     /// The properties of the server at its last response.
@@ -245,7 +245,7 @@ impl Watch<'_> {
     /// Returns the round trip time, and whether the connection is new.
     async fn ping(
         &mut self,
-        mut connection: ProbeConnection<Stream>,
+        mut connection: ProbeConnection,
         deadline: Deadline,
     ) -> (Option<Duration>, bool) {
         let sent = Instant::now();
@@ -277,7 +277,7 @@ impl Watch<'_> {
 
     /// Queries the role and the run ID, because a failover can turn the same server into a replica. Returns
     /// whether the connection still works.
-    async fn update_server(&mut self, connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> bool {
+    async fn update_server(&mut self, connection: &mut ProbeConnection, deadline: Deadline) -> bool {
         let exchanges = ping::Requests::about_the_server()
             .pipeline(connection, deadline)
             .await;

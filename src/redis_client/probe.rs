@@ -8,6 +8,7 @@ use redis::{Cmd, Value, cmd, parse_redis_value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::framing::{Limits, Malformed, measure};
+use super::stream::Stream;
 use crate::deadline::{Deadline, Elapsed};
 use crate::secret::Secret;
 
@@ -20,7 +21,7 @@ pub(crate) fn auth_command(user: Option<&str>, password: &Secret) -> Cmd {
 
 /// A RESP connection over a connected stream.
 #[derive(Debug)]
-pub struct ProbeConnection<S> {
+pub struct ProbeConnection<S = Stream> {
     stream: S,
     received: Vec<u8>,
 }

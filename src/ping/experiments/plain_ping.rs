@@ -36,7 +36,7 @@ pub(in crate::ping) async fn plain_ping(address: SocketAddr, deadline: Deadline)
 }
 
 /// Waits for a banner. Returns `None` if the server sends nothing.
-pub(super) async fn listen(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Option<Response> {
+pub(super) async fn listen(connection: &mut ProbeConnection, deadline: Deadline) -> Option<Response> {
     match receive(connection, deadline.within(BANNER)).await {
         Response::Timeout(received) if received.is_empty() => None,
         // The beginning of a banner has arrived, so wait for the rest.
@@ -47,7 +47,7 @@ pub(super) async fn listen(connection: &mut ProbeConnection<Stream>, deadline: D
 
 /// Waits briefly for a reply that belongs to no request. Returns `None` if no such reply arrives.
 pub(in crate::ping) async fn surplus_reply(
-    connection: &mut ProbeConnection<Stream>,
+    connection: &mut ProbeConnection,
     deadline: Deadline,
 ) -> Option<Response> {
     let response = receive(connection, deadline.within(BANNER)).await;

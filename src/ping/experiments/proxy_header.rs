@@ -70,7 +70,7 @@ impl Reconnect<'_> {
 /// that the error was the reply to the PROXY header.
 async fn is_the_only_reply(
     response: &Response,
-    connection: &mut ProbeConnection<Stream>,
+    connection: &mut ProbeConnection,
     deadline: Deadline,
 ) -> bool {
     let is_error = response

@@ -27,11 +27,7 @@ impl Reconnect<'_> {
     }
 
     /// Connects again, with TLS if the URL requires it. Returns `None` if the connection fails.
-    pub(super) async fn connect(
-        &self,
-        segments: SegmentSize,
-        deadline: Deadline,
-    ) -> Option<ProbeConnection<Stream>> {
+    pub(super) async fn connect(&self, segments: SegmentSize, deadline: Deadline) -> Option<ProbeConnection> {
         let stream = match (&self.target.address, self.address) {
             (Address::Unix(path), _) => tcp::observe_unix(path, deadline).await.0?,
             (Address::Tcp { .. }, Some(address)) => {
@@ -53,7 +49,7 @@ impl Reconnect<'_> {
         &self,
         segments: SegmentSize,
         deadline: Deadline,
-    ) -> Option<ProbeConnection<Stream>> {
+    ) -> Option<ProbeConnection> {
         let mut connection = self.connect(segments, deadline).await?;
         let login = ping::log_in_to(self.target, &mut connection, deadline).await;
         login

@@ -15,12 +15,12 @@ use crate::ping::rungs::cluster::Topology;
 use crate::ping::rungs::tcp::SegmentSize;
 use crate::ping::rungs::{ping, role};
 use crate::ping::{Rung, WriteCheck};
-use crate::redis_client::{ProbeConnection, Stream, auth_command};
+use crate::redis_client::{ProbeConnection, auth_command};
 use crate::redis_url::provider;
 use crate::secret::Secret;
 
 impl Ladder<'_> {
-    pub(super) async fn auth(&mut self, connection: &mut ProbeConnection<Stream>) -> Option<()> {
+    pub(super) async fn auth(&mut self, connection: &mut ProbeConnection) -> Option<()> {
         let Some(password) = &self.target.password else {
             return Some(());
         };
@@ -48,7 +48,7 @@ impl Ladder<'_> {
         is_logged_in.then_some(())
     }
 
-    pub(super) async fn ping(&mut self, connection: &mut ProbeConnection<Stream>) -> Option<()> {
+    pub(super) async fn ping(&mut self, connection: &mut ProbeConnection) -> Option<()> {
         self.start(Rung::Ping);
         let started = Instant::now();
         let response = self
@@ -98,7 +98,7 @@ impl Ladder<'_> {
     ///
     /// Returns whether the next check has a connection. This is a new connection if the server closed the
     /// first connection after an optional request.
-    async fn requests(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
+    async fn requests(&mut self, connection: &mut ProbeConnection) -> bool {
         let requests = ping::Requests::of(self.target);
         let reconnect = self.reconnect();
         let (patience, until) = (patience(self.deadline), self.before_the_deadline());
@@ -150,7 +150,7 @@ impl Ladder<'_> {
 
     /// Opens a new connection for the remaining checks, because some proxies close the connection after an
     /// unsupported request. Returns false if a new connection would not help, or cannot be opened.
-    async fn replace(&mut self, connection: &mut ProbeConnection<Stream>) -> bool {
+    async fn replace(&mut self, connection: &mut ProbeConnection) -> bool {
         let repeat = self.seen.experiments.repeat.as_ref();
         let stopped_at = repeat
             .filter(|repeat| repeat.has_answered("HGETALL"))
@@ -187,7 +187,7 @@ impl Ladder<'_> {
         true
     }
 
-    pub(super) async fn role(&mut self, connection: &mut ProbeConnection<Stream>) {
+    pub(super) async fn role(&mut self, connection: &mut ProbeConnection) {
         self.start(Rung::Role);
         if self.seen.requests.stopped_at.is_none() {
             let read = self.seen.requests.read.as_ref();
@@ -238,7 +238,7 @@ impl Ladder<'_> {
 
     /// For a URL such as `redis://ada@host`, logs in with an empty password, as many clients do, because the
     /// user may have no password (`nopass`).
-    async fn log_in_without_password(&mut self, connection: &mut ProbeConnection<Stream>) {
+    async fn log_in_without_password(&mut self, connection: &mut ProbeConnection) {
         if let (Some(user), None) = (&self.target.user, &self.target.password) {
             let login =
                 ping::log_in(connection, Some(user), &Secret::new(String::new()), self.deadline).await;
@@ -276,7 +276,7 @@ impl Ladder<'_> {
 
     /// Waits for an additional reply after an unexpected reply to AUTH or PING. If the unexpected reply
     /// belongs to an earlier request, the right reply may still follow.
-    async fn listen_for_surplus(&mut self, connection: &mut ProbeConnection<Stream>) {
+    async fn listen_for_surplus(&mut self, connection: &mut ProbeConnection) {
         let response = self
             .seen
             .ping

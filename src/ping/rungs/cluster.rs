@@ -12,7 +12,7 @@ use super::{dns, tcp};
 use crate::deadline::Deadline;
 use crate::ping::observation::{Dial, DialResult, Endpoint};
 use crate::ping::response::{items, text};
-use crate::redis_client::{ProbeConnection, Stream, slot_of};
+use crate::redis_client::{ProbeConnection, slot_of};
 
 /// The time limit for connecting to the announced nodes, unless a third of the timeout is shorter.
 const NODE_BUDGET: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ pub(crate) struct Topology {
 
 impl Topology {
     /// Asks a cluster node for the topology. Returns an empty topology if the node does not report it.
-    pub(crate) async fn ask(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Self {
+    pub(crate) async fn ask(connection: &mut ProbeConnection, deadline: Deadline) -> Self {
         let commands = [
             cmd("CLUSTER").arg("MYID").clone(),
             cmd("CLUSTER").arg("SLOTS").clone(),

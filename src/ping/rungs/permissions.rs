@@ -6,14 +6,14 @@ use super::role::random_key;
 use crate::deadline::Deadline;
 use crate::ping::permissions::COMMANDS;
 use crate::ping::response::{Response, receive};
-use crate::redis_client::{ProbeConnection, Stream};
+use crate::redis_client::ProbeConnection;
 
 /// Sends each of the tutorial's commands in a form that changes nothing, and returns the responses.
 ///
 /// The arguments are invalid, which is sufficient because Redis checks permissions first. MULTI and EXEC come
 /// last, because the transaction stays open if MULTI is allowed but EXEC is not.
 pub(crate) async fn observe(
-    connection: &mut ProbeConnection<Stream>,
+    connection: &mut ProbeConnection,
     deadline: Deadline,
 ) -> Vec<(&'static str, Response)> {
     let key = random_key();

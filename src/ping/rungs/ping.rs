@@ -11,7 +11,7 @@ use crate::ping::conclusions::is_uneven;
 use crate::ping::observation::{Echo, Exchange};
 use crate::ping::response::{Response, ask, receive};
 use crate::random;
-use crate::redis_client::{ProbeConnection, Stream, auth_command};
+use crate::redis_client::{ProbeConnection, auth_command};
 use crate::redis_url::Target;
 use crate::secret::Secret;
 use crate::session::KEY_PREFIX;
@@ -32,7 +32,7 @@ const LARGE: usize = 4096;
 
 /// Sends AUTH. If there is no user, the password is the only argument.
 pub(crate) async fn log_in(
-    connection: &mut ProbeConnection<Stream>,
+    connection: &mut ProbeConnection,
     user: Option<&str>,
     password: &Secret,
     deadline: Deadline,
@@ -43,14 +43,14 @@ pub(crate) async fn log_in(
 /// Logs in with the user and password in the URL. Returns `None` if the URL contains no password.
 pub(crate) async fn log_in_to(
     target: &Target,
-    connection: &mut ProbeConnection<Stream>,
+    connection: &mut ProbeConnection,
     deadline: Deadline,
 ) -> Option<Response> {
     let password = target.password.as_ref()?;
     Some(log_in(connection, target.user.as_deref(), password, deadline).await)
 }
 
-pub(crate) async fn observe(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
+pub(crate) async fn observe(connection: &mut ProbeConnection, deadline: Deadline) -> Response {
     ask(connection, &cmd("PING"), deadline).await
 }
 
@@ -96,7 +96,7 @@ impl Requests {
     /// time for a second connection and the write test.
     pub(crate) async fn pipeline(
         &self,
-        connection: &mut ProbeConnection<Stream>,
+        connection: &mut ProbeConnection,
         deadline: Deadline,
     ) -> Vec<Exchange> {
         let is_large = |(name, _): &(&str, Cmd)| *name == "ECHO";
@@ -129,7 +129,7 @@ impl Requests {
     /// Sends one request at a time. Stops at the first request without a reply within `patience`.
     pub(crate) async fn one_at_a_time(
         &self,
-        connection: &mut ProbeConnection<Stream>,
+        connection: &mut ProbeConnection,
         patience: Duration,
         deadline: Deadline,
     ) -> Vec<Exchange> {
@@ -164,11 +164,7 @@ impl Requests {
     }
 
     /// Sends only the large ECHO request. Returns whether any reply arrives, which may be an error reply.
-    pub(crate) async fn is_echoed(
-        &self,
-        connection: &mut ProbeConnection<Stream>,
-        deadline: Deadline,
-    ) -> bool {
+    pub(crate) async fn is_echoed(&self, connection: &mut ProbeConnection, deadline: Deadline) -> bool {
         let response = ask(connection, cmd("ECHO").arg(&self.value), deadline).await;
         matches!(response, Response::Reply(_))
     }
@@ -197,7 +193,7 @@ pub(crate) fn read_key(key: &str) -> Cmd {
 /// `hint` is a round trip that was measured in a different way. If the results are uneven, or differ much
 /// from `hint`, measures additional round trips.
 pub(crate) async fn measure(
-    connection: &mut ProbeConnection<Stream>,
+    connection: &mut ProbeConnection,
     command: &Cmd,
     hint: Duration,
     round_trips: &mut Vec<Duration>,

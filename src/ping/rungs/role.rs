@@ -9,7 +9,7 @@ use crate::deadline::Deadline;
 use crate::ping::observation::{Exchange, NamedPrimary, ServerInfo, WriteTest};
 use crate::ping::response::{Response, ask, items, receive, text};
 use crate::random;
-use crate::redis_client::{ProbeConnection, Stream};
+use crate::redis_client::ProbeConnection;
 use crate::session::KEY_PREFIX;
 
 /// Collects what the server reports about itself in the replies to HELLO, ROLE, INFO and CONFIG GET. An error
@@ -58,7 +58,7 @@ fn settings(response: &Response) -> Vec<(String, String)> {
 /// Sends the requests that depend on the kind of server, and adds the results to `server`. `read` is the
 /// response to a read request for one key.
 pub(crate) async fn observe(
-    connection: &mut ProbeConnection<Stream>,
+    connection: &mut ProbeConnection,
     server: &mut ServerInfo,
     read: Option<&Response>,
     deadline: Deadline,
@@ -87,7 +87,7 @@ pub(crate) async fn observe(
 
 /// Sends MULTI, and ends the empty transaction. Returns the response to MULTI, which many proxies do not
 /// support.
-async fn empty_transaction(connection: &mut ProbeConnection<Stream>, deadline: Deadline) -> Response {
+async fn empty_transaction(connection: &mut ProbeConnection, deadline: Deadline) -> Response {
     let opened = ask(connection, &cmd("MULTI"), deadline).await;
     if opened.is_granted() && !ask(connection, &cmd("EXEC"), deadline).await.is_granted() {
         ask(connection, &cmd("DISCARD"), deadline).await;
@@ -97,11 +97,7 @@ async fn empty_transaction(connection: &mut ProbeConnection<Stream>, deadline: D
 
 /// Runs the tutorial's commands on a temporary key, in one MULTI transaction. The last command in the
 /// transaction deletes the key.
-pub(crate) async fn write_test(
-    connection: &mut ProbeConnection<Stream>,
-    key: &str,
-    deadline: Deadline,
-) -> WriteTest {
+pub(crate) async fn write_test(connection: &mut ProbeConnection, key: &str, deadline: Deadline) -> WriteTest {
     let commands = [
         ("HSET", cmd("HSET").arg(key).arg("username").arg("ping").clone()),
         ("HINCRBY", cmd("HINCRBY").arg(key).arg("visits").arg(1).clone()),
