@@ -8,7 +8,7 @@ use crate::ping::observation::{DialResult, Lookup, NameAnswer, NameServer};
 use crate::redis_url::hosting::Reach;
 
 pub(super) fn not_found(at: &FixContext) -> Fixes {
-    let fixes = match alias_end(at) {
+    let fixes = match at.seen.dns.as_ref().and_then(Lookup::dangling_alias) {
         Some(end) => advise(
             "alias",
             format!(
@@ -31,11 +31,7 @@ pub(super) fn no_address(at: &FixContext) -> Fixes {
             "remove the option -4 or -6: it excludes all addresses of the host",
         );
     }
-    let empty = at.name_servers().iter().find_map(|server| match &server.answer {
-        NameAnswer::EmptyAlias(end) => Some(end),
-        _ => None,
-    });
-    if let Some(end) = empty {
+    if let Some(end) = lookup.and_then(Lookup::empty_alias) {
         let host = shell_quoted(at.host());
         let text = if end.eq_ignore_ascii_case(at.host().trim_end_matches('.')) {
             format!("correct the alias (CNAME record) of {host}, which leads back to the same name")
@@ -95,12 +91,8 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         )
         .and_all(resolver);
     }
-    let is_ignored = at
-        .seen
-        .dns
-        .as_ref()
-        .is_some_and(|lookup| lookup.ignored_servers > 0);
-    let order = is_ignored.then(|| {
+    let lookup = at.seen.dns.as_ref();
+    let order = lookup.is_some_and(|lookup| lookup.ignored_servers > 0).then(|| {
         advise(
             "resolver-order",
             "in /etc/resolv.conf, move the name servers that reply to the top, because only the first three are used",
@@ -117,31 +109,17 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         .after(blocked)
 }
 
-/// Returns the name to which the host's CNAME points, if a name server says that this name does not exist.
-fn alias_end<'a>(at: &FixContext<'a>) -> Option<&'a str> {
-    at.name_servers().iter().find_map(|server| match &server.answer {
-        NameAnswer::DanglingAlias(end) => Some(end.as_str()),
-        _ => None,
-    })
-}
-
 /// Suggests fixes if `/etc/resolv.conf` names a resolver on this host that is not running.
 fn local_resolver(at: &FixContext) -> Option<Fixes> {
     let is_stopped = |server: &&NameServer| {
         server.address.ip().is_loopback() && matches!(server.answer, NameAnswer::Unreachable(_))
     };
     let stopped = at.name_servers().iter().find(is_stopped)?;
-    let address = stopped.address.ip();
-    Some(
-        advise(
-            "local-resolver",
-            format!(
-                "start this host's own resolver (systemd-resolved or dnsmasq), because no resolver answers on \
-                 {address}"
-            ),
-        )
-        .command("ss -lunp 'sport = :53'"),
-    )
+    let text = format!(
+        "start this host's own resolver (systemd-resolved or dnsmasq), because no resolver answers on {}",
+        stopped.address.ip()
+    );
+    Some(advise("local-resolver", text).command("ss -lunp 'sport = :53'"))
 }
 
 pub(super) fn server_failure(at: &FixContext) -> Fixes {
@@ -344,11 +322,8 @@ pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Ve
 /// Suggests a fix if this user has no permission to read a file with this system's DNS configuration.
 fn unreadable_file(lookup: &Lookup) -> Option<Fixes> {
     let (path, _) = lookup.unreadable.first()?;
-    let fix = advise(
-        "permission",
-        format!("allow all users to read {path}, because every lookup of a name reads this file"),
-    );
-    Some(fix.command(format!("sudo chmod a+r {path}")))
+    let text = format!("allow all users to read {path}, because every lookup of a name reads this file");
+    Some(advise("permission", text).command(format!("sudo chmod a+r {path}")))
 }
 
 /// Suggests a fix if the host name is in `/etc/hosts`, but `/etc/nsswitch.conf` does not tell the system to
@@ -358,17 +333,12 @@ fn unused_hosts_file(lookup: &Lookup) -> Option<Fixes> {
         .nsswitch
         .as_ref()
         .filter(|line| !line.sets_source("files"))?;
-    let number = line.number;
-    Some(
-        advise(
-            "nsswitch",
-            format!(
-                "add files to line {number} of /etc/nsswitch.conf (for example, hosts: files dns), because this \
-                 system does not use /etc/hosts"
-            ),
-        )
-        .command(edited("/etc/nsswitch.conf", "s/^ *hosts:/& files/")),
-    )
+    let text = format!(
+        "add files to line {} of /etc/nsswitch.conf (for example, hosts: files dns), because this system does not use \
+         /etc/hosts",
+        line.number
+    );
+    Some(advise("nsswitch", text).command(edited("/etc/nsswitch.conf", "s/^ *hosts:/& files/")))
 }
 
 /// Returns a command that edits a system file with a sed script. `sed -i` is not used, because it replaces
@@ -383,16 +353,7 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
     if !at.name_servers().iter().any(is_known) {
         return None;
     }
-    let is_unknown = |server: &NameServer| {
-        matches!(
-            server.answer,
-            NameAnswer::NotFound
-                | NameAnswer::NoAddress
-                | NameAnswer::EmptyAlias(_)
-                | NameAnswer::DanglingAlias(_)
-        )
-    };
-    if at.name_servers().iter().any(is_unknown) {
+    if at.name_servers().iter().any(|server| server.answer.denies()) {
         return Some(
             advise(
                 "resolver",

@@ -9,7 +9,7 @@ use crate::ping::instance::Instance;
 use crate::ping::observation::{Handshake, NameServer, Observations};
 use crate::ping::permissions::Missing;
 use crate::ping::response::Response;
-use crate::ping::this_host::{LocalListener, Nearness};
+use crate::ping::this_host::LocalListener;
 use crate::redis_client::refusal::Refusal;
 use crate::redis_url::hosting::{Hosting, Reach};
 use crate::redis_url::provider;
@@ -20,7 +20,7 @@ pub(crate) struct FixContext<'a> {
     /// The target that was checked.
     pub(super) target: &'a Target,
     /// The target that the user gave. It may consist of Sentinels.
-    given: &'a Target,
+    pub(super) given: &'a Target,
     pub(super) seen: &'a Observations,
     /// The error reply that shows the cause, if there is one.
     pub(super) reply: Option<&'a str>,
@@ -85,14 +85,6 @@ impl<'a> FixContext<'a> {
         }
     }
 
-    /// Returns a phrase that says where the server process runs, such as `on 10.0.3.17`.
-    pub(super) fn on_server(&self) -> String {
-        match &self.target.address {
-            Address::Unix(_) => "on this host".to_owned(),
-            Address::Tcp { .. } => format!("on {}", self.numeric_host()),
-        }
-    }
-
     /// Returns the server's IP address, for programs that cannot resolve names. If the address is unknown,
     /// returns the host name.
     pub(super) fn numeric_host(&self) -> String {
@@ -113,12 +105,7 @@ impl<'a> FixContext<'a> {
 
     /// Returns a `sessiontut ping` command for the target, with `options`.
     pub(super) fn ping(&self, options: &str) -> String {
-        commands::ping(self.url(), self.trust(), options)
-    }
-
-    /// Like [`Self::ping`], but for the URL that the user gave, which may contain Sentinels.
-    pub(super) fn ping_given(&self, options: &str) -> String {
-        commands::ping(self.given, self.trust(), options)
+        self.ping_with(self.url(), options)
     }
 
     /// Whether the fault is at a Sentinel in the URL, because no Sentinel has reported the primary.
@@ -147,15 +134,14 @@ impl<'a> FixContext<'a> {
         change(&mut given);
         change(&mut target);
         let is_same_server = given.address == self.given.address && given.tls == self.given.tls;
-        let target = if is_same_server { &given } else { &target };
-        commands::ping(target, self.trust(), "")
+        self.ping_with(if is_same_server { &given } else { &target }, "")
     }
 
     /// Like [`Self::ping`], but without the password.
     pub(super) fn ping_without_password(&self, options: &str) -> String {
         let mut target = self.url().clone();
         target.password = None;
-        commands::ping(&target, self.trust(), options)
+        self.ping_with(&target, options)
     }
 
     /// Like [`Self::ping`], but without `--tls-name`.
@@ -169,15 +155,9 @@ impl<'a> FixContext<'a> {
         commands::ping(self.url(), &trust, "")
     }
 
-    /// Like [`Self::ping`], but treats the Sentinel's host and port as a Redis server.
-    pub(super) fn ping_as_redis(&self) -> String {
-        let target = self.given.of_primary(self.host(), self.port());
-        commands::ping(&target, self.trust(), "")
-    }
-
     /// Like [`Self::ping`], but for `host` and `port`.
     pub(super) fn ping_at(&self, host: &str, port: u16) -> String {
-        commands::ping(&self.target.of_primary(host, port), self.trust(), "")
+        self.ping_with(&self.target.of_primary(host, port), "")
     }
 
     /// Returns a redis-cli command with these arguments. The command prompts for a password if the target
@@ -235,10 +215,8 @@ impl<'a> FixContext<'a> {
 
     /// Returns the provider that probably runs the server, judging by a private IP address and the TLS port.
     pub(super) fn possible_provider(&self) -> Option<&'static Hosting> {
-        let is_asked = self.target.tls && self.instance().is_none();
-        is_asked
-            .then(|| Hosting::of_tls_port(self.host(), self.port()))
-            .flatten()
+        let hosting = Hosting::of_tls_port(self.host(), self.port());
+        hosting.filter(|_| self.target.tls && self.instance().is_none())
     }
 
     /// Returns the provider that runs the server, or `None` if no provider is known. Customers of a provider
@@ -250,20 +228,13 @@ impl<'a> FixContext<'a> {
 
     /// Whether a provider runs the server, according to the host name or an error reply.
     pub(super) fn is_managed(&self) -> bool {
-        let replies = [
-            &self.seen.auth.response,
-            &self.seen.ping.response,
-            &self.seen.requests.read,
-        ];
-        let mut errors = replies.into_iter().flatten().filter_map(Response::error);
-        self.provider().is_some()
-            || errors.any(|error| {
-                ErrorReply::of(&error).is_none()
-                    && matches!(
-                        Refusal::of(&error),
-                        Refusal::Quota | Refusal::Address(_) | Refusal::Endpoint
-                    )
-            })
+        let (auth, ping) = (&self.seen.auth.response, &self.seen.ping.response);
+        let replies = auth.iter().chain(ping).chain(&self.seen.requests.read);
+        let is_of_provider = |error: String| {
+            let refusal = Refusal::of(&error);
+            ErrorReply::of(&error).is_none() && !matches!(refusal, Refusal::Command | Refusal::Other)
+        };
+        self.provider().is_some() || replies.filter_map(Response::error).any(is_of_provider)
     }
 
     /// Whether the server runs on AWS, according to the host name or this host's EC2 metadata. If not, fixes
@@ -285,28 +256,13 @@ impl<'a> FixContext<'a> {
     /// or from the host name.
     pub(super) fn region_option(&self) -> String {
         let named = || provider::endpoint_hint(self.host())?.region;
-        let region = self
-            .instance()
-            .map(|instance| instance.region.clone())
-            .or_else(named);
-        region.map_or_else(String::new, |region| {
-            format!(" --region {}", shell_quoted(&region))
-        })
-    }
-
-    /// Returns the region in the host name and the region of this EC2 instance, if both are known.
-    pub(super) fn regions(&self) -> Option<(String, &'a str)> {
-        let named = provider::endpoint_hint(self.host())?.region?;
-        Some((named, self.instance()?.region.as_str()))
+        let own = self.instance().map(|instance| instance.region.clone());
+        let option = |region: String| format!(" --region {}", shell_quoted(&region));
+        own.or_else(named).map(option).unwrap_or_default()
     }
 
     pub(super) fn instance(&self) -> Option<&'a Instance> {
         self.seen.this_host.instance.as_ref()
-    }
-
-    /// Returns whether the server is on this host, on this network, or elsewhere.
-    pub(super) fn nearness(&self) -> Nearness {
-        self.seen.this_host.nearness
     }
 
     /// Returns the listening socket that accepted the connection, if the socket is known and on this host.

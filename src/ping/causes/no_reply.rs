@@ -212,15 +212,12 @@ pub(super) fn no_backend(at: &FixContext) -> Fixes {
         "check the log of the proxy for failed connections to the backend"
     };
     let find = (at.provider().is_none() && at.listener().is_none()).then(|| {
-        let place = if at.socket().is_some() { "socket" } else { "port" };
-        advise(
-            "server",
-            format!(
-                "{}, find out which proxy is listening on the {place}",
-                at.on_server()
-            ),
-        )
-        .command(listener_command(at))
+        let (server, place) = match at.socket() {
+            Some(_) => ("this host".to_owned(), "socket"),
+            None => (at.numeric_host(), "port"),
+        };
+        let text = format!("on {server}, find out which proxy is listening on the {place}");
+        advise("server", text).command(listener_command(at))
     });
     advise("backend", backend)
         .and("proxy", product)

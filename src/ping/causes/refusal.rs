@@ -19,7 +19,7 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
             "if this is the Redis server itself, use redis:// (with TLS: rediss://) in the URL, and remove the \
              name of the primary",
         )
-        .try_command(at, at.ping_as_redis())
+        .try_command(at, at.ping_with(&at.given.of_primary(at.host(), at.port()), ""))
         .and(
             "url",
             "if the URL should lead to a Sentinel, correct the host and the port (usually 26379)",

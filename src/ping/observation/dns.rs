@@ -38,6 +38,24 @@ pub struct Lookup {
     pub took: Duration,
 }
 
+impl Lookup {
+    /// Returns the name to which the host name's CNAME points, if a name server says that this name does not exist.
+    pub fn dangling_alias(&self) -> Option<&str> {
+        self.servers.iter().find_map(|server| match &server.answer {
+            NameAnswer::DanglingAlias(end) => Some(end.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Returns the name to which the host name's CNAME points, if a name server says that this name has no address.
+    pub fn empty_alias(&self) -> Option<&str> {
+        self.servers.iter().find_map(|server| match &server.answer {
+            NameAnswer::EmptyAlias(end) => Some(end.as_str()),
+            _ => None,
+        })
+    }
+}
+
 /// The full host name that the resolver found with a search domain from `/etc/resolv.conf`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompletedName {
@@ -124,4 +142,14 @@ pub enum NameAnswer {
     Blocked(String),
     /// The server sent data that is not a DNS response to the query.
     Malformed,
+}
+
+impl NameAnswer {
+    /// Whether the name server knows that there is no address.
+    pub fn denies(&self) -> bool {
+        matches!(
+            self,
+            Self::NoAddress | Self::EmptyAlias(_) | Self::NotFound | Self::DanglingAlias(_)
+        )
+    }
 }

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use super::{Finding, Verdict};
 use crate::aws::{self, Assessment, AwsAnswer, AwsFix, Check, Code, EndpointName, Outcome};
 use crate::ping::causes::{Cause, Fix};
+use crate::ping::conclusions::regions;
 use crate::ping::observation::Observations;
-use crate::redis_url::{Target, provider};
+use crate::redis_url::Target;
 use crate::sanitize;
 
 /// The kinds of fix that change AWS objects. AWS documents can show that such a fix is needed or unnecessary.
@@ -100,13 +101,10 @@ pub(crate) fn add(answer: &AwsAnswer, verdict: &mut Verdict) {
 /// Describes the difference if the region in the host name is not the region of this instance. Sends no
 /// request to AWS.
 pub(super) fn other_region(target: &Target, seen: &Observations) -> Option<String> {
-    let named = provider::endpoint_hint(target.host()?)?.region?;
-    let own = &seen.this_host.instance.as_ref()?.region;
-    (named != *own).then(|| {
-        safe(&format!(
-            "the name belongs to a cache in {named}, but this instance is in {own}"
-        ))
-    })
+    let (named, own) = regions(target, seen)?;
+    Some(safe(&format!(
+        "the name belongs to a cache in {named}, but this instance is in {own}"
+    )))
 }
 
 /// Returns the verdict that follows from AWS documents alone, without a connection attempt.

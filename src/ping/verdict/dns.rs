@@ -40,30 +40,13 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
 /// Returns the finding about a host name for which no address was found.
 fn without_address(host: &str, lookup: &Lookup) -> Finding {
     let any = |wanted: fn(&NameAnswer) -> bool| lookup.servers.iter().any(|server| wanted(&server.answer));
-    let alias = lookup.servers.iter().find_map(|server| match &server.answer {
-        NameAnswer::DanglingAlias(end) => Some(end),
-        _ => None,
-    });
-    let empty_alias = lookup.servers.iter().find_map(|server| match &server.answer {
-        NameAnswer::EmptyAlias(end) => Some(end),
-        _ => None,
-    });
     let is_known = any(|answer| matches!(answer, NameAnswer::Addresses(_)));
-    let is_unknown = any(|answer| {
-        matches!(
-            answer,
-            NameAnswer::NoAddress
-                | NameAnswer::EmptyAlias(_)
-                | NameAnswer::NotFound
-                | NameAnswer::DanglingAlias(_)
-        )
-    });
-    if is_known && is_unknown {
+    if is_known && any(NameAnswer::denies) {
         // Applications use the first answer that arrives.
         Finding::likely(Cause::DnsNotFound).summary(format!(
             "this system's name servers disagree about {host}: some report that the name does not exist"
         ))
-    } else if let Some(end) = empty_alias {
+    } else if let Some(end) = lookup.empty_alias() {
         Finding::proved(Cause::DnsNoAddress).summary(
             if end.eq_ignore_ascii_case(host.trim_end_matches('.')) {
                 format!("{host} is an alias (CNAME) that leads back to itself")
@@ -73,7 +56,7 @@ fn without_address(host: &str, lookup: &Lookup) -> Finding {
         )
     } else if any(|answer| *answer == NameAnswer::NoAddress) {
         Finding::proved(Cause::DnsNoAddress).summary(format!("{host} exists but has no A or AAAA record"))
-    } else if let Some(end) = alias {
+    } else if let Some(end) = lookup.dangling_alias() {
         Finding::proved(Cause::DnsNotFound).summary(format!(
             "{host} is an alias (CNAME) of {end}, but {end} does not exist"
         ))

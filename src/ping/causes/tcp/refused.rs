@@ -27,7 +27,7 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
             ),
         );
     }
-    let is_here = at.nearness() == Nearness::Loopback;
+    let is_here = at.seen.this_host.nearness == Nearness::Loopback;
     let fixes = if is_here {
         refused_here(at)
     } else {
@@ -100,7 +100,7 @@ fn refused_elsewhere(at: &FixContext) -> Fixes {
                  replica, which takes at least down-after-milliseconds"
             ),
         )
-        .command(at.ping_given("--wait 120 "))
+        .command(at.ping_with(at.given, "--wait 120 "))
         .and(
             "announce",
             "if Redis is running there, the Sentinel may report an address that cannot be reached from here: \

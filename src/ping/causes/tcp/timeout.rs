@@ -7,6 +7,7 @@ use crate::ping::causes::commands::shell_quoted;
 use crate::ping::causes::dns;
 use crate::ping::causes::fix::{Fixes, advise};
 use crate::ping::causes::fix_context::FixContext;
+use crate::ping::conclusions::regions;
 use crate::ping::observation::Dial;
 use crate::ping::this_host::Nearness;
 use crate::redis_url::provider;
@@ -20,7 +21,7 @@ pub(in crate::ping::causes) fn timeout(at: &FixContext) -> Fixes {
         )
         .command(format!("ss -lx src {path}"));
     }
-    if at.nearness() == Nearness::Loopback {
+    if at.seen.this_host.nearness == Nearness::Loopback {
         return timeout_on_this_host(at);
     }
     let fixes = if at.is_aws() {
@@ -63,7 +64,7 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
         // Users cannot change the firewall of a provider's host.
         return check.and_all(firewall).and_all(route).and_all(local);
     }
-    let outside_network = (at.nearness() == Nearness::ForeignPrivate).then(|| {
+    let outside_network = (at.seen.this_host.nearness == Nearness::ForeignPrivate).then(|| {
         advise(
             "outside-network",
             "if this host is not in the server's network, run the client inside that network, or connect through a \
@@ -111,7 +112,7 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
         );
         return advise("firewall", text).and_all(route(at, "check the route to the server"));
     }
-    let outside_vpc = (at.nearness() == Nearness::ForeignPrivate).then(|| {
+    let outside_vpc = (at.seen.this_host.nearness == Nearness::ForeignPrivate).then(|| {
         advise(
             "outside-vpc",
             "if this host is outside the VPC of the cache, run the client on an EC2 instance in that VPC, or \
@@ -156,7 +157,7 @@ fn security_group(at: &FixContext) -> Fixes {
         );
     };
     let filter = match address {
-        IpAddr::V4(_) if at.nearness() == Nearness::Public => "association.public-ip",
+        IpAddr::V4(_) if at.seen.this_host.nearness == Nearness::Public => "association.public-ip",
         IpAddr::V4(_) => "addresses.private-ip-address",
         IpAddr::V6(_) => "ipv6-addresses.ipv6-address",
     };
@@ -202,16 +203,12 @@ fn security_group(at: &FixContext) -> Fixes {
 /// Suggests fixes if the cache is in a different region than this instance. The address of the cache may look
 /// local, because the default VPCs of all regions have the same range.
 fn other_region(at: &FixContext) -> Option<Fixes> {
-    let (named, own) = at.regions()?;
-    (named != own).then(|| {
-        advise(
-            "region",
-            format!(
-                "use a cache in {own}, the region of this instance, or run the client in {named}: the name belongs to \
-                 a cache in {named}"
-            ),
-        )
-    })
+    let (named, own) = regions(at.target, at.seen)?;
+    let text = format!(
+        "use a cache in {own}, the region of this instance, or run the client in {named}: the name belongs to a cache in \
+         {named}"
+    );
+    Some(advise("region", text))
 }
 
 fn timeout_on_this_host(at: &FixContext) -> Fixes {
