@@ -189,14 +189,13 @@ pub(super) fn search_domain(at: &FixContext) -> Option<Fixes> {
         .is_some_and(|hosting| hosting.reach == Reach::Containers);
     let is_full = host.contains('.') && !host.ends_with('.');
     (is_full && !is_container).then(|| {
-        let fixes = advise(
-            "search",
-            format!(
-                "if {} is not the right server, write {host}. in the URL, with a dot at the end. The resolver then \
-                 does not append the search domain in {}",
-                completed.name, completed.search
-            ),
+        let text = format!(
+            "if {} is not the right server, write {host}. in the URL, with a dot at the end. The resolver then \
+             does not append the search domain in {}",
+            completed.name,
+            completed.search
         );
+        let fixes = advise("search", text);
         // Some TLS libraries reject a host name that ends with a dot, so suggest no command with TLS.
         if at.target.tls {
             fixes
@@ -240,11 +239,9 @@ pub(super) fn partial(at: &FixContext) -> Fixes {
         };
         let name = format!("--tls-name {} ", shell_quoted(at.host()));
         let name = if at.target.tls { name.as_str() } else { "" };
-        advise(
-            "address",
-            format!("test {address} again{how} the server may still be starting"),
-        )
-        .command(at.ping_with(&at.target.of_primary(&address, port), &format!("{timeout}{name}")))
+        let text = format!("test {address} again{how} the server may still be starting");
+        advise("address", text)
+            .command(at.ping_with(&at.target.of_primary(&address, port), &format!("{timeout}{name}")))
     });
     let entry = at.seen.dns.as_ref().and_then(|lookup| lookup.hosts_file.as_ref());
     let place = match entry {
@@ -293,13 +290,10 @@ pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Ve
                 true => format!("if {} is not the right server, ", entry.address),
                 false => String::new(),
             };
-            advise(
-                "hosts-file",
-                format!(
-                    "{condition}correct or delete line {line} of /etc/hosts: the name servers return {found}"
-                ),
-            )
-            .command(if entry.is_shared {
+            let text = format!(
+                "{condition}correct or delete line {line} of /etc/hosts: the name servers return {found}"
+            );
+            advise("hosts-file", text).command(if entry.is_shared {
                 look
             } else {
                 edited("/etc/hosts", &format!("{line}s/^/#/"))

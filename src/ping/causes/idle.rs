@@ -21,13 +21,11 @@ pub(super) fn dropped(at: &FixContext) -> Fixes {
     }
     let lost = test.shortest_lost(None).or_else(|| test.any_lost());
     let interval = lost.map_or_else(String::new, |lost| format!(" every {}", seconds(lost.idle / 2)));
-    let ping = advise(
-        "keepalive",
-        format!(
-            "configure the clients to send PING on idle connections{interval} (redis-py: health_check_interval; \
-             node-redis: pingInterval), or to close idle connections before the limit"
-        ),
+    let text = format!(
+        "configure the clients to send PING on idle connections{interval} (redis-py: health_check_interval; \
+         node-redis: pingInterval), or to close idle connections before the limit"
     );
+    let ping = advise("keepalive", text);
     let Some(lost) = lost else {
         return ping;
     };

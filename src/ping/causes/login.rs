@@ -36,14 +36,12 @@ pub(super) fn required(at: &FixContext) -> Fixes {
     } else {
         "requirepass in redis.conf on the Redis host"
     };
-    advise(
-        "password",
-        format!(
-            "log in with the password ({source}). The following command asks for the password, so that other users \
-             cannot see it in `ps`. If the login works, add the percent-encoded password to the application's \
-             REDIS_URL: {url}"
-        ),
-    )
+    let text = format!(
+        "log in with the password ({source}). The following command asks for the password, so that other users \
+         cannot see it in `ps`. If the login works, add the percent-encoded password to the application's \
+         REDIS_URL: {url}"
+    );
+    advise("password", text)
     .command(with_password(None))
     .and(
         "user",
@@ -72,28 +70,22 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         None => "the application's REDIS_URL, where special characters must be percent-encoded exactly once"
             .into(),
     };
-    let enter = advise(
-        "password",
-        format!(
-            "try the password again with the following command, which asks for it. Do not percent-encode the password \
-             here. If the login works, correct the password in {place}"
-        ),
-    )
-    .command(at.ping(""));
+    let text = format!(
+        "try the password again with the following command, which asks for it. Do not percent-encode the password \
+         here. If the login works, correct the password in {place}"
+    );
+    let enter = advise("password", text).command(at.ping(""));
     let elasticache = if at.is_aws() {
         ". In ElastiCache, the user must also be in the cache's user group"
     } else {
         ""
     };
     let user = user(at);
-    let check = advise(
-        "user",
-        format!(
-            "as an administrator, check that the user {user} exists, and that its flags contain \"on\", not \
-             \"off\"{elasticache}. {ADMIN_LOGIN}"
-        ),
-    )
-    .command(at.admin_cli(&[format!("ACL GETUSER {user}")]));
+    let text = format!(
+        "as an administrator, check that the user {user} exists, and that its flags contain \"on\", not \
+         \"off\"{elasticache}. {ADMIN_LOGIN}"
+    );
+    let check = advise("user", text).command(at.admin_cli(&[format!("ACL GETUSER {user}")]));
     if target.user.is_none() {
         return enter
             .and(
@@ -203,10 +195,9 @@ pub(super) fn not_configured(at: &FixContext) -> Fixes {
 fn no_sentinel_permission(at: &FixContext) -> Fixes {
     let user = user(at);
     let command = format!("ACL SETUSER {user} '+sentinel|get-master-addr-by-name'");
-    advise(
-        "acl",
-        format!("as an administrator of the Sentinel, allow the user to ask for the primary. {ADMIN_LOGIN}"),
-    )
+    let text =
+        format!("as an administrator of the Sentinel, allow the user to ask for the primary. {ADMIN_LOGIN}");
+    advise("acl", text)
     .command(at.admin_cli(&[command]))
     .and(
         "acl",
@@ -258,11 +249,8 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
     } else {
         (line, format!(". {ADMIN_LOGIN}"))
     };
-    let grant = advise(
-        "acl",
-        format!("as an administrator, grant the user the missing permissions{note}"),
-    )
-    .command(line);
+    let text = format!("as an administrator, grant the user the missing permissions{note}");
+    let grant = advise("acl", text).command(line);
     let grant = if at.provider().is_some() {
         grant.and(
             "acl",

@@ -107,15 +107,13 @@ fn longer_timeout(at: &FixContext, round_trip: Duration) -> Fixes {
         .as_secs_f64()
         .max(AT_LEAST)
         .ceil();
-    advise(
-        "timeout",
-        format!(
-            "use a longer timeout: all checks together take about {ENOUGH} round trips of {} each",
-            seconds(round_trip)
-        ),
-    )
-    .command(at.ping(&format!("--timeout {timeout} ")))
-    .and_all(latency::distance(at))
+    let text = format!(
+        "use a longer timeout: all checks together take about {ENOUGH} round trips of {} each",
+        seconds(round_trip)
+    );
+    advise("timeout", text)
+        .command(at.ping(&format!("--timeout {timeout} ")))
+        .and_all(latency::distance(at))
 }
 
 pub(super) fn closed(at: &FixContext) -> Fixes {
@@ -132,14 +130,12 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         .as_ref()
         .is_some_and(|test| test.closed_at().is_some())
     {
-        return advise(
-            "proxy",
-            format!(
-                "if a proxy is listening {}, check that its backend works, and that the proxy supports transactions \
-                 (MULTI). Twemproxy, for example, does not",
-                place(at)
-            ),
-        )
+        let text = format!(
+            "if a proxy is listening {}, check that its backend works, and that the proxy supports transactions \
+             (MULTI). Twemproxy, for example, does not",
+            place(at)
+        );
+        return advise("proxy", text)
         .and(
             "client",
             "if the proxy does not support transactions, avoid transactions in the application, or connect to \
@@ -162,14 +158,12 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
     // At maxclients, Redis sends an error before it closes a connection without TLS, so the cause would be
     // known.
     let limit = at.target.tls.then(|| {
-        advise(
-            "maxclients",
-            format!(
-                "if Redis is listening {}, check whether maxclients is reached: a Redis server with TLS then closes \
-                 new connections without an error",
-                place(at)
-            ),
-        )
+        let text = format!(
+            "if Redis is listening {}, check whether maxclients is reached: a Redis server with TLS then closes \
+             new connections without an error",
+            place(at)
+        );
+        advise("maxclients", text)
     });
     proxy(at)
         .and_all(limit)
@@ -243,16 +237,13 @@ pub(super) fn not_redis(at: &FixContext) -> Fixes {
         "correct the host or port in the URL or, if Redis runs in a container, the port mapping",
     );
     let find = (at.provider().is_none() && !is_listener_known(at)).then(|| {
-        advise(
-            "find",
-            format!(
-                "on {}, find out which process is listening on port {}, and on which port Redis is listening. If \
-                 Redis runs in a container, `docker ps` shows the port mapping",
-                at.numeric_host(),
-                at.port()
-            ),
-        )
-        .command("sudo ss -ltnp")
+        let text = format!(
+            "on {}, find out which process is listening on port {}, and on which port Redis is listening. If \
+             Redis runs in a container, `docker ps` shows the port mapping",
+            at.numeric_host(),
+            at.port()
+        );
+        advise("find", text).command("sudo ss -ltnp")
     });
     correct.after(find).after(tcp::forwarder(at))
 }
@@ -311,13 +302,11 @@ fn proxy(at: &FixContext) -> Fixes {
         ". A forwarded port (docker-proxy, kubectl port-forward, ssh -L) accepts connections even if the server \
          behind it is down"
     };
-    advise(
-        "proxy",
-        format!(
-            "{whose}, check that its backend answers, and that the proxy has not reached its connection limit \
-             (HAProxy: maxconn){note}"
-        ),
-    )
+    let text = format!(
+        "{whose}, check that its backend answers, and that the proxy has not reached its connection limit \
+         (HAProxy: maxconn){note}"
+    );
+    advise("proxy", text)
     .and(
         "proxy-header",
         "if this proxy uses the PROXY protocol, check its settings. The proxy must not send the PROXY header to \

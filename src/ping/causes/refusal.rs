@@ -138,13 +138,10 @@ pub(super) fn protected_mode(at: &FixContext) -> Fixes {
     } else {
         "the Redis host"
     };
-    let look = advise(
-        "look",
-        format!(
-            "on {host}, list the clients that are connected. Once you have set a password, these clients need it too"
-        ),
-    )
-    .command(format!("{redis_cli} CLIENT LIST"));
+    let text = format!(
+        "on {host}, list the clients that are connected. Once you have set a password, these clients need it too"
+    );
+    let look = advise("look", text).command(format!("{redis_cli} CLIENT LIST"));
     // A Sentinel does not support CONFIG.
     if is_sentinel {
         return look.and(

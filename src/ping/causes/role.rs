@@ -142,13 +142,11 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
         .iter()
         .any(Dial::is_connected)
     {
-        return advise(
-            "announce",
-            format!(
-                "run the client in the network of the primary, or configure the Sentinel to announce an address that \
-                 clients can reach: {primary} may be an address in a container network"
-            ),
+        let text = format!(
+            "run the client in the network of the primary, or configure the Sentinel to announce an address that \
+             clients can reach: {primary} may be an address in a container network"
         );
+        return advise("announce", text);
     }
     let url = shell_quoted(&format!("{}://{primary}/{}", scheme(at.target), at.target.db));
     advise("endpoint", "connect to the primary that the Sentinel watches")
@@ -230,13 +228,13 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         advise(
             "announce-port",
             "configure the nodes to announce ports that clients can reach (cluster-announce-port; for TLS, \
-         cluster-announce-tls-port), or run the client in the network of the nodes",
+             cluster-announce-tls-port), or run the client in the network of the nodes",
         )
     } else {
         advise(
             "announce",
             "configure the nodes to announce addresses that clients can reach (cluster-announce-ip), or run \
-         the client in the network of the nodes",
+             the client in the network of the nodes",
         )
     };
     let is_refused = |result: &DialResult| matches!(result, DialResult::Refused);
@@ -250,20 +248,16 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         .collect();
     let reaches_others = failed().count() < at.seen.server.announced.len();
     let node = (reaches_others && !refused.is_empty()).then(|| {
-        advise(
-            "node",
-            format!("start each node that refuses connections: {}", joined(refused)),
-        )
+        let text = format!("start each node that refuses connections: {}", joined(refused));
+        advise("node", text)
     });
     let port = (reaches_others && !silent.is_empty()).then(|| {
-        advise(
-            "firewall",
-            format!(
-                "for each node that does not reply, check that its host is up, and that the firewalls allow \
-                 connections to it: {}",
-                joined(silent)
-            ),
-        )
+        let text = format!(
+            "for each node that does not reply, check that its host is up, and that the firewalls allow \
+             connections to it: {}",
+            joined(silent)
+        );
+        advise("firewall", text)
     });
     match (node, port) {
         // The other nodes are reachable at their announced addresses, so the refused address is probably

@@ -82,14 +82,11 @@ fn is_in_memory(at: &FixContext, megabytes: u64) -> bool {
 }
 
 fn raise_maxmemory(at: &FixContext, megabytes: u64) -> Fixes {
-    advise(
-        "memory",
-        format!(
-            "if the host has enough free memory, raise maxmemory to {megabytes} MB, and make the same change in \
-             redis.conf"
-        ),
-    )
-    .redis_cli(at, &format!("CONFIG SET maxmemory {megabytes}mb"))
+    let text = format!(
+        "if the host has enough free memory, raise maxmemory to {megabytes} MB, and make the same change in \
+         redis.conf"
+    );
+    advise("memory", text).redis_cli(at, &format!("CONFIG SET maxmemory {megabytes}mb"))
 }
 
 pub(super) fn misconf(at: &FixContext) -> Fixes {

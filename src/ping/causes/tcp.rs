@@ -26,15 +26,12 @@ pub(super) fn no_local_port(at: &FixContext) -> Fixes {
     let is_narrow = range.1.saturating_sub(range.0) < DEFAULT.1 - DEFAULT.0;
     let waiting = ports.map_or(1, |ports| ports.time_wait);
     let wider = if is_narrow { DEFAULT } else { (15_000, 65_000) };
-    let widen = advise(
-        "port-range",
-        format!(
-            "allow the kernel to use more local ports, from {} to {}. The change lasts until the next restart of \
-             this host",
-            wider.0, wider.1
-        ),
-    )
-    .command(format!(
+    let text = format!(
+        "allow the kernel to use more local ports, from {} to {}. The change lasts until the next restart of \
+         this host",
+        wider.0, wider.1
+    );
+    let widen = advise("port-range", text).command(format!(
         "sudo sysctl -w net.ipv4.ip_local_port_range='{} {}'",
         wider.0, wider.1
     ));
@@ -77,11 +74,9 @@ fn provider_port(at: &FixContext) -> Option<Fixes> {
     let port = other.to.ip()?.port();
     let service = at.hosting()?.service;
     Some(if other.is_connected() {
-        advise(
-            "port",
-            format!("use the TLS port of {service}: change the port to {port}, and redis:// to rediss://"),
-        )
-        .try_command(
+        let text =
+            format!("use the TLS port of {service}: change the port to {port}, and redis:// to rediss://");
+        advise("port", text).try_command(
             at,
             at.ping_to(|target| {
                 target.tls = true;
@@ -115,31 +110,21 @@ fn container_network(at: &FixContext) -> Option<Fixes> {
 pub(super) fn forwarder(at: &FixContext) -> Option<Fixes> {
     let listener = at.listener()?;
     let (forwarder, process) = (listener.forwarder()?, listener.process.as_deref()?);
-    Some(
-        advise(
-            "tunnel",
-            format!(
-                "check the process {process} on this host ({forwarder}), and the address to which it forwards \
-                 connections. The process accepts connections even if it cannot reach that address"
-            ),
-        )
-        .command(format!("ps -o pid,args -C {}", shell_quoted(process))),
-    )
+    let text = format!(
+        "check the process {process} on this host ({forwarder}), and the address to which it forwards \
+         connections. The process accepts connections even if it cannot reach that address"
+    );
+    Some(advise("tunnel", text).command(format!("ps -o pid,args -C {}", shell_quoted(process))))
 }
 
 /// Suggests the client port if the URL contains the port of the cluster bus.
 pub(super) fn client_port(at: &FixContext) -> Option<Fixes> {
     let port = cluster_client_port(at.port())?;
-    Some(
-        advise(
-            "port",
-            format!(
-                "use port {port} for clients: port {} usually belongs to the cluster bus",
-                at.port()
-            ),
-        )
-        .try_command(at, at.ping_at(at.host(), port)),
-    )
+    let text = format!(
+        "use port {port} for clients: port {} usually belongs to the cluster bus",
+        at.port()
+    );
+    Some(advise("port", text).try_command(at, at.ping_at(at.host(), port)))
 }
 
 /// Returns the client port that belongs to the cluster bus port `bus`, which is 10,000 higher
@@ -160,14 +145,11 @@ fn local_firewall(text: &str) -> Fixes {
 
 fn port_typo(at: &FixContext) -> Option<Fixes> {
     is_port_typo(at).then(|| {
-        advise(
-            "port",
-            format!(
-                "check the port: {} looks like a typo; Redis uses {DEFAULT_PORT}",
-                at.port()
-            ),
-        )
-        .try_command(at, at.ping_at(at.host(), DEFAULT_PORT))
+        let text = format!(
+            "check the port: {} looks like a typo; Redis uses {DEFAULT_PORT}",
+            at.port()
+        );
+        advise("port", text).try_command(at, at.ping_at(at.host(), DEFAULT_PORT))
     })
 }
 

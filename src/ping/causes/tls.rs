@@ -46,13 +46,11 @@ fn also_other_name(tls: &Handshake) -> Option<Fixes> {
     let own = tls.certificate()?;
     let name = own.names.first()?;
     (!own.is_for(&tls.expected_name)).then(|| {
-        advise(
-            "tls-name",
-            format!(
-                "also use a host name from the certificate ({}) in the URL, or pass this name with --tls-name NAME",
-                sanitize::excerpt(name.as_bytes(), 60)
-            ),
-        )
+        let text = format!(
+            "also use a host name from the certificate ({}) in the URL, or pass this name with --tls-name NAME",
+            sanitize::excerpt(name.as_bytes(), 60)
+        );
+        advise("tls-name", text)
     })
 }
 
@@ -121,14 +119,12 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
         .and_all(trust_file("trust", &signer(tls))),
         // The server sends its own certificate, but not that of its CA.
         (_, Some(own)) if tls.chain.len() == 1 => {
-            let chain = advise(
-                "chain",
-                format!(
-                    "if {} is an intermediate CA, configure the server to send the certificate of the CA too \
-                     (append it to tls-cert-file)",
-                    own.issuer
-                ),
+            let text = format!(
+                "if {} is an intermediate CA, configure the server to send the certificate of the CA too \
+                 (append it to tls-cert-file)",
+                own.issuer
             );
+            let chain = advise("chain", text);
             let ca = trust_file("trust", &signer(tls));
             if is_intermediate(&own.issuer) { chain.and_all(ca) } else { ca.and_all(chain) }
         }
@@ -172,13 +168,11 @@ fn trust_ca(at: &FixContext, tls: &Handshake) -> Fixes {
 
 /// Suggests to trust a certificate. `trust` begins the sentence, and `what` continues it as [`signer`] does.
 fn trust_file(trust: &str, what: &str) -> Fixes {
-    advise(
-        "ca",
-        format!(
-            "{trust} {what} from the administrator, pass the file with --ca FILE, and configure the same file in the \
-             application's client (redis-py: ssl_ca_certs)"
-        ),
-    )
+    let text = format!(
+        "{trust} {what} from the administrator, pass the file with --ca FILE, and configure the same file in the \
+         application's client (redis-py: ssl_ca_certs)"
+    );
+    advise("ca", text)
 }
 
 fn trust(at: &FixContext, what: &str) -> Fixes {
@@ -254,13 +248,11 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
     }
     let (Some(own), Some(tls)) = (own, at.handshake()) else {
         let line = at.ping_without_password("--tls-name NAME ");
-        return advise(
-            "tls-name",
-            format!(
-                "in the application's REDIS_URL, use the host name in the server's certificate (see the provider's \
-                 console or the server's configuration). To test a name without changing the URL, run {line}"
-            ),
+        let text = format!(
+            "in the application's REDIS_URL, use the host name in the server's certificate (see the provider's \
+             console or the server's configuration). To test a name without changing the URL, run {line}"
         );
+        return advise("tls-name", text);
     };
     let expected = &tls.expected_name;
     let is_address = |name: &str| name.parse::<IpAddr>().is_ok();

@@ -31,16 +31,13 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
         let without_password = url
             .replacen(&format!(":{MASK}@"), "@", 1)
             .replacen("://@", "://", 1);
-        advise(
-            "url",
-            format!(
-                "you probably meant {url}. Test this URL with the following command, which asks for the password. \
-                 If the test succeeds, put this URL into the application's REDIS_URL, with the password in place \
-                 of {MASK}. If you copy the password from another URL, leave it unchanged. Otherwise, write / as \
-                 %2F, # as %23, ? as %3F, @ as %40, % as %25 and a space as %20"
-            ),
-        )
-        .command(ask_for_password(&format!(
+        let text = format!(
+            "you probably meant {url}. Test this URL with the following command, which asks for the password. \
+             If the test succeeds, put this URL into the application's REDIS_URL, with the password in place \
+             of {MASK}. If you copy the password from another URL, leave it unchanged. Otherwise, write / as \
+             %2F, # as %23, ? as %3F, @ as %40, % as %25 and a space as %20"
+        );
+        advise("url", text).command(ask_for_password(&format!(
             "sessiontut ping {}",
             shell_quoted(&without_password)
         )))
@@ -82,11 +79,8 @@ pub(super) fn suspect_url(at: &FixContext) -> Fixes {
     });
     if warnings.contains(&UrlWarning::UserWithoutPassword) {
         let url = url_with_login(at.target, ":PASSWORD");
-        return advise(
-            "url",
-            format!("if the part before the @ is the password, put a colon before it: {url}"),
-        )
-        .and_all(query);
+        let text = format!("if the part before the @ is the password, put a colon before it: {url}");
+        return advise("url", text).and_all(query);
     }
     query.unwrap_or_else(form)
 }

@@ -18,14 +18,12 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
         };
     }
     if at.seen.has_misleading_primary() {
-        return advise(
-            "announce",
-            format!(
-                "on every Sentinel, replace {} with an address of the primary that clients can reach (`sentinel \
-                 monitor` in sentinel.conf)",
-                at.host()
-            ),
+        let text = format!(
+            "on every Sentinel, replace {} with an address of the primary that clients can reach (`sentinel \
+             monitor` in sentinel.conf)",
+            at.host()
         );
+        return advise("announce", text);
     }
     let is_here = at.seen.this_host.nearness == Nearness::Loopback;
     let fixes = if is_here {
@@ -67,14 +65,12 @@ fn refused_here(at: &FixContext) -> Fixes {
         ))
     } else {
         listeners.first().map(|other| {
-            advise(
-                "bind",
-                format!(
-                    "use {} in the URL, or make the server listen on {} too (`bind` in the Redis configuration)",
-                    other.address,
-                    at.host()
-                ),
-            )
+            let text = format!(
+                "use {} in the URL, or make the server listen on {} too (`bind` in the Redis configuration)",
+                other.address,
+                at.host()
+            );
+            advise("bind", text)
         })
     };
     host.and(
@@ -93,13 +89,11 @@ fn refused_here(at: &FixContext) -> Fixes {
 fn refused_elsewhere(at: &FixContext) -> Fixes {
     let port = at.port();
     if let Some(primary) = at.seen.primary() {
-        return advise(
-            "primary",
-            format!(
-                "check whether Redis is running on {primary}. If not, wait until the Sentinels have promoted a \
-                 replica, which takes at least down-after-milliseconds"
-            ),
-        )
+        let text = format!(
+            "check whether Redis is running on {primary}. If not, wait until the Sentinels have promoted a \
+             replica, which takes at least down-after-milliseconds"
+        );
+        return advise("primary", text)
         .command(at.ping_with(at.given, "--wait 120 "))
         .and(
             "announce",
@@ -107,14 +101,12 @@ fn refused_elsewhere(at: &FixContext) -> Fixes {
              configure an address that clients can reach (replica-announce-ip, sentinel announce-ip)",
         );
     }
-    advise(
-        "server",
-        format!(
-            "on the server, check on which address and port Redis is listening. If the address is 127.0.0.1, add \
-             the network address of the server to `bind` in redis.conf. If the port is not {port}, correct the \
-             URL. If Redis is not listening at all, start it"
-        ),
-    )
+    let text = format!(
+        "on the server, check on which address and port Redis is listening. If the address is 127.0.0.1, add \
+         the network address of the server to `bind` in redis.conf. If the port is not {port}, correct the \
+         URL. If Redis is not listening at all, start it"
+    );
+    advise("server", text)
     .command("sudo ss -ltnp")
     .and("host", "check the host name and port in the URL")
     .and(

@@ -40,21 +40,16 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
     let port = at.port();
     if other_port_works(at) {
         // Only this port gets no reply, so the route and the host work.
-        return advise(
-            "firewall",
-            format!(
-                "if port {port} should work too, check that the port is enabled, and that no firewall drops \
-                     packets to it"
-            ),
-        )
-        .after(provider_check(at));
+        let text = format!(
+            "if port {port} should work too, check that the port is enabled, and that no firewall drops \
+             packets to it"
+        );
+        return advise("firewall", text).after(provider_check(at));
     }
-    let firewall = advise(
-        "firewall",
-        format!(
-            "check the firewalls on the server and on the path to it: a rule may be dropping packets to TCP port {port}"
-        ),
+    let text = format!(
+        "check the firewalls on the server and on the path to it: a rule may be dropping packets to TCP port {port}"
     );
+    let firewall = advise("firewall", text);
     let route = route(
         at,
         "check the routes on both hosts: the packets may arrive, but the replies may have no route back",
@@ -151,10 +146,8 @@ fn security_group(at: &FixContext) -> Fixes {
     let rule =
         format!("type Custom TCP, port {port}, source the security group of the application's instance");
     let Some(address) = at.address() else {
-        return advise(
-            "security-group",
-            format!("add an inbound rule to the security group of the cache: {rule}"),
-        );
+        let text = format!("add an inbound rule to the security group of the cache: {rule}");
+        return advise("security-group", text);
     };
     let filter = match address {
         IpAddr::V4(_) if at.seen.this_host.nearness == Nearness::Public => "association.public-ip",
@@ -168,25 +161,20 @@ fn security_group(at: &FixContext) -> Fixes {
         "{interfaces} 'NetworkInterfaces[].[VpcId,Description,Groups[].[GroupId,GroupName]]' --output json"
     );
     let Some(source) = at.instance().and_then(|instance| instance.groups.first()) else {
-        return advise(
-            "security-group",
-            format!(
-                "find the security group of the cache with the following command, which changes nothing. If it lists \
-                 several interfaces, choose the one whose VPC and description belong to the cache. Then add an \
-                 inbound rule to the security group of this interface: {rule} (outside the VPC, an address range)"
-            ),
-        )
-        .command(look);
+        let text = format!(
+            "find the security group of the cache with the following command, which changes nothing. If it lists \
+             several interfaces, choose the one whose VPC and description belong to the cache. Then add an \
+             inbound rule to the security group of this interface: {rule} (outside the VPC, an address range)"
+        );
+        return advise("security-group", text).command(look);
     };
     let source = shell_quoted(source);
-    advise(
-        "security-group",
-        format!(
-            "add an inbound rule to the security group of the cache: type Custom TCP, port {port}, source {source} \
-             (the security group of this instance). The following command adds the rule if it finds exactly one \
-             security group for the address, and otherwise changes nothing"
-        ),
-    )
+    let text = format!(
+        "add an inbound rule to the security group of the cache: type Custom TCP, port {port}, source {source} \
+         (the security group of this instance). The following command adds the rule if it finds exactly one \
+         security group for the address, and otherwise changes nothing"
+    );
+    advise("security-group", text)
     .command(format!(
         "(set -- $({interfaces} 'NetworkInterfaces[].Groups[].GroupId' --output text); if [ $# -eq 1 ]; then aws ec2 \
          authorize-security-group-ingress{region} --group-id \"$1\" --protocol tcp --port {port} --source-group {source}; \

@@ -18,13 +18,11 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         return advise("loopback", "start the loopback interface").command("sudo ip link set lo up");
     }
     if let Some(kind) = at.seen.shared_address() {
-        return advise(
-            "address",
-            format!(
-                "use the address of the server itself: {} is a {kind} address",
-                at.numeric_host()
-            ),
+        let text = format!(
+            "use the address of the server itself: {} is a {kind} address",
+            at.numeric_host()
         );
+        return advise("address", text);
     }
     let mut dials = at.seen.tcp.dials.iter();
     let is_absent = dials.any(|dial| dial.result == DialResult::NoNeighbour);
@@ -37,13 +35,11 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         _ => None,
     });
     let beyond = router.map(|router| {
-        advise(
-            "host",
-            format!(
-                "check that the address is right and that the host is up. Then check the routes on {router}, which \
-                 reports that it cannot reach the host"
-            ),
-        )
+        let text = format!(
+            "check that the address is right and that the host is up. Then check the routes on {router}, which \
+             reports that it cannot reach the host"
+        );
+        advise("host", text)
     });
     // If one of these fixes is about the host and its address, do not suggest to check the address again.
     let is_on_link = |route: &Route| route.gateway.is_none();
@@ -196,14 +192,11 @@ pub(in crate::ping::causes) fn prohibited(at: &FixContext) -> Fixes {
             _ => None,
         });
         let on = firewall.map_or_else(String::new, |firewall| format!(" ({firewall})"));
-        advise(
-            "firewall",
-            format!(
-                "allow TCP{from} to {} on the router or firewall that rejects the connection{on}",
-                endpoint(at.target)
-            ),
-        )
-        .after(service_without_endpoints(at))
+        let text = format!(
+            "allow TCP{from} to {} on the router or firewall that rejects the connection{on}",
+            endpoint(at.target)
+        );
+        advise("firewall", text).after(service_without_endpoints(at))
     }
 }
 

@@ -111,9 +111,8 @@ pub(super) fn certificate(problem: &CertificateProblem, tls: &Handshake, seen: &
         ))
         .facts(other_name)
         .facts(
-            is_also_untrusted.then_some(
-                "another fault: the certificate is not signed by a CA that this host trusts",
-            ),
+            is_also_untrusted
+                .then_some("another fault: the certificate is not signed by a CA that this host trusts"),
         )
 }
 
