@@ -8,6 +8,9 @@ use crate::ping::observation::{DialResult, Lookup, NameAnswer, NameServer};
 use crate::redis_url::hosting::Reach;
 
 pub(super) fn not_found(at: &FixContext) -> Fixes {
+    if at.name_servers().iter().any(is_known) {
+        return name_sources(at).after(private_name(at));
+    }
     let fixes = match at.seen.dns.as_ref().and_then(Lookup::dangling_alias) {
         Some(end) => advise(
             "alias",
@@ -17,9 +20,7 @@ pub(super) fn not_found(at: &FixContext) -> Fixes {
         ),
         None => spelling(at),
     };
-    private_zone(at, fixes)
-        .after(private_name(at))
-        .after(name_sources(at))
+    private_zone(at, fixes).after(private_name(at))
 }
 
 pub(super) fn no_address(at: &FixContext) -> Fixes {
@@ -301,7 +302,7 @@ pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Ve
         }
         None => advise(
             "hosts-file",
-            format!("check line {line} of /etc/hosts, which sets the address"),
+            format!("check whether the address in line {line} of /etc/hosts is right"),
         )
         .command(look),
     };
@@ -341,23 +342,29 @@ fn edited(path: &str, script: &str) -> String {
     format!("sudo sh -c 'new=$(sed \"{script}\" {path}) && printf \"%s\\n\" \"$new\" > {path}'")
 }
 
+/// Whether the name server returned an address of the host.
+fn is_known(server: &NameServer) -> bool {
+    matches!(server.answer, NameAnswer::Addresses(_))
+}
+
 /// Suggests fixes if a name server resolves the host name, but the system's resolver does not.
-fn name_sources(at: &FixContext) -> Option<Fixes> {
-    let is_known = |server: &NameServer| matches!(server.answer, NameAnswer::Addresses(_));
-    if !at.name_servers().iter().any(is_known) {
-        return None;
-    }
+fn name_sources(at: &FixContext) -> Fixes {
     if at.name_servers().iter().any(|server| server.answer.denies()) {
-        return Some(
-            advise(
-                "resolver",
-                "in /etc/resolv.conf, keep only the name servers that know the name, because applications accept \
-                 the first answer",
-            )
-            .command("cat /etc/resolv.conf"),
-        );
+        return advise(
+            "resolver",
+            "in /etc/resolv.conf, keep only the name servers that know the name, because applications accept the \
+             first answer",
+        )
+        .command("cat /etc/resolv.conf");
     }
-    let line = at.seen.dns.as_ref()?.nsswitch.as_ref()?;
+    let Some(line) = at.seen.dns.as_ref().and_then(|lookup| lookup.nsswitch.as_ref()) else {
+        return advise(
+            "resolver",
+            "find out which name servers this system's resolver queries: a name server in /etc/resolv.conf knows the \
+             name",
+        )
+        .command("resolvectl status");
+    };
     let number = line.number;
     let uses_dns = line
         .text
@@ -375,11 +382,11 @@ fn name_sources(at: &FixContext) -> Option<Fixes> {
         )
     };
     let is_easily_completed = !uses_dns && !line.text.contains('#');
-    Some(advise("nsswitch", text).command(if is_easily_completed {
+    advise("nsswitch", text).command(if is_easily_completed {
         edited("/etc/nsswitch.conf", "s/^ *hosts:.*/& dns/")
     } else {
         "grep -n 'hosts:' /etc/nsswitch.conf".to_owned()
-    }))
+    })
 }
 
 /// Suggests what to check if the host name exists only inside a container network, or inside the network of a
