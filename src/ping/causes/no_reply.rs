@@ -189,7 +189,10 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
 
 /// Suggests fixes for a proxy that accepts requests but cannot use the Redis server behind it.
 pub(super) fn no_backend(at: &FixContext) -> Fixes {
-    let backend = if at.reply_contains("noauth") {
+    let backend = if at.reply_contains("noauth") && at.seen.is_logged_in() {
+        "set the password of the backend in the configuration of the proxy, because the proxy does not log in to \
+         the backend"
+    } else if at.reply_contains("noauth") {
         "set the password of the backend in the configuration of the proxy, because the proxy does not log in to \
          the backend. If the proxy itself requires a password too, add that password to the client's URL"
     } else if at.reply_contains("invalid argument") {

@@ -1,7 +1,7 @@
 //! Determines the verdict on a connection that ends, or gets no reply, after a command.
 
 use super::error_reply::error_reply;
-use super::finding::{Finding, alert_name, packet_sizes, replied};
+use super::finding::{Finding, alert_name, packet_sizes};
 use super::other_protocol::{QUOTED, not_redis, quote, unexpected_reply};
 use crate::clock::seconds;
 use crate::ping::causes::{Cause, is_command_unavailable};
@@ -153,7 +153,7 @@ fn error_on_second_connection(command: &str, error: &str, seen: &Observations) -
         return Finding::proved(Cause::ProxyNoBackend)
             .summary(BEHIND_PROXY)
             .fact("AUTH on a second connection got OK")
-            .fact(replied(&when, error));
+            .replied(&when, error);
     }
     error_reply(error, &when, seen)
 }

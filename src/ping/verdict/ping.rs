@@ -96,7 +96,7 @@ pub(super) fn no_login_behind_proxy(command: &str, error: &str, seen: &Observati
     Finding::proved_if(seen.has_pong() || command == "PING", Cause::ProxyNoBackend)
         .summary(BEHIND_PROXY)
         .fact("AUTH got OK")
-        .fact(replied(command, error))
+        .replied(command, error)
 }
 
 /// Returns the finding about a run that ended before PING, if no other cause was found.
