@@ -35,7 +35,7 @@ pub(super) fn required(at: &FixContext) -> Fixes {
 
 pub(super) fn untrusted(at: &FixContext) -> Fixes {
     let Some(tls) = at.handshake() else {
-        return trust(at, "the CA that signed it: get its certificate");
+        return trust(at, "trust", "the CA that signed it: get its certificate");
     };
     untrusted_certificate(at, tls).and_all(also_other_name(tls))
 }
@@ -73,14 +73,16 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
         let text = format!(
             "correct {name} ({path} {fault}), or unset the variable, so that this host trusts the CAs of the system"
         );
-        return advise("ca", text)
-            .command(format!("unset {name}"))
-            .and_all(trust_ca(at, tls));
+        return advise("ca", text).command(format!("unset {name}")).and_all(trust(
+            at,
+            STILL_UNTRUSTED,
+            &signer(tls),
+        ));
     }
     match (&tls.certificate_problem, tls.certificate()) {
         (Some(CertificateProblem::NoTrustedCa), _) => {
             advise("ca", "install the system's CA certificates (the package ca-certificates)")
-                .and_all(trust_ca(at, tls))
+                .and_all(trust(at, STILL_UNTRUSTED, &signer(tls)))
         }
         (Some(CertificateProblem::Invalid(_)), _) => advise(
             "certificate",
@@ -107,7 +109,7 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
              with the same name",
         )
         .and("certificate", "or reissue the server's certificate with the CA that clients trust"),
-        (_, Some(own)) if own.is_self_signed => trust(at, "this certificate itself: get it"),
+        (_, Some(own)) if own.is_self_signed => trust(at, "trust", "this certificate itself: get it"),
         (_, Some(own)) if tls.foreign_issuer().is_some() => advise(
             "chain",
             format!(
@@ -128,7 +130,7 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
             let ca = trust_file("trust", &signer(tls));
             if is_intermediate(&own.issuer) { chain.and_all(ca) } else { ca.and_all(chain) }
         }
-        _ => trust_ca(at, tls),
+        _ => trust(at, "trust", &signer(tls)),
     }
 }
 
@@ -162,9 +164,8 @@ fn signer(tls: &Handshake) -> String {
     }
 }
 
-fn trust_ca(at: &FixContext, tls: &Handshake) -> Fixes {
-    trust(at, &signer(tls))
-}
+/// Begins a fix that may follow fixes for the system's CAs.
+const STILL_UNTRUSTED: &str = "if the certificate is still not trusted, trust";
 
 /// Suggests to trust a certificate. `trust` begins the sentence, and `what` continues it as [`signer`] does.
 fn trust_file(trust: &str, what: &str) -> Fixes {
@@ -175,8 +176,8 @@ fn trust_file(trust: &str, what: &str) -> Fixes {
     advise("ca", text)
 }
 
-fn trust(at: &FixContext, what: &str) -> Fixes {
-    trust_file("trust", what).and(
+fn trust(at: &FixContext, trust: &str, what: &str) -> Fixes {
+    trust_file(trust, what).and(
         "ca",
         "or save the certificates that the server sends. Before you trust them, compare their fingerprints with \
          those that the administrator gives you",

@@ -36,7 +36,7 @@ use crate::ping::response::Response;
 use crate::ping::this_host::{LocalListener, LocalPorts, Nearness, Route, ThisHost};
 use crate::ping::verdict::tests::consistency::contradictions;
 use crate::ping::verdict::{Verdict, judge, judge_url};
-use crate::redis_url::Target;
+use crate::redis_url::{DEFAULT_PORT, Target};
 
 /// An example of a cause: a URL with the observations of a run. An invalid URL has no observations.
 struct Situation {
@@ -93,6 +93,18 @@ fn seen(title: &'static str, url: &'static str, mut seen: Observations) -> Situa
         && target(url).password.is_some()
     {
         seen.auth.response = Some(reply("+OK"));
+    }
+    // Most helpers connect to the default port.
+    if let Some(port) = target(url).port()
+        && target(url).sentinels.is_none()
+    {
+        for dial in &mut seen.tcp.dials {
+            if let Endpoint::Ip(address) = &mut dial.to
+                && address.port() == DEFAULT_PORT
+            {
+                address.set_port(port);
+            }
+        }
     }
     let seen = Some(Box::new(seen));
     Situation { title, url, seen }
