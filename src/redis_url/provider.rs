@@ -194,7 +194,7 @@ impl EndpointHint {
             } else {
                 format!("port {port} is unusual for such an endpoint")
             };
-            mismatches.push(format!("{service}: the usual port is {usual}"));
+            mismatches.push(format!("{service}; the usual port is {usual}"));
         }
         mismatches
     }

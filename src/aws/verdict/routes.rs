@@ -147,9 +147,8 @@ impl Network<'_> {
         // This route becomes active as soon as the peering connection is accepted.
         let is_waiting = link.is_some_and(Link::is_pending);
         if !is_waiting && chosen.state == State::Blackhole {
-            let text = format!(
-                "the route of {table} to {prefix} is a blackhole: its target does not exist any more"
-            );
+            let text =
+                format!("the route of {table} to {prefix} is a blackhole: its target no longer exists");
             return route.denied(text, "BAD_STATE_ROUTE");
         }
         if !is_waiting && chosen.state == State::Unknown {

@@ -19,7 +19,7 @@ impl Network<'_> {
         match found {
             Found::Gone => {
                 let text = format!(
-                    "no network interface in the VPC has the address {address}, so the name has led to an old address"
+                    "no network interface in the VPC has the address {address}, so the name led to an old address"
                 );
                 Check::new(Code::AddressGone, Outcome::Denied, text)
                     .about(Some(&address))

@@ -112,7 +112,7 @@ pub(crate) static CHECKS: &[Check] = &[
         "Each user needs a separate key.",
         "count-visits#a-hash-for-ada", |grader| Box::pin(stage2::two_names_two_counters(grader))),
     check(2, Must, "restarted-app-continues", "After a crash and a restart, the app must continue the count",
-        "A count in the memory of the app is lost at every restart, and each process of the app has its own count.",
+        "A count in the memory of the app is lost on every restart, and each process of the app has its own count.",
         "cookie-session#where-to-store-the-session", |grader| Box::pin(stage2::restarted_app_continues(grader))),
     check(2, Advice, "visit-is-one-round-trip", "A visit should take one round trip to Redis",
         "Each round trip adds the network's latency to every page.",
@@ -184,7 +184,7 @@ pub(crate) static CHECKS: &[Check] = &[
         "Other people may use the same browser later, for example on a public computer.",
         "session-store#two-time-limits-and-the-cookies-attributes", |grader| Box::pin(waits::session_ends_after_the_ttl(grader))),
     check(4, Must, "login-waits-for-redis", "The login must succeed only after Redis has stored the session",
-        "Otherwise, the user gets a cookie without a session, and is logged out at the next page.",
+        "Otherwise, the user gets a cookie without a session, and is logged out on the next page.",
         "session-store#the-store-in-your-framework", |grader| Box::pin(stage4::outage::login_waits_for_redis(grader))),
     check(4, Must, "answers-while-redis-is-silent", "If Redis does not reply, the app must still respond within 5 s",
         "A Redis client without a timeout waits forever. A client that repeats a failed command waits again for \

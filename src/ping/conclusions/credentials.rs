@@ -232,7 +232,7 @@ impl IamToken {
                     text += &format!(", so it expired {} ago", since(ended, now));
                 } else if made > now + CLOCK_TOLERANCE {
                     text += &format!(
-                        ": by this host's clock, that is {} in the future, so one of the clocks is wrong",
+                        "; by this host's clock, its creation is {} in the future, so one of the clocks is wrong",
                         since(now, made)
                     );
                 }

@@ -160,10 +160,13 @@ pub fn judge_cluster(target: &Target, seen: &Observations, verdict: &Verdict, wh
         .cloned()
         .partition(|warning| warning.cause == cause);
     let finding = Finding::likely(cause)
-        .summary("the cluster that this node belongs to cannot be joined")
+        .summary("clients cannot connect to the cluster of this node")
         .fact(format!("{target} itself answers"))
         .facts(unreachable.into_iter().map(|warning| warning.summary))
-        .fact(format!("joining the cluster failed: {}", sanitize::line(why)));
+        .fact(format!(
+            "the attempt to connect to the cluster failed: {}",
+            sanitize::line(why)
+        ));
     Verdict {
         finding: Some(finding.fixed(&FixContext::of(target, seen))),
         warnings,
