@@ -1,12 +1,12 @@
 //! The record of the app's commands, without the commands that the app sends outside requests.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use redis::Value;
 
 use super::{Proxy, State};
-use crate::check::redis_command::{Effect, Key, SeenCommand};
+use crate::check::redis_command::{Key, SeenCommand};
 
 /// The maximum time between a response and a command that still belongs to the request.
 const ATTRIBUTED_WITHIN: Duration = Duration::from_millis(300);
@@ -35,20 +35,7 @@ impl Proxy {
     /// sent outside a request.
     pub(crate) fn since(&self, mark: usize) -> Vec<SeenCommand> {
         let state = self.shared.state();
-        let commands = state.log[mark..].iter();
-        // If a command between MULTI and EXEC is omitted, omit MULTI and EXEC as well.
-        let idle: HashSet<(u64, u64)> = commands
-            .clone()
-            .filter(|command| state.is_idle(command))
-            .map(|command| (command.connection, command.round_trip))
-            .collect();
-        commands
-            .filter(|command| match command.effect {
-                Effect::Transaction => !idle.contains(&(command.connection, command.round_trip)),
-                _ => !state.is_idle(command),
-            })
-            .cloned()
-            .collect()
+        without(&state.log[mark..], |command| state.is_idle(command))
     }
 
     pub(crate) fn connections_opened(&self) -> u64 {
@@ -115,6 +102,38 @@ impl State {
     }
 }
 
+/// Omits the commands for which `is_idle` returns true. If such a command is between MULTI and EXEC, omits MULTI
+/// and EXEC as well.
+fn without(commands: &[SeenCommand], is_idle: impl Fn(&SeenCommand) -> bool) -> Vec<SeenCommand> {
+    let mut omitted = HashSet::new();
+    // The index of the last MULTI of each connection.
+    let mut transactions: HashMap<u64, usize> = HashMap::new();
+    for (index, command) in commands.iter().enumerate() {
+        let begun = transactions.get(&command.connection).copied();
+        match command.name().as_str() {
+            "MULTI" => {
+                transactions.insert(command.connection, index);
+            }
+            "EXEC" | "DISCARD" => {
+                transactions.remove(&command.connection);
+                if begun.is_some_and(|begun| omitted.contains(&begun)) {
+                    omitted.insert(index);
+                }
+            }
+            _ if is_idle(command) => {
+                omitted.insert(index);
+                omitted.extend(begun);
+            }
+            _ => {}
+        }
+    }
+    let kept = commands
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| !omitted.contains(index));
+    kept.map(|(_, command)| command.clone()).collect()
+}
+
 /// Returns the approximate memory that a reply uses, in bytes.
 fn memory_of(reply: &Value) -> usize {
     let more = match reply {
@@ -132,4 +151,51 @@ fn memory_of(reply: &Value) -> usize {
 
 fn signature(command: &SeenCommand) -> (String, Option<Key>) {
     (command.name(), command.keys.first().cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the commands, all in one round trip, because an app with one connection for all requests does not wait for
+    /// a reply before it sends the commands of the next request.
+    fn sent(lines: &[(u64, &str)]) -> Vec<SeenCommand> {
+        let command = |(connection, line): &(u64, &str)| {
+            let words = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+            SeenCommand::new(words, *connection, 1)
+        };
+        lines.iter().map(command).collect()
+    }
+
+    #[test]
+    fn a_visit_keeps_its_transaction_beside_that_of_an_idle_app() {
+        let all = sent(&[
+            (1, "MULTI"),
+            (1, "SET alive 1"),
+            (2, "MULTI"),
+            (1, "EXEC"),
+            (1, "MULTI"),
+            (2, "HINCRBY user:grace visits 1"),
+            (1, "HINCRBY user:ada visits 1"),
+            (2, "EXEC"),
+            (1, "EXEC"),
+        ]);
+        let kept = without(&all, |command| command.name() == "SET");
+        let kept: Vec<(u64, String)> = kept
+            .iter()
+            .map(|command| (command.connection, command.name()))
+            .collect();
+        let expected = [
+            (2, "MULTI"),
+            (1, "MULTI"),
+            (2, "HINCRBY"),
+            (1, "HINCRBY"),
+            (2, "EXEC"),
+            (1, "EXEC"),
+        ];
+        assert_eq!(
+            kept,
+            expected.map(|(connection, name)| (connection, name.to_owned()))
+        );
+    }
 }
