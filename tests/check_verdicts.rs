@@ -41,6 +41,7 @@ const PECULIARITIES: &[Peculiarity] = &[
     ("Lua", &[], &[], &[]),
     ("RESP3", &[], &[], &[]),
     ("always secure", &[], &[], &[]),
+    ("busy once", &[], &[], &[]),
     ("chunked", &[], &[], &[]),
     ("compression", &[], &[], &[]),
     ("cookie name", &[], &[], &[]),

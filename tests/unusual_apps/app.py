@@ -186,8 +186,37 @@ class TombstoneStore(LuaStore):
             pipe.execute()
 
 
+class BusyStore(HashStore):
+    """A store in which visits of one session time out when many arrive at once, but Redis counts them 60 visits later."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.at_once = 0
+        self.timed_out = []
+        self.later_visits = 0
+
+    def visit(self, token):
+        with self.lock:
+            self.at_once += 1
+            times_out = self.at_once > 20 and len(self.timed_out) < 10 and set(self.timed_out) <= {token}
+            if times_out:
+                self.timed_out.append(token)
+            self.later_visits += bool(self.timed_out)
+            late = self.timed_out if self.later_visits == 60 else []
+        try:
+            if times_out:
+                raise RedisError("no reply in time")
+            for late_token in late:
+                super().visit(late_token)
+            return super().visit(token)
+        finally:
+            with self.lock:
+                self.at_once -= 1
+
+
 STORES = {
     "Lua": LuaStore,
+    "busy once": BusyStore,
     "rotates at each request": RotatingStore,
     "JSON value": JsonStore,
     "two keys": TwoKeysStore,
