@@ -31,7 +31,7 @@ impl SigningKey {
         format!("{text}.{}", BASE64.encode(signature))
     }
 
-    /// Returns the name in a cookie that was signed for this purpose with this key.
+    /// Returns the name in `cookie`, if the cookie was signed for `purpose` with this key.
     ///
     /// # Errors
     ///

@@ -144,8 +144,8 @@ fn rejected_token() -> Fixes {
     .and("clock", "if the token should still be valid, check the clock of the host that created it")
     .and(
         "permission",
-        "if the token is valid, check the IAM user or role that signed it: it needs the permission \
-         elasticache:Connect (or memorydb:Connect) for both the cache and the user",
+        "if the token is valid, check the IAM user or role that signed it. This IAM user or role needs the \
+         permission elasticache:Connect (or memorydb:Connect) for both the cache and the user",
     )
 }
 

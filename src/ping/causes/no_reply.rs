@@ -177,9 +177,9 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         .and(
             "port",
             format!(
-                "if another program is listening {}, correct the host and port{}",
+                "if another program is listening {}, correct the {}",
                 place(at),
-                if is_forwarded(at) { "" } else { " in the URL" }
+                if is_forwarded(at) { "address" } else { "host and port in the URL" }
             ),
         )
         .after(listener(at))

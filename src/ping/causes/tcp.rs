@@ -101,7 +101,7 @@ fn container_network(at: &FixContext) -> Option<Fixes> {
             advise(
                 "container-network",
                 "if the server is running in a container, use the port on which it listens in its container, not \
-                 the published port. Check that both containers are in the same network",
+                 the published port. Check that the client is in the network of that container",
             )
         })
 }
