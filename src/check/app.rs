@@ -121,8 +121,16 @@ fn advice(error: &io::Error, words: &[String]) -> String {
             .any(|word| ["&&", "||", ";", "|"].contains(&word.as_str()));
     match error.kind() {
         io::ErrorKind::NotFound if needs_shell => {
-            let mut line = words.join(" ");
-            if words.len() == 2 && program == "cd" {
+            // A word with a space is a part of the shell command, or a path.
+            let is_shell = |word: &str| word.contains(['&', ';', '|']);
+            let shown = words
+                .iter()
+                .map(|word| match word.contains(' ') && words.len() > 1 {
+                    true if !is_shell(word) => format!("\"{word}\""),
+                    _ => word.clone(),
+                });
+            let mut line = shown.collect::<Vec<_>>().join(" ");
+            if words.len() == 2 && program == "cd" && !is_shell(&words[1]) {
                 line.push_str(" && python app.py");
             }
             format!("; for a shell command, use `-- sh -c {}`", quoted(&line))
