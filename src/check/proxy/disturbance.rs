@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::{Proxy, Shared, State};
-use crate::check::redis_command::{Delayed, SeenCommand};
+use crate::check::redis_command::{Delayed, Effect, SeenCommand};
 
 /// How the proxy treats commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +21,10 @@ pub(super) enum Mode {
 /// The point at which the proxy delays a request until the request is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HoldPoint {
-    /// Delays the commands of this round trip, counted from 0, and all later commands of the connection.
+    /// Delays the commands of this round trip, counted from 0, and all later commands of the connection. Only
+    /// round trips with data commands count.
     Before(usize),
-    /// Delays the replies of this round trip, counted from 0, and all later replies of the connection.
+    /// Delays the replies of this round trip, counted in the same way, and all later replies of the connection.
     Replies(usize),
 }
 
@@ -74,8 +75,9 @@ impl Proxy {
         on_it.filter(|command| command.reply.is_none()).count() > 0
     }
 
+    /// Releases the delayed request. Records the end of the delay for all commands or replies that waited.
     pub(crate) fn release(&self) {
-        self.shared.state().hold = None;
+        self.shared.state().release();
         self.shared.notify();
     }
 
@@ -127,18 +129,10 @@ impl Proxy {
 }
 
 impl Shared {
-    /// Waits as long as the proxy delays this command or its reply, and records the delay.
+    /// Waits as long as the proxy delays this command or its reply.
     pub(super) async fn wait_while_held(&self, index: usize, what: Delayed) {
-        let mut is_delayed = false;
-        self.wait_for(|state| {
-            let is_held = state.holds(index, what);
-            is_delayed |= is_held;
-            (!is_held).then_some(())
-        })
-        .await;
-        if is_delayed {
-            self.state().log[index].delayed = Some((what, Instant::now()));
-        }
+        self.wait_for(|state| (!state.holds(index, what)).then_some(()))
+            .await;
     }
 }
 
@@ -163,8 +157,11 @@ impl State {
     }
 
     fn holds(&mut self, index: usize, what: Delayed) -> bool {
+        if self.hold.is_none() {
+            return false;
+        }
+        let is_of_request = self.is_of_request(index);
         let command = &self.log[index];
-        let is_of_request = command.uses_data() && !self.is_idle(command);
         let Some(hold) = &mut self.hold else { return false };
         let number = match (hold.point, what) {
             (HoldPoint::Before(number), Delayed::Command) | (HoldPoint::Replies(number), Delayed::Reply) => {
@@ -177,6 +174,43 @@ impl State {
             hold.reached.notify_one();
         }
         hold.connection == Some(command.connection)
+    }
+
+    /// Whether the command reads or writes data for a request, or precedes such commands in the same round
+    /// trip, as MULTI does.
+    fn is_of_request(&self, index: usize) -> bool {
+        let command = &self.log[index];
+        let is_data = |command: &SeenCommand| command.uses_data() && !self.is_idle(command);
+        let trip = |command: &SeenCommand| (command.connection, command.round_trip);
+        let mut later = self.log[index..].iter();
+        match command.effect {
+            Effect::Transaction => later.any(|later| trip(later) == trip(command) && is_data(later)),
+            _ => is_data(command),
+        }
+    }
+
+    fn release(&mut self) {
+        let Some(hold) = self.hold.take() else { return };
+        let Some(connection) = hold.connection else { return };
+        let what = match hold.point {
+            HoldPoint::Before(_) => Delayed::Command,
+            HoldPoint::Replies(_) => Delayed::Reply,
+        };
+        let now = Instant::now();
+        let pending = self
+            .connections
+            .get(&connection)
+            .map_or(0, |handle| handle.pending);
+        let unanswered = self
+            .log
+            .iter_mut()
+            .rev()
+            .filter(|command| command.connection == connection)
+            .take(pending);
+        // A command without a reply waits to be sent. Other unanswered commands have a reply that waits.
+        for command in unanswered.filter(|command| command.reply.is_some() == (what == Delayed::Reply)) {
+            command.delayed = Some((what, now));
+        }
     }
 }
 

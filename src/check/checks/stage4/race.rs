@@ -110,6 +110,11 @@ async fn hold_across_logout(
         return Ok(false);
     };
     grader.settle(&mut overlap.visit).await;
+    let shown = Exchange {
+        commands: grader.proxy()?.since(overlap.start),
+        hops: [overlap.visit.hops.clone(), overlap.logout.hops].concat(),
+        mark: overlap.start,
+    };
     let mut touched = [overlap.touched, user.login.keys()].concat();
     touched.sort();
     touched.dedup();
@@ -122,11 +127,6 @@ async fn hold_across_logout(
         .collect();
     let did = "a visit whose commands reached Redis only after the logout";
     let expected = "the session remains deleted";
-    let shown = Exchange {
-        commands: grader.proxy()?.since(overlap.start),
-        hops: [overlap.visit.hops, overlap.logout.hops].concat(),
-        mark: overlap.start,
-    };
     let after = copy.home().await;
     if grader.shows_login(&after) {
         let got = "a copy of the cookie works again";
