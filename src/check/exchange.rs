@@ -54,6 +54,16 @@ impl Exchange {
         self.hops.last()?.answer.as_ref().ok()
     }
 
+    /// Returns the response if the last one is an error of the server, such as 503, or the reason for a missing
+    /// response. Such a response does not show whether the user is logged in.
+    pub(crate) fn error(&self) -> Option<String> {
+        match &self.hops.last()?.answer {
+            Ok(page) if page.status < 500 => None,
+            Ok(page) => Some(page.shown()),
+            Err(why) => Some(why.clone()),
+        }
+    }
+
     /// Returns the response to the first POST request, before any redirect. Without a POST request, returns
     /// the last response. Returns `None` if that request got no response.
     pub(crate) fn answer_to_form(&self) -> Option<&Page> {

@@ -24,6 +24,10 @@ HAS = sys.argv[1:]
 TTL = int(os.environ.get("TTL", "2"))
 # How long old tokens remain valid, in milliseconds, for requests that a browser has already sent.
 GRACE_MS = 5000
+# The minimum age of a session whose visits fail with the peculiarity "errors later" or, only once, with "one error
+# later", in seconds.
+ERRORS_AFTER = 3
+failed = set()
 # The maximum lifetime of a session with the peculiarity "maximum lifetime", in seconds.
 MAX_AGE = 10
 COOKIE = "__Host-sid" if "cookie name" in HAS else "session"
@@ -84,6 +88,10 @@ class HashStore:
         if "username" not in session or is_old:
             redis.delete(key)
             return None
+        if time.time() - float(session["created"]) > ERRORS_AFTER:
+            if has("errors later") or has("one error later") and token not in failed:
+                failed.add(token)
+                abort(503)
         return session["username"], session["visits"]
 
     def end(self, token):
@@ -337,6 +345,8 @@ def login():
     elif old:
         store.end(old)
     token = secrets.token_hex(16) if has("hexadecimal") else secrets.token_urlsafe(32)
+    if has("name in the cookie"):
+        token = request.form["username"]
     store.create(token, request.form["username"])
     if has("JSON"):
         response = make_response(jsonify(user={"name": request.form["username"]}), 201)

@@ -50,10 +50,10 @@ async fn wait(grader: &mut Grader) -> Result<(), NotHeld> {
             visits.push(ActiveVisit {
                 pause,
                 at: started.elapsed(),
-                exchange: active.visitor.home().await,
+                exchange: grader.home(&mut active.visitor).await,
             });
         }
-        idle_visit = idle.visitor.home().await;
+        idle_visit = grader.home(&mut idle.visitor).await;
     }
     grader.waits = Some(Waits {
         idle: idle_visit,
@@ -144,7 +144,8 @@ pub(super) async fn active_visitor_stays_logged_in(grader: &mut Grader) -> Judge
             step(ttl).as_secs_f64(),
             ttl.as_secs()
         );
-        let got = format!("logged out after {:.1} s", visit.at.as_secs_f64());
+        let got = visit.exchange.error().unwrap_or_else(|| "logged out".to_owned());
+        let got = format!("after {:.1} s: {got}", visit.at.as_secs_f64());
         return fails(did, "logged in", got, &[&visit.exchange]);
     }
     Ok(())
@@ -178,13 +179,16 @@ pub(super) async fn session_has_a_maximum_lifetime(grader: &mut Grader) -> Judge
     let mut countdown = grader.countdown("waiting until the maximum lifetime is over; continuing", whole);
     while started.elapsed() < whole {
         countdown.wait(pause).await;
-        last = user.visitor.home().await;
+        last = grader.home(&mut user.visitor).await;
+        if let Some(error) = last.error() {
+            return Err(not_judged(format!("a visit failed: {error}")));
+        }
         if !grader.shows_login(&last) {
             let age = started.elapsed();
             if age + Duration::from_secs(1) >= max_age {
                 return Ok(());
             }
-            let got = format!("logged out after {:.1} s", age.as_secs_f64());
+            let got = format!("after {:.1} s: logged out", age.as_secs_f64());
             return fails(
                 "a visit every few seconds",
                 format!("logged in for {} s", max_age.as_secs()),

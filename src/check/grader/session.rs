@@ -22,7 +22,7 @@ impl Grader {
         let mut names = Vec::new();
         for (name, _) in user.visitor.cookies() {
             let mut without = user.visitor.with_cookie(&name, None);
-            let exchange = without.home().await;
+            let exchange = self.home(&mut without).await;
             if !self.shows_login(&exchange) {
                 names.push(name);
             }

@@ -3,7 +3,7 @@
 use super::super::stage1::log_out;
 use crate::check::browser::Cause;
 use crate::check::grader::Grader;
-use crate::check::judged::{Judged, fails};
+use crate::check::judged::{Judged, fails, not_judged};
 pub(crate) async fn logout_ends_the_session(grader: &mut Grader) -> Judged {
     let mut user = grader.logged_in().await?;
     grader.visit(&mut user).await?;
@@ -44,10 +44,11 @@ async fn stays_logged_in_after(grader: &mut Grader, cause: Cause, did: &str) -> 
     grader.visit(&mut user).await?;
     let path = grader.pages().logout.clone();
     let logout = user.visitor.get(&path, cause).await;
-    let home = user.visitor.home().await;
-    match grader.shows_login(&home) {
-        true => Ok(()),
-        false => fails(did, "still logged in", "logged out", &[&logout, &home]),
+    let home = grader.home(&mut user.visitor).await;
+    match (grader.shows_login(&home), home.error()) {
+        (true, _) => Ok(()),
+        (false, None) => fails(did, "still logged in", "logged out", &[&logout, &home]),
+        (false, Some(error)) => Err(not_judged(format!("a visit failed: {error}"))),
     }
 }
 

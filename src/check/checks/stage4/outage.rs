@@ -251,12 +251,13 @@ pub(crate) async fn cut_login_leaves_nothing(grader: &mut Grader) -> Judged {
         }
         let is_success = login.answer_to_form().is_some_and(|page| page.status < 400);
         if is_success && visitor.cookie(&cookie).is_some() {
-            let home = visitor.home().await;
+            let home = grader.home(&mut visitor).await;
             if !grader.shows_login(&home) {
+                let got = home.error();
                 return fails(
                     did,
                     "an error page, or a session that works",
-                    "a cookie without a session",
+                    got.unwrap_or_else(|| "a cookie without a session".to_owned()),
                     &[&login, &home],
                 );
             }
