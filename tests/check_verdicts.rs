@@ -8,7 +8,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use support::check::{do_all, failed, grade_with, node_app, python_app, text, with_result};
+use support::check::{do_all, failed, grade, grade_with, node_app, python_app, text, with_result};
 use support::ports::free_port;
 use support::process::required;
 use support::{RedisServer, tools};
@@ -91,6 +91,19 @@ fn right_apps_pass_however_unusual_they_are() {
             false => Err(format!("{peculiarity}: {found:?} instead of {expected:?}")),
         }
     });
+}
+
+/// Koa's signed cookies consist of two cookies. If the value is the user name, a forged value can be equal to the
+/// value of the user.
+#[test]
+fn a_name_with_its_signature_in_a_second_cookie_passes_stage_1() {
+    let redis = RedisServer::start();
+    let app = python_app(
+        "tests/unusual_apps/app.py",
+        &["signature in a second cookie", "name in the cookie"],
+    );
+    let report = grade(&app, 1, 2, &redis.url());
+    assert_eq!(failed(&report, "must"), BTreeSet::new(), "{report:#}");
 }
 
 /// The checks that an app with a session library fails, and the advice that `check` gives.

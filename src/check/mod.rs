@@ -11,6 +11,7 @@ mod checks;
 #[doc(hidden)]
 pub mod driver;
 mod exchange;
+mod forgery;
 mod form;
 pub(crate) mod grader;
 mod html;

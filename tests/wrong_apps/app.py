@@ -3,7 +3,9 @@
 tests/check.rs lists the mistakes, and the checks that must fail for each of them.
 """
 
+import base64
 import hashlib
+import json
 import os
 import pickle
 import secrets
@@ -89,6 +91,14 @@ def user():
         return None
     if wrong("unsigned cookie"):
         return value
+    if wrong("optional signature"):
+        signature = request.cookies.get("session.sig")
+        return value if signature in (None, signer.dumps(value)) else None
+    if wrong("unsigned JSON cookie"):
+        try:
+            return json.loads(base64.b64decode(value)).get("username")
+        except ValueError:
+            return None
     try:
         return signer.loads(value)
     except BadSignature:
@@ -311,7 +321,11 @@ def login():
         return redirect("/", 303)
     if wrong("login never answers"):
         time.sleep(3600)
-    value = create(name) if STAGE == 4 else name if wrong("unsigned cookie") else signer.dumps(name)
+    value = create(name) if STAGE == 4 else signer.dumps(name)
+    if wrong("unsigned cookie", "optional signature"):
+        value = name
+    if wrong("unsigned JSON cookie"):
+        value = base64.b64encode(json.dumps({"username": name}).encode()).decode()
     if wrong("TTL only at login"):
         with redis().pipeline() as pipe:
             pipe.hset(f"sessiontut:user:{name}", "name", name)
@@ -327,6 +341,8 @@ def login():
     response = app.make_response(response)
     if wrong("second cookie is trusted", "second cookie with the name"):
         response.set_cookie("user", name, httponly=True, samesite="Lax")
+    if wrong("optional signature"):
+        response.set_cookie("session.sig", signer.dumps(value), httponly=True, samesite="Lax")
     set_cookie(response, value)
     return response
 

@@ -1,5 +1,7 @@
 //! Access to a visitor's cookies, and copies of a visitor with changed cookies.
 
+use url::Url;
+
 use super::Visitor;
 
 impl Visitor {
@@ -10,6 +12,17 @@ impl Visitor {
         values
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect()
+    }
+
+    /// Returns the cookies that a request to the home page contains, as in the header Cookie.
+    pub(crate) fn sent_cookies(&self) -> String {
+        self.cookies_for(&self.site.settings.url(&self.site.settings.pages.home))
+    }
+
+    pub(super) fn cookies_for(&self, url: &Url) -> String {
+        let values = self.jar.get_request_values(url);
+        let values = values.map(|(name, value)| format!("{name}={value}"));
+        values.collect::<Vec<_>>().join("; ")
     }
 
     pub(crate) fn cookie(&self, name: &str) -> Option<String> {

@@ -124,13 +124,9 @@ impl Visitor {
                 .header("sec-purpose", "prefetch")
                 .header("purpose", "prefetch"),
         };
-        let cookies: Vec<String> = self
-            .jar
-            .get_request_values(url)
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let cookies = self.cookies_for(url);
         if !cookies.is_empty() {
-            request = request.header(COOKIE, cookies.join("; "));
+            request = request.header(COOKIE, cookies);
         }
         let request = match body {
             Some(body) => request

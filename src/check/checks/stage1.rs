@@ -2,8 +2,9 @@
 
 use url::Url;
 
-use crate::check::browser::Cause;
+use crate::check::browser::{Cause, Visitor};
 use crate::check::exchange::Exchange;
+use crate::check::forgery::{changed, truncated, with_other_name};
 use crate::check::grader::{Grader, LoggedIn};
 use crate::check::judged::{Judged, NotHeld, fails, not_judged};
 use crate::check::page::Page;
@@ -242,50 +243,62 @@ pub(super) async fn log_out(grader: &Grader, user: &mut LoggedIn) -> Result<Exch
 pub(super) async fn bad_cookies_are_ignored(grader: &mut Grader) -> Judged {
     let session = grader.session_cookies().await?;
     let user = grader.logged_in().await?;
-    let other = grader.name();
-    for (cookie, value) in user.visitor.cookies() {
+    // The other user is logged in, because an app may know only such users. Both names have the same length.
+    let other = format!("x{}", &user.name[1..]);
+    grader.logged_in_as(other.clone()).await?;
+    for (what, cookie, mut visitor) in forgeries(&user, &other) {
         let is_part_of_session = session.contains(&cookie);
-        for (kind, bad) in [
-            ("changed", changed(&value)),
-            ("truncated", value[..value.len() / 2].to_owned()),
-            ("made-up", user.name.clone()),
-            ("made-up", other.clone()),
-            ("made-up", "j:{\"username\":\"ada\"}".to_owned()),
-        ] {
-            let mut visitor = user.visitor.with_cookie(&cookie, Some(&bad));
-            let home = visitor.home().await;
-            // An invalid value in another cookie, such as the language cookie, must not log in another user.
-            let is_right = home.page().is_some_and(|page| match is_part_of_session {
-                true => page.status < 500 && !page.is_logged_in(grader.pages()),
-                false => !page.is_logged_in(grader.pages()) || page.shows_user(&user.name, grader.pages()),
-            });
-            if !is_right {
-                let did = format!("opened the home page with a {kind} cookie: {cookie}={bad}");
-                let expected = match is_part_of_session {
-                    true => "a page that shows no user".to_owned(),
-                    false => format!("a page that shows {} or no user", user.name),
-                };
-                return fails(did, expected, got(&home), &[&home]);
-            }
+        let sent = visitor.sent_cookies();
+        let home = grader.home(&mut visitor).await;
+        // An invalid value in another cookie, such as the language cookie, must not log in another user.
+        let is_right = home.page().is_some_and(|page| match is_part_of_session {
+            true => page.status < 500 && !page.is_logged_in(grader.pages()),
+            false => !page.is_logged_in(grader.pages()) || page.shows_user(&user.name, grader.pages()),
+        });
+        if !is_right {
+            let did = format!("opened the home page with a {what} value of {cookie} (Cookie: {sent})");
+            let expected = match is_part_of_session {
+                true => "a page that shows no user".to_owned(),
+                false => format!("a page that shows {} or no user", user.name),
+            };
+            return fails(did, expected, got(&home), &[&home]);
         }
     }
     Ok(())
 }
 
-/// Returns a cookie's value with one character changed. The last characters stay the same, because an app may
-/// ignore changes to padding.
-pub(super) fn changed(value: &str) -> String {
-    let at = value
-        .char_indices()
-        .map(|(at, _)| at)
-        .nth(value.chars().count() / 3)
-        .unwrap_or(0);
-    let mut other = value.to_owned();
-    if let Some(old) = value[at..].chars().next() {
-        let new = if old == 'A' { "B" } else { "A" };
-        other.replace_range(at..at + old.len_utf8(), new);
+/// Returns visitors with a forged cookie. Each visitor is preceded by the kind of forgery and the name of the
+/// cookie.
+fn forgeries(user: &LoggedIn, other: &str) -> Vec<(&'static str, String, Visitor)> {
+    let cookies = user.visitor.cookies();
+    let mut forgeries = Vec::new();
+    for (cookie, value) in &cookies {
+        for (what, forged) in [
+            ("changed", Some(changed(value))),
+            ("changed", with_other_name(value, &user.name, other)),
+            ("truncated", Some(truncated(value))),
+            ("made-up", Some(other.to_owned())),
+            ("made-up", Some("j:{\"username\":\"ada\"}".to_owned())),
+        ] {
+            let Some(forged) = forged.filter(|forged| forged != value) else {
+                continue;
+            };
+            forgeries.push((
+                what,
+                cookie.clone(),
+                user.visitor.with_cookie(cookie, Some(&forged)),
+            ));
+            // If another cookie contains the signature, the app must not accept a value without this signature.
+            if cookies.len() > 1 {
+                forgeries.push((
+                    what,
+                    cookie.clone(),
+                    user.visitor.with_only_cookie(cookie, &forged),
+                ));
+            }
+        }
     }
-    other
+    forgeries
 }
 
 /// Logs in, and returns the Set-Cookie header of each session cookie with the login. Most apps have only one

@@ -1,11 +1,9 @@
 //! Checks that the token in the cookie is random, secret, and different after each login.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::percent_decode_str;
 
-use super::super::stage1::changed;
 use super::store::creates_no_key;
+use crate::check::forgery::{changed, reveals};
 use crate::check::grader::{Grader, LoggedIn};
 use crate::check::judged::{Judged, fails, not_judged};
 use crate::random;
@@ -54,37 +52,6 @@ pub(crate) async fn cookie_reveals_nothing(grader: &mut Grader) -> Judged {
         );
     }
     Ok(())
-}
-
-/// Whether a cookie contains the user name as plain text, percent-encoded, in base64 or in hexadecimal.
-fn reveals(value: &str, name: &str) -> bool {
-    let plain = percent_decode_str(value).decode_utf8_lossy().into_owned();
-    let contains = |bytes: &[u8]| bytes.windows(name.len()).any(|window| window == name.as_bytes());
-    if contains(plain.as_bytes()) || contains(value.as_bytes()) {
-        return true;
-    }
-    plain.split(['.', ':', '|', '!']).any(|part| {
-        let part = part.trim_end_matches('=');
-        let decoded = [
-            URL_SAFE_NO_PAD.decode(part).ok(),
-            STANDARD_NO_PAD.decode(part).ok(),
-            from_hexadecimal(part),
-        ];
-        decoded.iter().flatten().any(|bytes| contains(bytes))
-    })
-}
-
-fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|digit| u8::try_from(digit.to_digit(16)?).ok())
-        .collect();
-    Some(
-        digits?
-            .chunks(2)
-            .map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit))
-            .collect(),
-    )
 }
 
 /// Estimates the maximum number of random bits in each of these cookie values from their length and alphabet.
@@ -137,12 +104,13 @@ pub(crate) async fn brought_token_is_not_adopted(grader: &mut Grader) -> Judged 
     let name = grader.name();
     let mut attacker = user.visitor.with_cookie(&cookie, Some(&planted));
     let mut victim = attacker.clone();
+    let sent = victim.sent_cookies();
     let login = victim.log_in(&name).await;
     let home = attacker.home().await;
     if victim.cookie(&cookie).as_ref() != Some(&planted) && !grader.shows_login(&home) {
         return Ok(());
     }
-    let did = format!("logged in with the made-up cookie {cookie}={planted}");
+    let did = format!("logged in with a made-up value of {cookie} (Cookie: {sent})");
     let got = "the session has the token that the client chose";
     fails(did, "a new token", got, &[&login, &home])
 }
@@ -203,7 +171,8 @@ pub(crate) async fn made_up_token_leaves_no_key(grader: &mut Grader) -> Judged {
     let other = changed(&user.visitor.cookie(&cookie).unwrap_or_default());
     for token in [token, other] {
         let mut visitor = user.visitor.with_cookie(&cookie, Some(&token));
-        let did = format!("a visit with the made-up cookie {cookie}={token}");
+        let sent = visitor.sent_cookies();
+        let did = format!("a visit with a made-up value of {cookie} (Cookie: {sent})");
         creates_no_key(grader, &did, &mut visitor).await?;
     }
     Ok(())
@@ -286,13 +255,5 @@ mod tests {
             "01985b7e-3c55-7a18-8d5f-f0e1d2c3b4a5",
         ];
         assert!(bits(&times) < 128.0);
-    }
-
-    #[test]
-    fn a_name_is_found_in_any_encoding() {
-        for value in ["ada", "x%61da", "eyJ1c2VyIjoiYWRhIn0.sig", "616461"] {
-            assert!(reveals(value, "ada"), "{value}");
-        }
-        assert!(!reveals("4GZ4VGr6pVn-KbTYQ-jzN1oCkXZ9FQ4b9bbLlW2q0Aw", "ada"));
     }
 }
