@@ -17,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use regex_lite::Regex;
+use serde_json::Value;
 use support::check::{
     arguments, do_all, failed, grade, grade_with, in_project, node_app, python_app, results, text,
 };
@@ -35,6 +36,8 @@ type Mistake = (&'static str, u8, &'static str, &'static [&'static str]);
 const MISTAKES: &[Mistake] = &[
     ("name unescaped", 1, "name-is-shown-escaped", &[]),
     ("unsigned cookie", 1, "bad-cookies-are-ignored", &[]),
+    ("unsigned JSON cookie", 1, "bad-cookies-are-ignored", &[]),
+    ("optional signature", 1, "bad-cookies-are-ignored", &[]),
     ("bad cookie is an error", 1, "bad-cookies-are-ignored", &[]),
     ("not HttpOnly", 1, "cookie-is-httponly", &[]),
     ("logout does nothing", 1, "logout-logs-out", &[]),
@@ -380,6 +383,11 @@ fn a_start_command_that_needs_a_shell_or_an_interpreter_is_corrected() {
         ),
         (&["cd", "fl"], "-- sh -c 'cd fl && python app.py'"),
         (
+            &["cd", "~/fl && python app.py"],
+            "-- sh -c 'cd ~/fl && python app.py'",
+        ),
+        (&["cd", "my app"], "-- sh -c 'cd \"my app\" && python app.py'"),
+        (
             &["DEBUG=1", "python", "app.py"],
             "-- sh -c 'DEBUG=1 python app.py'",
         ),
@@ -700,6 +708,11 @@ fn another_ttl_is_noted_and_the_waits_are_not_judged() {
     }
 }
 
+/// Returns the result of the check with this ID.
+fn result_of<'a>(report: &'a Value, id: &str) -> &'a Value {
+    results(report).find(|check| check["id"] == id).unwrap()
+}
+
 fn wrong_app(stage: u8, mistake: &str) -> Vec<String> {
     python_app("tests/wrong_apps/app.py", &[&stage.to_string(), mistake])
 }
@@ -814,11 +827,69 @@ fn the_maximum_lifetime_is_judged_if_it_is_known() {
     let limited = python_app("tests/unusual_apps/app.py", &["maximum lifetime"]);
     do_all([(limited, true), (wrong_app(4, ""), false)], |(app, holds)| {
         let report = grade_with(&["--max-age", "10s"], &app, 4, 2, &redis.url());
-        let id = "session-has-a-maximum-lifetime";
-        let result = results(&report).find(|check| check["id"] == id).unwrap()["result"].clone();
+        let result = &result_of(&report, "session-has-a-maximum-lifetime")["result"];
         match result == if holds { "holds" } else { "fails" } && failed(&report, "must").is_empty() {
             true => Ok(()),
             false => Err(format!("{app:?}: {result}, {:?}", failed(&report, "must"))),
+        }
+    });
+}
+
+/// An error such as 503 does not show that the session has ended. A single error may be due to a busy computer.
+#[test]
+fn an_error_during_a_wait_is_not_a_logout() {
+    let redis = RedisServer::start();
+    let cases = [
+        ("one error later", "holds", "holds"),
+        ("errors later", "fails", "not-judged"),
+    ];
+    do_all(cases, |(peculiarity, active, lifetime)| {
+        let app = python_app("tests/unusual_apps/app.py", &["maximum lifetime", peculiarity]);
+        let report = grade_with(&["--max-age", "10s"], &app, 4, 2, &redis.url());
+        let visits = result_of(&report, "active-visitor-stays-logged-in");
+        let age = result_of(&report, "session-has-a-maximum-lifetime");
+        let is_named = active == "holds" || visits["got"].as_str().is_some_and(|got| got.contains("503"));
+        match visits["result"] == active && age["result"] == lifetime && is_named {
+            true => Ok(()),
+            false => Err(format!("{peculiarity}: {visits:#} {age:#}")),
+        }
+    });
+}
+
+/// A report lists the commands in the order in which they reached Redis, up to the end of the check.
+#[test]
+fn delayed_commands_are_listed_in_the_order_in_which_they_reached_redis() {
+    let redis = RedisServer::start();
+    let cases = [
+        (
+            "made-up token leaves a key",
+            &["DEL", "MULTI*", "HINCRBY*", "EXPIRE*", "HGETALL*", "EXEC*"][..],
+        ),
+        (
+            "load and save",
+            // The second HGETALL begins a visit with a copy of the cookie.
+            &[
+                "HGETALL*", "DEL", "MULTI", "HSET", "EXPIRE", "EXEC", "HGETALL", "MULTI", "HSET", "EXPIRE",
+                "EXEC",
+            ],
+        ),
+    ];
+    do_all(cases, |(mistake, expected)| {
+        let report = grade_with(&["--only-stage"], &wrong_app(4, mistake), 4, 2, &redis.url());
+        let result = result_of(&report, "held-request-revives-nothing");
+        let lines = result["exchange"]["redis"].as_array().unwrap().iter();
+        let lines = lines.map(|line| line.as_str().unwrap());
+        let found: Vec<String> = lines
+            .map(|line| {
+                let (_, command) = line.split_once(" ms ").unwrap_or_default();
+                let name = command.split(' ').next().unwrap_or_default();
+                let mark = if line.contains("`check` delayed") { "*" } else { "" };
+                format!("{name}{mark}")
+            })
+            .collect();
+        match found == expected {
+            true => Ok(()),
+            false => Err(format!("{mistake}: {result:#}")),
         }
     });
 }
