@@ -100,30 +100,21 @@ impl Identity {
 
     /// Stores the new values, and returns what has changed.
     fn update(&mut self, now: Self) -> Vec<WatchEvent> {
-        let mut events = Vec::new();
-        if let (Some(from), Some(to)) = (&self.address, &now.address)
-            && from != to
-        {
-            events.push(WatchEvent::Address { from: *from, to: *to });
-        }
-        if let (Some(from), Some(to)) = (&self.run_id, &now.run_id)
-            && from != to
-        {
-            events.push(WatchEvent::RunId);
-        }
-        if let (Some(from), Some(to)) = (&self.role, &now.role)
-            && from != to
-        {
-            events.push(WatchEvent::Role {
-                from: from.clone(),
-                to: to.clone(),
-            });
-        }
+        let address = changed(&self.address, &now.address).map(|(from, to)| WatchEvent::Address { from, to });
+        let run_id = changed(&self.run_id, &now.run_id).map(|_| WatchEvent::RunId);
+        let role = changed(&self.role, &now.role).map(|(from, to)| WatchEvent::Role { from, to });
+        let events = address.into_iter().chain(run_id).chain(role).collect();
         self.role = now.role.or(self.role.take());
         self.address = now.address.or(self.address);
         self.run_id = now.run_id.or(self.run_id.take());
         events
     }
+}
+
+/// Returns both values of a property if they are known and differ.
+fn changed<T: Clone + PartialEq>(before: &Option<T>, now: &Option<T>) -> Option<(T, T)> {
+    let (before, now) = (before.as_ref()?, now.as_ref()?);
+    (before != now).then(|| (before.clone(), now.clone()))
 }
 
 /// The result of the previous probe.

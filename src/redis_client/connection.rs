@@ -12,6 +12,7 @@ use super::single::SingleConnection;
 use crate::deadline::Deadline;
 use crate::ping::causes::FixContext;
 use crate::ping::observation::Observations;
+use crate::ping::response::{items, text};
 use crate::redis_url::Target;
 
 /// Time limit for the server to report its time.
@@ -73,14 +74,11 @@ impl RedisConnection {
         let reply = Deadline::after(TIME_WITHIN)
             .bound(self.reply_from(&time, b""))
             .await;
-        let Ok(Ok(Value::Array(parts))) = reply else {
+        let Ok(Ok(reply)) = reply else {
             return;
         };
-        if let Some(Value::BulkString(seconds)) = parts.first()
-            && let Some(seconds) = std::str::from_utf8(seconds)
-                .ok()
-                .and_then(|text| text.parse().ok())
-        {
+        let seconds = items(Some(&reply)).first().and_then(text);
+        if let Some(seconds) = seconds.and_then(|seconds| seconds.parse().ok()) {
             let mut known = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
             known.clock = Clock::of_redis(seconds);
         }
@@ -115,27 +113,21 @@ impl RedisConnection {
     /// Returns the addresses of a cluster's primaries. The list contains `None` if some slots have no
     /// primary. The list is empty for a single server.
     pub(crate) fn primaries(&self) -> Vec<Option<String>> {
-        match &self.kind {
-            SingleOrCluster::Single(_) => Vec::new(),
-            SingleOrCluster::Cluster(cluster) => cluster.primaries(),
-        }
+        self.cluster().map(Cluster::primaries).unwrap_or_default()
     }
 
     /// Returns the address of the cluster primary that serves a key. Returns `None` if no primary is known,
     /// or if this is not a cluster.
     pub(crate) fn primary_of(&self, key: &str) -> Option<String> {
-        match &self.kind {
-            SingleOrCluster::Single(_) => None,
-            SingleOrCluster::Cluster(cluster) => cluster.primary_of(key.as_bytes()),
-        }
+        self.cluster()?.primary_of(key.as_bytes())
     }
 
     /// Tries again to reach the known nodes of a cluster. Returns whether one of them replied, or false for a
     /// single server.
     pub(crate) async fn recover(&self) -> bool {
-        match &self.kind {
-            SingleOrCluster::Single(_) => false,
-            SingleOrCluster::Cluster(cluster) => cluster.recover().await,
+        match self.cluster() {
+            Some(cluster) => cluster.recover().await,
+            None => false,
         }
     }
 
@@ -151,7 +143,14 @@ impl RedisConnection {
     }
 
     pub(crate) fn is_cluster(&self) -> bool {
-        matches!(self.kind, SingleOrCluster::Cluster(_))
+        self.cluster().is_some()
+    }
+
+    fn cluster(&self) -> Option<&Cluster> {
+        match &self.kind {
+            SingleOrCluster::Single(_) => None,
+            SingleOrCluster::Cluster(cluster) => Some(cluster),
+        }
     }
 
     /// Whether there is a connection to the node that serves `key`.

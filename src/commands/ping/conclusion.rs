@@ -65,31 +65,15 @@ pub(super) fn conclude(args: &PingArgs, target: &Target, diagnosis: &Diagnosis, 
 /// Writes the `--save-ca` file.
 fn save_certificates(path: Option<&Path>, seen: &Observations, exit: Exit) -> Exit {
     let Some(path) = path else { return exit };
-    let chain = seen
-        .tls
-        .handshake
-        .as_ref()
-        .map(|tls| tls.chain.as_slice())
-        .unwrap_or_default();
-    if chain.is_empty() {
-        ui::error(
-            &anyhow!(
-                "{} was not written: the server sent no certificate",
-                path.display()
-            )
-            .into(),
-        );
+    let Some(tls) = seen.tls.handshake.as_ref().filter(|tls| !tls.chain.is_empty()) else {
+        let path = path.display();
+        ui::error(&anyhow!("{path} was not written: the server sent no certificate").into());
         return exit.or_failure();
-    }
-    let is_verified = seen
-        .tls
-        .handshake
-        .as_ref()
-        .is_some_and(|tls| tls.certificate_problem.is_none());
-    let pem: String = chain.iter().map(PeerCertificate::pem).collect();
+    };
+    let pem: String = tls.chain.iter().map(PeerCertificate::pem).collect();
     match files::write(path, pem.as_bytes()) {
         Ok(()) => {
-            ui::ping::saved_certificates(path, chain, is_verified);
+            ui::ping::saved_certificates(path, &tls.chain, tls.certificate_problem.is_none());
             exit
         }
         Err(error) => not_written("the certificates", path, error, exit),

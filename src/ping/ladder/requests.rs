@@ -218,10 +218,9 @@ impl Ladder<'_> {
             let write_test = role::write_test(connection, &key, self.deadline);
             let (write_test, repeat) = with_side_task(write_test, repeat).await;
             self.seen.write_test = Some(write_test);
-            self.seen.experiments.repeat =
-                repeat
-                    .map(|(repeat, _)| repeat)
-                    .or(self.seen.experiments.repeat.take());
+            if let Some((repeat, _)) = repeat {
+                self.seen.experiments.repeat = Some(repeat);
+            }
         }
         self.finish(Rung::Role);
     }

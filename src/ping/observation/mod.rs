@@ -169,17 +169,14 @@ impl Observations {
 
     /// Returns the TLS alert that ended the handshake or, with TLS 1.3, the session after it.
     pub fn client_alert(&self) -> Option<AlertDescription> {
-        let first = self.tls.handshake.as_ref().map(|tls| &tls.result);
-        let later = [&self.auth.response, &self.ping.response].into_iter().flatten();
-        match first {
-            Some(TlsResult::Alert(alert)) => Some(*alert),
-            _ => later
-                .filter_map(|response| match response {
-                    Response::Alert(alert) => Some(*alert),
-                    _ => None,
-                })
-                .next(),
+        if let Some(TlsResult::Alert(alert)) = self.tls.handshake.as_ref().map(|tls| &tls.result) {
+            return Some(*alert);
         }
+        let mut later = self.auth.response.iter().chain(&self.ping.response);
+        later.find_map(|response| match response {
+            Response::Alert(alert) => Some(*alert),
+            _ => None,
+        })
     }
 
     /// Returns the primary, if a Sentinel in the URL has reported it.
@@ -222,14 +219,13 @@ impl Observations {
     /// Whether an ACL forbids a command that `ping` needs.
     pub fn is_refused_by_acl(&self) -> bool {
         let is_pinged = self.has_pong() || self.serves_without_ping();
-        let write_test = self.write_test.iter().flat_map(|test| &test.queued);
+        let queued = self.write_test.iter().flat_map(|test| &test.queued);
         let executed = self.write_test.iter().map(|test| &test.executed);
-        let needed = write_test
+        let unserved = self.ping.response.iter().chain(&self.requests.read);
+        queued
             .map(|(_, response)| response)
             .chain(executed)
-            .chain(&self.requests.select);
-        let unserved = self.ping.response.iter().chain(&self.requests.read);
-        needed
+            .chain(&self.requests.select)
             .chain(unserved.filter(|_| !is_pinged))
             .any(Response::is_forbidden)
     }
@@ -278,12 +274,10 @@ impl Observations {
     /// Returns the first command after PING that got no reply. Prefers the result on the second connection,
     /// where commands are sent one at a time.
     pub fn unanswered(&self) -> Option<&'static str> {
+        let first = self.requests.stopped_at.as_ref()?;
         let second = self.experiments.stopped_again_at();
         let last = second.filter(|exchange| exchange.command != "PING");
-        self.requests
-            .stopped_at
-            .as_ref()
-            .map(|first| last.map_or(first.command, |last| last.command))
+        Some(last.unwrap_or(first).command)
     }
 
     /// Whether all requests got replies on a second connection.

@@ -51,21 +51,16 @@ impl ServerInfo {
 
     /// Returns those of HELLO, ROLE, MULTI and INFO that this server does not support.
     pub fn unsupported(&self) -> Vec<&'static str> {
-        let role = self.role.clone().map(Response::Reply);
-        let responses = [
-            ("HELLO", self.hello.as_ref()),
-            ("ROLE", role.as_ref()),
-            ("MULTI", self.multi.as_ref()),
+        let is_unknown =
+            |response: &Option<Response>| response.as_ref().is_some_and(Response::is_unknown_command);
+        let commands = [
+            ("INFO", self.info_error.as_deref().is_some_and(is_unknown_command)),
+            ("HELLO", is_unknown(&self.hello)),
+            ("ROLE", is_unknown(&self.role.clone().map(Response::Reply))),
+            ("MULTI", is_unknown(&self.multi)),
         ];
-        let info = self.info_error.as_deref().is_some_and(is_unknown_command);
-        let is_unknown = |response: Option<&Response>| response.is_some_and(Response::is_unknown_command);
-        let others = responses
-            .into_iter()
-            .filter(|(_, response)| is_unknown(*response));
-        info.then_some("INFO")
-            .into_iter()
-            .chain(others.map(|(name, _)| name))
-            .collect()
+        let unknown = commands.into_iter().filter(|(_, is_unknown)| *is_unknown);
+        unknown.map(|(name, _)| name).collect()
     }
 
     /// Whether the server may support only some of Redis's commands. A Redis version before 6 does not count,
@@ -94,13 +89,9 @@ impl ServerInfo {
     /// Whether the server is Redis with a lower major version than `major`. False for servers other than
     /// Redis.
     pub fn is_before(&self, major: u64) -> bool {
-        let version = self
-            .field("redis_version")
-            .and_then(|version| version.split('.').next());
-        self.field("server_name").is_none()
-            && version
-                .and_then(|version| version.parse().ok())
-                .is_some_and(|version: u64| version < major)
+        let version = self.field("redis_version").unwrap_or_default();
+        let own = version.split('.').next().and_then(|own| own.parse::<u64>().ok());
+        self.field("server_name").is_none() && own.is_some_and(|own| own < major)
     }
 
     /// Returns `cluster_state` from CLUSTER INFO: `ok` or `fail`. Returns `None` if the server did not report
@@ -113,21 +104,16 @@ impl ServerInfo {
     /// server did not report it.
     pub fn failing_slots(&self) -> Option<u64> {
         let count = |name: &str| self.cluster.get(name)?.parse::<u64>().ok();
+        let unassigned = u64::from(SLOTS).saturating_sub(count("cluster_slots_assigned")?);
         let failing = count("cluster_slots_fail")?.saturating_add(count("cluster_slots_pfail")?);
-        Some(
-            u64::from(SLOTS)
-                .saturating_sub(count("cluster_slots_assigned")?)
-                .saturating_add(failing),
-        )
+        Some(unassigned.saturating_add(failing))
     }
 
     /// Returns the role in Redis's words, such as `master`, `slave` or `sentinel`. Returns `None` if the role
     /// is unknown.
     pub fn role_name(&self) -> Option<String> {
-        items(self.role.as_ref())
-            .first()
-            .and_then(text)
-            .or_else(|| self.field("role").map(str::to_owned))
+        let name = items(self.role.as_ref()).first().and_then(text);
+        name.or_else(|| self.field("role").map(str::to_owned))
     }
 
     /// Returns the role as it appears in messages, such as `primary`. Returns `None` if the role is unknown.
@@ -171,13 +157,14 @@ impl ServerInfo {
     /// Whether the server is a replica without a connection to its primary.
     pub fn has_lost_its_primary(&self) -> bool {
         let link = items(self.role.as_ref()).get(3).and_then(text);
-        self.is_replica()
-            && (self.field("master_link_status") == Some("down")
-                || link.is_some_and(|link| {
-                    matches!(link.as_str(), "connect" | "connecting" | "handshake" | "none")
-                }))
+        let is_down = matches!(
+            link.as_deref(),
+            Some("connect" | "connecting" | "handshake" | "none")
+        );
+        self.is_replica() && (is_down || self.field("master_link_status") == Some("down"))
     }
 }
+
 /// Converts a role in a Redis reply to the word for messages: `master` to `primary`, and `slave` to
 /// `replica`.
 pub(crate) fn role_text(name: &str) -> String {

@@ -58,22 +58,18 @@ pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<Rep
         .collect();
     for warning in &verdict.warnings {
         let rung = rung_of(warning.cause.code());
-        if let Some(step) = steps
-            .iter_mut()
-            .find(|step| step.rung == rung && step.status == Status::Ok)
-        {
+        let passed = steps.iter_mut().filter(|step| step.status == Status::Ok);
+        for step in passed.filter(|step| step.rung == rung) {
             step.status = Status::Warn;
         }
     }
-    if let Some(finding) = &verdict.finding {
-        // If no check shows a failure by itself, the last attempted check has failed.
-        if !steps.iter().any(|step| step.status == Status::Fail) {
-            let last = steps.iter_mut().rev().find(|step| step.took.is_some());
-            if let Some(step) = last {
-                step.status = Status::Fail;
-                step.detail.clone_from(&finding.summary);
-            }
-        }
+    // If no check shows a failure by itself, the last attempted check has failed.
+    if let Some(finding) = &verdict.finding
+        && !steps.iter().any(|step| step.status == Status::Fail)
+        && let Some(last) = steps.iter_mut().rev().find(|step| step.took.is_some())
+    {
+        last.status = Status::Fail;
+        last.detail.clone_from(&finding.summary);
     }
     steps
 }
@@ -105,11 +101,8 @@ pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> Repo
                 .map(|primary| format!(", which leads to {primary}"));
             let detail = format!("{given}{}", primary.unwrap_or_default());
             let is_suspect = |warning: &UrlWarning| *warning != UrlWarning::EncodedTwice;
-            let status = if given.warnings.iter().any(is_suspect) {
-                Status::Warn
-            } else {
-                Status::Ok
-            };
+            let is_suspect = given.warnings.iter().any(is_suspect);
+            let status = if is_suspect { Status::Warn } else { Status::Ok };
             (status, Some(Duration::ZERO), detail)
         }
         Rung::Dns => dns(target, seen),
@@ -172,21 +165,14 @@ fn tcp(seen: &Observations) -> Outcome {
     }
     match seen.tcp.connected() {
         Some(connected) => {
-            let others = seen
-                .tcp
-                .dials
-                .iter()
-                .filter(|dial| !matches!(dial.result, DialResult::Connected | DialResult::NoRoute));
-            let others: Vec<_> = others.map(outcome).collect();
+            let is_other = |dial: &&Dial| !matches!(dial.result, DialResult::Connected | DialResult::NoRoute);
+            let others = seen.tcp.dials.iter().filter(is_other);
+            let others: String = others.map(|dial| format!(", but {}", outcome(dial))).collect();
             let status = if others.is_empty() {
                 Status::Ok
             } else {
                 Status::Warn
             };
-            let others = others
-                .iter()
-                .map(|other| format!(", but {other}"))
-                .collect::<String>();
             // The total time of all attempts may include a wait for other addresses, so use the time of this
             // attempt.
             let took = seen.tcp.round_trip();
@@ -237,12 +223,8 @@ fn tls(target: &Target, seen: &Observations) -> Outcome {
         );
     }
     // rustls names TLS 1.3 `TLSv1_3`.
-    let version = tls
-        .version
-        .as_deref()
-        .unwrap_or_default()
-        .replace("TLSv", "TLS ")
-        .replace('_', ".");
+    let version = tls.version.as_deref().unwrap_or_default();
+    let version = version.replace("TLSv", "TLS ").replace('_', ".");
     passed(
         tls.took,
         format!("{version}, certificate for {}", tls.expected_name),
@@ -305,11 +287,8 @@ fn role(seen: &Observations) -> Outcome {
     };
     match &seen.write_test {
         Some(test) if test.has_passed() => {
-            let commands: Vec<&str> = test.queued.iter().map(|(name, _)| *name).collect();
-            passed(
-                Duration::ZERO,
-                format!("{role}; writing works ({}, EXEC)", commands.join(", ")),
-            )
+            let commands: String = test.queued.iter().map(|(name, _)| format!("{name}, ")).collect();
+            passed(Duration::ZERO, format!("{role}; writing works ({commands}EXEC)"))
         }
         _ => passed(Duration::ZERO, role),
     }

@@ -115,12 +115,9 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
             let name = if practice.is_empty() { "Redis" } else { practice };
             let role = seen.server.role_text();
             let role = role.map_or_else(String::new, |role| format!(", {role}"));
-            let median = median(&seen.ping.round_trips);
-            let speed = if median.is_zero() {
-                String::new()
-            } else {
-                format!(", round trip {}", seconds(median))
-            };
+            let median = Some(median(&seen.ping.round_trips)).filter(|median| !median.is_zero());
+            let speed = median.map(|median| format!(", round trip {}", seconds(median)));
+            let speed = speed.unwrap_or_default();
             let version = version(seen);
             let place = seen.target(target).place();
             let survived = seen.idle.as_ref().and_then(|test| test.longest_survived(None));

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use crate::clock;
-use crate::ping::observation::{Endpoint, Observations};
+use crate::ping::observation::Observations;
 use crate::ping::this_host;
 use crate::sanitize;
 
@@ -62,14 +62,8 @@ fn resolver() -> Vec<String> {
 
 /// Returns all addresses of the target, including those without a connection attempt.
 fn addresses(seen: &Observations) -> Vec<IpAddr> {
-    let tried = seen.tcp.dials.iter().filter_map(|dial| match &dial.to {
-        Endpoint::Ip(address) => Some(address.ip()),
-        Endpoint::Named(_) => None,
-    });
-    let found = seen
-        .dns
-        .iter()
-        .flat_map(|lookup| lookup.addresses.iter().copied());
+    let tried = seen.tcp.dials.iter().filter_map(|dial| Some(dial.to.ip()?.ip()));
+    let found = seen.dns.iter().flat_map(|lookup| lookup.addresses.clone());
     let mut addresses: Vec<IpAddr> = tried.chain(found).collect();
     addresses.sort_unstable();
     addresses.dedup();
@@ -86,8 +80,8 @@ fn route(to: IpAddr) -> Value {
 fn ip(arguments: &[&str]) -> Vec<String> {
     let output = Command::new("ip").args(arguments).output();
     let output = output.ok().filter(|output| output.status.success());
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let text = text.unwrap_or_default();
+    let bytes = output.map(|output| output.stdout).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
     let lines = text.lines().take(MOST_LINES);
     lines
         .map(|line| sanitize::excerpt(line.trim().as_bytes(), 200))
