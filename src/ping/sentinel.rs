@@ -13,7 +13,7 @@ use super::rungs::role::field;
 use super::{Climb, ClimbEvent, ClimbOptions, WriteCheck};
 use crate::deadline::Deadline;
 use crate::redis_client::ProbeConnection;
-use crate::redis_url::{Sentinels, Target, Trust, host_and_port};
+use crate::redis_url::{Sentinels, Target, Trust};
 
 /// The share of the total time that is available for asking the Sentinels.
 const SHARE: f64 = 0.6;
@@ -90,10 +90,7 @@ async fn ask_one(
     };
     let mut seen = climb.observations;
     seen.followed = Some(Followed {
-        sentinel: {
-            let (host, port) = &sentinels.hosts[index];
-            host_and_port(host, *port)
-        },
+        sentinel: sentinel.place(),
         name: sentinels.name.clone(),
         target: sentinel,
         answer,
@@ -107,14 +104,11 @@ async fn name_primary(connection: &mut ProbeConnection, name: &str, deadline: De
     match &response {
         Response::Reply(Value::Nil) => {
             let masters = ask(connection, cmd("SENTINEL").arg("MASTERS"), deadline).await;
-            let known = match &masters {
-                Response::Reply(masters) => items(Some(masters))
-                    .iter()
-                    .filter_map(|one| field(one, "name"))
-                    .collect(),
-                _ => Vec::new(),
+            let masters = match &masters {
+                Response::Reply(masters) => items(Some(masters)),
+                _ => &[],
             };
-            SentinelAnswer::UnknownName(known)
+            SentinelAnswer::UnknownName(masters.iter().filter_map(|one| field(one, "name")).collect())
         }
         Response::Reply(reply @ Value::Array(_)) => {
             let words: Vec<String> = items(Some(reply)).iter().filter_map(text).collect();

@@ -158,17 +158,14 @@ impl EndpointHint {
     /// Returns hints about the endpoint, one per line. `tls` and `port` must be those of the URL.
     pub(crate) fn hints(&self, tls: bool, port: Option<u16>) -> Vec<String> {
         let mut hints = self.mismatches(tls, port);
-        match self.kind {
-            EndpointKind::Configuration | EndpointKind::Serverless | EndpointKind::MemoryDb => {
-                hints.push(
-                    "the name suggests cluster mode: if so, clients must use the cluster protocol".to_owned(),
-                );
+        let hint = match self.kind {
+            Configuration | Serverless | MemoryDb => {
+                Some("the name suggests cluster mode: if so, clients must use the cluster protocol")
             }
-            EndpointKind::Reader => {
-                hints.push("the name suggests a reader endpoint, which rejects writes".to_owned());
-            }
-            EndpointKind::Memcached | EndpointKind::Primary | EndpointKind::Node => {}
-        }
+            Reader => Some("the name suggests a reader endpoint, which rejects writes"),
+            Memcached | Primary | Node => None,
+        };
+        hints.extend(hint.map(str::to_owned));
         hints
     }
 
@@ -176,7 +173,7 @@ impl EndpointHint {
     /// URL.
     pub(crate) fn mismatches(&self, tls: bool, port: Option<u16>) -> Vec<String> {
         let mut mismatches = Vec::new();
-        if self.kind == EndpointKind::Memcached {
+        if self.kind == Memcached {
             mismatches.push("the name suggests Memcached, which is not Redis".to_owned());
         } else if self.tls && !tls {
             mismatches.push("the name suggests an endpoint with TLS: use rediss://".to_owned());
@@ -184,7 +181,8 @@ impl EndpointHint {
             mismatches.push("the name suggests an endpoint without TLS: use redis://".to_owned());
         }
         if let Some(port) = port.filter(|port| !matches!(port, 6379 | 6380)) {
-            let usual = if self.kind == EndpointKind::Serverless {
+            let is_serverless = self.kind == Serverless;
+            let usual = if is_serverless {
                 "6379, or 6380 for reads"
             } else {
                 "6379"

@@ -4,13 +4,12 @@
 //! An experiment runs at the same time as the check whose result it explains. The experiment never takes
 //! longer than the check.
 
-mod client_hello;
+mod inside_tls;
 mod packet_sizes;
 mod plain_ping;
 mod proxy_header;
 mod reconnect;
 mod repeat;
-mod server_clock;
 mod silence;
 
 use std::future::Future;
@@ -20,13 +19,10 @@ use super::observation::Experiment;
 use super::response::{Response, looks_like_tls};
 use crate::deadline::Deadline;
 
+pub(super) use inside_tls::server_clock_ahead;
 pub(super) use packet_sizes::SMALLEST_PACKET;
 pub(super) use plain_ping::{Banner, plain_ping, surplus_reply};
 pub(super) use reconnect::Reconnect;
-pub(super) use server_clock::server_clock_ahead;
-
-/// The time limit for the reply to a PING over TLS, after an experiment has completed the handshake.
-const INSIDE_TLS: Duration = Duration::from_millis(700);
 
 /// Returns how long a check waits for a reply before it starts experiments: a quarter of the time that the
 /// deadline allows in total.

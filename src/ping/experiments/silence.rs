@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
-use super::client_hello::client_hello;
+use super::inside_tls::client_hello;
 use super::{Banner, Decisive, Reconnect};
 use crate::deadline::Deadline;
 use crate::ping::observation::{Experiment, PacketSizes, Repeat};

@@ -28,11 +28,8 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     }
     // Without a scheme, WORD:DIGITS@… is ambiguous: it can start with a host and a port, or with a login.
     let second = rest.split([':', '@']).nth(1).unwrap_or_default();
-    if !has_scheme
-        && rest.contains('@')
-        && !second.is_empty()
-        && second.bytes().all(|byte| byte.is_ascii_digit())
-    {
+    let is_number = !second.is_empty() && second.bytes().all(|byte| byte.is_ascii_digit());
+    if !has_scheme && rest.contains('@') && is_number {
         return None;
     }
     let mut meant = place(rest, tls)?;
@@ -117,6 +114,14 @@ pub(super) fn login(login: &str) -> IntendedUrl {
     }
 }
 
+/// Splits `[login@]place`.
+fn split_login(rest: &str) -> (IntendedUrl, &str) {
+    match rest.rsplit_once('@') {
+        Some((before, place)) => (login(before), place),
+        None => (IntendedUrl::default(), rest),
+    }
+}
+
 fn secret(text: &str) -> Secret {
     Secret::new(percent_decode_str(text).decode_utf8_lossy())
 }
@@ -124,21 +129,15 @@ fn secret(text: &str) -> Secret {
 /// Reads `[login@]host[:port][/db][?options]`. Returns `None` if the host is uncertain.
 pub(super) fn place(rest: &str, tls: bool) -> Option<IntendedUrl> {
     let (rest, query) = split_query(rest)?;
-    let (mut url, place) = match rest.rsplit_once('@') {
-        Some((before, place)) => (login(before), place),
-        None => (IntendedUrl::default(), rest),
-    };
+    let (mut url, place) = split_login(rest);
     // HOST:PORT@… and HOST:PORT:…@… are ambiguous.
     if url.user.as_deref().is_some_and(is_full_host) {
         return None;
     }
     let place = to_typed_characters(place);
     let (host, port, path) = split_host(&place)?;
-    let db: String = path
-        .trim_start_matches('/')
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .collect();
+    let path_only = path.trim_start_matches('/');
+    let db: String = path_only.chars().take_while(char::is_ascii_digit).collect();
     // A single word might be a part of a login that was cut off, or whose password contains an @ and a slash.
     let is_number = path.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/');
     let is_alone = url.password.is_none() && port.is_none() && path.is_empty();
@@ -148,9 +147,7 @@ pub(super) fn place(rest: &str, tls: bool) -> Option<IntendedUrl> {
     }
     url.tls |= tls;
     url.hosts = vec![(host, port)];
-    url.db = Some(db)
-        .filter(|db| db.len() <= MOST_DIGITS)
-        .and_then(|db| db.parse().ok());
+    url.db = db.parse().ok().filter(|_| db.len() <= MOST_DIGITS);
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         add_option(&mut url, &name, &value);
     }
@@ -160,10 +157,7 @@ pub(super) fn place(rest: &str, tls: bool) -> Option<IntendedUrl> {
 /// Reads `[login@]host[:port][,host…]/NAME[/db]`. Returns `None` if the name or a host is uncertain.
 pub(super) fn sentinels(rest: &str, tls: bool) -> Option<IntendedUrl> {
     let (rest, _) = split_query(rest)?;
-    let (mut url, place) = match rest.rsplit_once('@') {
-        Some((before, place)) => (login(before), place),
-        None => (IntendedUrl::default(), rest),
-    };
+    let (mut url, place) = split_login(rest);
     let place = to_typed_characters(place);
     let (hosts, path) = place.split_once('/')?;
     let (name, db) = path.split_once('/').unwrap_or((path, ""));
@@ -288,10 +282,7 @@ fn split_host(place: &str) -> Option<(String, Option<u16>, &str)> {
     let is_certain = digits.len() == 1
         || (is_full_host(host) || digits.windows(2).all(|two| two[0] == two[1]))
             && digits.iter().all(|port| port.parse::<u16>().is_ok());
-    let port = digits
-        .first()
-        .and_then(|port| port.parse().ok())
-        .filter(|port| *port != 0);
+    let port = digits[0].parse().ok().filter(|port| *port != 0);
     (is_host(host) && is_certain).then(|| (host.to_owned(), port, path))
 }
 

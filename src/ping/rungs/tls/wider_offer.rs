@@ -22,60 +22,51 @@ const MOST_BYTES: usize = 64 * 1024;
 
 const HANDSHAKE: u8 = 22;
 
-/// Pairs cipher suites with their names, because rustls names only suites that it supports.
-macro_rules! suites {
-    ($($name:ident)+) => { &[$((CipherSuite::$name, stringify!($name)),)+] };
-}
-
 /// The cipher suites for TLS 1.2 and older that OpenSSL 3 offers.
-const OLD_SUITES: &[(CipherSuite, &str)] = suites! {
-    TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
-    TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
-    TLS_DHE_RSA_WITH_AES_256_GCM_SHA384
-    TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
-    TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
-    TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256
-    TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
-    TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
-    TLS_DHE_RSA_WITH_AES_128_GCM_SHA256
-    TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384
-    TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384
-    TLS_DHE_RSA_WITH_AES_256_CBC_SHA256
-    TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256
-    TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256
-    TLS_DHE_RSA_WITH_AES_128_CBC_SHA256
-    TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA
-    TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA
-    TLS_DHE_RSA_WITH_AES_256_CBC_SHA
-    TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA
-    TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA
-    TLS_DHE_RSA_WITH_AES_128_CBC_SHA
-    TLS_RSA_WITH_AES_256_GCM_SHA384
-    TLS_RSA_WITH_AES_128_GCM_SHA256
-    TLS_RSA_WITH_AES_256_CBC_SHA256
-    TLS_RSA_WITH_AES_128_CBC_SHA256
-    TLS_RSA_WITH_AES_256_CBC_SHA
-    TLS_RSA_WITH_AES_128_CBC_SHA
-    TLS_ECDHE_ECDSA_WITH_AES_128_CCM
-    TLS_RSA_WITH_AES_128_CCM
-    TLS_EMPTY_RENEGOTIATION_INFO_SCSV
-};
+const OLD_SUITES: &[CipherSuite] = &[
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_DHE_RSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_DHE_RSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384,
+    CipherSuite::TLS_DHE_RSA_WITH_AES_256_CBC_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
+    CipherSuite::TLS_DHE_RSA_WITH_AES_128_CBC_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
+    CipherSuite::TLS_DHE_RSA_WITH_AES_256_CBC_SHA,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_DHE_RSA_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_RSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_RSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_RSA_WITH_AES_256_CBC_SHA256,
+    CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA256,
+    CipherSuite::TLS_RSA_WITH_AES_256_CBC_SHA,
+    CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
+    CipherSuite::TLS_RSA_WITH_AES_128_CCM,
+    CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV,
+];
 
-const NEW_SUITES: &[(CipherSuite, &str)] = suites! {
-    TLS13_AES_256_GCM_SHA384
-    TLS13_CHACHA20_POLY1305_SHA256
-    TLS13_AES_128_GCM_SHA256
-    TLS13_AES_128_CCM_SHA256
-};
+const NEW_SUITES: &[CipherSuite] = &[
+    CipherSuite::TLS13_AES_256_GCM_SHA384,
+    CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS13_AES_128_GCM_SHA256,
+    CipherSuite::TLS13_AES_128_CCM_SHA256,
+];
 
 /// Returns the standard name of a cipher suite. rustls adds the prefix `TLS13_` to the suites of TLS 1.3.
 fn suite_name(suite: CipherSuite) -> String {
-    let found = NEW_SUITES
-        .iter()
-        .chain(OLD_SUITES)
-        .find(|(known, _)| *known == suite);
-    match found {
-        Some((_, name)) => name.replace("TLS13_", "TLS_"),
+    match suite.as_str() {
+        Some(name) => name.replace("TLS13_", "TLS_"),
         None => format!("number 0x{:04x}", u16::from(suite)),
     }
 }
@@ -309,7 +300,7 @@ fn client_hello(name: &str, version: ProtocolVersion) -> Vec<u8> {
         extension(&mut extensions, POINT_FORMATS, &[1, 0]);
         extension(&mut extensions, EXTENDED_MASTER_SECRET, &[]);
     }
-    let suites: Vec<u16> = suites.iter().map(|(suite, _)| u16::from(*suite)).collect();
+    let suites: Vec<u16> = suites.iter().copied().map(u16::from).collect();
     let mut body = vec![3, 3];
     body.extend(random::bytes::<32>());
     body.push(32);
