@@ -106,6 +106,58 @@ fn wrong_commands_in_lessons_3_and_4_are_explained_and_undone() {
 
 /// After a failed grading, the first hint is the step of an earlier lesson that teaches what the app lacks.
 /// Further hints are those of lesson 9.
+/// Returns the steps with a `redis try` in the built-in lessons: the lesson's name, and the index of the step.
+fn tasks() -> Vec<(String, usize)> {
+    let mut tasks = Vec::new();
+    for entry in fs::read_dir(in_project("lessons")).unwrap() {
+        let path = entry.unwrap().path();
+        let (_, lesson) = path
+            .file_stem()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .split_once('-')
+            .unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let steps = text.split("\n## ").skip(1).enumerate();
+        let with_task = steps.filter(|(_, text)| text.contains("\n```redis try"));
+        tasks.extend(with_task.map(|(step, _)| (lesson.to_owned(), step)));
+    }
+    tasks
+}
+
+#[test]
+fn after_a_skipped_task_every_reply_is_the_expected_one() {
+    let server = RedisServer::start();
+    let tasks = tasks();
+    assert!(tasks.len() > 3, "{tasks:?}");
+    for (lesson, step) in tasks {
+        let home = Home::new();
+        save_progress(&home, &lesson, step, "");
+        let url = server.url();
+        let terminal = Terminal::sized(&home, &["learn"], 100, 50, &[("REDIS_URL", url.as_str())]);
+        let is_prompt = |screen: &str| {
+            ["redis>", " answer ", "Enter "]
+                .iter()
+                .any(|prompt| ends_with(screen, prompt))
+        };
+        let mut screen = String::new();
+        while !screen.contains(" done: ") {
+            screen = terminal.wait_until("the next prompt", |now| now != screen && is_prompt(now));
+            match ends_with(&screen, "Enter ") {
+                true => terminal.keys(&["Enter"]),
+                false => terminal.line("n"),
+            }
+        }
+        let history = terminal.history();
+        assert!(
+            history.lines().any(|line| line.starts_with(shown::SKIPPED)),
+            "{history}"
+        );
+        assert!(!history.contains('✗'), "{lesson}, step {step}: {history}");
+    }
+}
+
 #[test]
 fn the_first_hint_in_lesson_9_repeats_what_the_failed_check_requires() {
     let (home, port) = (Home::new(), free_port().to_string());

@@ -129,7 +129,9 @@ impl Course<'_> {
                 Typed::Key(Key::Solution) => self.show_solution(&mut task),
                 Typed::Key(Key::Next) => return self.run_solution(place, &task),
                 Typed::Key(Key::No) => {
-                    self.say_skipped();
+                    self.say(Mark::Plain, "skipped; the lesson runs the solution for you");
+                    // The next command sets up the keys, which includes this task's solution.
+                    self.state.keys_ready = false;
                     return Ok(());
                 }
                 Typed::Key(key) => self.obey(place, key)?,
