@@ -345,3 +345,20 @@ fn without_a_session_a_command_that_redis_lacks_is_the_reason() {
     let (code, _) = Client::at(&server.url()).run("visits");
     assert_eq!(code, Some(1));
 }
+
+#[test]
+fn each_fact_about_a_missing_permission_has_its_own_line() {
+    let server = RedisServer::start();
+    let rules = "on >ada-secret ~sessiontut:* +hset +hincrby +hgetall +expire +del +multi +exec";
+    let words: Vec<&str> = ["ACL", "SETUSER", "ada"]
+        .into_iter()
+        .chain(rules.split(' '))
+        .collect();
+    server.ask(&words);
+    let client = Client::at(&server.url().replace("redis://", "redis://ada:ada-secret@"));
+    let finished = client.program(["login", "ada"]).run().expect(6);
+    assert!(!finished.stderr.contains("\\n"), "{}", finished.stderr);
+    let (_, report) = finished.stderr.split_once("auth.no_permission").unwrap();
+    let facts = report.lines().skip(1).filter(|line| line.starts_with("  "));
+    assert!(facts.count() > 1, "{}", finished.stderr);
+}

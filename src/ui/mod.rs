@@ -64,16 +64,14 @@ pub(crate) fn error(error: &Error) {
             );
         }
         Error::Interrupted => end_line_after_ctrl_c(),
-        Error::Refused(fault) => {
-            note(&format!("sessiontut: {}", fault_lines(fault).join("\n")));
-        }
+        Error::Refused(fault) => fault_lines(fault).iter().for_each(|line| note(line)),
         Error::Other(error) => note(&format!("sessiontut: {error:#}")),
     }
 }
 
 /// Returns the cause, the evidence and the fixes of a fault, one per line.
 fn fault_lines(fault: &RedisFault) -> Vec<String> {
-    let cause = format!("{} ({})", fault.summary, fault.code);
+    let cause = format!("sessiontut: {} ({})", fault.summary, fault.code);
     let evidence = fault.evidence.iter().map(|fact| format!("  {fact}"));
     let fixes = fault.fixes.iter().map(|fix| match &fix.command {
         Some(command) => format!("  {}: `{command}`", fix.text),
