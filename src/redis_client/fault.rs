@@ -184,7 +184,7 @@ impl RedisFault {
 /// Describes which permission is missing, according to an error reply.
 fn forbidden(reply: &str) -> String {
     match command_in(reply) {
-        Some(command) => format!("the user is not allowed to run {command}, which sessions need"),
+        Some(command) => format!("the user is not allowed to run {command}"),
         None => Cause::AuthNoPermission.meaning().to_owned(),
     }
 }
