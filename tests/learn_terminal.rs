@@ -398,6 +398,7 @@ fn wording_of_a_lesson() {
         "h",
         "EXPIER sessiontut:user:ada 100",
         "EXPIRE user:ada 100",
+        "export REDIS_URL=redis://127.0.0.1",
         "KEYS *",
         "MULTI",
         "DISCARD",

@@ -25,6 +25,9 @@ pub(crate) enum Forbidden {
     /// The command begins with the name of a client program, or with a copied prompt.
     #[error("not sent: type the command without {0}")]
     NotPartOfCommand(String),
+    /// The line is a shell command. The message does not repeat it, because it may contain a password.
+    #[error("not sent: this is a shell command; type or paste shell commands in another terminal")]
+    ShellCommand,
     /// The command reads every key of the database, like KEYS or a SCAN without a suitable pattern.
     #[error("not sent: {0} would also read keys of other programs; use SCAN 0 MATCH {PREFIX}*")]
     ScansAllKeys(&'static str),
@@ -89,6 +92,16 @@ const HARMLESS: &[&str] = &[
     "wait",
 ];
 
+/// Shell commands and programs that learners may type at the wrong prompt. Shells distinguish between upper
+/// case and lower case, so `EXPORT` is more likely to be a mistyped Redis command.
+#[rustfmt::skip]
+const SHELL_COMMANDS: &[&str] = &[
+    "apt", "apt-get", "aws", "bash", "brew", "bundle", "cargo", "cat", "cd", "clear", "composer", "cp", "curl",
+    "docker", "env", "export", "flask", "gem", "git", "go", "grep", "kill", "kubectl", "ls", "make", "mkdir", "mv",
+    "nano", "nc", "node", "npm", "npx", "php", "pip", "pip3", "ps", "pwd", "python", "python3", "redis-server",
+    "ruby", "sessiontut", "sh", "source", "ssh", "sudo", "telnet", "touch", "unset", "vim", "wget", "yarn",
+];
+
 /// Words that must not follow [`PREFIX`] in a lesson's keys. Keys with these words belong to locks, `serve`
 /// and `ping`.
 const RESERVED: &[&str] = &["lesson:", "instance", "health", "ping"];
@@ -133,6 +146,7 @@ pub(crate) fn keys_of(words: &[Vec<u8>]) -> Result<Vec<&[u8]>, Forbidden> {
             None if matches!(&*first, "redis-cli" | "valkey-cli") => {
                 Forbidden::NotPartOfCommand(first.into_owned())
             }
+            None if is_shell_command(&first) => Forbidden::ShellCommand,
             None => Forbidden::Unlisted(shown_name(words)),
         });
     };
@@ -206,6 +220,21 @@ pub(crate) fn prompt_in(line: &str) -> Option<&str> {
         None if word.starts_with(['$', '%', '#']) => Some(&word[..1]),
         None => None,
     }
+}
+
+/// Whether a line that starts with this word is a shell command: a known program, a path, or an assignment to
+/// a variable.
+pub(super) fn is_shell_command(word: &str) -> bool {
+    let is_path = ["./", "../", "/", "~/"]
+        .iter()
+        .any(|start| word.starts_with(start));
+    let is_assignment = word.split_once('=').is_some_and(|(name, _)| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    });
+    SHELL_COMMANDS.contains(&word) || is_path || is_assignment
 }
 
 /// Returns a command's name, followed by its subcommand if there is one.
@@ -333,6 +362,23 @@ mod tests {
         assert_eq!(reason("SET other 1"), Forbidden::ForeignKey("other".into()));
         assert_eq!(reason("KEYS *"), Forbidden::ScansAllKeys("KEYS"));
         assert_eq!(reason("CONFIG GET *"), Forbidden::PasswordSetting("*".into()));
+    }
+
+    #[test]
+    fn shell_commands_are_recognised() {
+        for line in [
+            "export REDIS_URL=redis://127.0.0.1:6379",
+            "REDIS_URL=redis://127.0.0.1:6379 python app.py",
+            "sudo systemctl stop redis",
+            "./app.py",
+            "~/venv/bin/python app.py",
+            "sessiontut ping",
+        ] {
+            assert_eq!(judged(line).unwrap_err(), Forbidden::ShellCommand, "{line}");
+        }
+        for line in ["EXPORT sessiontut:a", "=", "hset other a b"] {
+            assert_ne!(judged(line).unwrap_err(), Forbidden::ShellCommand, "{line}");
+        }
     }
 
     #[test]

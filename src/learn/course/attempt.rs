@@ -8,7 +8,7 @@ use super::menu::offer;
 use super::{Course, Leave, Place};
 use crate::learn::check::{self, Outcome};
 use crate::learn::connection::SendError;
-use crate::learn::guard;
+use crate::learn::guard::{self, Forbidden};
 use crate::learn::learner::{CourseEvent, Key, Mark, Typed};
 use crate::learn::lesson::{LessonExchange, Transcript};
 use crate::learn::sandbox;
@@ -147,6 +147,9 @@ impl Course<'_> {
         };
         if let Err(forbidden) = guard::keys_of(&typed) {
             self.say(Mark::Warning, &forbidden.to_string());
+            if forbidden == Forbidden::ShellCommand {
+                return Ok(false);
+            }
             // Suggest only the lesson's keys, because the learner may have misspelt other keys.
             let lesson_keys = sandbox::keys_of(place.lesson);
             let keys = task
