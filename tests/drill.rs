@@ -175,6 +175,25 @@ fn another_drill_follows_and_the_solution_can_be_shown() {
 }
 
 #[test]
+fn esc_asks_before_it_leaves_a_drill() {
+    let home = Home::new();
+    let terminal = Terminal::sized(&home, &["drill", "refused"], 160, 60, &[]);
+    terminal.wait_for("> 1 ");
+    for answer in ["n", "Escape"] {
+        terminal.keys(&["Escape"]);
+        terminal.wait_for("> n stay");
+        terminal.keys(&[answer]);
+        terminal.wait_for("> 1 ");
+    }
+    terminal.keys(&["s"]);
+    terminal.wait_for("> another drill");
+    terminal.keys(&["Down"]);
+    terminal.wait_for("> quit");
+    terminal.keys(&["Enter"]);
+    assert_eq!(terminal.exit_status(), 1);
+}
+
+#[test]
 fn a_drill_splits_no_word_at_the_edge_of_the_window() {
     let home = Home::new();
     let terminal = Terminal::shell(&home, 60, 24, &[]);

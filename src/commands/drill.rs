@@ -86,14 +86,14 @@ fn drills(chosen: Option<&'static DrillFault>, mut score: Score) -> Result<Exit,
             DrillEnd::Wrong => Ok(Exit::No),
             DrillEnd::Left => return exit,
         };
-        let items = [("another drill".to_owned(), "")];
+        let items = [("another drill".to_owned(), ""), ("quit".to_owned(), "")];
         let menu = Menu {
             prompt: "",
             items: &items,
             keys: &[],
             first: Some(0),
         };
-        if ui::menu::select(&menu, &mut keys, &stop)? == Selected::Quit {
+        if ui::menu::select(&menu, &mut keys, &stop)? != Selected::Item(0) {
             return exit;
         }
         fault = score.next();
@@ -117,7 +117,7 @@ fn ask(
     let mut menu = Menu {
         prompt: "When you have found the fault, choose it here:",
         items: &items,
-        keys: &[('h', "hint"), ('s', "solution"), ('?', "all keys")],
+        keys: &[('h', "hint"), ('s', "solution"), ('?', "all keys"), ('q', "quit")],
         first: Some(0),
     };
     let mut end = DrillEnd::Left;
@@ -151,7 +151,8 @@ fn ask(
                 break;
             }
             Selected::Key(_) => ui::drill::keys(),
-            Selected::Quit => return Ok(end),
+            Selected::Esc if !ui::menu::is_leaving("the drill", keys, stop)? => {}
+            Selected::Esc | Selected::Quit => return Ok(end),
         }
     }
     ui::drill::solution(fault, score);

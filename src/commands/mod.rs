@@ -128,7 +128,7 @@ fn menu() -> Result<Exit, Error> {
     let menu = Menu {
         prompt: "Press a letter, or use the arrow keys and Enter:",
         items: &items,
-        keys: &[],
+        keys: &[('q', "quit")],
         first: Some(0),
     };
     let mut keys = KeyReader::default();

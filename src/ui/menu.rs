@@ -15,8 +15,7 @@ const MARK: usize = 2;
 /// The message if Enter is pressed while no item is selected.
 const NOTHING_CHOSEN: &str = "press the number of an item, or select an item with the arrow keys first";
 
-/// A menu: a question, items, and additional keys, one of which is always `q`. Items and keys have
-/// descriptions.
+/// A menu: a question, items, and additional keys. Items and keys have descriptions. The key `q` always quits.
 pub(crate) struct Menu<'a> {
     pub prompt: &'a str,
     pub items: &'a [(String, &'a str)],
@@ -31,6 +30,7 @@ pub(crate) enum Selected {
     Item(usize),
     /// One of the additional keys.
     Key(char),
+    Esc,
     Quit,
 }
 
@@ -65,7 +65,8 @@ pub(crate) fn select(menu: &Menu<'_>, reader: &mut KeyReader, stop: &Stop) -> Re
                 Some(selected) => return Ok(Selected::Item(selected)),
                 None => message = Some(NOTHING_CHOSEN),
             },
-            Press::Key(Key::Esc | Key::Char('q' | 'Q')) => return Ok(Selected::Quit),
+            Press::Key(Key::Esc) => return Ok(Selected::Esc),
+            Press::Key(Key::Char('q' | 'Q')) => return Ok(Selected::Quit),
             Press::Key(Key::Char(typed)) => {
                 let typed = typed.to_ascii_lowercase();
                 if let Some(item) = items.iter().position(|(name, _)| name.starts_with(typed)) {
@@ -81,6 +82,18 @@ pub(crate) fn select(menu: &Menu<'_>, reader: &mut KeyReader, stop: &Stop) -> Re
             _ => {}
         }
     }
+}
+
+/// Asks whether the user wants to leave `what`. Returns false if the user answers with Esc.
+pub(crate) fn is_leaving(what: &str, reader: &mut KeyReader, stop: &Stop) -> Result<bool, Interrupted> {
+    let menu = Menu {
+        prompt: &format!("leave {what}?"),
+        items: &[("y".to_owned(), "leave"), ("n".to_owned(), "stay")],
+        keys: &[],
+        first: Some(1),
+    };
+    let selected = select(&menu, reader, stop)?;
+    Ok(matches!(selected, Selected::Item(0) | Selected::Quit))
 }
 
 /// Clears the menu, even if the terminal has wrapped its rows because the window has become narrower.
@@ -108,12 +121,11 @@ fn rows(menu: &Menu<'_>, selected: Option<usize>, message: Option<&str>, columns
         }
     }
     let keys = menu.keys.iter().map(|(key, does)| format!("{key} {does}  "));
-    let keys = format!("  {}q quit", keys.collect::<String>());
-    rows.extend(
-        window::lines(&keys, Some(columns))
-            .iter()
-            .map(|row| row.dimmed().to_string()),
-    );
+    let keys = format!("  {}", keys.collect::<String>());
+    if !menu.keys.is_empty() {
+        let keys = window::lines(keys.trim_end(), Some(columns));
+        rows.extend(keys.iter().map(|row| row.dimmed().to_string()));
+    }
     if let Some(message) = message {
         rows.extend(window::fitted("! ", message, Some(columns)));
     }
