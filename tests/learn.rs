@@ -9,7 +9,7 @@ use std::time::Duration;
 use support::golden::assert_golden;
 use support::lessons::{COUNT, learn};
 use support::wait::wait_for;
-use support::{Cluster, Home, Lessons, RedisServer};
+use support::{Cluster, Home, Lessons, RedisServer, Terminal};
 
 #[test]
 fn a_lesson_runs_unattended_and_leaves_nothing_behind() {
@@ -552,6 +552,17 @@ fn a_file_of_a_megabyte_is_read_in_seconds() {
     let lessons = lesson_with(&"word\n\n".repeat(170_000));
     let finished = Home::new().sessiontut(learn(&lessons)).args(["--check"]).run();
     assert!(finished.took < Duration::from_secs(10), "{:?}", finished.took);
+}
+
+#[test]
+fn the_cheat_sheet_is_markdown_only_outside_of_a_terminal() {
+    let home = Home::new();
+    let printed = home.sessiontut(["learn", "--cheat-sheet"]).run().expect(0);
+    assert_eq!(printed.stdout, include_str!("../docs/cheat-sheet.md"));
+    let terminal = Terminal::sized(&home, &["learn", "--cheat-sheet"], 100, 120, &[]);
+    let screen = terminal.wait_for("sessiontut ping");
+    assert_eq!(terminal.broken_lines(), [""; 0], "{screen}");
+    assert!(!screen.contains("| ---") && !screen.contains("**"), "{screen}");
 }
 
 #[test]

@@ -16,7 +16,6 @@ use super::values::suggesting;
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::learn;
 use crate::learn::connection::{LessonConnection, SendError};
 use crate::learn::course::{Course, CourseEnd, CourseState, Guest, standings};
 use crate::learn::learner::{Learner, Standing};
@@ -57,7 +56,7 @@ pub struct LearnArgs {
     /// Validate the lessons without running them
     #[arg(long, conflicts_with = "yes")]
     pub check: bool,
-    /// Print a summary of the course as Markdown
+    /// Print a summary of the course (as Markdown, unless the output is a terminal)
     #[arg(long, conflicts_with_all = ["yes", "reset", "check", "list", "lesson"])]
     pub cheat_sheet: bool,
     /// The Redis to use
@@ -72,7 +71,7 @@ const DEFAULT_LANGUAGE: &str = "python";
 
 pub(super) fn run(args: &LearnArgs) -> Result<Exit, Error> {
     if args.cheat_sheet {
-        ui::answer(learn::CHEAT_SHEET.trim_end());
+        ui::learn::cheat_sheet();
         return Ok(Exit::Ok);
     }
     let files = LessonFiles {

@@ -16,9 +16,9 @@ use dialoguer::console::{Term, truncate_str};
 pub(crate) use robot::Robot;
 pub(crate) use terminal::TerminalLearner;
 
-use super::{answer, told, window, writer};
+use super::{answer, markdown, told, window, writer};
 use crate::learn::learner::Standing;
-use crate::learn::{Lesson, LessonError};
+use crate::learn::{CHEAT_SHEET, Lesson, LessonError};
 use crate::redis_url::Target;
 use crate::sanitize;
 use crate::signals::{Interrupted, Stop};
@@ -30,6 +30,16 @@ pub(crate) fn page_help(stop: &Stop) -> Result<(), Interrupted> {
     screen.put_all(super::help_text().lines().map(str::to_owned));
     screen.gap();
     screen.interrupted
+}
+
+/// Prints the cheat sheet: formatted on a terminal, and otherwise as Markdown.
+pub(crate) fn cheat_sheet() {
+    match window::columns(&Term::stdout()) {
+        Some(width) => markdown::lines(CHEAT_SHEET, width)
+            .iter()
+            .for_each(|line| answer(line)),
+        None => answer(CHEAT_SHEET.trim_end()),
+    }
 }
 
 /// Prints the result of `learn --check`.
