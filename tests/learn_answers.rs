@@ -264,6 +264,56 @@ fn the_key_l_shows_all_code_of_the_step_in_the_next_language() {
     }
 }
 
+/// A long text with lines that contain `name` and a number from 1 to 40.
+fn long(name: &str, between: &str) -> String {
+    let lines: Vec<String> = (1..=40).map(|number| format!("{name}({number})")).collect();
+    lines.join(between)
+}
+
+#[test]
+fn a_key_at_a_pause_in_the_text_has_its_usual_effect() {
+    let code = format!(
+        "```python\n{}\n```\n\n```ruby\n{}\n```",
+        long("python", "\n"),
+        long("ruby", "\n")
+    );
+    let learner = lesson(&format!(
+        "## Code\n\n{code}\n\nText after the code.\n\n## Text\n\n{}\n",
+        long("text", "\n\n")
+    ));
+    let terminal = learner.sits_down();
+    let pause = |text: &str| {
+        terminal.wait_until(text, |screen| {
+            screen.contains(text) && ends_with(screen, "Enter more")
+        })
+    };
+    pause("python(10)");
+    terminal.keys(&["l"]);
+    pause("ruby(10)");
+    terminal.keys(&["l"]);
+    pause("[python]");
+    terminal.keys(&["1"]);
+    terminal.wait_until("a message", |screen| ends_with(screen, "unknown key  Enter more"));
+    terminal.keys(&["?"]);
+    pause("      r  redo");
+    terminal.keys(&["e"]);
+    terminal.wait_until("the end of the step", |screen| {
+        screen.contains("Text after the code.") && ends_with(screen, "Enter next")
+    });
+    assert!(terminal.screen().contains("python(40)"));
+    terminal.keys(&["Enter"]);
+    pause("text(5)");
+    // Text that has not been shown yet is shown after the list.
+    terminal.keys(&["i"]);
+    terminal.wait_for("go to lesson");
+    terminal.keys(&["Enter"]);
+    terminal.wait_until("the text again", |screen| ends_with(screen, "Enter more"));
+    terminal.keys(&["b"]);
+    pause("step 1 of 2");
+    terminal.keys(&["q"]);
+    left(&terminal, 0);
+}
+
 /// Lines that could be in a shell's history: keys, answers, and words that end a session.
 const SHELL_LINES: &str = "curl -s http://127.0.0.1:5000/\nq\ny\nn\n1\nfg\nexit\n2\nskip\nlist\nls -l\n3";
 

@@ -725,8 +725,8 @@ fn a_long_text_is_shown_page_by_page() {
         before.matches("Sentence").count(),
         after.matches("Sentence").count()
     );
-    // q closes the pager, but neither leaves the lesson nor loses text.
-    terminal.keys(&["q"]);
+    // e ends the pauses, but loses no text.
+    terminal.keys(&["e"]);
     terminal.wait_for("Sentence number 20.");
     terminal.wait_for("Enter next");
     assert!(terminal.history().contains("Sentence number 10."));
@@ -978,8 +978,8 @@ fn complete_files_are_shown_and_left_without_leaving_the_lesson() {
     press("1-3 answer", "3");
     press("Enter next", "Enter");
     press("Enter more", "Enter");
-    press("c complete code", "c");
-    press("examples/axum/stage1.rs", "q");
+    press("Enter next", "c");
+    press("examples/axum/stage1.rs", "x");
     let screen = terminal.wait_for("examples/axum/common.rs");
     assert!(screen.contains("/source?lang=axum&stage=1"), "{screen}");
     press("Enter next", "q");

@@ -18,7 +18,7 @@ use super::recap;
 use super::sandbox::Sandbox;
 use crate::deadline::Deadline;
 use crate::signals::Interrupted;
-use menu::{LIST, QUIT};
+use menu::{LIST, QUIT, offer};
 
 pub(crate) struct Course<'a> {
     pub files: &'a LessonFiles,
@@ -307,10 +307,10 @@ impl Course<'_> {
     fn block(&mut self, place: Place<'_>, block: &Block) -> Result<(), Leave> {
         match block {
             Block::Prose(_) | Block::Code(_) | Block::Diagram(_) => {
-                if !self.state.fast_lane || leads_to_task(place) {
-                    self.show_text(block);
+                if self.state.fast_lane && !leads_to_task(place) {
+                    return Ok(());
                 }
-                Ok(())
+                self.read(place, block)
             }
             Block::Shell(shell) => self.shell(place, shell),
             Block::Redis(transcript) => self.demonstrate(place, transcript),
@@ -318,6 +318,27 @@ impl Course<'_> {
             Block::Check(check) => self.check(place, check),
             Block::Quiz(quiz) => self.quiz(place, quiz),
         }
+    }
+
+    /// Shows a block of text. The learner can press a key at a pause in the text. The block is then shown
+    /// again, because the rest of it has not been shown.
+    fn read(&mut self, place: Place<'_>, block: &Block) -> Result<(), Leave> {
+        let after = Place {
+            block: place.block + 1,
+            ..place
+        };
+        let mut offers = self.offers(after, offer(Key::Next, "more"));
+        offers.retain(|offer| offer.key != Key::Solution);
+        self.learner.show(&CourseEvent::Reading(&offers));
+        self.show_text(block);
+        while let Some(key) = self.learner.key_at_pause() {
+            self.obey(after, key)?;
+            // `l` has already shown the code in the next language.
+            if key != Key::Language || !matches!(block, Block::Code(_)) {
+                self.show_text(block);
+            }
+        }
+        Ok(())
     }
 
     fn show_text(&mut self, block: &Block) {

@@ -15,6 +15,12 @@ use crate::signals::Interrupted;
 pub(crate) trait Learner {
     fn show(&mut self, event: &CourseEvent<'_>);
 
+    /// Returns the key that the learner pressed at a pause in the last text, or `None` if the learner has read
+    /// the whole text. The rest of the text has not been shown.
+    fn key_at_pause(&mut self) -> Option<Key> {
+        None
+    }
+
     /// Asks for a key press that `offers` contains. Enter selects the first offer.
     fn press(&mut self, offers: &[Offer]) -> Result<Key, Interrupted>;
 
@@ -112,6 +118,8 @@ pub(crate) enum CourseEvent<'a> {
         lesson: &'a Lesson,
         step: usize,
     },
+    /// The keys that the learner can press at a pause in the next text. The first one continues.
+    Reading(&'a [Offer]),
     /// Text in Markdown.
     Prose(&'a str),
     /// Code in several languages, of which only one is shown.

@@ -75,6 +75,16 @@ fn shown(offer: &Offer) -> String {
     format!("{} {}", sign(offer.key), offer.does)
 }
 
+/// Explains the keys, one per line.
+pub(super) fn explained(offers: &[Offer]) -> Vec<String> {
+    let explain = |offer: &Offer| explained_key(sign(offer.key), offer.does);
+    offers.iter().map(explain).collect()
+}
+
+pub(super) fn explained_key(sign: &str, does: &str) -> String {
+    format!("{sign:>7}  {does}")
+}
+
 /// Whether a typed word stands for a key press, even if that key is not offered.
 pub(super) fn is_key_word(word: &str) -> bool {
     let word = word.to_lowercase();
@@ -83,7 +93,7 @@ pub(super) fn is_key_word(word: &str) -> bool {
 }
 
 /// Returns the name under which the screen shows a key.
-pub(super) fn sign(key: Key) -> &'static str {
+fn sign(key: Key) -> &'static str {
     let found = KEYS.iter().find(|(other, ..)| *other == key);
     found.map_or("", |(_, sign, _)| sign)
 }

@@ -3,7 +3,9 @@
 use colored::Colorize as _;
 use dialoguer::console::{Term, measure_text_width};
 
+use super::keys::{explained, explained_key, key_line, meaning, others};
 use super::terminal::is_command;
+use crate::learn::learner::{Key as LessonKey, Offer};
 use crate::signals::{Interrupted, Stop};
 use crate::ui::prompt::{self, Key, KeyReader, Press, TEXT_IGNORED};
 use crate::ui::{window, writer};
@@ -11,10 +13,17 @@ use crate::ui::{window, writer};
 /// The number of rows to keep free for the prompt.
 const PROMPT_ROWS: usize = 2;
 
-/// The text that lists the available keys at a pause in a lesson.
-pub(super) const IN_TEXT: &str = "Enter more  q show all";
-/// The text that lists the available keys at a pause in complete source files.
-pub(super) const IN_FILES: &str = "Enter more  q back to the lesson";
+/// The keys at a pause, unless the lesson offers more keys.
+const AT_PAUSE: &[Offer] = &[
+    Offer {
+        key: LessonKey::Next,
+        does: "more",
+    },
+    Offer {
+        key: LessonKey::Quit,
+        does: "quit",
+    },
+];
 
 /// The message about a Redis command that was typed or pasted at a prompt for a single key.
 const COMMAND_IGNORED: &str =
@@ -36,8 +45,10 @@ pub(super) struct Screen {
     after_gap: bool,
     /// The learner's choice at the last pause, which applies until the next question.
     at_last_pause: AfterPause,
-    /// The text that lists the keys at a pause.
-    pub(super) at_pause: &'static str,
+    /// The keys that the learner can press at a pause.
+    offers: Vec<Offer>,
+    /// Whether complete source files are shown, which the learner can close at a pause.
+    shows_files: bool,
     /// The error after Ctrl-C at a pause. The next question returns this error.
     pub(super) interrupted: Result<(), Interrupted>,
 }
@@ -52,8 +63,8 @@ enum AfterPause {
     All,
     /// Omit the remaining source files.
     NoFiles,
-    /// Write nothing more, because the learner leaves the lesson.
-    Leave,
+    /// Write nothing more, because the learner has pressed a key that the lesson obeys.
+    Pressed(LessonKey),
 }
 
 impl Screen {
@@ -67,7 +78,8 @@ impl Screen {
             drawn: None,
             after_gap: true,
             at_last_pause: AfterPause::More,
-            at_pause: IN_TEXT,
+            offers: AT_PAUSE.to_vec(),
+            shows_files: false,
             interrupted: Ok(()),
         }
     }
@@ -79,7 +91,7 @@ impl Screen {
 
     /// Writes a line. Pauses first if the line would scroll unread text out of the window.
     pub(super) fn put(&mut self, line: &str) {
-        let is_closed = matches!(self.at_last_pause, AfterPause::NoFiles | AfterPause::Leave);
+        let is_closed = matches!(self.at_last_pause, AfterPause::NoFiles | AfterPause::Pressed(_));
         if self.interrupted.is_err() || is_closed {
             return;
         }
@@ -133,15 +145,34 @@ impl Screen {
         }
     }
 
-    /// Returns whether the learner left the lesson at the last pause, and resets the learner's choice.
-    pub(super) fn takes_leave(&mut self) -> bool {
-        std::mem::take(&mut self.at_last_pause) == AfterPause::Leave
+    /// Sets the keys that the learner can press at a pause. The first key continues.
+    pub(super) fn offer_at_pause(&mut self, offers: Option<&[Offer]>) {
+        self.offers = offers.unwrap_or(AT_PAUSE).to_vec();
+    }
+
+    /// Returns the key that the learner pressed at the last pause and that the lesson has not obeyed yet, and
+    /// resets the learner's choice. If the learner wants to see all text, this choice applies until the next
+    /// question.
+    pub(super) fn take_key(&mut self) -> Option<LessonKey> {
+        match self.at_last_pause {
+            AfterPause::Pressed(key) => {
+                self.at_last_pause = AfterPause::More;
+                Some(key)
+            }
+            _ => None,
+        }
+    }
+
+    /// Starts the display of complete source files.
+    pub(super) fn begin_files(&mut self) {
+        self.shows_files = true;
     }
 
     /// Ends the display of source files. Text after the files is shown even if the learner skipped some of
     /// the files.
     pub(super) fn end_files(&mut self) {
-        if self.at_last_pause != AfterPause::Leave {
+        self.shows_files = false;
+        if !matches!(self.at_last_pause, AfterPause::Pressed(_)) {
             self.at_last_pause = AfterPause::More;
         }
     }
@@ -232,22 +263,55 @@ impl Screen {
 
     /// Waits until the learner chooses how to continue.
     fn wait_for_more(&mut self) -> Result<AfterPause, Interrupted> {
-        let close = match self.at_pause {
-            IN_FILES => AfterPause::NoFiles,
-            _ => AfterPause::All,
-        };
-        let mut line = self.at_pause.to_owned();
+        let mut lead = "";
         loop {
-            match self.key(&line)? {
-                Some(Key::Enter | Key::Char(' ') | Key::Down | Key::PageDown) => {
-                    return Ok(AfterPause::More);
-                }
-                Some(Key::Char('q' | 'Q')) => return Ok(close),
-                Some(Key::Esc) if close == AfterPause::NoFiles => return Ok(close),
-                Some(Key::Esc) if self.is_leaving()? => return Ok(AfterPause::Leave),
-                Some(Key::Char(_)) => line = format!("unknown key  {}", self.at_pause),
-                _ => {}
+            let line = format!("{lead}{}", self.keys_at_pause(lead.len()));
+            lead = "";
+            let Some(pressed) = self.key(&line)? else {
+                continue;
+            };
+            match pressed {
+                Key::Char(' ') | Key::Down | Key::PageDown => return Ok(AfterPause::More),
+                Key::Char('x' | 'X') if self.shows_files => return Ok(AfterPause::NoFiles),
+                Key::Char('e' | 'E') if !self.shows_files => return Ok(AfterPause::All),
+                Key::Char('?') => self.explain_at_pause(),
+                Key::Esc if self.shows_files => return Ok(AfterPause::NoFiles),
+                Key::Esc if self.is_leaving()? => return Ok(AfterPause::Pressed(LessonKey::Quit)),
+                _ => match meaning(&pressed, &self.offers) {
+                    Some(LessonKey::Next) => return Ok(AfterPause::More),
+                    Some(key) => return Ok(AfterPause::Pressed(key)),
+                    None if matches!(pressed, Key::Char(_)) => lead = "unknown key  ",
+                    None => {}
+                },
             }
         }
+    }
+
+    /// Returns the keys that are special at a pause, and what they do.
+    fn special_keys(&self) -> &'static str {
+        match self.shows_files {
+            true => "x back to the lesson",
+            false => "e show all",
+        }
+    }
+
+    /// Returns the line that lists the keys at a pause, with `lead` columns left free.
+    fn keys_at_pause(&self, lead: usize) -> String {
+        let start = format!("Enter more  {}  ", self.special_keys());
+        let room = self.width().saturating_sub(lead + start.len() + 1);
+        let keys = key_line(others(&self.offers), room);
+        format!("{start}{keys}").trim_end().to_owned()
+    }
+
+    /// Lists all keys at a pause.
+    fn explain_at_pause(&mut self) {
+        self.rows = 0;
+        let before = std::mem::replace(&mut self.at_last_pause, AfterPause::All);
+        let (sign, does) = self.special_keys().split_once(' ').unwrap_or_default();
+        let mut lines = explained(&self.offers);
+        lines.insert(1, explained_key(sign, does));
+        self.put_all(lines);
+        self.at_last_pause = before;
+        self.rows = 0;
     }
 }

@@ -6,8 +6,7 @@ use colored::Colorize as _;
 use dialoguer::console::{measure_text_width, truncate_str};
 
 use super::diagram;
-use super::keys::sign;
-use super::screen::{IN_FILES, IN_TEXT};
+use super::keys::explained;
 use super::terminal::{Rows, TerminalLearner};
 use crate::examples::SourceFile;
 use crate::learn::check::{Outcome, ReplyVerdict};
@@ -23,13 +22,24 @@ const MOST_REPLY_LINES: usize = 60;
 
 impl TerminalLearner {
     pub(super) fn event(&mut self, event: &CourseEvent<'_>) {
+        // If a key ended other output, the lesson would not show the rest of it.
+        let is_text = matches!(
+            event,
+            CourseEvent::Prose(_) | CourseEvent::Code { .. } | CourseEvent::Diagram(_)
+        );
+        self.screen
+            .offer_at_pause(self.while_reading.as_deref().filter(|_| is_text));
         match event {
             CourseEvent::Lesson {
                 lesson,
                 position,
                 step,
-            } => self.lesson(lesson, *position, *step),
+            } => {
+                self.while_reading = None;
+                self.lesson(lesson, *position, *step);
+            }
             CourseEvent::Step { lesson, step } => self.step(lesson, *step),
+            CourseEvent::Reading(offers) => self.while_reading = Some(offers.to_vec()),
             CourseEvent::Prose(text) => self.block(markdown::lines(text, self.screen.width())),
             CourseEvent::Code { tabs, shown } => self.code(tabs, *shown),
             CourseEvent::Files { files, language } => self.files(files, language),
@@ -78,6 +88,7 @@ impl TerminalLearner {
             }
             CourseEvent::CommandFailed { what, .. } => self.marked(Mark::Warning, what),
             CourseEvent::LessonDone(lesson) => {
+                self.while_reading = None;
                 self.screen.gap();
                 let title = sanitize::line(&lesson.title);
                 self.marked(Mark::Success, &format!("lesson {} done: {title}", lesson.number));
@@ -168,15 +179,14 @@ impl TerminalLearner {
         self.block(lines.into_iter().map(|line| format!("  {line}")).collect());
     }
 
-    /// Shows complete source files page by page. Here, `q` closes the files but does not leave the lesson.
+    /// Shows complete source files page by page. At a pause, the learner can close the files.
     fn files(&mut self, files: &[SourceFile], language: &str) {
-        self.screen.at_pause = IN_FILES;
+        self.screen.begin_files();
         for file in files {
             self.screen.put(&file.path.bold().to_string());
             let lines = highlight::lines(&file.shown(), language);
             self.block(lines.into_iter().map(|line| format!("  {line}")).collect());
         }
-        self.screen.at_pause = IN_TEXT;
         self.screen.end_files();
     }
 
@@ -353,10 +363,7 @@ impl TerminalLearner {
 
     /// Explains the available keys, one per line.
     pub(super) fn explain(&mut self, offers: &[Offer]) {
-        for offer in offers {
-            self.screen
-                .put(&format!("{:>7}  {}", sign(offer.key), offer.does));
-        }
+        self.screen.put_all(explained(offers));
         self.say("Ctrl-C quits at once; your progress is saved, and the lesson's keys are deleted");
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct TerminalLearner {
     pub(super) pending: Option<Rows>,
     /// Whether to list the available keys before the next prompt for a command.
     pub(super) list_keys: bool,
+    /// The keys that the learner can press at a pause in the text, or `None` outside the steps of a lesson.
+    pub(super) while_reading: Option<Vec<Offer>>,
     /// Hides typed text while a command runs or the lesson waits.
     _without_echo: Option<WithoutEcho>,
 }
@@ -35,16 +37,18 @@ impl TerminalLearner {
             editor: LineEditor::default(),
             pending: None,
             list_keys: false,
+            while_reading: None,
             _without_echo: WithoutEcho::start(),
         }
     }
 }
 
 impl TerminalLearner {
-    /// Returns whether the learner left the lesson at a pause in the text.
-    fn has_quit(&mut self) -> Result<bool, Interrupted> {
+    /// Returns the key that the learner pressed at a pause in the output, if this question offers the key.
+    fn pressed_before(&mut self, offers: &[Offer]) -> Result<Option<Key>, Interrupted> {
         self.screen.interrupted?;
-        Ok(self.screen.takes_leave())
+        let key = self.screen.take_key();
+        Ok(key.filter(|key| *key == Key::Quit || offers.iter().any(|offer| offer.key == *key)))
     }
 
     /// Shows `line`, and waits for a key press. Returns `None` if `line` must be shown again.
@@ -95,9 +99,13 @@ impl Learner for TerminalLearner {
         self.event(event);
     }
 
+    fn key_at_pause(&mut self) -> Option<Key> {
+        self.screen.take_key()
+    }
+
     fn press(&mut self, offers: &[Offer]) -> Result<Key, Interrupted> {
-        if self.has_quit()? {
-            return Ok(Key::Quit);
+        if let Some(key) = self.pressed_before(offers)? {
+            return Ok(key);
         }
         let mut lead = "";
         loop {
@@ -123,8 +131,8 @@ impl Learner for TerminalLearner {
     }
 
     fn type_command(&mut self, known: &[String], offers: &[Offer]) -> Result<Typed, Interrupted> {
-        if self.has_quit()? {
-            return Ok(Typed::Key(Key::Quit));
+        if let Some(key) = self.pressed_before(offers)? {
+            return Ok(Typed::Key(key));
         }
         if std::mem::take(&mut self.list_keys) {
             let keys = key_line(others(offers), self.screen.width() - 1);
@@ -171,8 +179,8 @@ impl Learner for TerminalLearner {
     }
 
     fn pick(&mut self, quiz: &Quiz, offers: &[Offer]) -> Result<Picked, Interrupted> {
-        if self.has_quit()? {
-            return Ok(Picked::Key(Key::Quit));
+        if let Some(key) = self.pressed_before(offers)? {
+            return Ok(Picked::Key(key));
         }
         let count = quiz.answers.len();
         let takes_a_line = quiz.right_answers().len() > 1 || count > 9;
