@@ -17,11 +17,8 @@ use super::{climb, experiments};
 use crate::deadline::Deadline;
 use crate::redis_client::ProbeConnection;
 
-/// Probes once per interval, and passes each result to `show`.
-///
-/// # Errors
-///
-/// Returns the error of `show`, for example if the output is closed.
+/// Probes once per interval, and passes each result to `show`. Ends with the error of `show`, for example if the
+/// output is closed.
 pub(crate) async fn watch(
     check: &Check<'_>,
     history: &mut ProbeHistory,

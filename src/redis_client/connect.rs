@@ -67,10 +67,6 @@ pub async fn open(
 }
 
 /// Opens a connection as [`open`] does, and then reads the server's clock.
-///
-/// # Errors
-///
-/// Returns [`Unreachable`] with the verdict of the checks.
 pub(crate) async fn open_with_clock(
     target: &Target,
     trust: &Trust,

@@ -60,10 +60,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
 
     /// Sends `commands` in one write, and returns their replies in order. An error reply is a
     /// [`Value::ServerError`].
-    ///
-    /// # Errors
-    ///
-    /// Returns [`ReadError`] if a valid reply does not arrive before the deadline.
     pub async fn ask(&mut self, commands: &[Cmd], deadline: Deadline) -> Result<Vec<Value>, ReadError> {
         self.send(commands, deadline).await?;
         let mut replies = Vec::with_capacity(commands.len());
@@ -84,10 +80,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeConnection<S> {
     }
 
     /// Reads one reply.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`ReadError`] if a valid reply does not arrive before the deadline.
     pub async fn reply(&mut self, deadline: Deadline) -> Result<Value, ReadError> {
         loop {
             if let Some(length) = measure(&self.received, Limits::REPLY)? {

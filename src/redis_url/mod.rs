@@ -238,7 +238,6 @@ impl Target {
     }
 
     /// Returns the host of a TCP target, or `None` for a unix socket.
-    #[must_use]
     pub fn host(&self) -> Option<&str> {
         match &self.address {
             Address::Tcp { host, .. } => Some(host),
@@ -247,7 +246,6 @@ impl Target {
     }
 
     /// Returns the port of a TCP target, or `None` for a unix socket.
-    #[must_use]
     pub fn port(&self) -> Option<u16> {
         match &self.address {
             Address::Tcp { port, .. } => Some(*port),

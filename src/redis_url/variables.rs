@@ -23,11 +23,8 @@ pub(crate) struct FromVariables {
     pub names: String,
 }
 
-/// Reads `REDIS_HOST` and related variables. Returns `None` if `REDIS_HOST` is not set or is empty.
-///
-/// # Errors
-///
-/// Returns an error that lists the variables, and suggests the URL that they probably mean.
+/// Reads `REDIS_HOST` and related variables. Returns `None` if `REDIS_HOST` is not set or is empty. An error lists the
+/// variables, and suggests the URL that they probably mean.
 pub(crate) fn from_variables(
     variable: impl Fn(&str) -> Option<String>,
 ) -> Option<Result<FromVariables, UrlError>> {

@@ -47,25 +47,21 @@ macro_rules! causes {
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
             /// Returns the code, such as `tcp.timeout`. Scripts rely on these codes.
-            #[must_use]
             pub fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code,)+ }
             }
 
             /// Returns one sentence without a full stop that says what is wrong.
-            #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)+ }
             }
 
             /// Returns the exit status of `ping` for this cause.
-            #[must_use]
             pub fn exit(self) -> Exit {
                 match self { $(Self::$variant => Exit::$exit,)+ }
             }
 
             /// Returns the documentation page about this cause, as Markdown.
-            #[must_use]
             pub(crate) fn page(self) -> String {
                 match self {
                     $(Self::$variant => include_str!(concat!("../../../docs/src/causes/", $code, ".md")).replace(
@@ -78,7 +74,6 @@ macro_rules! causes {
             }
 
             /// Returns the fixes, most promising first. There is at least one fix.
-            #[must_use]
             pub(crate) fn fixes(self, at: &FixContext) -> Vec<Fix> {
                 let fixes: fn(&FixContext) -> Fixes = match self { $(Self::$variant => $fixes,)+ };
                 fixes(at).into()

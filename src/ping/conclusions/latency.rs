@@ -50,7 +50,6 @@ impl SlowPart {
 
 /// Whether several round trips are outliers. If there are fewer than [`MANY_ROUND_TRIPS`] round trips, one
 /// outlier is enough.
-#[must_use]
 pub(crate) fn is_uneven(round_trips: &[Duration]) -> bool {
     let median = median(round_trips);
     let outliers = round_trips
@@ -61,7 +60,6 @@ pub(crate) fn is_uneven(round_trips: &[Duration]) -> bool {
 }
 
 /// Returns the median round trip time, or zero if there are no round trips.
-#[must_use]
 pub(crate) fn median(round_trips: &[Duration]) -> Duration {
     let mut sorted = round_trips.to_vec();
     sorted.sort();

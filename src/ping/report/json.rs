@@ -18,7 +18,6 @@ use crate::redis_url::{Address, Origin, Target, UrlError};
 use crate::sanitize;
 
 /// Returns the report on one run of `ping`.
-#[must_use]
 pub fn render(target: &Target, seen: &Observations, verdict: &Verdict, elapsed: Duration) -> Value {
     let mut report = frame(verdict, elapsed);
     report["target"] = target_of(target, seen.target(target));
@@ -42,7 +41,6 @@ pub fn render(target: &Target, seen: &Observations, verdict: &Verdict, elapsed: 
 }
 
 /// Returns the report on an invalid URL.
-#[must_use]
 pub fn render_url(fault: &UrlError, verdict: &Verdict, elapsed: Duration) -> Value {
     let mut report = frame(verdict, elapsed);
     report["steps"] =
@@ -51,7 +49,6 @@ pub fn render_url(fault: &UrlError, verdict: &Verdict, elapsed: Duration) -> Val
 }
 
 /// Returns the report on AWS documents that were evaluated without a connection.
-#[must_use]
 pub(crate) fn render_documents(answer: &AwsAnswer, verdict: &Verdict, elapsed: Duration) -> Value {
     let mut report = frame(verdict, elapsed);
     report["ok"] = (answer.assessment.outcome == Outcome::Allowed).into();
@@ -136,7 +133,6 @@ fn addresses_of(seen: &Observations) -> Vec<Value> {
 }
 
 /// Returns the report on an invalid command line.
-#[must_use]
 pub fn render_usage(message: &str) -> Value {
     let mut report = frame(&Verdict::default(), Duration::ZERO);
     report["ok"] = false.into();
@@ -214,7 +210,6 @@ fn server_of(seen: &Observations) -> Value {
 }
 
 /// Returns the kind of server, such as `valkey`, according to the fields in INFO.
-#[must_use]
 pub fn flavor(seen: &Observations) -> Option<&'static str> {
     let server = &seen.server;
     let name = server.field("server_name").unwrap_or_default();

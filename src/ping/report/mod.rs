@@ -38,7 +38,6 @@ pub enum Status {
 
 impl Status {
     /// Returns the status as `--json` shows it.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -50,7 +49,6 @@ impl Status {
 }
 
 /// Returns all checks. The verdict determines which check failed and which checks have warnings.
-#[must_use]
 pub fn steps(target: &Target, seen: &Observations, verdict: &Verdict) -> Vec<ReportStep> {
     let mut steps: Vec<ReportStep> = Rung::ALL
         .iter()
@@ -90,7 +88,6 @@ fn rung_of(code: &str) -> Rung {
 }
 
 /// Returns the result of one check. The result depends only on the observations, not on the verdict.
-#[must_use]
 pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> ReportStep {
     let given = target;
     let target = seen.target(given);
@@ -121,7 +118,6 @@ pub(crate) fn observed(rung: Rung, target: &Target, seen: &Observations) -> Repo
 }
 
 /// Returns a step that shows a hint about the host name as a warning of the URL check.
-#[must_use]
 pub(crate) fn hint(text: &str) -> ReportStep {
     ReportStep {
         rung: Rung::Url,

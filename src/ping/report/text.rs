@@ -53,7 +53,6 @@ impl ReportLine {
 }
 
 /// Returns the line for one check: its status, name, time and detail.
-#[must_use]
 pub fn rung(step: &ReportStep) -> ReportLine {
     let mark = mark(step.status);
     let took = step
@@ -104,7 +103,6 @@ pub(crate) fn aws_headline(answer: &AwsAnswer, verdict: &Verdict) -> ReportLine 
 }
 
 /// Returns the first line of the verdict. It must be understandable without the other lines.
-#[must_use]
 pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> ReportLine {
     let practice = match target.origin {
         Origin::Practice => "the built-in practice Redis (no URL was given, so this is not your Redis)",
@@ -168,13 +166,11 @@ fn version(seen: &Observations) -> String {
 }
 
 /// Returns the first line of the verdict on an invalid URL.
-#[must_use]
 pub fn url_headline(finding: &Finding) -> ReportLine {
     ReportLine::hanging(4, format!("{}: {}", finding.cause.code(), finding.summary))
 }
 
 /// Returns the lines with the evidence, the fixes and the warnings.
-#[must_use]
 pub fn details(verdict: &Verdict) -> Vec<ReportLine> {
     let mut lines = Vec::new();
     if let Some(finding) = &verdict.finding {

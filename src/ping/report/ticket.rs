@@ -19,7 +19,6 @@ const MOST_LINES: usize = 20;
 const MOST_ROUTES: usize = 8;
 
 /// Describes this host, this program and the time. Runs the program `ip` if it is installed.
-#[must_use]
 pub(crate) fn describe(started: SystemTime, seen: &Observations) -> Value {
     json!({
         "time": clock::local_time(started),

@@ -72,7 +72,6 @@ impl From<Finding> for Warning {
 
 impl Verdict {
     /// Returns the exit status of `ping` for this verdict.
-    #[must_use]
     pub fn exit(&self) -> Exit {
         self.finding
             .as_ref()

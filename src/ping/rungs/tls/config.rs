@@ -15,11 +15,7 @@ use crate::clock::unix_now;
 use crate::redis_url::Trust;
 
 /// Returns the TLS configuration of all connections. It trusts the CAs in `--ca` and the CAs of the system,
-/// which `SSL_CERT_FILE` can replace.
-///
-/// # Errors
-///
-/// Returns a message if the file in `--ca`, `--cert` or `--key` cannot be used.
+/// which `SSL_CERT_FILE` can replace. An error message names the option whose file cannot be used.
 pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, String> {
     recording_config(trust, &Arc::default())
 }

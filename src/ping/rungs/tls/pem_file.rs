@@ -18,11 +18,7 @@ const MAX_PEM_BYTES: u64 = 16 * 1024 * 1024;
 /// The time limit for reading a PEM file, which may be a pipe.
 const READ_WITHIN: Duration = Duration::from_secs(3);
 
-/// Reads the certificates in a file. Returns at least one certificate.
-///
-/// # Errors
-///
-/// Returns a message that names the option.
+/// Reads the certificates in a file. Returns at least one certificate, or a message that names the option.
 pub(super) fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     read(option, "certificate", path, |text| {
         let all: Vec<_> = CertificateDer::pem_slice_iter(text).collect::<Result<_, _>>()?;
@@ -33,11 +29,7 @@ pub(super) fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateD
     })
 }
 
-/// Reads the private key in a file.
-///
-/// # Errors
-///
-/// Returns a message that names the option.
+/// Reads the private key in a file. Returns a message that names the option if this fails.
 pub(super) fn private_key(option: &str, path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     read(option, "private key", path, PrivateKeyDer::from_pem_slice)
 }
