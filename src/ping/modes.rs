@@ -91,10 +91,8 @@ const SHORTEST_IDLE: Duration = Duration::from_secs(1);
 
 /// Whether the server was restarted between two runs, according to its run IDs.
 fn is_restarted(before: &Observations, after: &Observations) -> bool {
-    let run_id = |seen: &Observations| seen.server.field("run_id").map(str::to_owned);
-    run_id(before)
-        .zip(run_id(after))
-        .is_some_and(|(old, new)| old != new)
+    let run_ids = before.server.field("run_id").zip(after.server.field("run_id"));
+    run_ids.is_some_and(|(old, new)| old != new)
 }
 
 type Tell<'t> = &'t mut (dyn FnMut(ModeEvent<'_>) + Send);

@@ -157,12 +157,9 @@ impl Target {
     /// Returns [`UrlError`], which names the invalid part and suggests the URL that the user probably meant.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let target = pasted::parse_or_suggest(text)?;
-        let sentinels = target.sentinels.as_ref();
-        let secrets = [
-            target.password.as_ref(),
-            sentinels.and_then(|it| it.password.as_ref()),
-        ];
-        secrets.into_iter().flatten().for_each(Secret::mask_everywhere);
+        let of_sentinels = target.sentinels.iter().flat_map(|sentinels| &sentinels.password);
+        let secrets = target.password.iter().chain(of_sentinels);
+        secrets.for_each(Secret::mask_everywhere);
         Ok(target)
     }
 
@@ -278,12 +275,8 @@ impl fmt::Display for Target {
                 write!(out, "{scheme}+sentinel://{login}{hosts}/{name}/{}", self.db)
             }
             (Address::Tcp { host, port }, None) => {
-                write!(
-                    out,
-                    "{scheme}://{login}{}/{}",
-                    host_and_port(host, *port),
-                    self.db
-                )
+                let place = host_and_port(host, *port);
+                write!(out, "{scheme}://{login}{place}/{}", self.db)
             }
         }
     }

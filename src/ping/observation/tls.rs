@@ -196,19 +196,18 @@ impl PeerCertificate {
     /// Returns the certificate as PEM (RFC 7468), after lines with its subject, issuer and fingerprint.
     pub fn pem(&self) -> String {
         let text = BASE64_STANDARD.encode(&self.der);
-        let mut pem = format!(
-            "# subject: {}\n# issuer: {}\n# SHA-256: {}\n-----BEGIN CERTIFICATE-----\n",
+        let lines: Vec<_> = text
+            .as_bytes()
+            .chunks(PEM_LINE)
+            .map(String::from_utf8_lossy)
+            .collect();
+        format!(
+            "# subject: {}\n# issuer: {}\n# SHA-256: {}\n-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
             self.subject,
             self.issuer,
-            self.fingerprint()
-        );
-        for (index, character) in text.chars().enumerate() {
-            if index > 0 && index % PEM_LINE == 0 {
-                pem.push('\n');
-            }
-            pem.push(character);
-        }
-        pem + "\n-----END CERTIFICATE-----\n"
+            self.fingerprint(),
+            lines.join("\n")
+        )
     }
 
     /// Returns the SHA-256 fingerprint in OpenSSL's format, `AB:CD:…`.
