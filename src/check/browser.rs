@@ -9,10 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cookie_store::CookieStore;
-use hyper::Method;
 use hyper::header::LOCATION;
 use url::Url;
-use url::form_urlencoded::Serializer;
 
 use super::exchange::{Exchange, Hop};
 use super::form::Form;
@@ -20,12 +18,15 @@ use super::page::Page;
 use super::site::Site;
 use crate::deadline::Deadline;
 pub(crate) use request::Cause;
+use request::Outgoing;
 
 /// How long a visitor waits for a single response.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 /// How long a visitor waits for a page, including redirects.
 const PATIENCE_WITH_REDIRECTS: Duration = Duration::from_secs(12);
-const MOST_REDIRECTS: usize = 10;
+/// The maximum number of requests for a page, including redirects.
+const MOST_HOPS: usize = 10;
+
 /// A visitor with a cookie jar. A clone has its own copies of the cookies.
 #[derive(Clone)]
 pub(crate) struct Visitor {
@@ -70,12 +71,8 @@ impl Visitor {
     }
 
     pub(crate) async fn get(&mut self, path: &str, cause: Cause) -> Exchange {
-        let site = Arc::clone(&self.site);
-        Exchange::record(site.proxy.as_ref(), async |hops| {
-            self.follow(hops, Method::GET, site.settings.url(path), None, cause)
-                .await;
-        })
-        .await
+        self.exchange(Outgoing::get(self.url(path), cause), MOST_HOPS)
+            .await
     }
 
     /// Opens the login page, and submits the form with this user name.
@@ -83,7 +80,8 @@ impl Visitor {
         let site = Arc::clone(&self.site);
         Exchange::record(site.proxy.as_ref(), async |hops| {
             let form = self.fill_in(hops, name).await;
-            self.send(hops, &form).await;
+            let request = Outgoing::form(&form, Cause::OwnPage);
+            self.follow(hops, request, MOST_HOPS).await;
         })
         .await
     }
@@ -94,43 +92,29 @@ impl Visitor {
     }
 
     pub(crate) async fn submit(&mut self, form: &Form) -> Exchange {
-        let site = Arc::clone(&self.site);
-        Exchange::record(site.proxy.as_ref(), async |hops| self.send(hops, form).await).await
+        self.exchange(Outgoing::form(form, Cause::OwnPage), MOST_HOPS)
+            .await
     }
 
     /// Sends a form. Does not follow a redirect in the response.
     pub(crate) async fn submit_only(&mut self, form: &Form, cause: Cause) -> Exchange {
+        self.exchange(Outgoing::form(form, cause), 1).await
+    }
+
+    async fn exchange(&mut self, request: Outgoing, most_hops: usize) -> Exchange {
         let site = Arc::clone(&self.site);
-        Exchange::record(site.proxy.as_ref(), async |hops| {
-            let started = Instant::now();
-            let body = encoded(form);
-            let answer = self
-                .request(
-                    &Method::POST,
-                    &form.action,
-                    Some(&body),
-                    cause,
-                    Deadline::after(PATIENCE),
-                )
-                .await;
-            let (method, url) = (Method::POST.to_string(), form.action.clone());
-            hops.push(Hop {
-                method,
-                url,
-                answer,
-                took: started.elapsed(),
-            });
-        })
-        .await
+        let visit = async |hops: &mut Vec<Hop>| self.follow(hops, request, most_hops).await;
+        Exchange::record(site.proxy.as_ref(), visit).await
     }
 
     async fn fill_in(&mut self, hops: &mut Vec<Hop>, name: &str) -> Form {
         let site = Arc::clone(&self.site);
         let pages = &site.settings.pages;
         let login = site.settings.url(&pages.login);
-        self.follow(hops, Method::GET, login.clone(), None, Cause::OwnPage)
-            .await;
-        let form = last_page(hops).and_then(|page| page.form_with(&pages.field));
+        let request = Outgoing::get(login.clone(), Cause::OwnPage);
+        self.follow(hops, request, MOST_HOPS).await;
+        let page = hops.last().and_then(|hop| hop.answer.as_ref().ok());
+        let form = page.and_then(|page| page.form_with(&pages.field));
         // An app with a JSON API has no form.
         let mut form = form.unwrap_or_else(|| Form {
             action: login,
@@ -147,14 +131,14 @@ impl Visitor {
 
     /// Logs out with the logout form on the home page. If there is no form, opens the logout page, and sends
     /// a POST request if that page rejects GET.
-    pub(crate) async fn log_out(&mut self, home: &Page) -> Exchange {
+    pub(crate) async fn log_out(&mut self, home: &Exchange) -> Exchange {
         let path = self.site.settings.pages.logout.clone();
-        if let Some(form) = home.form_posting_to(self.site.settings.url(&path).path()) {
+        let logout = self.url(&path);
+        if let Some(form) = home.page().and_then(|page| page.form_posting_to(logout.path())) {
             return self.submit(&form).await;
         }
         let followed = self.get(&path, Cause::OwnPage).await;
-        let first = followed.hops.first().and_then(|hop| hop.answer.as_ref().ok());
-        if !first.is_some_and(Page::may_be_for_post_only) {
+        if !followed.first_page().is_some_and(Page::may_be_for_post_only) {
             return followed;
         }
         self.post_logout().await
@@ -170,70 +154,36 @@ impl Visitor {
         self.submit(&form).await
     }
 
-    async fn send(&mut self, hops: &mut Vec<Hop>, form: &Form) {
-        let body = encoded(form);
-        if form.is_post {
-            self.follow(
-                hops,
-                Method::POST,
-                form.action.clone(),
-                Some(body),
-                Cause::OwnPage,
-            )
-            .await;
-        } else {
-            let mut url = form.action.clone();
-            url.set_query(Some(&body));
-            self.follow(hops, Method::GET, url, None, Cause::OwnPage).await;
-        }
-    }
-
     /// Sends a request, and follows redirects that stay within the app.
-    async fn follow(
-        &mut self,
-        hops: &mut Vec<Hop>,
-        mut method: Method,
-        mut url: Url,
-        mut body: Option<String>,
-        cause: Cause,
-    ) {
+    async fn follow(&mut self, hops: &mut Vec<Hop>, mut request: Outgoing, most_hops: usize) {
         let whole = Deadline::after(PATIENCE_WITH_REDIRECTS);
-        for _ in 0..MOST_REDIRECTS {
+        for _ in 0..most_hops {
             let started = Instant::now();
-            let deadline = whole.within(PATIENCE);
-            let answer = self
-                .request(&method, &url, body.as_deref(), cause, deadline)
-                .await;
-            let status = answer.as_ref().map_or(0, |page| page.status);
-            let location = answer
-                .as_ref()
-                .ok()
-                .and_then(|page| page.headers_named(LOCATION.as_str()).next());
-            let next = location.and_then(|location| url.join(location).ok());
+            let answer = self.request(&request, whole.within(PATIENCE)).await;
+            let redirect = answer.as_ref().ok().and_then(redirect);
             hops.push(Hop {
-                method: method.to_string(),
-                url: url.clone(),
+                method: request.method.to_string(),
+                url: request.url.clone(),
                 answer,
                 took: started.elapsed(),
             });
-            let Some(next) = next.filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308)) else {
+            let Some((status, url)) = redirect else {
                 return;
             };
-            if next.origin() != self.site.settings.base.origin() {
+            if url.origin() != self.site.settings.base.origin() {
                 return;
             }
-            if !matches!(status, 307 | 308) {
-                (method, body) = (Method::GET, None);
-            }
-            url = next;
+            request = match status {
+                307 | 308 => Outgoing { url, ..request },
+                _ => Outgoing::get(url, request.cause),
+            };
         }
     }
 }
 
-fn last_page(hops: &[Hop]) -> Option<&Page> {
-    hops.last().and_then(|hop| hop.answer.as_ref().ok())
-}
-
-fn encoded(form: &Form) -> String {
-    Serializer::new(String::new()).extend_pairs(&form.fields).finish()
+/// Returns the status of a redirect and the address that it leads to.
+fn redirect(page: &Page) -> Option<(u16, Url)> {
+    let location = page.headers_named(LOCATION.as_str()).next()?;
+    let url = page.url.join(location).ok()?;
+    matches!(page.status, 301 | 302 | 303 | 307 | 308).then_some((page.status, url))
 }

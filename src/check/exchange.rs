@@ -64,11 +64,21 @@ impl Exchange {
         }
     }
 
+    /// Returns the first response, before any redirect, or `None` if the first request got no response.
+    pub(crate) fn first_page(&self) -> Option<&Page> {
+        self.hops.first()?.answer.as_ref().ok()
+    }
+
     /// Returns the response to the first POST request, before any redirect. Without a POST request, returns
     /// the last response. Returns `None` if that request got no response.
     pub(crate) fn answer_to_form(&self) -> Option<&Page> {
         let sent = self.hops.iter().find(|hop| hop.method == "POST");
         sent.or(self.hops.last())?.answer.as_ref().ok()
+    }
+
+    /// Whether the app did not reject the form that was sent.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.answer_to_form().is_some_and(|page| page.status < 400)
     }
 
     pub(crate) fn longest(&self) -> Duration {

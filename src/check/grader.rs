@@ -85,10 +85,7 @@ impl Grader {
         &self.site.settings.pages
     }
 
-    /// Returns the proxy.
-    ///
-    /// # Errors
-    /// Returns [`NotHeld::NotJudged`] with `--black-box`, which uses no proxy.
+    /// Returns the proxy, or [`NotHeld::NotJudged`] with `--black-box`, which uses no proxy.
     pub(crate) fn proxy(&self) -> Result<&Proxy, NotHeld> {
         let why = "with --black-box, `check` does not see the Redis commands that this check needs";
         self.site.proxy.as_ref().ok_or_else(|| not_judged(why))
@@ -114,10 +111,8 @@ impl Grader {
         (visitor, form)
     }
 
-    /// Logs in a new visitor with a new name.
-    ///
-    /// # Errors
-    /// Returns [`NotHeld::NotJudged`] if the login fails, because the checks of stage 1 report failed logins.
+    /// Logs in a new visitor with a new name. Returns [`NotHeld::NotJudged`] if the login fails, because the
+    /// checks of stage 1 report failed logins.
     pub(crate) async fn logged_in(&mut self) -> Result<LoggedIn, NotHeld> {
         let name = self.name();
         self.logged_in_as(name).await
@@ -130,8 +125,7 @@ impl Grader {
         if let Some(Err(why)) = login.hops.last().map(|hop| &hop.answer) {
             return Err(not_judged(format!("the app did not respond to the login: {why}")));
         }
-        let is_accepted = login.answer_to_form().is_some_and(|page| page.status < 400);
-        if !is_accepted || visitor.cookies().is_empty() {
+        if !login.is_accepted() || visitor.cookies().is_empty() {
             return Err(not_judged("the login failed: see login-leads-home"));
         }
         self.tokens
@@ -158,9 +152,9 @@ impl Grader {
     /// Visits the home page. Fails if the page does not show that the user is logged in.
     pub(crate) async fn visit(&self, visit: &mut LoggedIn) -> Result<Exchange, NotHeld> {
         let exchange = visit.visitor.home().await;
-        match exchange.page() {
-            Some(page) if page.is_logged_in(self.pages()) => Ok(exchange),
-            _ => Err(not_judged(
+        match self.shows_login(&exchange) {
+            true => Ok(exchange),
+            false => Err(not_judged(
                 "the home page does not show that the user is logged in: see name-is-shown-escaped",
             )),
         }
@@ -169,7 +163,7 @@ impl Grader {
     /// Visits the home page, and returns its visit count. Fails if the page does not show the count.
     pub(crate) async fn count(&self, visit: &mut LoggedIn) -> Result<(i64, Exchange), NotHeld> {
         let exchange = self.visit(visit).await?;
-        match exchange.page().and_then(|page| page.visits(self.pages())) {
+        match self.visits(&exchange) {
             Some(visits) => Ok((visits, exchange)),
             None => Err(not_judged(
                 "the home page does not show the number of visits: see visits-count-up",
@@ -179,8 +173,8 @@ impl Grader {
 
     /// Returns the visit count on the page after the login, or `None` if the page shows no count.
     pub(crate) fn first_count(&self, user: &LoggedIn) -> Option<i64> {
-        let page = user.login.page().filter(|page| page.is_logged_in(self.pages()));
-        page?.visits(self.pages())
+        let shows_login = self.shows_login(&user.login);
+        self.visits(&user.login).filter(|_| shows_login)
     }
 
     /// Whether the last page of this exchange shows a logged-in user.
@@ -188,6 +182,18 @@ impl Grader {
         exchange
             .page()
             .is_some_and(|page| page.is_logged_in(self.pages()))
+    }
+
+    /// Whether the last page of this exchange shows that the user `name` is logged in.
+    pub(crate) fn shows_user(&self, exchange: &Exchange, name: &str) -> bool {
+        exchange
+            .page()
+            .is_some_and(|page| page.shows_user(name, self.pages()))
+    }
+
+    /// Returns the visit count on the last page of this exchange, or `None` if the page shows no count.
+    pub(crate) fn visits(&self, exchange: &Exchange) -> Option<i64> {
+        exchange.page()?.visits(self.pages())
     }
 
     /// Waits for commands that the app sends after its response, and adds these commands to the exchange.

@@ -31,26 +31,39 @@ pub(crate) struct Failure {
     pub(crate) output: Vec<String>,
 }
 
-/// Returns a failed result with the evidence from these exchanges.
-pub(crate) fn fails(
+/// Passes if `holds` is true. Otherwise fails with the evidence from these exchanges.
+pub(crate) fn require<'a>(
+    holds: bool,
     did: impl Into<String>,
     expected: impl Into<String>,
     got: impl Into<String>,
-    exchanges: &[&Exchange],
+    exchanges: impl IntoIterator<Item = &'a Exchange>,
 ) -> Judged {
+    match holds {
+        true => Ok(()),
+        false => fails(did, expected, got, exchanges),
+    }
+}
+
+/// Returns a failed result with the evidence from these exchanges.
+pub(crate) fn fails<'a>(
+    did: impl Into<String>,
+    expected: impl Into<String>,
+    got: impl Into<String>,
+    exchanges: impl IntoIterator<Item = &'a Exchange>,
+) -> Judged {
+    let (mut http, mut redis) = (Vec::new(), Vec::new());
+    for exchange in exchanges {
+        http.extend(exchange.http_lines());
+        redis.extend(exchange.redis_lines());
+    }
     Err(NotHeld::Fails(Box::new(Failure {
         did: did.into(),
         expected: expected.into(),
         got: got.into(),
         why: None,
-        http: exchanges
-            .iter()
-            .flat_map(|exchange| exchange.http_lines())
-            .collect(),
-        redis: exchanges
-            .iter()
-            .flat_map(|exchange| exchange.redis_lines())
-            .collect(),
+        http,
+        redis,
         output: Vec::new(),
     })))
 }

@@ -10,9 +10,11 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+use url::form_urlencoded::Serializer;
 use url::{Position, Url};
 
 use super::Visitor;
+use crate::check::form::Form;
 use crate::check::page::Page;
 use crate::check::proxy::Proxy;
 use crate::deadline::Deadline;
@@ -35,22 +37,51 @@ pub(crate) enum Cause {
     Prefetch,
 }
 
+/// A request that a visitor sends.
+pub(super) struct Outgoing {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) body: Option<String>,
+    pub(super) cause: Cause,
+}
+
+impl Outgoing {
+    pub(super) fn get(url: Url, cause: Cause) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            body: None,
+            cause,
+        }
+    }
+
+    /// Returns the request that submits a form.
+    pub(super) fn form(form: &Form, cause: Cause) -> Self {
+        let mut url = form.action.clone();
+        let fields = Serializer::new(String::new()).extend_pairs(&form.fields).finish();
+        if !form.is_post {
+            url.set_query(Some(&fields));
+            return Self::get(url, cause);
+        }
+        Self {
+            method: Method::POST,
+            url,
+            body: Some(fields),
+            cause,
+        }
+    }
+}
+
 impl Visitor {
-    pub(super) async fn request(
-        &mut self,
-        method: &Method,
-        url: &Url,
-        body: Option<&str>,
-        cause: Cause,
-        deadline: Deadline,
-    ) -> Result<Page, String> {
+    pub(super) async fn request(&mut self, request: &Outgoing, deadline: Deadline) -> Result<Page, String> {
         let patience = deadline.left();
         let site = Arc::clone(&self.site);
         let what = format!(
-            "waiting for the response to {method} {}; giving up",
-            &url[Position::BeforePath..]
+            "waiting for the response to {} {}; giving up",
+            request.method,
+            &request.url[Position::BeforePath..]
         );
-        let answer = deadline.bound(self.answer(method, url, body, cause));
+        let answer = deadline.bound(self.answer(request));
         let answer = site.progress.during(&what, || deadline.left(), answer).await;
         let answer = match answer {
             Ok(answer) => answer.map_err(|error| error.to_string()),
@@ -63,20 +94,13 @@ impl Visitor {
         answer
     }
 
-    async fn answer(
-        &mut self,
-        method: &Method,
-        url: &Url,
-        body: Option<&str>,
-        cause: Cause,
-    ) -> Result<Page, BoxError> {
-        let stream = self.connect(url).await?;
+    async fn answer(&mut self, outgoing: &Outgoing) -> Result<Page, BoxError> {
+        let stream = self.connect(&outgoing.url).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // This task ends when `sender` is dropped.
         tokio::spawn(connection);
-        let request = self.with_headers(method, url, body, cause)?;
-        let response = sender.send_request(request).await?;
-        self.read(response, url).await
+        let response = sender.send_request(self.with_headers(outgoing)?).await?;
+        self.read(response, &outgoing.url).await
     }
 
     async fn connect(&self, url: &Url) -> Result<Stream, BoxError> {
@@ -90,13 +114,13 @@ impl Visitor {
         Ok(Stream::Tls(Box::new(encrypted)))
     }
 
-    fn with_headers(
-        &self,
-        method: &Method,
-        url: &Url,
-        body: Option<&str>,
-        cause: Cause,
-    ) -> Result<Request<Body>, BoxError> {
+    fn with_headers(&self, outgoing: &Outgoing) -> Result<Request<Body>, BoxError> {
+        let Outgoing {
+            method,
+            url,
+            body,
+            cause,
+        } = outgoing;
         let own_origin = url.origin().ascii_serialization();
         let (sec_fetch_site, origin) = match cause {
             Cause::OtherSite => ("cross-site", OTHER_SITE),
@@ -132,7 +156,7 @@ impl Visitor {
             Some(body) => request
                 .header("content-type", FORM)
                 .header("origin", origin)
-                .body(Body::from(body.to_owned())),
+                .body(Body::from(body.clone())),
             None => request.body(Body::empty()),
         };
         Ok(request?)

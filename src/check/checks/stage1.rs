@@ -6,7 +6,7 @@ use crate::check::browser::{Cause, Visitor};
 use crate::check::exchange::Exchange;
 use crate::check::forgery::{changed, truncated, with_other_name};
 use crate::check::grader::{Grader, LoggedIn};
-use crate::check::judged::{Judged, NotHeld, fails, not_judged};
+use crate::check::judged::{Judged, NotHeld, fails, not_judged, require};
 use crate::check::page::Page;
 
 /// The reason for a failure if the page shows the user's name but not the words "Logged in".
@@ -41,15 +41,15 @@ pub(super) async fn routes_answer(grader: &mut Grader) -> Judged {
             Ok(page) if path == &pages.login && page.status == 405 => continue,
             Ok(page) if path == &pages.logout && page.may_be_for_post_only() => {
                 let post = visitor.post_logout().await;
-                let answer = post.hops.first().and_then(|hop| hop.answer.as_ref().ok());
-                if answer.is_some_and(|answer| !answer.may_be_for_post_only()) {
+                let is_right = |page: &Page| !page.may_be_for_post_only();
+                if post.first_page().is_some_and(is_right) {
                     continue;
                 }
                 return fails(
                     format!("sent GET {path}, then POST {path}, without a login"),
                     "a page, or a redirect to one",
                     got(&post),
-                    &[&exchange, &post],
+                    [&exchange, &post],
                 );
             }
             Ok(page) => page.shown(),
@@ -59,23 +59,17 @@ pub(super) async fn routes_answer(grader: &mut Grader) -> Judged {
             format!("sent GET {path}, without a login"),
             "a page, or a redirect to one",
             got,
-            &[&exchange],
+            [&exchange],
         );
     }
     let exchange = visitor.home().await;
-    if grader.shows_login(&exchange) {
-        let got = exchange
-            .page()
-            .map(crate::check::page::Page::shown)
-            .unwrap_or_default();
-        return fails(
-            "opened the home page without a login",
-            "a page that shows no user",
-            got,
-            &[&exchange],
-        );
-    }
-    Ok(())
+    require(
+        !grader.shows_login(&exchange),
+        "opened the home page without a login",
+        "a page that shows no user",
+        got(&exchange),
+        [&exchange],
+    )
 }
 
 pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
@@ -84,7 +78,7 @@ pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
     let login = visitor.log_in(&name).await;
     let did = format!("logged in as {name}");
     let Some(answer) = login.answer_to_form().filter(|page| page.status < 400) else {
-        let failed = fails(did, "a redirect to the home page", got(&login), &[&login]);
+        let failed = fails(did, "a redirect to the home page", got(&login), [&login]);
         return explain(failed, grader, &[&login], &name);
     };
     let is_redirect = (300..400).contains(&answer.status);
@@ -99,19 +93,22 @@ pub(super) async fn login_leads_home(grader: &mut Grader) -> Judged {
     // either.
     let is_page = !is_redirect && !answer.is_json() && !grader.shows_login(&login);
     if is_redirect && is_at_home && login.page().is_some_and(|page| page.status >= 400) {
-        let failed = fails(did, "a home page after the redirect", got(&login), &[&login]);
+        let failed = fails(did, "a home page after the redirect", got(&login), [&login]);
         return explain(failed, grader, &[&login], &name);
     }
     if (is_redirect && !is_at_home) || is_page {
         let expected = format!("a redirect to {}", wanted.path());
-        let failed = fails(did, expected, got(&login), &[&login]);
+        let failed = fails(did, expected, got(&login), [&login]);
         return explain(failed, grader, &[&login], &name);
     }
-    if grader.shows_login(&home) {
-        return Ok(());
-    }
     let expected = "the home page shows that the user is logged in (set the pattern with --logged-in)";
-    let failed = fails(did, expected, got(&home), &[&login, &home]);
+    let failed = require(
+        grader.shows_login(&home),
+        did,
+        expected,
+        got(&home),
+        [&login, &home],
+    );
     explain(failed, grader, &[&login, &home], &name)
 }
 
@@ -157,87 +154,61 @@ fn got(exchange: &Exchange) -> String {
 pub(super) async fn name_is_shown_escaped(grader: &mut Grader) -> Judged {
     let mut user = grader.logged_in().await?;
     let home = user.visitor.home().await;
-    if !home
-        .page()
-        .is_some_and(|page| page.shows_user(&user.name, grader.pages()))
-    {
+    if !grader.shows_user(&home, &user.name) {
         let failed = fails(
             "opened the home page after the login",
             format!("the name of the user: {}", user.name),
             got(&home),
-            &[&user.login, &home],
+            [&user.login, &home],
         );
         return explain(failed, grader, &[&user.login, &home], &user.name);
     }
     let tag = format!("<b id={}>", grader.name());
     let mut user = grader.logged_in_as(tag.clone()).await?;
     let home = user.visitor.home().await;
+    let (did, both) = (format!("logged in as {tag}"), [&user.login, &home]);
     let Some(page) = home.page() else {
-        return fails(
-            format!("logged in as {tag}"),
-            "a home page",
-            got(&home),
-            &[&user.login, &home],
-        );
+        return fails(did, "a home page", got(&home), both);
     };
     let is_html = page
         .headers_named("content-type")
         .any(|kind| kind.contains("html"));
     if is_html && page.body.contains(&tag) {
-        return fails(
-            format!("logged in as {tag}"),
-            "the name as text: &lt;b …",
-            format!("{tag} as HTML"),
-            &[&user.login, &home],
-        );
+        let got = format!("{tag} as HTML");
+        return fails(did, "the name as text: &lt;b …", got, both);
     }
-    if !page.shows_user(&tag, grader.pages()) {
-        return fails(
-            format!("logged in as {tag}"),
-            "the name, unchanged, as text",
-            got(&home),
-            &[&user.login, &home],
-        );
-    }
-    Ok(())
+    let is_right = page.shows_user(&tag, grader.pages());
+    require(is_right, did, "the name, unchanged, as text", got(&home), both)
 }
 
 pub(super) async fn logout_logs_out(grader: &mut Grader) -> Judged {
     let mut user = grader.logged_in().await?;
     let home = grader.visit(&mut user).await?;
-    let page = home
-        .page()
-        .ok_or_else(|| not_judged("the home page does not respond"))?;
-    let logout = user.visitor.log_out(page).await;
+    let logout = user.visitor.log_out(&home).await;
     let after = user.visitor.home().await;
     if grader.shows_login(&after) {
         return fails(
             "logged in, logged out, and opened the home page again",
             "a page that shows no user",
             got(&after),
-            &[&home, &logout, &after],
+            [&home, &logout, &after],
         );
     }
     // The redirect must not lead to an error page, but a JSON API may respond with 401 or 403.
     let is_error = |page: &Page| page.status >= 500 || page.may_be_for_post_only();
-    match logout.answer_to_form() {
-        Some(page) if page.status < 400 && !logout.page().is_some_and(is_error) => Ok(()),
-        _ => fails(
-            "logged out",
-            "a redirect to the home page",
-            got(&logout),
-            &[&logout],
-        ),
-    }
+    require(
+        logout.is_accepted() && !logout.page().is_some_and(is_error),
+        "logged out",
+        "a redirect to the home page",
+        got(&logout),
+        [&logout],
+    )
 }
 
 /// Logs out with the form or link on the home page.
 pub(super) async fn log_out(grader: &Grader, user: &mut LoggedIn) -> Result<Exchange, NotHeld> {
     let home = grader.visit(user).await?;
-    match home.page() {
-        Some(page) => Ok(user.visitor.log_out(page).await),
-        None => Err(not_judged("the home page does not respond")),
-    }
+    Ok(user.visitor.log_out(&home).await)
 }
 
 pub(super) async fn bad_cookies_are_ignored(grader: &mut Grader) -> Judged {
@@ -261,7 +232,7 @@ pub(super) async fn bad_cookies_are_ignored(grader: &mut Grader) -> Judged {
                 true => "a page that shows no user".to_owned(),
                 false => format!("a page that shows {} or no user", user.name),
             };
-            return fails(did, expected, got(&home), &[&home]);
+            return fails(did, expected, got(&home), [&home]);
         }
     }
     Ok(())
@@ -330,7 +301,7 @@ async fn all_set(grader: &mut Grader, did: &str, expected: &str, is_right: impl 
     let (headers, login) = set_cookies(grader).await?;
     match headers.into_iter().find(|header| !is_right(header)) {
         None => Ok(()),
-        Some(header) => fails(did, expected, header, &[&login]),
+        Some(header) => fails(did, expected, header, [&login]),
     }
 }
 
@@ -389,26 +360,20 @@ pub(super) async fn cookie_is_secure(grader: &mut Grader) -> Judged {
 pub(super) async fn pages_are_not_stored(grader: &mut Grader) -> Judged {
     let mut user = grader.logged_in().await?;
     let home = grader.visit(&mut user).await?;
-    let control = home
-        .page()
-        .map(|page| page.headers_named("cache-control").collect::<Vec<_>>().join(", "));
-    let control = control.unwrap_or_default();
-    if ["no-store", "private", "no-cache"]
-        .iter()
-        .any(|word| control.contains(word))
-    {
-        return Ok(());
-    }
-    let got = if control.is_empty() {
-        "no Cache-Control header".to_owned()
-    } else {
-        control
+    let control = home.page().map(|page| page.headers_named("cache-control"));
+    let control = control.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let got = match control.as_str() {
+        "" => "no Cache-Control header",
+        control => control,
     };
-    fails(
+    require(
+        ["no-store", "private", "no-cache"]
+            .iter()
+            .any(|word| control.contains(word)),
         "opened the home page after the login",
         "Cache-Control: no-store",
         got,
-        &[&home],
+        [&home],
     )
 }
 
@@ -418,18 +383,11 @@ pub(super) async fn second_login_changes_the_name(grader: &mut Grader) -> Judged
     let second = grader.name();
     let login = user.visitor.log_in(&second).await;
     let home = user.visitor.home().await;
-    let shows = |name: &str| {
-        home.page()
-            .is_some_and(|page| page.shows_user(name, grader.pages()))
-    };
-    if shows(&second) && !shows(&user.name) {
-        return Ok(());
-    }
-    let did = format!("logged in as {}, then as {second}", user.name);
-    fails(
-        did,
+    require(
+        grader.shows_user(&home, &second) && !grader.shows_user(&home, &user.name),
+        format!("logged in as {}, then as {second}", user.name),
         format!("the name {second}"),
         got(&home),
-        &[&first, &login, &home],
+        [&first, &login, &home],
     )
 }

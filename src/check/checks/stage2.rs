@@ -10,7 +10,7 @@ use super::stage1::log_out;
 use crate::check::browser::PATIENCE;
 use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, LoggedIn};
-use crate::check::judged::{Judged, NotHeld, fails, not_judged, shown_keys};
+use crate::check::judged::{Judged, NotHeld, fails, not_judged, require, shown_keys};
 use crate::check::redis_command::Key;
 use crate::deadline::{DEFAULT_TIMEOUT, Deadline};
 
@@ -29,10 +29,8 @@ pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
     }
     let mut expected = 1;
     loop {
-        let last = exchanges.last().and_then(Exchange::page);
-        let found = last.and_then(|page| page.visits(grader.pages()));
+        let found = exchanges.last().and_then(|last| grader.visits(last));
         if found != Some(expected) {
-            let all: Vec<&Exchange> = exchanges.iter().collect();
             let got = match (found, grader.site.proxy.as_ref()) {
                 (Some(found), _) => format!("Visits: {found}"),
                 (None, Some(proxy)) if proxy.connections_opened() == 0 => {
@@ -43,12 +41,8 @@ pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
                 }
                 (None, _) => "no number (set the pattern with --visits)".to_owned(),
             };
-            return fails(
-                format!("loaded the home page (visit {expected} after the login)"),
-                format!("Visits: {expected}"),
-                got,
-                &all,
-            );
+            let did = format!("loaded the home page (visit {expected} after the login)");
+            return fails(did, format!("Visits: {expected}"), got, &exchanges);
         }
         if expected == 3 {
             break;
@@ -60,17 +54,13 @@ pub(super) async fn visits_count_up(grader: &mut Grader) -> Judged {
     let is_in_redis = exchanges
         .iter()
         .any(|exchange| exchange.data_commands().next().is_some());
-    if grader.site.proxy.is_some() && !is_in_redis {
-        let all: Vec<&Exchange> = exchanges.iter().collect();
-        let expected = "commands to the Redis server in REDIS_URL";
-        return fails(
-            "three visits",
-            expected,
-            "no commands, so the app does not count in this Redis server",
-            &all,
-        );
-    }
-    Ok(())
+    require(
+        grader.site.proxy.is_none() || is_in_redis,
+        "three visits",
+        "commands to the Redis server in REDIS_URL",
+        "no commands, so the app does not count in this Redis server",
+        &exchanges,
+    )
 }
 
 /// Returns all integers in a reply, including integers in strings, such as the values of a hash.
@@ -116,7 +106,7 @@ pub(super) async fn number_is_the_reply(grader: &mut Grader) -> Judged {
             "the second visit",
             expected,
             format!("replies: {replies:?}"),
-            &[&home],
+            [&home],
         );
     }
     // Delay the replies. If the app reads the count with a separate command, such as HGET, that count then
@@ -129,17 +119,14 @@ pub(super) async fn number_is_the_reply(grader: &mut Grader) -> Judged {
     }))
     .await;
     proxy.delay(Duration::ZERO);
-    let numbers: Vec<i64> = visits
-        .iter()
-        .filter_map(|visit| visit.page()?.visits(grader.pages()))
-        .collect();
+    let numbers: Vec<i64> = visits.iter().filter_map(|visit| grader.visits(visit)).collect();
     let different: BTreeSet<i64> = numbers.iter().copied().collect();
     if different.len() < numbers.len() {
         return fails(
             "6 simultaneous visits",
             "6 different numbers",
             format!("{numbers:?}"),
-            &[&visits[0]],
+            [&visits[0]],
         );
     }
     match is_seen {
@@ -171,18 +158,16 @@ pub(super) async fn simultaneous_visits_all_count(grader: &mut Grader) -> Judged
     let did = format!("{CROWD} simultaneous visits after visit {before}, then one more");
     if let Some(bad) = visits.iter().find(|visit| !grader.shows_login(visit)) {
         let got = bad.http_lines().join("; ");
-        return fails(did, "a page that shows the user for each visit", got, &[bad]);
+        return fails(did, "a page that shows the user for each visit", got, [bad]);
     }
     let (after, last) = grader.count(&mut user).await?;
     let expected = before + CROWD as i64 + 1;
-    if after == expected {
-        return Ok(());
-    }
-    fails(
+    require(
+        after == expected,
         did,
         format!("Visits: {expected}"),
         after.to_string(),
-        &[&visits[0], &last],
+        [&visits[0], &last],
     )
 }
 
@@ -227,15 +212,12 @@ pub(super) async fn two_names_two_counters(grader: &mut Grader) -> Judged {
     let (three, d) = grader.count(&mut first).await?;
     let numbers = [one, two, other, three];
     let expected = [start[0] + 1, start[0] + 2, start[1] + 1, start[0] + 3];
-    if numbers == expected && start.iter().all(|start| *start <= 1) {
-        return Ok(());
-    }
-    let did = format!("visits of {0}, {0}, {1}, {0}", first.name, second.name);
-    fails(
-        did,
+    require(
+        numbers == expected && start.iter().all(|start| *start <= 1),
+        format!("visits of {0}, {0}, {1}, {0}", first.name, second.name),
         format!("the numbers {expected:?}"),
         format!("{numbers:?}"),
-        &[&a, &b, &c, &d],
+        [&a, &b, &c, &d],
     )
 }
 
@@ -257,7 +239,7 @@ pub(super) async fn restarted_app_continues(grader: &mut Grader) -> Judged {
         return Err(not_judged(format!("the app did not start again: {error}")));
     }
     let after = user.visitor.home().await;
-    let found = after.page().and_then(|page| page.visits(grader.pages()));
+    let found = grader.visits(&after);
     if user.visitor.cookies().is_empty() {
         return Err(not_judged("the cookie expired before the app had started again"));
     }
@@ -275,7 +257,7 @@ pub(super) async fn restarted_app_continues(grader: &mut Grader) -> Judged {
         |found| format!("Visits: {found}"),
     );
     let did = "two visits, SIGKILL and a restart of the app, and another visit with the same cookie";
-    fails(did, format!("Visits: {}", before + 1), got, &[&first, &after])
+    fails(did, format!("Visits: {}", before + 1), got, [&first, &after])
 }
 
 pub(super) async fn visit_is_one_round_trip(grader: &mut Grader) -> Judged {
@@ -284,16 +266,12 @@ pub(super) async fn visit_is_one_round_trip(grader: &mut Grader) -> Judged {
     grader.visit(&mut user).await?;
     let mut home = grader.visit(&mut user).await?;
     grader.settle(&mut home).await;
-    match home.round_trips() {
-        0 => Err(not_judged("a visit sends no command to Redis")),
-        1 => Ok(()),
-        trips => fails(
-            "a visit",
-            "one round trip to Redis",
-            format!("{trips} round trips"),
-            &[&home],
-        ),
+    let trips = home.round_trips();
+    if trips == 0 {
+        return Err(not_judged("a visit sends no command to Redis"));
     }
+    let got = format!("{trips} round trips");
+    require(trips == 1, "a visit", "one round trip to Redis", got, [&home])
 }
 
 pub(super) async fn keys_have_a_prefix(grader: &mut Grader) -> Judged {
@@ -313,15 +291,12 @@ pub(super) async fn keys_have_a_prefix(grader: &mut Grader) -> Judged {
         .take_while(|(a, b)| a == b)
         .map(|(a, _)| *a)
         .collect();
-    if common.len() >= 3 || common.iter().any(|byte| b":/._-|".contains(byte)) {
-        return Ok(());
-    }
-    let got = shown_keys(&[key, other]);
-    fails(
+    require(
+        common.len() >= 3 || common.iter().any(|byte| b":/._-|".contains(byte)),
         "visits of two users",
         "keys with a common prefix, such as app:session:",
-        got,
-        &[&one, &two],
+        shown_keys(&[key, other]),
+        [&one, &two],
     )
 }
 
@@ -334,23 +309,11 @@ pub(super) async fn unusual_name_works(grader: &mut Grader) -> Judged {
     let did = format!("logged in as {name}");
     let mut user = match grader.logged_in_as(name.clone()).await {
         Ok(user) => user,
-        Err(_) => return fails(did, "a login", "the login failed", &[]),
+        Err(_) => return fails(did, "a login", "the login failed", []),
     };
     let home = user.visitor.home().await;
-    let is_shown = home
-        .page()
-        .is_some_and(|page| page.shows_user(&name, grader.pages()));
-    let is_counted = home
-        .page()
-        .is_some_and(|page| page.visits(grader.pages()).is_some());
+    let is_right = grader.shows_user(&home, &name) && grader.visits(&home).is_some();
     let _ = log_out(grader, &mut user).await;
-    if is_shown && is_counted {
-        return Ok(());
-    }
-    fails(
-        did,
-        "the name and a number of visits",
-        home.http_lines().join("; "),
-        &[&home],
-    )
+    let got = home.http_lines().join("; ");
+    require(is_right, did, "the name and a number of visits", got, [&home])
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::check::browser::Cause;
 use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, LoggedIn};
-use crate::check::judged::{Judged, NotHeld, fails, not_judged, shown_keys};
+use crate::check::judged::{Judged, NotHeld, fails, not_judged, require, shown_keys};
 use crate::check::redis_command::{Key, SeenCommand};
 
 /// The maximum number of attempts to cut the app's connection to Redis. Attempt number N cuts the connection
@@ -72,8 +72,7 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
             _ => format!("the TTL of {key} was {before} ms before the visit, and {after} ms after it"),
         };
         let did = format!("visits with {} ms between them", pause.as_millis());
-        let all: Vec<&Exchange> = exchanges.iter().collect();
-        return fails(did, "each visit resets the TTL", got, &all);
+        return fails(did, "each visit resets the TTL", got, &exchanges);
     }
     match are_all_old {
         true => Err(not_judged("no key that the session depends on was found")),
@@ -84,12 +83,11 @@ pub(super) async fn refreshes(grader: &mut Grader, user: &mut LoggedIn) -> Judge
 /// Deletes a key of the user, and visits the home page. Returns true if the user is then logged out or the
 /// visit count is wrong.
 async fn is_part_of_session(grader: &Grader, user: &mut LoggedIn, key: &Key) -> Result<bool, NotHeld> {
-    let number = |visit: &Exchange| visit.page().and_then(|page| page.visits(grader.pages()));
     let before = grader.visit(user).await?;
     grader.proxy()?.delete(std::slice::from_ref(key)).await;
     let after = user.visitor.home().await;
-    let expected = number(&before).map(|number| number + 1);
-    Ok(!grader.shows_login(&after) || number(&after) != expected)
+    let expected = grader.visits(&before).map(|number| number + 1);
+    Ok(!grader.shows_login(&after) || grader.visits(&after) != expected)
 }
 
 pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
@@ -115,12 +113,8 @@ pub(super) async fn keys_have_a_ttl(grader: &mut Grader) -> Judged {
         has_own_key |= own > 0;
         if !endless.is_empty() {
             let expected = "every key that the app has created has a TTL";
-            return fails(
-                request,
-                expected,
-                format!("no TTL: {}", shown_keys(&endless)),
-                &[&last],
-            );
+            let got = format!("no TTL: {}", shown_keys(&endless));
+            return fails(request, expected, got, [&last]);
         }
     }
     match has_own_key {
@@ -151,12 +145,8 @@ pub(super) async fn no_moment_without_a_ttl(grader: &mut Grader) -> Judged {
             continue;
         };
         let got = format!("no TTL after {}: {}", bad.name(), shown_keys(&bad.without_ttl));
-        return fails(
-            "a login and two visits",
-            "after each command, every key has a TTL",
-            got,
-            &[exchange],
-        );
+        let expected = "after each command, every key has a TTL";
+        return fails("a login and two visits", expected, got, [exchange]);
     }
     Ok(())
 }
@@ -181,12 +171,8 @@ pub(super) async fn cut_visit_leaves_a_ttl(grader: &mut Grader) -> Judged {
             let did = format!(
                 "the first visit; `check` cut the connection to Redis after command {cut} of {commands}"
             );
-            return fails(
-                did,
-                "no key without a TTL",
-                format!("no TTL: {}", shown_keys(&endless)),
-                &[&visit],
-            );
+            let got = format!("no TTL: {}", shown_keys(&endless));
+            return fails(did, "no key without a TTL", got, [&visit]);
         }
         works_again?;
     }
@@ -212,13 +198,11 @@ pub(super) async fn ttl_in_the_same_round_trip(grader: &mut Grader) -> Judged {
     };
     let expires = trips(&["EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT"]);
     let counts = trips(&["HINCRBY", "INCR", "INCRBY", "HSET", "SET"]);
-    match expires.iter().all(|trip| counts.contains(trip)) {
-        true => Ok(()),
-        false => fails(
-            "a visit",
-            "the count and EXPIRE in one round trip",
-            "two round trips",
-            &[&home],
-        ),
-    }
+    require(
+        expires.iter().all(|trip| counts.contains(trip)),
+        "a visit",
+        "the count and EXPIRE in one round trip",
+        "two round trips",
+        [&home],
+    )
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::check::exchange::Exchange;
 use crate::check::grader::{ActiveVisit, Grader, Waits};
-use crate::check::judged::{Judged, NotHeld, fails, not_judged};
+use crate::check::judged::{Judged, NotHeld, fails, not_judged, require};
 
 /// The tolerated difference between the app's TTL and `--ttl`.
 const TOLERANCE: Duration = Duration::from_millis(1500);
@@ -34,7 +34,7 @@ async fn wait(grader: &mut Grader) -> Result<(), NotHeld> {
     let mut last = grader.visit(&mut active).await?;
     for _ in 0..2 {
         last = grader.visit(&mut idle).await?;
-        before = last.page().and_then(|page| page.visits(grader.pages()));
+        before = grader.visits(&last);
     }
     let other_ttl = other_ttl(grader, &last).await;
     let mut visits = Vec::new();
@@ -105,7 +105,7 @@ pub(super) async fn count_restarts_after_the_ttl(grader: &mut Grader) -> Judged 
     let (ttl, stage) = (grader.settings().ttl, grader.settings().stage);
     let waits = seen(grader).await?;
     let (idle, name, before) = (waits.idle.clone(), waits.idle_name.clone(), waits.before);
-    let mut found = idle.page().and_then(|page| page.visits(grader.pages()));
+    let mut found = grader.visits(&idle);
     let mut exchanges = vec![idle];
     if stage == 4 && !grader.shows_login(&exchanges[0]) {
         let mut user = grader.logged_in_as(name).await?;
@@ -117,17 +117,13 @@ pub(super) async fn count_restarts_after_the_ttl(grader: &mut Grader) -> Judged 
             exchanges.push(home);
         }
     }
-    if found == Some(1) {
-        return Ok(());
-    }
-    let all: Vec<&Exchange> = exchanges.iter().collect();
     let visits = before.map_or_else(
         || "a visit".to_owned(),
         |count| format!("visits until the page showed {count}"),
     );
     let did = format!("{visits}, then no visit for more than {} s", ttl.as_secs());
     let got = found.map_or_else(|| "no number".to_owned(), |found| format!("Visits: {found}"));
-    fails(did, "Visits: 1", got, &all)
+    require(found == Some(1), did, "Visits: 1", got, &exchanges)
 }
 
 pub(super) async fn active_visitor_stays_logged_in(grader: &mut Grader) -> Judged {
@@ -146,22 +142,19 @@ pub(super) async fn active_visitor_stays_logged_in(grader: &mut Grader) -> Judge
         );
         let got = visit.exchange.error().unwrap_or_else(|| "logged out".to_owned());
         let got = format!("after {:.1} s: {got}", visit.at.as_secs_f64());
-        return fails(did, "logged in", got, &[&visit.exchange]);
+        return fails(did, "logged in", got, [&visit.exchange]);
     }
     Ok(())
 }
 
 pub(super) async fn session_ends_after_the_ttl(grader: &mut Grader) -> Judged {
     let idle = seen(grader).await?.idle.clone();
-    if !grader.shows_login(&idle) && idle.page().is_some_and(|page| page.status < 500) {
-        return Ok(());
-    }
-    let did = format!("no visit for more than {} s", grader.settings().ttl.as_secs());
-    fails(
-        did,
+    require(
+        !grader.shows_login(&idle) && idle.page().is_some_and(|page| page.status < 500),
+        format!("no visit for more than {} s", grader.settings().ttl.as_secs()),
         "a page that shows no user",
         idle.http_lines().join("; "),
-        &[&idle],
+        [&idle],
     )
 }
 
@@ -188,15 +181,11 @@ pub(super) async fn session_has_a_maximum_lifetime(grader: &mut Grader) -> Judge
             if age + Duration::from_secs(1) >= max_age {
                 return Ok(());
             }
+            let expected = format!("logged in for {} s", max_age.as_secs());
             let got = format!("after {:.1} s: logged out", age.as_secs_f64());
-            return fails(
-                "a visit every few seconds",
-                format!("logged in for {} s", max_age.as_secs()),
-                got,
-                &[&last],
-            );
+            return fails("a visit every few seconds", expected, got, [&last]);
         }
     }
     let expected = format!("logged out after {} s", max_age.as_secs());
-    fails("a visit every few seconds", expected, "still logged in", &[&last])
+    fails("a visit every few seconds", expected, "still logged in", [&last])
 }

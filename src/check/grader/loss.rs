@@ -37,7 +37,7 @@ impl Loss {
     pub(crate) fn blamed(&self, judged: Judged) -> Judged {
         let failed = match judged {
             Err(NotHeld::Fails(_)) => judged,
-            _ => fails("the requests of this check", "the app keeps running", "", &[]),
+            _ => fails("the requests of this check", "the app keeps running", "", []),
         };
         failed.map_err(|not_held| match not_held {
             NotHeld::Fails(mut failure) => {
@@ -51,10 +51,8 @@ impl Loss {
 }
 
 impl Grader {
-    /// Starts the app again.
-    ///
-    /// # Errors
-    /// Returns a message if the app does not start, or if this program did not start it originally.
+    /// Starts the app again. Returns a message if the app does not start, or if this program did not start it
+    /// originally.
     pub(crate) async fn restart(&mut self) -> Result<(), String> {
         match &mut self.app {
             None => Err("`check` did not start the app".to_owned()),
@@ -148,10 +146,8 @@ impl Grader {
     }
 
     /// Waits until the app works again after its connection to Redis was cut. If the app does not recover,
-    /// restarts the app, and records the failure for the check `recovers-without-a-restart`.
-    ///
-    /// # Errors
-    /// Fails if the app does not recover, unless this run includes that check.
+    /// restarts the app, and records the failure for the check `recovers-without-a-restart`. Fails if the app
+    /// does not recover, unless this run includes that check.
     pub(crate) async fn works_again(&mut self) -> Judged {
         if let Some(why) = &self.gone {
             return Err(not_judged(why.as_str()));
@@ -175,7 +171,7 @@ impl Grader {
                 "the connection to Redis was cut",
                 "the app keeps running, and connects again",
                 "",
-                &[],
+                [],
             )),
         }
     }

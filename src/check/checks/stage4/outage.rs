@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::check::browser::Cause;
 use crate::check::exchange::Exchange;
 use crate::check::grader::{Grader, RECOVER_WITHIN, RETRY, Silence};
-use crate::check::judged::{Judged, NotHeld, fails, shown_keys};
+use crate::check::judged::{Judged, NotHeld, fails, require, shown_keys};
 use crate::check::redis_command::Key;
 use crate::deadline::Deadline;
 
@@ -79,40 +79,28 @@ async fn recovers(grader: &mut Grader, deadline: Deadline) -> (bool, Exchange) {
 
 pub(crate) async fn login_waits_for_redis(grader: &mut Grader) -> Judged {
     let silence = silence(grader).await?;
-    let is_success = silence
-        .login
-        .answer_to_form()
-        .is_some_and(|page| page.status < 400);
-    if is_success && silence.has_new_cookie {
-        return fails(
-            "a login while Redis does not answer",
-            "an error page",
-            "a new session cookie",
-            &[&silence.login],
-        );
-    }
-    Ok(())
+    require(
+        !silence.login.is_accepted() || !silence.has_new_cookie,
+        "a login while Redis does not answer",
+        "an error page",
+        "a new session cookie",
+        [&silence.login],
+    )
 }
 
 pub(crate) async fn answers_while_redis_is_silent(grader: &mut Grader) -> Judged {
     let silence = silence(grader).await?;
     for (what, exchange) in [("a visit", &silence.visit), ("a login", &silence.login)] {
+        let did = format!("{what} while Redis does not answer");
+        let expected = "a response within 5 s";
         if exchange.longest() > ANSWER_WITHIN {
             let got = exchange.http_lines().join("; ");
-            let got = format!(
-                "{got} (after {:.3} s, which is more than 5 s)",
-                exchange.longest().as_secs_f64()
-            );
-            return fails(
-                format!("{what} while Redis does not answer"),
-                "a response within 5 s",
-                got,
-                &[exchange],
-            );
+            let after = exchange.longest().as_secs_f64();
+            let got = format!("{got} (after {after:.3} s, which is more than 5 s)");
+            return fails(did, expected, got, [exchange]);
         }
         if let Some(Err(why)) = exchange.hops.last().map(|hop| &hop.answer) {
-            let did = format!("{what} while Redis does not answer");
-            let failed = fails(did, "a response within 5 s", why.as_str(), &[exchange]);
+            let failed = fails(did, expected, why.as_str(), [exchange]);
             return match &grader.outage {
                 Some(outage) => outage.blamed(failed),
                 None => failed,
@@ -132,25 +120,18 @@ pub(crate) async fn recovers_without_a_restart(grader: &mut Grader) -> Judged {
         proxy.was_cut();
         grader.works_again().await?;
     }
-    let expected = format!("logins work within {} s", RECOVER_WITHIN.as_secs());
     if let Some(outage) = &grader.outage {
         let did = "Redis did not reply for a while, or closed a connection";
-        return outage.blamed(fails(
-            did,
-            "the app keeps running, and works again",
-            "",
-            &[&silence.last],
-        ));
+        let expected = "the app keeps running, and works again";
+        return outage.blamed(fails(did, expected, "", [&silence.last]));
     }
-    match silence.has_recovered {
-        true => Ok(()),
-        false => fails(
-            "Redis did not reply for a while, but now replies again",
-            expected,
-            silence.last.http_lines().join("; "),
-            &[&silence.last],
-        ),
-    }
+    require(
+        silence.has_recovered,
+        "Redis did not reply for a while, but now replies again",
+        format!("logins work within {} s", RECOVER_WITHIN.as_secs()),
+        silence.last.http_lines().join("; "),
+        [&silence.last],
+    )
 }
 
 /// Checks that a visit is not counted twice if the reply to any one of its Redis commands is lost.
@@ -186,7 +167,7 @@ pub(crate) async fn lost_reply_is_not_repeated(grader: &mut Grader) -> Judged {
                 ),
                 format!("Visits: at most {most}"),
                 format!("Visits: {after}"),
-                &[&lost, &last],
+                [&lost, &last],
             );
         }
     }
@@ -198,13 +179,8 @@ pub(crate) async fn unavailable_is_503(grader: &mut Grader) -> Judged {
     for (what, exchange) in [("a visit", &silence.visit), ("a login", &silence.login)] {
         let status = exchange.answer_to_form().map(|page| page.status);
         if status != Some(503) {
-            let got = exchange.http_lines().join("; ");
-            return fails(
-                format!("{what} while Redis does not answer"),
-                "status 503",
-                got,
-                &[exchange],
-            );
+            let did = format!("{what} while Redis does not answer");
+            return fails(did, "status 503", exchange.http_lines().join("; "), [exchange]);
         }
     }
     Ok(())
@@ -237,20 +213,11 @@ pub(crate) async fn cut_login_leaves_nothing(grader: &mut Grader) -> Judged {
             .filter(|key| !before.contains_key(key) && after.get(key) == Some(&-1))
             .collect();
         if !left.is_empty() {
-            return fails(
-                did,
-                "no key without a TTL",
-                format!("no TTL: {}", shown_keys(&left)),
-                &[&login],
-            );
+            let got = format!("no TTL: {}", shown_keys(&left));
+            return fails(did, "no key without a TTL", got, [&login]);
         }
-        let was_known = grader.outage.is_some();
-        grader.works_again().await?;
-        if let Some(outage) = grader.outage.as_ref().filter(|_| !was_known) {
-            return outage.blamed(fails(did, "the app works again", "", &[&login]));
-        }
-        let is_success = login.answer_to_form().is_some_and(|page| page.status < 400);
-        if is_success && visitor.cookie(&cookie).is_some() {
+        works_after(grader, &did, &login).await?;
+        if login.is_accepted() && visitor.cookie(&cookie).is_some() {
             let home = grader.home(&mut visitor).await;
             if !grader.shows_login(&home) {
                 let got = home.error();
@@ -258,7 +225,7 @@ pub(crate) async fn cut_login_leaves_nothing(grader: &mut Grader) -> Judged {
                     did,
                     "an error page, or a session that works",
                     got.unwrap_or_else(|| "a cookie without a session".to_owned()),
-                    &[&login, &home],
+                    [&login, &home],
                 );
             }
         }
@@ -271,20 +238,20 @@ pub(crate) async fn visit_without_cookie_needs_no_redis(grader: &mut Grader) -> 
     proxy.go_down();
     let home = grader.visitor().home().await;
     proxy.come_back();
+    let did = "a visit without a cookie, while Redis is down";
     // Wait for the app, because a client library may pause before reconnecting.
+    works_after(grader, did, &home).await?;
+    let is_right = home.page().is_some_and(|page| page.status < 500);
+    require(is_right, did, "a page", home.http_lines().join("; "), [&home])
+}
+
+/// Waits until the app works again after its connection to Redis was disturbed. Fails if that causes the first
+/// outage of this run.
+async fn works_after(grader: &mut Grader, did: &str, exchange: &Exchange) -> Judged {
     let was_known = grader.outage.is_some();
     grader.works_again().await?;
-    if let Some(outage) = grader.outage.as_ref().filter(|_| !was_known) {
-        let did = "a visit without a cookie, while Redis is down";
-        return outage.blamed(fails(did, "the app works again", "", &[&home]));
-    }
-    match home.page().is_some_and(|page| page.status < 500) {
-        true => Ok(()),
-        false => fails(
-            "a visit without a cookie, while Redis is down",
-            "a page",
-            home.http_lines().join("; "),
-            &[&home],
-        ),
+    match &grader.outage {
+        Some(outage) if !was_known => outage.blamed(fails(did, "the app works again", "", [exchange])),
+        _ => Ok(()),
     }
 }

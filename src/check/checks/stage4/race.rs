@@ -11,7 +11,6 @@ use crate::check::browser::Visitor;
 use crate::check::exchange::Exchange;
 use crate::check::grader::Grader;
 use crate::check::judged::{Judged, NotHeld, fails, not_judged, shown_keys};
-use crate::check::page::Page;
 use crate::check::proxy::{HoldPoint, Proxy};
 use crate::check::redis_command::{Effect, Key};
 
@@ -91,20 +90,13 @@ async fn hold_across_logout(
     other: Option<SocketAddr>,
 ) -> Result<bool, NotHeld> {
     let mut user = grader.logged_in().await?;
-    let home = grader.visit(&mut user).await?;
-    let home = home
-        .page()
-        .cloned()
-        .ok_or_else(|| not_judged("the home page does not respond"))?;
+    let mut home = grader.visit(&mut user).await?;
     let slow = user.visitor.clone();
     let mut copy = user.visitor.clone();
-    let home = match other {
-        Some(other) => {
-            user.visitor = user.visitor.moved_to(other);
-            user.visitor.home().await.page().cloned().unwrap_or(home)
-        }
-        None => home,
-    };
+    if let Some(other) = other {
+        user.visitor = user.visitor.moved_to(other);
+        home = user.visitor.home().await;
+    }
     let overlap = overlap(grader.proxy()?, point, slow, &mut user.visitor, &home).await;
     let Some(mut overlap) = overlap else {
         return Ok(false);
@@ -130,11 +122,11 @@ async fn hold_across_logout(
     let after = copy.home().await;
     if grader.shows_login(&after) {
         let got = "a copy of the cookie works again";
-        return fails(did, expected, got, &[&shown, &after]).map(|()| true);
+        return fails(did, expected, got, [&shown, &after]).map(|()| true);
     }
     if !revived.is_empty() {
         let got = format!("the visit created {} again", shown_keys(&revived));
-        return fails(did, expected, got, &[&shown]).map(|()| true);
+        return fails(did, expected, got, [&shown]).map(|()| true);
     }
     Ok(true)
 }
@@ -146,7 +138,7 @@ async fn overlap(
     point: HoldPoint,
     mut slow: Visitor,
     user: &mut Visitor,
-    home: &Page,
+    home: &Exchange,
 ) -> Option<Overlap> {
     let start = proxy.mark();
     proxy.hold(point);

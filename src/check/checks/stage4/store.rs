@@ -4,7 +4,7 @@ use super::super::stage3::refreshes;
 use crate::check::browser::Visitor;
 use crate::check::exchange::Exchange;
 use crate::check::grader::Grader;
-use crate::check::judged::{Judged, fails, not_judged, shown_keys};
+use crate::check::judged::{Judged, fails, not_judged, require, shown_keys};
 use crate::check::redis_command::{Effect, Key};
 /// Checks that a visit to the home page creates no key.
 pub(super) async fn creates_no_key(grader: &mut Grader, did: &str, visitor: &mut Visitor) -> Judged {
@@ -17,15 +17,8 @@ pub(super) async fn creates_no_key(grader: &mut Grader, did: &str, visitor: &mut
         .into_iter()
         .filter(|key| after.contains_key(key) && !before.contains_key(key))
         .collect();
-    match created.is_empty() {
-        true => Ok(()),
-        false => fails(
-            did,
-            "no new key",
-            format!("created {}", shown_keys(&created)),
-            &[&home],
-        ),
-    }
+    let got = format!("created {}", shown_keys(&created));
+    require(created.is_empty(), did, "no new key", got, [&home])
 }
 
 pub(crate) async fn visit_without_cookie_creates_no_key(grader: &mut Grader) -> Judged {
@@ -42,15 +35,14 @@ pub(crate) async fn visit_without_cookie_sends_nothing(grader: &mut Grader) -> J
     grader.proxy()?;
     let mut home = grader.visitor().home().await;
     grader.settle(&mut home).await;
-    match home.data_commands().count() {
-        0 => Ok(()),
-        count => fails(
-            "a visit without a cookie",
-            "no Redis commands",
-            format!("{count} commands"),
-            &[&home],
-        ),
-    }
+    let count = home.data_commands().count();
+    require(
+        count == 0,
+        "a visit without a cookie",
+        "no Redis commands",
+        format!("{count} commands"),
+        [&home],
+    )
 }
 
 pub(crate) async fn connections_are_reused(grader: &mut Grader) -> Judged {
@@ -84,7 +76,7 @@ pub(crate) async fn connections_are_reused(grader: &mut Grader) -> Judged {
         format!("{VISITS} visits, {ROUNDS} times"),
         "connections are reused",
         format!("{new} new connections during the last {VISITS} visits"),
-        &[&last],
+        [&last],
     )
 }
 
@@ -107,7 +99,7 @@ pub(crate) async fn no_commands_over_all_keys(grader: &mut Grader) -> Judged {
         "all requests of this run",
         "no command that processes all keys",
         got,
-        &[&exchange],
+        [&exchange],
     )
 }
 
@@ -122,12 +114,8 @@ pub(crate) async fn value_is_not_a_pickle(grader: &mut Grader) -> Judged {
             .data_commands()
             .filter(|command| command.effect == Effect::Write);
         if let Some(bad) = writes.find(|command| command.words.iter().any(is_pickle)) {
-            return fails(
-                "a login and a visit",
-                "a value in a format such as JSON",
-                bad.shown(),
-                &[exchange],
-            );
+            let expected = "a value in a format such as JSON";
+            return fails("a login and a visit", expected, bad.shown(), [exchange]);
         }
     }
     Ok(())

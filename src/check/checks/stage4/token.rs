@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use super::store::creates_no_key;
 use crate::check::forgery::{changed, reveals};
 use crate::check::grader::{Grader, LoggedIn};
-use crate::check::judged::{Judged, fails, not_judged};
+use crate::check::judged::{Judged, fails, not_judged, require};
 use crate::random;
 
 /// The minimum number of random bits in a token.
@@ -22,36 +22,26 @@ pub(crate) async fn cookie_reveals_nothing(grader: &mut Grader) -> Judged {
     let did = format!("two logins as {name} from two browsers");
     let mut cookies = first.visitor.cookies().into_iter();
     if let Some((cookie, value)) = cookies.find(|(_, value)| reveals(value, &name)) {
-        return fails(
-            did,
-            "cookies without the name",
-            format!("{cookie}={value}"),
-            &[&first.login],
-        );
+        let got = format!("{cookie}={value}");
+        return fails(did, "cookies without the name", got, [&first.login]);
     }
+    let both = [&first.login, &second.login];
     if one == two {
-        return fails(
-            did,
-            "two different cookies",
-            format!("twice {cookie}={one}"),
-            &[&first.login, &second.login],
-        );
+        let got = format!("twice {cookie}={one}");
+        return fails(did, "two different cookies", got, both);
     }
     let mut tokens = vec![one, two];
     while tokens.len() < SAMPLES {
         tokens.push(value(&grader.logged_in().await?));
     }
     let bits = bits(&tokens);
-    if bits < LEAST_BITS {
-        let got = format!("at most {bits:.0} bits: {cookie}={}", tokens.join(", "));
-        return fails(
-            did,
-            "a random token of at least 128 bits",
-            got,
-            &[&first.login, &second.login],
-        );
-    }
-    Ok(())
+    require(
+        bits >= LEAST_BITS,
+        did,
+        "a random token of at least 128 bits",
+        format!("at most {bits:.0} bits: {cookie}={}", tokens.join(", ")),
+        both,
+    )
 }
 
 /// Estimates the maximum number of random bits in each of these cookie values from their length and alphabet.
@@ -107,12 +97,13 @@ pub(crate) async fn brought_token_is_not_adopted(grader: &mut Grader) -> Judged 
     let sent = victim.sent_cookies();
     let login = victim.log_in(&name).await;
     let home = attacker.home().await;
-    if victim.cookie(&cookie).as_ref() != Some(&planted) && !grader.shows_login(&home) {
-        return Ok(());
-    }
-    let did = format!("logged in with a made-up value of {cookie} (Cookie: {sent})");
-    let got = "the session has the token that the client chose";
-    fails(did, "a new token", got, &[&login, &home])
+    require(
+        victim.cookie(&cookie).as_ref() != Some(&planted) && !grader.shows_login(&home),
+        format!("logged in with a made-up value of {cookie} (Cookie: {sent})"),
+        "a new token",
+        "the session has the token that the client chose",
+        [&login, &home],
+    )
 }
 
 /// Returns a token in the same format as the app's tokens, but not created by the app.
@@ -138,12 +129,12 @@ pub(crate) async fn login_changes_the_token(grader: &mut Grader) -> Judged {
     let login = user.visitor.log_in(&second).await;
     let did = format!("logged in as {}, then as {second} in the same browser", user.name);
     if user.visitor.cookie(&cookie) == old.cookie(&cookie) {
-        return fails(did, "a new token", "the same token", &[&user.login, &login]);
+        return fails(did, "a new token", "the same token", [&user.login, &login]);
     }
     let home = old.home().await;
     if grader.shows_login(&home) {
         let got = "a copy of the old cookie still works";
-        return fails(did, "the old session has ended", got, &[&first, &login, &home]);
+        return fails(did, "the old session has ended", got, [&first, &login, &home]);
     }
     // An app may create a session when a visitor opens the home page.
     let mut visitor = grader.visitor();
@@ -152,15 +143,13 @@ pub(crate) async fn login_changes_the_token(grader: &mut Grader) -> Judged {
         return Ok(());
     };
     let login = visitor.log_in(&second).await;
-    if visitor.cookie(&cookie) == Some(anonymous) {
-        return fails(
-            "logged in with a cookie from before the login",
-            "a new token",
-            "the same token",
-            &[&login],
-        );
-    }
-    Ok(())
+    require(
+        visitor.cookie(&cookie) != Some(anonymous),
+        "logged in with a cookie from before the login",
+        "a new token",
+        "the same token",
+        [&login],
+    )
 }
 
 pub(crate) async fn made_up_token_leaves_no_key(grader: &mut Grader) -> Judged {
@@ -191,12 +180,8 @@ pub(crate) async fn key_is_not_the_token(grader: &mut Grader) -> Judged {
         let text = String::from_utf8_lossy(&key).into_owned();
         let mut parts = text.split([':', '/', '.']);
         if parts.any(|part| part.len() >= SHORTEST && value.contains(part)) {
-            return fails(
-                "a visit",
-                "a key from which the cookie cannot be computed",
-                format!("the key {text}"),
-                &[&home],
-            );
+            let expected = "a key from which the cookie cannot be computed";
+            return fails("a visit", expected, format!("the key {text}"), [&home]);
         }
     }
     Ok(())
@@ -218,13 +203,8 @@ pub(crate) async fn output_contains_no_token(grader: &mut Grader) -> Judged {
     match tokens.find(|token| output.contains(token.as_str())) {
         None => Ok(()),
         Some(token) => {
-            let file = app.output_file().display();
-            fails(
-                "all requests of this run",
-                "no token in the output",
-                format!("{token} is in {file}"),
-                &[],
-            )
+            let got = format!("{token} is in {}", app.output_file().display());
+            fails("all requests of this run", "no token in the output", got, [])
         }
     }
 }
