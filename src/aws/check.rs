@@ -131,6 +131,18 @@ impl Check {
         }
     }
 
+    pub(crate) fn allowed(code: Code, text: impl Into<String>) -> Self {
+        Self::new(code, Outcome::Allowed, text)
+    }
+
+    pub(crate) fn denied(code: Code, text: impl Into<String>) -> Self {
+        Self::new(code, Outcome::Denied, text)
+    }
+
+    pub(crate) fn unknown(code: Code, text: impl Into<String>) -> Self {
+        Self::new(code, Outcome::Unknown, text)
+    }
+
     pub(crate) fn about(mut self, object: Option<impl ToString>) -> Self {
         self.object = object.map(|object| object.to_string());
         self

@@ -27,6 +27,15 @@ pub(crate) struct Table<T> {
     pub(crate) is_complete: bool,
 }
 
+impl<T> Table<T> {
+    fn empty() -> Self {
+        Self {
+            items: Vec::new(),
+            is_complete: true,
+        }
+    }
+}
+
 /// A table, or `None` if there is no document of this kind.
 pub(crate) type Known<T> = Option<Table<T>>;
 
@@ -84,6 +93,14 @@ impl Documents {
     pub(crate) fn prefix_list(&self, id: &Id) -> Option<Vec<IpNet>> {
         let list = find(&self.prefix_lists, |list| list.id.as_ref() == Some(id))?;
         list.entries.as_ref()?.iter().map(|entry| entry.range).collect()
+    }
+
+    pub(crate) fn interface(&self, id: &Id) -> Option<&Interface> {
+        find(&self.interfaces, |interface| interface.id.as_ref() == Some(id))
+    }
+
+    pub(crate) fn group(&self, id: &Id) -> Option<&SecurityGroup> {
+        find(&self.groups, |group| group.id.as_ref() == Some(id))
     }
 
     pub(crate) fn subnet(&self, id: &Id) -> Option<&Subnet> {

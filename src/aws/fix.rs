@@ -119,7 +119,8 @@ impl Network<'_> {
     }
 }
 
-fn ports_text((first, last): (u16, u16)) -> String {
+/// Describes one port or a range of ports.
+pub(super) fn ports_text((first, last): (u16, u16)) -> String {
     if first == last {
         format!("TCP port {first}")
     } else {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::cache::Cache;
-use super::documents::{Documents, all, find, is_complete};
+use super::documents::{Documents, all, is_complete};
 use super::facts::Facts;
 use super::id::{Account, Id, Region};
 use super::objects::{Interface, RouteTable, Subnet};
@@ -51,11 +51,7 @@ pub(crate) enum Found {
 pub(crate) fn source(facts: &Facts, documents: &Documents) -> Place {
     let own = facts.source.clone().unwrap_or_default();
     let address = source_address(facts);
-    let by_id = own.interface.as_ref().and_then(|id| {
-        find(&documents.interfaces, |interface| {
-            interface.id.as_ref() == Some(id)
-        })
-    });
+    let by_id = own.interface.as_ref().and_then(|id| documents.interface(id));
     let by_address = || {
         let is_it = |interface: &&Interface| {
             address.is_some_and(|address| interface.has(address) == Truth::Yes)

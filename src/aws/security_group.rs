@@ -7,11 +7,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::check::{Check, Code, Outcome};
+use super::check::{Check, Code};
 use super::documents::{Documents, all, find, is_complete};
 use super::facts::Facts;
 use super::id::Id;
-use super::objects::{GroupPair, Permission, SecurityGroup, SecurityGroupRule};
+use super::objects::{GroupPair, Permission, SecurityGroupRule};
 use super::permission;
 use super::place::Place;
 use super::truth::Truth;
@@ -28,6 +28,22 @@ impl Direction {
         match self {
             Self::Ingress => "ingress",
             Self::Egress => "egress",
+        }
+    }
+
+    /// Returns the word for a rule in this direction.
+    pub(crate) fn adjective(self) -> &'static str {
+        match self {
+            Self::Ingress => "inbound",
+            Self::Egress => "outbound",
+        }
+    }
+
+    /// Returns the word before the other end of the connection.
+    pub(crate) fn preposition(self) -> &'static str {
+        match self {
+            Self::Ingress => "from",
+            Self::Egress => "to",
         }
     }
 }
@@ -88,9 +104,8 @@ impl Traffic<'_> {
         };
         let Some(groups) = &self.own.groups else {
             let end = self.end();
-            return Check::new(
+            return Check::unknown(
                 code,
-                Outcome::Unknown,
                 format!("the AWS replies do not show the security groups of {end}"),
             )
             .needs(&[permission::NETWORK_INTERFACES]);
@@ -110,7 +125,7 @@ impl Traffic<'_> {
             for rule in &list {
                 let answer = self.ask(group, rule);
                 if answer.truth == Truth::Yes {
-                    return Check::new(code, Outcome::Allowed, self.allows(group)).about(Some(group));
+                    return Check::allowed(code, self.allows(group)).about(Some(group));
                 }
                 allowed = allowed.or(answer.truth);
                 needs.extend(answer.needs);
@@ -123,20 +138,15 @@ impl Traffic<'_> {
         let mut check = match allowed {
             Truth::Unknown => {
                 let text = format!(
-                    "the AWS replies do not show whether {names} allows {} {}",
-                    self.what(),
-                    self.which_way()
+                    "the AWS replies do not show whether {names} allows {}",
+                    self.what()
                 );
-                Check::new(code, Outcome::Unknown, text).needs(&needs)
+                Check::unknown(code, text).needs(&needs)
             }
             _ => {
-                let text = format!(
-                    "no {} rule of {names} allows {} {}",
-                    self.kind(),
-                    self.what(),
-                    self.which_way()
-                );
-                Check::new(code, Outcome::Denied, text).aws_code("ENI_SG_RULES_MISMATCH")
+                let kind = self.direction.adjective();
+                let text = format!("no {kind} rule of {names} allows {}", self.what());
+                Check::denied(code, text).aws_code("ENI_SG_RULES_MISMATCH")
             }
         };
         check.object = Some(names);
@@ -151,39 +161,28 @@ impl Traffic<'_> {
         }
     }
 
-    fn kind(&self) -> &'static str {
-        match self.direction {
-            Direction::Ingress => "inbound",
-            Direction::Egress => "outbound",
-        }
-    }
-
+    /// Describes the traffic, such as `TCP port 6379 to 10.0.0.5`.
     fn what(&self) -> String {
-        format!("TCP port {}", self.port)
-    }
-
-    fn which_way(&self) -> String {
         let peer = match (&self.peer.groups, self.references, self.peer.address) {
             (Some(groups), Truth::Yes, _) if !groups.is_empty() => list_of(groups),
             (.., Some(address)) => address.to_string(),
             _ => "the other end".to_owned(),
         };
-        match self.direction {
-            Direction::Ingress => format!("from {peer}"),
-            Direction::Egress => format!("to {peer}"),
-        }
+        format!("TCP port {} {} {peer}", self.port, self.direction.preposition())
     }
 
     fn allows(&self, group: &Id) -> String {
-        format!("{group} allows {} {}", self.what(), self.which_way())
+        format!("{group} allows {}", self.what())
     }
 
     fn rules(&self, group: &Id) -> Rules {
-        let with_rules = find(&self.documents.groups, |other| other.id.as_ref() == Some(group));
-        let permissions = with_rules.and_then(|group| match self.direction {
-            Direction::Ingress => group.ingress.as_ref(),
-            Direction::Egress => group.egress.as_ref(),
-        });
+        let permissions = self
+            .documents
+            .group(group)
+            .and_then(|group| match self.direction {
+                Direction::Ingress => group.ingress.as_ref(),
+                Direction::Egress => group.egress.as_ref(),
+            });
         if let Some(permissions) = permissions {
             return Rules {
                 list: Some(permissions.iter().map(of_permission).collect()),
@@ -407,7 +406,7 @@ fn list_of(ids: &[Id]) -> String {
 /// such a group, any group. Avoids the default group if possible.
 pub(crate) fn best_of_cache<'a>(groups: &'a [Id], documents: &Documents, port: u16) -> Option<&'a Id> {
     let has_rule = |id: &&Id| {
-        let permissions = group(documents, id).and_then(|group| group.ingress.as_ref());
+        let permissions = documents.group(id).and_then(|group| group.ingress.as_ref());
         let mut rules = permissions.into_iter().flatten().map(of_permission);
         let mut others = all(&documents.group_rules)
             .filter(|rule| rule.group.as_ref() == Some(*id) && rule.is_egress == Some(false))
@@ -430,16 +429,13 @@ pub(crate) fn best_of_instance<'a>(groups: &'a [Id], documents: &Documents) -> O
         .or(groups.first())
 }
 
-fn group<'a>(documents: &'a Documents, id: &Id) -> Option<&'a SecurityGroup> {
-    find(&documents.groups, |group| group.id.as_ref() == Some(id))
-}
-
 fn is_default(documents: &Documents, id: &Id) -> bool {
     let by_interface = || {
         let mut groups = all(&documents.interfaces).flat_map(|interface| interface.groups.iter().flatten());
         groups.find(|group| group.id.as_ref() == Some(id))?.name.clone()
     };
-    let name = group(documents, id)
+    let name = documents
+        .group(id)
         .and_then(|group| group.name.clone())
         .or_else(by_interface);
     name.as_deref() == Some("default")

@@ -94,10 +94,7 @@ impl Adding<'_> {
             return;
         };
         let is_complete = !self.is_part;
-        let table = table.get_or_insert_with(|| Table {
-            items: Vec::new(),
-            is_complete: true,
-        });
+        let table = table.get_or_insert_with(Table::empty);
         table.is_complete &= is_complete;
         for element in elements {
             match T::read(element) {
@@ -127,10 +124,7 @@ impl Adding<'_> {
             .collect();
         named.insert(member.to_owned(), list.clone());
         let item = T::read(&Value::Object(named));
-        let table = table.get_or_insert_with(|| Table {
-            items: Vec::new(),
-            is_complete: true,
-        });
+        let table = table.get_or_insert_with(Table::empty);
         table.items.extend(item);
     }
 }

@@ -28,15 +28,8 @@ impl Network<'_> {
             .filter(|(other, way, _)| other == id && *way == direction)
             .map(|(.., number)| *number)
             .collect();
-        let what = format!(
-            "{} {} {range}",
-            ports_text(packets.ports),
-            if direction == Direction::Egress {
-                "to"
-            } else {
-                "from"
-            }
-        );
+        let ports = ports_text(packets.ports);
+        let what = format!("{ports} {} {range}", direction.preposition());
         let Some(number) = acl.free_number(packets, &own) else {
             let text = format!(
                 "allow {what} in {id}: replace an existing entry, because no rule number is free before the entry \

@@ -49,19 +49,15 @@ impl Network<'_> {
                 (None, None) => return None,
             })
         };
-        let kind = match direction {
-            Direction::Ingress => "an inbound",
-            Direction::Egress => "an outbound",
-        };
-        let from = match (direction, named, peer.address) {
-            (Direction::Ingress, Some(named), _) => format!("from {named}"),
-            (Direction::Egress, Some(named), _) => format!("to {named}"),
-            (Direction::Ingress, None, address) => format!("from {}", address?),
-            (Direction::Egress, None, address) => format!("to {}", address?),
+        let peer = match named {
+            Some(named) => named.to_string(),
+            None => peer.address?.to_string(),
         };
         let text = format!(
-            "add {kind} rule to {group} that allows {} {from}",
-            ports_text(ports)
+            "add an {} rule to {group} that allows {} {} {peer}",
+            direction.adjective(),
+            ports_text(ports),
+            direction.preposition()
         );
         Some(AwsFix::text(code, text).with(rule("authorize")?, rule("revoke")?.finish()))
     }

@@ -1,6 +1,7 @@
 //! Checks that the network ACLs of both subnets allow requests and replies.
 
 use crate::aws::check::{Check, Code, Outcome};
+use crate::aws::fix::ports_text;
 use crate::aws::id::Id;
 use crate::aws::network::Network;
 use crate::aws::network_acl::{self, Packets, Walk};
@@ -45,11 +46,11 @@ impl Network<'_> {
             } else {
                 permission::NETWORK_INTERFACES
             };
-            return Check::new(code, Outcome::Unknown, text).needs(&[need]);
+            return Check::unknown(code, text).needs(&[need]);
         };
         let Some(acl) = network_acl::of_subnet(self.documents, subnet) else {
             let text = format!("the AWS replies do not contain the network ACL of {subnet}");
-            return Check::new(code, Outcome::Unknown, text)
+            return Check::unknown(code, text)
                 .about(Some(subnet))
                 .needs(&[permission::NETWORK_ACLS]);
         };
@@ -58,7 +59,7 @@ impl Network<'_> {
         let walked = packets.and_then(|packets| Some((packets, acl.walk(packets)?)));
         let Some((packets, walk)) = walked else {
             let text = format!("the AWS replies do not contain all entries of {name}");
-            return Check::new(code, Outcome::Unknown, text)
+            return Check::unknown(code, text)
                 .about(id)
                 .needs(&[permission::NETWORK_ACLS]);
         };
@@ -112,12 +113,7 @@ impl Network<'_> {
 }
 
 fn describe(packets: Packets, subnet: &Id) -> String {
-    let (first, last) = packets.ports;
-    let ports = if first == last {
-        format!("TCP port {first}")
-    } else {
-        format!("TCP ports {first}-{last}")
-    };
+    let ports = ports_text(packets.ports);
     let peer = packets.peer;
     match packets.direction {
         Direction::Egress => format!("{ports} from {subnet} to {peer}"),

@@ -1,7 +1,7 @@
 //! Checks the cache itself: its region, status, port and engine.
 
 use crate::aws::cache::{self, Cache, EndpointName, Form, SERVERLESS_PORTS};
-use crate::aws::check::{Check, Code, Outcome};
+use crate::aws::check::{Check, Code};
 use crate::aws::documents::is_complete;
 use crate::aws::network::Network;
 use crate::aws::permission;
@@ -12,14 +12,13 @@ impl Network<'_> {
         let named = self.facts.endpoint.as_deref().and_then(cache::region_of);
         if let (Some(named), Some(own)) = (&named, &self.facts.region) {
             let check = if named == own {
-                Check::new(
+                Check::allowed(
                     Code::RegionDifferent,
-                    Outcome::Allowed,
                     format!("the cache and this instance are both in {own}"),
                 )
             } else {
                 let text = format!("the name belongs to a cache in {named}, but this instance is in {own}");
-                Check::new(Code::RegionDifferent, Outcome::Denied, text)
+                Check::denied(Code::RegionDifferent, text)
             };
             checks.push(check.about(Some(named)));
         }
@@ -36,14 +35,10 @@ impl Network<'_> {
             let listed = listed.join(" and ");
             let check = if ports.contains(&port) || cache.is_serverless() && SERVERLESS_PORTS.contains(&port)
             {
-                Check::new(
-                    Code::CachePort,
-                    Outcome::Allowed,
-                    format!("the cache listens on port {port}"),
-                )
+                Check::allowed(Code::CachePort, format!("the cache listens on port {port}"))
             } else {
                 let text = format!("the cache listens on port {listed}, not on {port}");
-                Check::new(Code::CachePort, Outcome::Denied, text)
+                Check::denied(Code::CachePort, text)
             };
             checks.push(check.about(Some(&cache.name)));
         }
@@ -53,7 +48,7 @@ impl Network<'_> {
             .is_some_and(|engine| engine.eq_ignore_ascii_case("memcached"))
         {
             let text = format!("{} is a Memcached cluster, not Redis or Valkey", cache.name);
-            checks.push(Check::new(Code::CacheEngine, Outcome::Denied, text).about(Some(&cache.name)));
+            checks.push(Check::denied(Code::CacheEngine, text).about(Some(&cache.name)));
         }
         checks
     }
@@ -77,11 +72,11 @@ impl Network<'_> {
                     "ElastiCache has no cache named {name} in this account and region: check the spelling, the account and the \
                      region"
                 );
-                Check::new(Code::CacheStatus, Outcome::Unknown, text)
+                Check::unknown(Code::CacheStatus, text)
             }
             None => {
                 let text = "the AWS replies do not contain ElastiCache's description of the cache";
-                Check::new(Code::CacheStatus, Outcome::Unknown, text).needs(&[needs])
+                Check::unknown(Code::CacheStatus, text).needs(&[needs])
             }
         };
         check.about(name)
@@ -92,18 +87,17 @@ fn status_check(cache: &Cache) -> Check {
     const USABLE: [&str; 3] = ["available", "modifying", "snapshotting"];
     let name = &cache.name;
     let check = match cache.status.as_deref() {
-        None => Check::new(
+        None => Check::unknown(
             Code::CacheStatus,
-            Outcome::Unknown,
             format!("the reply of ElastiCache does not contain the status of {name}"),
         )
         .needs(&[permission::REPLICATION_GROUPS]),
         Some(status) if USABLE.iter().any(|usable| usable.eq_ignore_ascii_case(status)) => {
-            Check::new(Code::CacheStatus, Outcome::Allowed, format!("{name} is {status}"))
+            Check::allowed(Code::CacheStatus, format!("{name} is {status}"))
         }
         Some(status) => {
             let text = format!("the status of {name} is {status}, so the cache does not answer");
-            Check::new(Code::CacheStatus, Outcome::Denied, text).aws_code("BAD_STATE")
+            Check::denied(Code::CacheStatus, text).aws_code("BAD_STATE")
         }
     };
     check.about(Some(name))

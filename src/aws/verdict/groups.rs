@@ -1,7 +1,7 @@
 //! Checks the security groups of both ends.
 
 use super::routes::{Path, RouteCheck};
-use crate::aws::check::{Check, Code, Outcome};
+use crate::aws::check::{Check, Code};
 use crate::aws::network::Network;
 use crate::aws::path::Link;
 use crate::aws::security_group::{Direction, Traffic};
@@ -35,13 +35,7 @@ impl Network<'_> {
     pub(super) fn group_checks(&self) -> Vec<Check> {
         let Some(port) = self.facts.port else {
             return [Code::SgEgress, Code::SgIngress]
-                .map(|code| {
-                    Check::new(
-                        code,
-                        Outcome::Unknown,
-                        "neither the URL nor an AWS reply contains the port",
-                    )
-                })
+                .map(|code| Check::unknown(code, "neither the URL nor an AWS reply contains the port"))
                 .into();
         };
         let traffic = |direction, own, peer, references| Traffic {

@@ -1,21 +1,15 @@
 //! Describes findings that are not part of any check.
 
 use super::other_account;
-use crate::aws::documents::find;
 use crate::aws::id::Id;
 use crate::aws::network::Network;
-use crate::aws::objects::Interface;
 use crate::aws::place;
 
 impl Network<'_> {
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let interface = self.destination.interface.as_ref();
-        let interface: Option<&Interface> = interface.and_then(|id| {
-            find(&self.documents.interfaces, |interface| {
-                interface.id.as_ref() == Some(id)
-            })
-        });
+        let interface = interface.and_then(|id| self.documents.interface(id));
         if let Some(interface) = interface.filter(|interface| interface.is_elasticache()) {
             let description = interface.description.as_deref().unwrap_or_default();
             notes.push(format!(

@@ -1,6 +1,6 @@
 //! Checks the routes to the cache and back.
 
-use crate::aws::check::{Check, Code, Outcome};
+use crate::aws::check::{Check, Code};
 use crate::aws::documents::{all, find, is_complete};
 use crate::aws::id::Id;
 use crate::aws::network::Network;
@@ -63,7 +63,7 @@ impl Network<'_> {
     fn route_check(&self, code: Code, from: &Place, to: &Place) -> RouteCheck {
         let is_same_vpc = from.vpc.is_some() && from.vpc == to.vpc;
         if is_same_vpc && self.is_same_subnet == Truth::Yes {
-            let check = Check::new(code, Outcome::Allowed, "both ends are in the same subnet");
+            let check = Check::allowed(code, "both ends are in the same subnet");
             return RouteCheck::without_path(check.about(from.subnet.as_ref()));
         }
         let (table, chosen) = match self.chosen_route(code, from, to) {
@@ -88,11 +88,8 @@ impl Network<'_> {
     /// Returns the route table of the sender's subnet, and the route that applies. If there is no route, or
     /// the route is unknown, returns the failed check.
     fn chosen_route(&self, code: Code, from: &Place, to: &Place) -> Result<(&RouteTable, Chosen<'_>), Check> {
-        let unknown = |text: String, about: Option<&Id>, need| {
-            Check::new(code, Outcome::Unknown, text)
-                .about(about)
-                .needs(&[need])
-        };
+        let unknown =
+            |text: String, about: Option<&Id>, need| Check::unknown(code, text).about(about).needs(&[need]);
         let (Some(vpc), Some(address)) = (&from.vpc, to.address) else {
             let text = "the AWS replies do not show to which address the route must lead".to_owned();
             return Err(unknown(text, None, permission::NETWORK_INTERFACES));
@@ -110,14 +107,10 @@ impl Network<'_> {
         let (id, name) = (table.id.as_ref(), name_of(table));
         match table.look_up(self.documents, address) {
             Some(LookUp::Route(chosen)) => Ok((table, chosen)),
-            Some(LookUp::Nowhere) => {
-                Err(
-                    Check::new(code, Outcome::Denied, format!("{name} has no route to {address}"))
-                        .about(id)
-                        .aws_code("CANNOT_ROUTE")
-                        .likely_if(self.destination.is_by_name),
-                )
-            }
+            Some(LookUp::Nowhere) => Err(Check::denied(code, format!("{name} has no route to {address}"))
+                .about(id)
+                .aws_code("CANNOT_ROUTE")
+                .likely_if(self.destination.is_by_name)),
             Some(LookUp::Unknown(list)) => {
                 let text = format!(
                     "a route of {name} may lead to {address}, but the AWS replies do not show its destination"
@@ -307,15 +300,15 @@ impl CheckedRoute<'_> {
     }
 
     fn allowed(&self, text: String, path: Path) -> RouteCheck {
-        RouteCheck::new(Check::new(self.code, Outcome::Allowed, text), path)
+        RouteCheck::new(Check::allowed(self.code, text), path)
     }
 
     fn denied(&self, text: String, aws_code: &'static str) -> RouteCheck {
-        RouteCheck::without_path(Check::new(self.code, Outcome::Denied, text).aws_code(aws_code))
+        RouteCheck::without_path(Check::denied(self.code, text).aws_code(aws_code))
     }
 
     fn unknown(&self, text: String, needs: &[&'static str], path: Path) -> RouteCheck {
-        RouteCheck::new(Check::new(self.code, Outcome::Unknown, text).needs(needs), path)
+        RouteCheck::new(Check::unknown(self.code, text).needs(needs), path)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Checks that both ends are in the same VPC or in connected VPCs.
 
-use crate::aws::check::{Check, Code, Outcome};
+use crate::aws::check::{Check, Code};
 use crate::aws::documents::{all, is_complete};
 use crate::aws::id::Id;
 use crate::aws::network::Network;
@@ -21,7 +21,7 @@ impl Network<'_> {
                 let text = format!(
                     "no network interface in the VPC has the address {address}, so the name led to an old address"
                 );
-                Check::new(Code::AddressGone, Outcome::Denied, text)
+                Check::denied(Code::AddressGone, text)
                     .about(Some(&address))
                     .likely_if(true)
             }
@@ -31,7 +31,7 @@ impl Network<'_> {
                     "{address} belongs to {other}, but the address ranges of {own} contain it too, so packets \
                      never leave {own}"
                 );
-                Check::new(Code::VpcOverlap, Outcome::Denied, text)
+                Check::denied(Code::VpcOverlap, text)
                     .about(Some(other))
                     .aws_code("VPC_LOCAL_ROUTE_CIDR_RESTRICTION")
                     .likely_if(true)
@@ -39,7 +39,7 @@ impl Network<'_> {
             Found::Several(vpcs) => {
                 let names: Vec<_> = vpcs.iter().map(Id::as_str).collect();
                 let text = format!("{address} exists in several VPCs: {}", names.join(", "));
-                Check::new(Code::Vpc, Outcome::Unknown, text).needs(&[permission::VPC_PEERING_CONNECTIONS])
+                Check::unknown(Code::Vpc, text).needs(&[permission::VPC_PEERING_CONNECTIONS])
             }
             Found::Unknown => self.unknown_vpc(&address),
             Found::Here => self.connection_check(),
@@ -56,7 +56,7 @@ impl Network<'_> {
         if self.documents.interfaces.is_some() {
             needs = vec![permission::REPLICATION_GROUPS, permission::CACHE_SUBNET_GROUPS];
         }
-        Check::new(Code::Vpc, Outcome::Unknown, text).needs(&needs)
+        Check::unknown(Code::Vpc, text).needs(&needs)
     }
 
     fn connection_check(&self) -> Check {
@@ -64,12 +64,11 @@ impl Network<'_> {
             return self.unknown_vpc("the address");
         };
         if own == other {
-            return Check::new(Code::Vpc, Outcome::Allowed, format!("both ends are in {own}"))
-                .about(Some(own));
+            return Check::allowed(Code::Vpc, format!("both ends are in {own}")).about(Some(own));
         }
         if let Some(link) = self.links.iter().find(|link| link.is_active()) {
             let text = format!("{} connects {own} with {other}", link.id());
-            return Check::new(Code::Vpc, Outcome::Allowed, text).about(Some(link.id()));
+            return Check::allowed(Code::Vpc, text).about(Some(link.id()));
         }
         let mut needs = self.unknown_links(own, other);
         let other_way = self.other_way(own);
@@ -86,30 +85,26 @@ impl Network<'_> {
             let text = format!(
                 "the cache is in {other}, and a route of {own} sends its packets to {target}, which `ping` cannot check"
             );
-            return Check::new(code, Outcome::Unknown, text)
-                .about(Some(target))
-                .needs(&needs);
+            return Check::unknown(code, text).about(Some(target)).needs(&needs);
         }
         if !needs.is_empty() || !self.links.iter().all(Link::is_pending) {
             let text = format!(
                 "the cache is in {other}, and the AWS replies do not show whether anything connects it with {own}"
             );
-            return Check::new(code, Outcome::Unknown, text)
-                .about(Some(other))
-                .needs(&needs);
+            return Check::unknown(code, text).about(Some(other)).needs(&needs);
         }
         if let Some(link) = pending {
             let text = format!(
                 "the peering {} between {own} and {other} has not been accepted",
                 link.id()
             );
-            return Check::new(code, Outcome::Denied, text)
+            return Check::denied(code, text)
                 .about(Some(link.id()))
                 .aws_code("BAD_STATE");
         }
         let text =
             format!("the cache is in {other}, this instance is in {own}, and nothing connects the two VPCs");
-        Check::new(code, Outcome::Denied, text)
+        Check::denied(code, text)
             .about(Some(other))
             .aws_code("NO_ROUTE_TO_DESTINATION")
             .likely_if(self.destination.is_by_name)
