@@ -135,13 +135,11 @@ pub(super) async fn answer(
         return None;
     }
     let question = proof::question(target, &diagnosis.verdict)?;
+    let facts = observed::facts(target, seen).await;
     if let Some(documents) = documents {
-        let facts = observed::facts(target, seen)
-            .await
-            .completed_from(documents.facts.as_ref());
+        let facts = observed::completed(facts, documents.facts.as_ref());
         return Some(of_documents(documents, &facts));
     }
-    let facts = observed::facts(target, seen).await.facts;
     // If the connection works, only the network ACLs of the instance's subnet matter.
     if diagnosis.verdict.finding.is_none() && facts.source.is_none() {
         if !args.quiet {
@@ -182,7 +180,7 @@ pub(super) fn add_documents(report: &mut Value, answer: &AwsAnswer) {
 
 /// Prints the script for AWS CloudShell.
 pub(super) async fn print_script(target: &Target, seen: &Observations) -> Result<Exit, Error> {
-    let facts = observed::facts(target, seen).await.facts;
+    let facts = observed::facts(target, seen).await;
     let script = aws::script(&facts)
         .ok_or_else(|| Error::usage("--aws-commands needs a URL with a host that has an address"))?;
     ui::script(&script);
