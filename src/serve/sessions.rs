@@ -1,23 +1,18 @@
 //! Finds the session that belongs to a cookie.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use redis::AsyncCommands;
 
 use super::connection_manager::ConnectionManager;
 use super::counter::{self, CreatedKeys};
 use super::history::{Commands, History};
 use super::pages::{CookieView, HashView, Visit};
 use super::stage::AppStage;
-use redis::AsyncCommands;
-
 use crate::deadline::Deadline;
-use crate::redis_client::Recorded;
-use crate::redis_client::RedisConnection;
 use crate::redis_client::fault::RedisFault;
+use crate::redis_client::{Recorded, RedisConnection};
 use crate::session::store::{Fields, SessionStore};
 use crate::session::{CookieError, SigningKey, Token};
 
@@ -275,35 +270,10 @@ impl Sessions {
     }
 }
 
-/// Work that continues to its end even if the request is cancelled, because a hash might otherwise remain in
-/// Redis forever.
-struct ToTheEnd<W: Future<Output: Send> + Send + 'static>(Option<Pin<Box<W>>>);
-
-fn to_the_end<W: Future<Output: Send> + Send>(work: W) -> ToTheEnd<W> {
-    ToTheEnd(Some(Box::pin(work)))
-}
-
-impl<W: Future<Output: Send> + Send> Future for ToTheEnd<W> {
-    type Output = W::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<W::Output> {
-        // `work` is put back only if it is not finished, so that it is not polled again after a panic.
-        let mut work = self.0.take().expect("a future is not polled after its end");
-        let polled = work.as_mut().poll(context);
-        if polled.is_pending() {
-            self.0 = Some(work);
-        }
-        polled
-    }
-}
-
-impl<W: Future<Output: Send> + Send> Drop for ToTheEnd<W> {
-    fn drop(&mut self) {
-        // If there is no runtime, the server is stopping.
-        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(work);
-        }
-    }
+/// Completes the work even if the request is cancelled, because a hash might otherwise remain in Redis forever.
+async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
 }
 
 /// Returns the first characters of a cookie's signature.
