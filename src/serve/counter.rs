@@ -89,9 +89,6 @@ impl CreatedKeys {
 }
 
 /// Deletes the field `visits` of the hashes at `keys`. Redis then deletes hashes that have no other fields.
-///
-/// # Errors
-///
 /// Returns how many hashes might still exist, and the reason.
 pub(super) async fn delete(
     redis: &Arc<ConnectionManager>,

@@ -19,9 +19,6 @@ const KEPT: usize = 20;
 /// least recently used one.
 const MOST_SESSIONS: usize = 256;
 
-/// The initial size in bytes of the buffer for the commands of a request, which is enough for most requests.
-const USUAL_SIZE: usize = 1024;
-
 /// The commands of one request, as rows of a table with one `tbody` per round trip. They are rendered only
 /// once, because later pages of the session show them again.
 #[derive(Debug)]
@@ -38,11 +35,8 @@ struct Rows<'a> {
 
 impl Commands {
     pub(super) fn new(round_trips: &[RoundTrip]) -> Arc<Self> {
-        let mut rows = String::with_capacity(USUAL_SIZE);
-        // Writing to a String cannot fail.
-        let _ = Rows { round_trips }.render_into(&mut rows);
         Arc::new(Self {
-            rows: Rendered(rows),
+            rows: Rendered::of(&Rows { round_trips }),
             count: round_trips.iter().map(|trip| trip.commands.len()).sum(),
         })
     }

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use askama::Template;
 use askama::filters::HtmlSafe;
-use askama::{FastWritable, Template, Values};
 use axum::http::StatusCode;
 use axum::http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use axum::response::{Html, IntoResponse, Response};
@@ -56,14 +56,6 @@ impl fmt::Display for Rendered {
 }
 
 impl HtmlSafe for Rendered {}
-
-/// Templates use this implementation because it is faster than [`fmt::Display`]. [`HtmlSafe`] requires
-/// [`fmt::Display`] as well.
-impl FastWritable for Rendered {
-    fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
-        Ok(page.write_str(&self.0)?)
-    }
-}
 
 impl Layout {
     /// `port` is the port of this server.
@@ -223,13 +215,9 @@ struct ErrorPage<'a> {
     offers_logout: bool,
 }
 
-/// The initial size in bytes of the buffer for a page, which is enough for most pages.
-const USUAL_SIZE: usize = 12 * 1024;
-
 pub(super) fn page(status: StatusCode, page: &impl Template) -> Response {
-    let mut html = String::with_capacity(USUAL_SIZE);
-    match page.render_into(&mut html) {
-        Ok(()) => (status, Html(html)).into_response(),
+    match page.render() {
+        Ok(html) => (status, Html(html)).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
