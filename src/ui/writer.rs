@@ -128,15 +128,23 @@ fn mask_strings(value: &mut Value, masked: &dyn Fn(&str) -> String) {
 
 /// Writes lines to standard output.
 pub(super) fn out(lines: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(format!("{}\n", shown(lines)).as_bytes())?;
-    out.flush()
+    write_out(&shown(lines))
 }
 
 /// Writes one line of JSON, as returned by [`json`], to standard output.
 pub(super) fn out_json(json: &str) -> io::Result<()> {
+    write_out(json)
+}
+
+/// Writes a line to standard output without masking secrets, for example the URL of a server that this
+/// program has started.
+pub(super) fn out_with_secrets(line: &str) -> io::Result<()> {
+    write_out(&sanitize::painted(line))
+}
+
+fn write_out(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(format!("{json}\n").as_bytes())?;
+    out.write_all(format!("{text}\n").as_bytes())?;
     out.flush()
 }
 
@@ -148,16 +156,7 @@ pub(super) fn err_json(json: &str) {
 
 /// Writes lines to standard error together, so that lines of different threads never mix.
 pub(super) fn err(lines: &str) {
-    // If standard error is closed, the failure cannot be reported.
-    let _ = io::stderr().write_all(format!("{}\n", shown(lines)).as_bytes());
-}
-
-/// Writes a line to standard output without masking secrets, for example the URL of a server that this
-/// program has started.
-pub(super) fn out_with_secrets(line: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(format!("{}\n", sanitize::painted(line)).as_bytes())?;
-    out.flush()
+    err_json(&shown(lines));
 }
 
 /// Returns a JSON value as text, with the secrets of this run masked. Control characters in strings are
