@@ -12,11 +12,8 @@ pub(crate) use lock::{open_lock, turn};
 
 const MOST_BYTES: u64 = 1024 * 1024;
 
-/// Reads a regular file of at most 1 MB.
-///
-/// # Errors
-///
-/// Returns an error if the file is larger, is not a regular file, or cannot be read.
+/// Reads a regular file of at most 1 MB. Fails if the file is larger, is not a regular file, or cannot be
+/// read.
 pub(crate) fn read_small(file: &Path) -> io::Result<Vec<u8>> {
     if fs::metadata(file)?.len() > MOST_BYTES {
         return Err(io::Error::other("larger than 1 MB"));

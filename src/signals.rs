@@ -16,12 +16,8 @@ use crate::os;
 /// handlers.
 const RUNTIME_FILES: usize = 7;
 
-/// Creates an async runtime that uses the calling thread, with timers and sockets.
-///
-/// # Errors
-///
-/// Returns an error if the process can open too few files, or if the system does not allow what the runtime
-/// needs.
+/// Creates an async runtime that uses the calling thread, with timers and sockets. Fails if the process can
+/// open too few files, or if the system does not allow what the runtime needs.
 pub(crate) fn runtime() -> io::Result<Runtime> {
     // If no more files can be opened, tokio panics instead of returning an error.
     if !os::has_spare_files(RUNTIME_FILES) {

@@ -13,10 +13,7 @@ use crate::files;
 
 /// Returns the state folder: `$XDG_STATE_HOME/sessiontut`, or `~/.local/state/sessiontut`
 /// (<https://specifications.freedesktop.org/basedir-spec/latest/>). Creates a missing folder with mode 0700.
-///
-/// # Errors
-///
-/// Returns an error if there is no home folder, or if the state folder cannot be created.
+/// Fails if there is no home folder, or if the state folder cannot be created.
 pub(crate) fn open_folder() -> io::Result<PathBuf> {
     let named = |name: &str| {
         std::env::var_os(name)
@@ -114,11 +111,8 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
         }
     }
 
-    /// Saves the file atomically.
-    ///
-    /// # Errors
-    ///
-    /// Returns a message when saving fails for the first time. Later calls save nothing and report no error.
+    /// Saves the file atomically. Returns a message when saving fails for the first time. Later calls save
+    /// nothing and report no error.
     pub(crate) fn save(&mut self) -> Result<(), String> {
         let Some(file) = &self.file else {
             return Ok(());

@@ -38,10 +38,8 @@ impl Score {
         (Self(saved), problem)
     }
 
-    /// Records the first answer to a drill, and saves the score.
-    ///
-    /// # Errors
-    /// Returns a message if the score cannot be saved. The answer then counts only until the command ends.
+    /// Records the first answer to a drill, and saves the score. Returns a message if the score cannot be
+    /// saved. The answer then counts only until the command ends.
     pub(crate) fn note(&mut self, fault: &DrillFault, picked: &DrillFault) -> Result<(), String> {
         let guesses = self.0.record.faults.entry(fault.name.to_owned()).or_default();
         let count = if picked.name == fault.name {

@@ -20,10 +20,8 @@ const RETRY: Duration = Duration::from_millis(10);
 /// `/dev/stdout`, instead of replacing it.
 ///
 /// Follows a symbolic link only if this user or root owns the link, and replaces other links. In a shared
-/// folder such as /tmp, another user may have created the link to attack this user.
-///
-/// # Errors
-/// Returns an error if the file cannot be written. An existing file is then unchanged.
+/// folder such as /tmp, another user may have created the link to attack this user. Fails if the file cannot
+/// be written. An existing file is then unchanged.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     match kind(path)? {
         Kind::Device => write_to_device(path, content, READ_WITHIN),
@@ -35,10 +33,8 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Checks whether [`write()`] is likely to succeed, without changing anything.
-///
-/// # Errors
-/// Returns the error that [`write()`] would probably return.
+/// Checks whether [`write()`] is likely to succeed, without changing anything. Returns the error that
+/// [`write()`] would probably return.
 pub(crate) fn check_writable(path: &Path) -> io::Result<()> {
     match kind(path)? {
         // Do not open a pipe here: closing the pipe would signal the end of the input to its reader.
@@ -167,11 +163,8 @@ impl NewFile {
         self.file.as_file_mut()
     }
 
-    /// Waits until the content is on the disk, then replaces the file at `path`.
-    ///
-    /// # Errors
-    /// Returns an error if the disk is full or the file cannot be renamed. The file to be replaced is then
-    /// unchanged.
+    /// Waits until the content is on the disk, then replaces the file at `path`. Fails if the disk is full or
+    /// the file cannot be renamed. The file to be replaced is then unchanged.
     pub(crate) fn replace(self) -> io::Result<()> {
         self.file.as_file().sync_all()?;
         self.file.persist(self.path)?;

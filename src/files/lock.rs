@@ -27,10 +27,7 @@ const TURN: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(5);
 
 /// Waits for the exclusive lock on the file at `path`. Dropping the returned lock file releases the lock.
-///
-/// # Errors
-/// Returns an error if the lock file cannot be opened or locked, or if another process holds the lock for 2
-/// s.
+/// Fails if the lock file cannot be opened or locked, or if another process holds the lock for 2 s.
 pub(crate) fn turn(path: &Path) -> io::Result<File> {
     let lock = open_lock(&path.with_extension("lock"))?;
     let until = Instant::now() + TURN;

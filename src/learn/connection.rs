@@ -178,19 +178,15 @@ impl LessonConnection {
         self.link.keeps_state = keeps_state;
     }
 
-    /// Sends a command and returns its reply, which may be an error reply.
-    ///
-    /// # Errors
-    /// Returns [`SendError`] if there is no reply. The connection is then closed.
+    /// Sends a command and returns its reply, which may be an error reply. Returns [`SendError`] if there is
+    /// no reply. The connection is then closed.
     pub(crate) fn ask<W: AsRef<[u8]>>(&mut self, words: &[W]) -> Result<Value, SendError> {
         let command = command(words);
         self.run(async |redis| redis.reply(&command).await)
     }
 
-    /// Sends a command to the cluster node that holds `key`.
-    ///
-    /// # Errors
-    /// Returns [`SendError`] if there is no reply. The connection is then closed.
+    /// Sends a command to the cluster node that holds `key`. Returns [`SendError`] if there is no reply. The
+    /// connection is then closed.
     pub(crate) fn ask_node_of(&mut self, key: &[u8], words: &[Vec<u8>]) -> Result<Value, SendError> {
         let command = command(words);
         self.run(async |redis| redis.reply_from(&command, key).await)

@@ -131,10 +131,8 @@ impl LessonFiles {
 }
 
 impl Lessons {
-    /// Finds a lesson by number, by ID, or by part of its ID or title. Returns the lesson's index.
-    ///
-    /// # Errors
-    /// Returns a message if no lesson matches, or if several lessons match.
+    /// Finds a lesson by number, by ID, or by part of its ID or title. Returns the lesson's index. Returns a
+    /// message if no lesson matches, or if several lessons match.
     pub(crate) fn find(&self, word: &str) -> Result<usize, String> {
         let word = word.trim().to_lowercase();
         let is_exact = |lesson: &Lesson| lesson.id == word || word.parse() == Ok(lesson.number);

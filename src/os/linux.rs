@@ -158,10 +158,8 @@ fn tcp_info(socket: &SockRef<'_>) -> Option<libc::tcp_info> {
     (status == 0).then_some(found)
 }
 
-/// Looks up a host name in the same way as applications do. This call blocks.
-///
-/// # Errors
-/// Returns the resolver's error message.
+/// Looks up a host name in the same way as applications do. This call blocks. An error is the
+/// resolver's message.
 pub(crate) fn look_up(host: &str) -> Result<FoundHost, String> {
     let name = CString::new(host).map_err(|_| "the name contains a NUL character".to_owned())?;
     // SAFETY: addrinfo is plain data, and all zeros are valid hints.

@@ -24,10 +24,8 @@ pub(crate) fn packet_counts(_socket: &SockRef<'_>) -> Option<PacketCounts> {
     None
 }
 
-/// Looks up a host name in the same way as applications do. This call blocks.
-///
-/// # Errors
-/// Returns the resolver's error message.
+/// Looks up a host name in the same way as applications do. This call blocks. An error is the
+/// resolver's message.
 pub(crate) fn look_up(host: &str) -> Result<FoundHost, String> {
     let found = (host, 0).to_socket_addrs().map_err(|error| {
         let text = error.to_string();

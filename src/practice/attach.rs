@@ -79,9 +79,6 @@ impl PracticeRedis {
     ///
     /// Call this function again after a connection has ended, because the process that ran the server might
     /// have exited. A new server loads the saved data and, if possible, uses the same port and password.
-    ///
-    /// # Errors
-    ///
     /// Returns [`AttachError`] if no server can be started, or if the running server does not answer before
     /// the deadline.
     pub(crate) fn attach(&self, deadline: Deadline) -> Result<Target, AttachError> {

@@ -255,11 +255,8 @@ impl ConnectedClient {
         self.account.own.get()
     }
 
-    /// Adds `bytes` to the memory that the client uses for `kept`.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the client would exceed its memory limit. The caller must then not store the data.
+    /// Adds `bytes` to the memory that the client uses for `kept`. Fails if the client would exceed its
+    /// memory limit. The caller must then not store the data.
     pub(super) fn keep(&self, kept: Kept, bytes: usize) -> Result<(), CommandError> {
         if self.memory() + bytes > self.limit() {
             return Err("ERR this connection takes more memory than the practice Redis allows".into());

@@ -108,11 +108,8 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// Collects the parts of a reply.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the reply uses too much memory, or if the current request has exceeded its time limit.
+    /// Collects the parts of a reply. Fails if the reply uses too much memory, or if the current request has
+    /// exceeded its time limit.
     pub(super) fn collect<T: Size>(&self, parts: impl Iterator<Item = T>) -> Result<Vec<T>, CommandError> {
         let mut collected = Vec::new();
         let mut size = 0;

@@ -54,11 +54,7 @@ pub(super) fn start(
 }
 
 /// Starts the server of `sessiontut practice`, whose data is separate from the data that other commands use.
-/// Saves no data if `saves_data` is false.
-///
-/// # Errors
-///
-/// Returns the same errors as [`Server::start`].
+/// Saves no data if `saves_data` is false. Returns the same errors as [`Server::start`].
 pub(crate) fn start_standalone(
     options: ServerOptions,
     saves_data: bool,

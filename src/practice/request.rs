@@ -59,12 +59,8 @@ impl RequestReader {
     }
 
     /// Removes and returns the next request, or returns `None` if it is incomplete. The caller must ignore
-    /// requests without words.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`ProtocolError`] if the bytes are not a valid request within the limits. The caller must then
-    /// close the connection.
+    /// requests without words. Returns [`ProtocolError`] if the bytes are not a valid request within the
+    /// limits. The caller must then close the connection.
     pub(crate) fn next(&mut self, limits: RequestLimits) -> Result<Option<Words>, ProtocolError> {
         let next = self.read_next(limits)?;
         if next.is_none() {

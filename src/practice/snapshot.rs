@@ -77,11 +77,8 @@ impl<W: Write> Write for HashingWriter<W> {
     }
 }
 
-/// Reads and verifies a data file. Returns its content, or `None` if the file does not exist.
-///
-/// # Errors
-///
-/// Fails if the file cannot be read, or if it is damaged ([`io::ErrorKind::InvalidData`]).
+/// Reads and verifies a data file. Returns its content, or `None` if the file does not exist. Fails if the
+/// file cannot be read, or if it is damaged ([`io::ErrorKind::InvalidData`]).
 pub(super) fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
     let content = match files::read(file) {
         Ok(content) => content,

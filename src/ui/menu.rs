@@ -38,10 +38,7 @@ pub(crate) enum Selected {
 /// and Enter, or with the first character of their name.
 ///
 /// Pass the same `reader` to successive menus, so that Enter directly after a number does not answer the next
-/// menu.
-///
-/// # Errors
-/// Returns [`Interrupted`] after Ctrl-C or a signal, or if the terminal is closed.
+/// menu. Returns [`Interrupted`] after Ctrl-C or a signal, or if the terminal is closed.
 pub(crate) fn select(menu: &Menu<'_>, reader: &mut KeyReader, stop: &Stop) -> Result<Selected, Interrupted> {
     let Menu { items, keys, .. } = menu;
     let term = Term::stdout();

@@ -17,10 +17,7 @@ use crate::learn::lesson::{DiagramEvent, SequenceDiagram};
 /// The maximum number of participants in a diagram, because a larger diagram would not fit in a window.
 const MOST_PARTICIPANTS: usize = 5;
 
-/// Parses the body of a `mermaid` fence.
-///
-/// # Errors
-/// Returns the problems. Line numbers start at 0 in the body.
+/// Parses the body of a `mermaid` fence. The line numbers of problems start at 0 in the body.
 pub(super) fn parse(body: &str) -> Result<SequenceDiagram, Vec<Problem>> {
     let mut diagram = Parser::default();
     let mut problems = Vec::new();

@@ -37,10 +37,8 @@ impl FenceKind {
 const LONGEST_WAIT: Duration = Duration::from_secs(180);
 
 impl Fence {
-    /// Parses the words after the backticks, such as `redis try`. `line` is the fence's line number.
-    ///
-    /// # Errors
-    /// Returns a message with the problem and the correct form.
+    /// Parses the words after the backticks, such as `redis try`. `line` is the fence's line number. An
+    /// error is a message with the problem and the correct form.
     pub(super) fn parse(info: &str, line: usize) -> Result<Self, String> {
         let mut words = info.split_whitespace();
         let language = words.next().unwrap_or("text");

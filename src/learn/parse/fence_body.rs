@@ -12,10 +12,7 @@ use crate::learn::pattern::Pattern;
 use crate::practice::split;
 
 /// Parses the body of a `redis` fence. Its lines are `> COMMAND`, replies in the format of redis-cli, `!
-/// reply: why` and `!> command: why`.
-///
-/// # Errors
-/// Returns the problems. Line numbers start at 0 in the body.
+/// reply: why` and `!> command: why`. The line numbers of problems start at 0 in the body.
 pub(super) fn transcript(body: &str, fence: &Fence) -> Result<Transcript, Vec<Problem>> {
     let line = fence.options.line;
     let mut problems = Vec::new();
@@ -136,10 +133,7 @@ fn explanation(text: &str) -> Option<(Pattern, String)> {
 pub(super) const MOST_OWN_COMMANDS: usize = 100;
 
 /// Returns the commands of a `sh run` or `sh try` fence, without `sessiontut`. `left` is the number of
-/// commands that the lesson may still contain.
-///
-/// # Errors
-/// Returns the problems. Line numbers start at 0 in the body.
+/// commands that the lesson may still contain. The line numbers of problems start at 0 in the body.
 pub(super) fn own_commands(
     body: &str,
     may_run: MayRun,
@@ -186,10 +180,7 @@ pub(super) fn own_commands(
 }
 
 /// Parses the body of a `quiz` fence: a question, and a task list of answers. Each answer is followed by `:
-/// why`.
-///
-/// # Errors
-/// Returns the problems. Line numbers start at 0 in the body.
+/// why`. The line numbers of problems start at 0 in the body.
 pub(super) fn quiz(body: &str) -> Result<Quiz, Vec<Problem>> {
     let mut question = String::new();
     let mut answers: Vec<(usize, Answer)> = Vec::new();

@@ -36,11 +36,8 @@ pub(super) fn float(word: &[u8]) -> Option<f64> {
     (number.is_finite() || (number.is_infinite() && is_spelled_out)).then_some(number)
 }
 
-/// Formats a sum as INCRBYFLOAT does. Rounds a sum that is not an integer to 15 significant digits.
-///
-/// # Errors
-///
-/// Fails if the sum is infinite or not a number.
+/// Formats a sum as INCRBYFLOAT does. Rounds a sum that is not an integer to 15 significant digits. Fails if
+/// the sum is infinite or not a number.
 pub(super) fn float_text(sum: f64) -> Result<String, CommandError> {
     if !sum.is_finite() {
         return Err("ERR increment would produce NaN or Infinity".into());

@@ -71,10 +71,8 @@ impl Beginning {
 }
 
 impl KeyReader {
-    /// Waits for a key press, or for text.
-    ///
-    /// # Errors
-    /// Returns [`Interrupted`] after Ctrl-C, Ctrl-D or a signal, or if the terminal is closed.
+    /// Waits for a key press, or for text. Returns [`Interrupted`] after Ctrl-C, Ctrl-D or a signal, or if
+    /// the terminal is closed.
     pub(crate) fn read(&mut self, stop: &Stop) -> Result<Press, Interrupted> {
         if let Some(next) = self.next.take() {
             return Ok(Press::Key(next));

@@ -47,10 +47,8 @@ pub(crate) struct LineEditor {
 }
 
 impl LineEditor {
-    /// Reads a line. A line that is wider than the window scrolls sideways.
-    ///
-    /// # Errors
-    /// Returns [`Interrupted`] after Ctrl-C, Ctrl-D or a signal, or if the terminal is closed.
+    /// Reads a line. A line that is wider than the window scrolls sideways. Returns [`Interrupted`] after
+    /// Ctrl-C, Ctrl-D or a signal, or if the terminal is closed.
     pub(crate) fn read(
         &mut self,
         prompt: &str,
