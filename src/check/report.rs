@@ -63,9 +63,13 @@ pub(crate) enum Shown {
 }
 
 impl CheckResult {
+    fn fails(&self) -> bool {
+        matches!(self.outcome, Outcome::Fails(_))
+    }
+
     /// Whether this is a required check that failed.
     pub(crate) fn is_mistake(&self) -> bool {
-        self.check.kind == Kind::Must && matches!(self.outcome, Outcome::Fails(_))
+        self.check.kind == Kind::Must && self.fails()
     }
 }
 
@@ -77,18 +81,13 @@ impl Report {
 
     /// Whether any check failed, even an advisory one.
     pub(crate) fn has_failures(&self) -> bool {
-        self.results
-            .iter()
-            .any(|result| matches!(result.outcome, Outcome::Fails(_)))
+        self.results.iter().any(CheckResult::fails)
     }
 
     /// Returns the failures to show in full. `Shown::First` selects the first failure, preferably of a
     /// required check, and each failure to which an inconclusive check refers.
     pub(crate) fn shown_failures(&self, shown: Shown) -> Vec<&CheckResult> {
-        let failures = || {
-            let results = self.results.iter();
-            results.filter(|result| matches!(result.outcome, Outcome::Fails(_)))
-        };
+        let failures = || self.results.iter().filter(|result| result.fails());
         let first = failures()
             .find(|result| result.is_mistake())
             .or(failures().next());
@@ -112,27 +111,25 @@ impl Report {
 
     pub(crate) fn stages(&self) -> Vec<StageResult> {
         let of = |stage| {
-            let results = || {
-                self.results
-                    .iter()
-                    .filter(move |result| result.check.stage == stage)
+            let count = |kind, is_it: fn(&CheckResult) -> bool| {
+                let results = self.of_stage(stage).filter(|result| result.check.kind == kind);
+                results.filter(|result| is_it(result)).count()
             };
-            let must = || results().filter(|result| result.check.kind == Kind::Must);
-            let fails = |result: &&CheckResult| matches!(result.outcome, Outcome::Fails(_));
             StageResult {
                 stage,
-                must: must().count(),
-                passed: must()
-                    .filter(|result| matches!(result.outcome, Outcome::Passes))
-                    .count(),
-                failed: must().filter(fails).count(),
-                advice_failed: results()
-                    .filter(|result| result.check.kind == Kind::Advice)
-                    .filter(fails)
-                    .count(),
+                must: count(Kind::Must, |_| true),
+                passed: count(Kind::Must, |result| matches!(result.outcome, Outcome::Passes)),
+                failed: count(Kind::Must, CheckResult::fails),
+                advice_failed: count(Kind::Advice, CheckResult::fails),
             }
         };
         (1..=4).map(of).filter(|result| result.must > 0).collect()
+    }
+
+    fn of_stage(&self, stage: u8) -> impl Iterator<Item = &CheckResult> {
+        self.results
+            .iter()
+            .filter(move |result| result.check.stage == stage)
     }
 
     /// Returns the number of the last stage before the first failed stage, or 0 if the first stage failed.
@@ -162,15 +159,12 @@ impl Report {
             .iter()
             .filter(|result| matches!(result.outcome, Outcome::NotJudged(_)))
             .count();
-        if not_judged > 0 {
-            parts.push(format!(
-                "across all stages, {} inconclusive",
-                if not_judged == 1 {
-                    "1 check was".to_owned()
-                } else {
-                    format!("{not_judged} checks were")
-                }
-            ));
+        match not_judged {
+            0 => {}
+            1 => parts.push("across all stages, 1 check was inconclusive".to_owned()),
+            _ => parts.push(format!(
+                "across all stages, {not_judged} checks were inconclusive"
+            )),
         }
         let advice: usize = stages.iter().map(|stage| stage.advice_failed).sum();
         if advice > 0 {
@@ -202,16 +196,11 @@ impl Report {
     pub(crate) fn junit(&self, masked: &dyn Fn(&str) -> String) -> String {
         let suites = self.stages();
         let suites = suites.iter().map(|stage| {
-            let results: Vec<&CheckResult> = self
-                .results
+            let results: Vec<&CheckResult> = self.of_stage(stage.stage).collect();
+            let not_passed = results
                 .iter()
-                .filter(|result| result.check.stage == stage.stage)
-                .collect();
-            let skipped = results
-                .iter()
-                .filter(|result| !matches!(result.outcome, Outcome::Passes))
-                .count()
-                - stage.failed;
+                .filter(|result| !matches!(result.outcome, Outcome::Passes));
+            let skipped = not_passed.count() - stage.failed;
             Suite {
                 stage: stage.stage,
                 failed: stage.failed,
