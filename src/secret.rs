@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
+pub(crate) use escapes::html_entity;
 pub(crate) use filter::{Filter, Found};
 
 /// The text that `Debug` and `Display` show instead of a [`Secret`].

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex_lite::{Captures, Regex};
 
+use crate::secret::html_entity;
+
 /// A `<form>`, `</form>` or `<input>` tag.
 pub(super) struct FormTag {
     pub(super) kind: TagKind,
@@ -70,29 +72,13 @@ pub(super) fn text(html: &str) -> String {
 /// Decodes the HTML entities that template engines insert when they escape text.
 fn decoded(text: &str) -> String {
     static ENTITY: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"(?i)&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(lt|gt|amp|quot|apos|nbsp));"));
+        LazyLock::new(|| regex(r"(?i)&(#\d{1,7}|#x[0-9a-f]{1,6}|lt|gt|amp|quot|apos|nbsp);"));
     let replaced = ENTITY.replace_all(text, |found: &Captures<'_>| {
-        let number = match (found.get(1), found.get(2)) {
-            (Some(decimal), _) => decimal.as_str().parse().ok(),
-            (_, Some(hex)) => u32::from_str_radix(hex.as_str(), 16).ok(),
-            _ => None,
+        let one = match found[1].to_ascii_lowercase().as_str() {
+            "nbsp" => ' ',
+            name => html_entity(name).unwrap_or(char::REPLACEMENT_CHARACTER),
         };
-        match found
-            .get(3)
-            .map(|name| name.as_str().to_ascii_lowercase())
-            .as_deref()
-        {
-            Some("lt") => "<".to_owned(),
-            Some("gt") => ">".to_owned(),
-            Some("amp") => "&".to_owned(),
-            Some("quot") => "\"".to_owned(),
-            Some("apos") => "'".to_owned(),
-            Some(_) => " ".to_owned(),
-            None => number
-                .and_then(char::from_u32)
-                .unwrap_or(char::REPLACEMENT_CHARACTER)
-                .to_string(),
-        }
+        one.to_string()
     });
     replaced.into_owned()
 }

@@ -52,7 +52,7 @@ fn escape(layer: &[Decoded]) -> Option<(Unit, usize)> {
                 .take(LONGEST_ESCAPE)
                 .position(|(one, _)| *one == ';')?;
             let name: String = layer[1..end].iter().map(|(one, _)| one).collect();
-            Some((Unit::Char(entity(&name)?), end + 1))
+            Some((Unit::Char(html_entity(&name)?), end + 1))
         }
         ('\\', 'x') => Some((byte(2..4)?, 4)),
         ('\\', 'u') if layer.get(2)?.0 == '{' => {
@@ -79,7 +79,7 @@ fn escape(layer: &[Decoded]) -> Option<(Unit, usize)> {
 }
 
 /// Returns the character for the HTML reference `&NAME;`, or `None` if the name is unknown.
-fn entity(name: &str) -> Option<char> {
+pub(crate) fn html_entity(name: &str) -> Option<char> {
     match name {
         "amp" => Some('&'),
         "lt" => Some('<'),
