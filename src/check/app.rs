@@ -99,7 +99,7 @@ pub(crate) struct App {
     /// The loopback address of the other IP version, where the app might listen instead. `None` if that
     /// address is in use, or if the app is not on a loopback address.
     other: Option<SocketAddr>,
-    output: Output,
+    pub(crate) output: Output,
     child: Option<Child>,
     guard: Option<Guard>,
 }
@@ -292,23 +292,10 @@ impl App {
         }
     }
 
-    pub(crate) fn output_file(&self) -> &PathBuf {
-        self.output.file()
-    }
-
-    /// Returns the app's output, or `None` if the output exceeded its size limit.
-    pub(crate) fn output(&self) -> Option<String> {
-        self.output.whole()
-    }
-
-    pub(crate) fn output_tail(&self) -> Vec<String> {
-        self.output.last_lines()
-    }
-
     /// Returns how the app exited, or `None` if the app has not exited by itself.
     pub(crate) fn ended(&mut self) -> Option<Ended> {
         let status = self.child.as_mut()?.try_wait().ok()??;
-        let tail = self.output_tail();
+        let tail = self.output.last_lines();
         Some(Ended { status, tail })
     }
 

@@ -23,8 +23,8 @@ const MOST_LINES: usize = 10;
 /// The file with the app's output. A thread limits the file size until the last clone of this value is
 /// dropped.
 #[derive(Clone, Debug)]
-pub(super) struct Output {
-    file: PathBuf,
+pub(crate) struct Output {
+    pub(crate) file: PathBuf,
     /// Whether part of the output was removed.
     is_cut: Arc<AtomicBool>,
 }
@@ -53,16 +53,12 @@ impl Output {
         output
     }
 
-    pub(super) fn file(&self) -> &PathBuf {
-        &self.file
-    }
-
     pub(super) fn length(&self) -> u64 {
         self.file.metadata().map_or(0, |file| file.len())
     }
 
     /// Returns the output, or `None` if part of it was removed.
-    pub(super) fn whole(&self) -> Option<String> {
+    pub(crate) fn whole(&self) -> Option<String> {
         let mut bytes = Vec::new();
         if let Ok(file) = File::open(&self.file) {
             let _ = file.take(MOST_BYTES).read_to_end(&mut bytes);
@@ -72,7 +68,7 @@ impl Output {
     }
 
     /// Returns the last lines of the output, without control characters.
-    pub(super) fn last_lines(&self) -> Vec<String> {
+    pub(crate) fn last_lines(&self) -> Vec<String> {
         let tail = tail(&self.file).unwrap_or_default();
         let tail = String::from_utf8_lossy(&tail);
         let lines: Vec<&str> = tail.lines().collect();

@@ -108,7 +108,11 @@ impl Grader {
                         "the app does not listen on port {} any more: it has probably crashed",
                         address.port()
                     ),
-                    output: self.app.as_ref().map(App::output_tail).unwrap_or_default(),
+                    output: self
+                        .app
+                        .as_ref()
+                        .map(|app| app.output.last_lines())
+                        .unwrap_or_default(),
                 }
             }
         };

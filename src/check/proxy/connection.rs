@@ -272,15 +272,11 @@ fn touched(command: &SeenCommand, reply: &Value, transaction: &mut Option<Vec<Ke
     Vec::new()
 }
 
-async fn send(redis: &mut (impl AsyncWrite + Unpin), words: &[Vec<u8>]) -> std::io::Result<()> {
-    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        bytes.extend_from_slice(word);
-        bytes.extend_from_slice(b"\r\n");
-    }
-    redis.write_all(&bytes).await?;
-    redis.flush().await
+async fn send(upstream: &mut (impl AsyncWrite + Unpin), words: &[Vec<u8>]) -> std::io::Result<()> {
+    upstream
+        .write_all(&redis::Cmd::new().arg(words).get_packed_command())
+        .await?;
+    upstream.flush().await
 }
 
 /// Reads one reply, and passes on push messages that arrive before it. Returns `None` if a connection is

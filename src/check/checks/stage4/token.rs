@@ -196,14 +196,14 @@ pub(crate) async fn output_contains_no_token(grader: &mut Grader) -> Judged {
             "`check` did not start the app, so it cannot check the output of the app",
         ));
     };
-    let Some(output) = app.output() else {
+    let Some(output) = app.output.whole() else {
         return Err(not_judged("the app printed too much output"));
     };
     let mut tokens = grader.tokens.iter().filter(|token| token.len() >= SHORTEST);
     match tokens.find(|token| output.contains(token.as_str())) {
         None => Ok(()),
         Some(token) => {
-            let got = format!("{token} is in {}", app.output_file().display());
+            let got = format!("{token} is in {}", app.output.file.display());
             fails("all requests of this run", "no token in the output", got, [])
         }
     }
