@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use colored::Colorize as _;
+use colored::{ColoredString, Colorize as _};
 use dialoguer::console::{measure_text_width, truncate_str};
 
 use super::diagram;
@@ -100,12 +100,10 @@ impl TerminalLearner {
     fn lesson(&mut self, lesson: &Lesson, (nth, of): (usize, usize), step: usize) {
         self.screen.gap();
         let title = format!("Lesson {}: {} ({nth} of {of})", lesson.number, lesson.title);
-        let title = markdown::wrapped(&title, self.screen.width());
-        self.screen
-            .put_all(title.into_iter().map(|line| line.bold().underline().to_string()));
+        self.styled(&title, |line| line.bold().underline());
         if step == 0 && !lesson.goal.is_empty() {
-            let goal = markdown::wrapped(&lesson.goal, self.screen.width());
-            self.block(goal.into_iter().map(|line| line.italic().to_string()).collect());
+            self.styled(&lesson.goal, |line| line.italic());
+            self.screen.gap();
         } else if step > 0 {
             self.say(&format!("continues at step {}", step + 1));
         }
@@ -120,10 +118,15 @@ impl TerminalLearner {
             bar.green(),
             format!("step {} of {of}", step + 1).dimmed()
         ));
-        let title = markdown::wrapped(&lesson.steps[step].title, self.screen.width());
-        self.screen
-            .put_all(title.into_iter().map(|line| line.bold().to_string()));
+        self.styled(&lesson.steps[step].title, |line| line.bold());
         self.screen.gap();
+    }
+
+    /// Writes text in a style, on as many lines as needed.
+    fn styled(&mut self, text: &str, style: fn(&str) -> ColoredString) {
+        let lines = markdown::wrapped(text, self.screen.width());
+        self.screen
+            .put_all(lines.iter().map(|line| style(line).to_string()));
     }
 
     /// Writes the lines, followed by an empty line.
@@ -203,9 +206,7 @@ impl TerminalLearner {
 
     fn your_turn(&mut self) {
         let task = "Your turn: type a Redis command, or one of these letters, and press Enter.";
-        let task = markdown::wrapped(task, self.screen.width());
-        let task = task.into_iter().map(|line| line.bold().to_string());
-        self.screen.put_all(task);
+        self.styled(task, |line| line.bold());
         self.list_keys = true;
     }
 
