@@ -320,7 +320,7 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exi
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let mut sandbox = Sandbox::new(connection(args, &choice, stop)?);
     let removed = remove_keys(&mut sandbox, &progress);
-    if let Ok(Removed::All) = removed {
+    if let Ok(true) = removed {
         (progress.record.keys, progress.record.name) = (Vec::new(), None);
     }
     if let Err(problem) = progress.save() {
@@ -332,11 +332,11 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exi
         _ => "all lessons start".to_owned(),
     };
     Ok(match removed {
-        Ok(Removed::All) => {
+        Ok(true) => {
             ui::told(&format!("{what} from the beginning; the keys have been removed"));
             Exit::Ok
         }
-        Ok(Removed::None) => {
+        Ok(false) => {
             ui::told(&format!("{what} from the beginning"));
             ui::note("another learner is using the keys at the moment, so they have not been removed");
             Exit::Ok
@@ -352,19 +352,13 @@ fn reset(args: &LearnArgs, lessons: &Lessons, which: Option<&str>) -> Result<Exi
     })
 }
 
-/// The result of removing the keys that lessons left behind.
-enum Removed {
-    All,
-    /// No key was removed, because a learner with the same name is taking a lesson.
-    None,
-}
-
-/// Removes the keys that this learner's lessons left behind, but no keys of other people.
-fn remove_keys(sandbox: &mut Sandbox, progress: &Progress) -> Result<Removed, SendError> {
+/// Removes the keys that this learner's lessons left behind, but no keys of other people. Returns false without
+/// removing any key if a learner with the same name is taking a lesson.
+fn remove_keys(sandbox: &mut Sandbox, progress: &Progress) -> Result<bool, SendError> {
     let record = &progress.record;
     let name = record.name.as_deref().unwrap_or(FIRST_NAME);
     let lock = match NameLock::take(&mut sandbox.connection, name)? {
-        Taken::InUse => return Ok(Removed::None),
+        Taken::InUse => return Ok(false),
         Taken::Yes(lock) => Some(lock),
         Taken::NotPossible => None,
     };
@@ -373,5 +367,5 @@ fn remove_keys(sandbox: &mut Sandbox, progress: &Progress) -> Result<Removed, Se
     if let Some(lock) = lock {
         lock.release(&mut sandbox.connection);
     }
-    removed.map(|()| Removed::All)
+    removed.map(|()| true)
 }
