@@ -69,7 +69,7 @@ impl Secret {
     pub(crate) fn mask_everywhere(&self) {
         let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() + self.0.len() < MOST_KNOWN {
-            known.add(&self.0);
+            secret_parts(&self.0).into_iter().for_each(|part| known.add(part));
         }
     }
 
@@ -92,9 +92,39 @@ impl fmt::Display for Secret {
     }
 }
 
+/// Returns the parts of a password that must not be shown. This is the whole password, except for an IAM token
+/// of AWS: its signature and keys are secret, but a report may name the user, the cache and the region.
+fn secret_parts(password: &str) -> Vec<&str> {
+    let parts: Vec<&str> = match password.split_once("/?Action=connect&") {
+        Some((_, query)) => query
+            .split('&')
+            .filter_map(|parameter| match parameter.split_once('=')? {
+                ("X-Amz-Signature" | "X-Amz-Security-Token", value) => Some(value),
+                // The value begins with the key.
+                ("X-Amz-Credential", value) => value.split(['%', '/']).next(),
+                _ => None,
+            })
+            .filter(|value| !value.is_empty())
+            .collect(),
+        None => Vec::new(),
+    };
+    let has_signature = password.contains("&X-Amz-Signature=") && !parts.is_empty();
+    if has_signature { parts } else { vec![password] }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_keys_and_the_signature_of_an_iam_token_are_secret() {
+        let token = "shop/?Action=connect&User=ada&X-Amz-Credential=AKIAEXAMPLE%2F20250101%2Feu-west-1&\
+                     X-Amz-Security-Token=IQoJb3Jp&X-Amz-Signature=5ca1ab1e";
+        assert_eq!(secret_parts(token), ["AKIAEXAMPLE", "IQoJb3Jp", "5ca1ab1e"]);
+        for password in ["Plover-4417", "shop/?Action=connect&User=ada", ""] {
+            assert_eq!(secret_parts(password), [password]);
+        }
+    }
 
     #[test]
     fn parts_of_a_secret_are_masked() {
