@@ -29,6 +29,7 @@ impl Refusal {
             "whitelist",
             "white list",
             "ip address",
+            "illegal address",
             "ip is not",
             "client address",
             "source address",
@@ -114,6 +115,7 @@ mod tests {
                 "ERR client address 203.0.113.9:50312 not in allowlist",
                 address("203.0.113.9"),
             ),
+            ("ERR illegal address: 203.0.113.9:50312", address("203.0.113.9")),
             ("ERR unknown database: check the endpoint", Refusal::Endpoint),
             ("ERR TLS is required", Refusal::Endpoint),
             (
