@@ -15,6 +15,9 @@ const OUTLIER_FACTOR: u32 = 5;
 /// If there are at least this many round trips, a single outlier is ignored.
 const MANY_ROUND_TRIPS: usize = 6;
 
+/// A round trip that takes this long is not ignored, even if it is the only outlier.
+const STALL: Duration = Duration::from_millis(500);
+
 /// The time before the kernel first retransmits a SYN (RFC 6298, 2).
 pub(in crate::ping) const FIRST_RETRANSMISSION: Duration = Duration::from_secs(1);
 
@@ -48,15 +51,15 @@ impl SlowPart {
     }
 }
 
-/// Whether several round trips are outliers. If there are fewer than [`MANY_ROUND_TRIPS`] round trips, one
-/// outlier is enough.
+/// Whether several round trips are outliers. If there are fewer than [`MANY_ROUND_TRIPS`] round trips, or if
+/// an outlier takes longer than [`STALL`], one is enough.
 pub(crate) fn is_uneven(round_trips: &[Duration]) -> bool {
     let median = median(round_trips);
     let outliers = round_trips
         .iter()
-        .filter(|took| **took > OUTLIER && **took > median * OUTLIER_FACTOR)
-        .count();
-    outliers > usize::from(round_trips.len() >= MANY_ROUND_TRIPS)
+        .filter(|took| **took > OUTLIER && **took > median * OUTLIER_FACTOR);
+    let has_stalled = outliers.clone().any(|took| *took > STALL);
+    has_stalled || outliers.count() > usize::from(round_trips.len() >= MANY_ROUND_TRIPS)
 }
 
 /// Returns the median round trip time, or zero if there are no round trips.

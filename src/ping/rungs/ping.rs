@@ -210,7 +210,7 @@ pub(crate) async fn measure(
             wanted += MORE_ROUND_TRIPS;
         }
         // On a slow connection, the role check needs the time more than another measurement.
-        let last = round_trips.last().copied().unwrap_or_default();
+        let last = round_trips.last().copied().unwrap_or_default().min(hint);
         if deadline.left() <= last.saturating_mul(RESERVED_ROUND_TRIPS) {
             return;
         }
