@@ -90,7 +90,9 @@ pub(super) async fn climb_to(
         let entry = dns::hosts_entry(target.host().unwrap_or_default(), address);
         lookup.hosts_file = entry.filter(|entry| Some(entry.address) == address);
     }
-    if let (None, Some(address)) = (&connection, ladder.connected_to) {
+    // A tunnel explains why no connection works, or why the nodes of a cluster cannot be reached.
+    let explains = connection.is_none() || ladder.seen.reaches_no_announced_node();
+    if let (true, Some(address)) = (explains, ladder.connected_to) {
         ladder.seen.this_host = this_host::observe_listeners(address).unwrap_or_default();
     }
     Climb {
@@ -154,7 +156,7 @@ impl<'a> Ladder<'a> {
 
     fn hint_at_url_mismatches(&mut self) {
         if let Some(hint) = self.target.host().and_then(provider::endpoint_hint) {
-            for mismatch in hint.mismatches(self.target.tls, self.target.port()) {
+            for mismatch in hint.mismatches(Some(self.target.tls), self.target.port()) {
                 (self.tell)(ClimbEvent::Hint(&mismatch));
             }
         }

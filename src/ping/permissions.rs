@@ -8,6 +8,10 @@ pub(crate) const COMMANDS: [&str; 7] = ["HSET", "HINCRBY", "HGETALL", "EXPIRE", 
 /// The ACL rule that grants access to the tutorial's keys.
 pub(crate) const KEY_PATTERN: &str = "~sessiontut:*";
 
+/// The text in Valkey's error reply to SELECT, in lower case, if the user may run SELECT but not use the
+/// database.
+pub(crate) const NO_DATABASE: &str = "no permissions to access database";
+
 /// The missing permissions of a user. The default value means that nothing is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Missing {

@@ -156,7 +156,9 @@ impl EndpointKind {
 
 impl EndpointHint {
     /// Returns hints about the endpoint, one per line. `tls` and `port` must be those of the URL.
-    pub(crate) fn hints(&self, tls: bool, port: Option<u16>) -> Vec<String> {
+    ///
+    /// `tls` is `None` if the server has shown whether it speaks TLS.
+    pub(crate) fn hints(&self, tls: Option<bool>, port: Option<u16>) -> Vec<String> {
         let mut hints = self.mismatches(tls, port);
         let hint = match self.kind {
             Configuration | Serverless | MemoryDb => {
@@ -170,14 +172,14 @@ impl EndpointHint {
     }
 
     /// Describes the parts of the URL that do not match its host name. `tls` and `port` must be those of the
-    /// URL.
-    pub(crate) fn mismatches(&self, tls: bool, port: Option<u16>) -> Vec<String> {
+    /// URL. If `tls` is `None`, says nothing about TLS.
+    pub(crate) fn mismatches(&self, tls: Option<bool>, port: Option<u16>) -> Vec<String> {
         let mut mismatches = Vec::new();
         if self.kind == Memcached {
             mismatches.push("the name suggests Memcached, which is not Redis".to_owned());
-        } else if self.tls && !tls {
+        } else if self.tls && tls == Some(false) {
             mismatches.push("the name suggests an endpoint with TLS: use rediss://".to_owned());
-        } else if tls && !self.tls {
+        } else if !self.tls && tls == Some(true) {
             mismatches.push("the name suggests an endpoint without TLS: use redis://".to_owned());
         }
         if let Some(port) = port.filter(|port| !matches!(port, 6379 | 6380)) {
@@ -357,7 +359,7 @@ mod tests {
     fn a_url_that_does_not_match_its_host_name_gets_a_hint() {
         let first = |name: &str, tls, port| {
             let hint = endpoint_hint(&format!("{name}.amazonaws.com")).unwrap();
-            hint.mismatches(tls, Some(port)).into_iter().next()
+            hint.mismatches(Some(tls), Some(port)).into_iter().next()
         };
         let with_tls = "master.shop.x1y2z3.usw2.cache";
         let without = "shop.x1y2z3.ng.0001.usw2.cache";

@@ -8,6 +8,13 @@ use crate::ping::observation::{DialResult, Lookup, NameAnswer, NameServer};
 use crate::redis_url::hosting::Reach;
 
 pub(super) fn not_found(at: &FixContext) -> Fixes {
+    if at.seen.primary().is_some() {
+        return advise(
+            "announce",
+            "run the client where this name can be resolved, or configure the Sentinels to report an address that \
+             clients can reach (sentinel announce-hostnames no, replica-announce-ip)",
+        );
+    }
     if at.name_servers().iter().any(is_known) {
         return name_sources(at).after(private_name(at));
     }

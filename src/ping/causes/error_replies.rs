@@ -74,8 +74,8 @@ const ERROR_REPLIES: &[ErrorReply] = &[
         Cause::AuthNotConfigured,
         Scope::Login,
     ),
-    // Redis versions before 6 send this text.
-    row("no password is set", Cause::AuthNotConfigured, Scope::Login),
+    // Redis versions before 6, proxies and Garnet send a text that begins like this. The rest differs.
+    row("client sent auth, but", Cause::AuthNotConfigured, Scope::Login),
     row("invalid password", Cause::AuthFailed, Scope::Login).reconnect(),
     row("invalid username", Cause::AuthFailed, Scope::Login).reconnect(),
     row("authentication required", Cause::AuthRequired, Scope::Login).reconnect(),
@@ -130,6 +130,12 @@ pub(crate) fn is_command_unavailable(error: &str) -> bool {
         || (ErrorReply::of(error).is_none() && error.to_lowercase().contains("command"))
 }
 
+/// Whether this reply to AUTH with a wrong password comes from a server without ACL users. Redis 6 and later
+/// versions send WRONGPASS.
+pub(crate) fn knows_no_users(error: &str) -> bool {
+    ErrorReply::of(error).is_some_and(|reply| reply.marker == "invalid password")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +159,10 @@ mod tests {
             ),
             (
                 "ERR Client sent AUTH, but no password is set",
+                Some((Cause::AuthNotConfigured, Scope::Login)),
+            ),
+            (
+                "ERR Client sent AUTH, but configured authenticator does not accept passwords",
                 Some((Cause::AuthNotConfigured, Scope::Login)),
             ),
             (

@@ -13,7 +13,7 @@ use crate::ping::this_host::LocalListener;
 use crate::redis_client::refusal::Refusal;
 use crate::redis_url::hosting::{Hosting, Reach};
 use crate::redis_url::provider;
-use crate::redis_url::{Address, Target, Trust};
+use crate::redis_url::{Address, Target, Trust, host_and_port};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FixContext<'a> {
@@ -110,7 +110,7 @@ impl<'a> FixContext<'a> {
 
     /// Whether the fault is at a Sentinel in the URL, because no Sentinel has reported the primary.
     pub(super) fn is_about_sentinel(&self) -> bool {
-        self.seen.followed.is_some() && self.seen.primary().is_none()
+        self.seen.is_at_sentinel()
     }
 
     /// Returns the target for `sessiontut` commands. This is the Sentinel URL if no Sentinel has reported the
@@ -164,6 +164,15 @@ impl<'a> FixContext<'a> {
     /// contains one.
     pub(super) fn redis_cli(&self, arguments: &str) -> String {
         commands::redis_cli(self.target, self.trust(), arguments)
+    }
+
+    /// Like [`Self::redis_cli`], but for the Sentinel in the URL that was asked.
+    pub(super) fn sentinel_cli(&self, arguments: &str) -> Option<String> {
+        let (followed, sentinels) = (self.seen.followed.as_ref()?, self.given.sentinels.as_ref()?);
+        let is_asked = |(host, port): &(String, u16)| host_and_port(host, *port) == followed.sentinel;
+        let index = sentinels.hosts.iter().position(is_asked)?;
+        let target = self.given.of_sentinel(sentinels, index);
+        Some(commands::redis_cli(&target, self.trust(), arguments))
     }
 
     /// Returns a command line that runs redis-cli `commands` as an administrator instead of the target's

@@ -3,12 +3,16 @@
 use super::commands::{ADMIN_LOGIN, shell_quoted, url_with_login};
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
-use crate::ping::conclusions::{SuspiciousForm, is_iam_token, suspicious_form};
-use crate::ping::permissions::{Access, KEY_PATTERN};
+use super::knows_no_users;
+use crate::ping::conclusions::{AccessToken, SuspiciousForm, is_iam_token, suspicious_form};
+use crate::ping::permissions::{Access, KEY_PATTERN, NO_DATABASE};
 use crate::redis_url::{Target, UrlWarning, invisible};
 use crate::secret::Secret;
 
 pub(super) fn required(at: &FixContext) -> Fixes {
+    if at.is_about_sentinel() {
+        return sentinel_password();
+    }
     let with_password = |user: Option<String>| {
         at.ping_to(|target| {
             target.user.clone_from(&user);
@@ -16,6 +20,11 @@ pub(super) fn required(at: &FixContext) -> Fixes {
         })
     };
     if at.target.warnings.contains(&UrlWarning::UserWithoutPassword) {
+        if at.reads_variables() {
+            return advise("password", "set REDIS_PASSWORD to the password of the user, too")
+                .command(with_password(at.target.user.clone()));
+        }
+        // A command for the second case would show the user name, which is a password in the first case.
         return advise(
             "password",
             "if the part of the URL before the @ is the password, put a colon before it",
@@ -23,9 +32,11 @@ pub(super) fn required(at: &FixContext) -> Fixes {
         .try_command(at, with_password(None))
         .and(
             "password",
-            "if the part before the @ is a user name, add the user's password",
-        )
-        .try_command(at, with_password(at.target.user.clone()));
+            format!(
+                "if the part before the @ is a user name, add a colon and the user's password after it: {}",
+                url_with_login(at.target, "USER:PASSWORD")
+            ),
+        );
     }
     let (url, with_user) = (
         url_with_login(at.target, ":PASSWORD"),
@@ -51,8 +62,22 @@ pub(super) fn required(at: &FixContext) -> Fixes {
     )
 }
 
+/// Suggests the password of a Sentinel that requires a login. The login of a Sentinel URL belongs to the
+/// primary.
+fn sentinel_password() -> Fixes {
+    advise(
+        "sentinel-password",
+        "add the password of the Sentinels (requirepass in sentinel.conf) to the end of the URL, percent-encoded: \
+         ?sentinel_password=PASSWORD. The password before the @ is for the primary. `ping` uses it for a Sentinel too, \
+         but only if the URL contains no other password for the Sentinels",
+    )
+}
+
 pub(super) fn failed(at: &FixContext) -> Fixes {
     let target = at.target;
+    if at.is_about_sentinel() {
+        return sentinel_password();
+    }
     if target.user.is_some() && at.reply_contains("wrong number of arguments") {
         return advise(
             "user",
@@ -63,6 +88,18 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
     let password = target.password.as_ref().map_or("", Secret::reveal);
     if is_iam_token(password) {
         return rejected_token();
+    }
+    if AccessToken::read(password).is_some() {
+        return advise(
+            "token",
+            "get a new access token, and log in with it. Such a token is valid for a limited time, usually one hour, so \
+             the application must get a new token before each login",
+        )
+        .and(
+            "user",
+            "if the token is still valid, check the user name in the URL. It must be the name under which the provider \
+             knows the identity of the token (Microsoft Entra ID: the object ID)",
+        );
     }
     let form = blank_at_end(target, password).or_else(|| written_wrongly(password));
     let place = match target.password_variable {
@@ -81,12 +118,31 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         ""
     };
     let user = user(at);
-    let text = format!(
-        "as an administrator, check that the user {user} exists, and that its flags contain \"on\", not \
-         \"off\"{elasticache}. {ADMIN_LOGIN}"
-    );
-    let check = advise("user", text).command(at.admin_cli(&[format!("ACL GETUSER {user}")]));
+    let check = if at.provider().is_some() && !at.is_aws() {
+        advise(
+            "user",
+            format!("in the provider's console, check that the user {user} exists and is enabled"),
+        )
+    } else {
+        advise(
+            "user",
+            format!(
+                "as an administrator, check that the user {user} exists, and that its flags contain \"on\", not \
+                 \"off\"{elasticache}. {ADMIN_LOGIN}"
+            ),
+        )
+        .command(at.admin_cli(&[format!("ACL GETUSER {user}")]))
+    };
     if target.user.is_none() {
+        if at.reply.is_some_and(knows_no_users) {
+            return enter
+                .and(
+                    "proxy",
+                    "if a proxy is listening on the port, use the password in the configuration of the proxy, which may \
+                     differ from the password of Redis (twemproxy: redis_auth)",
+                )
+                .after(form);
+        }
         return enter
             .and(
                 "user",
@@ -109,6 +165,10 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         )
         .try_command(at, at.ping_to(|target| target.user = None))
     });
+    if at.provider().is_some() && !at.is_aws() {
+        // These providers do not allow ACL commands, and many of them have no users.
+        return enter.after(Some(check)).after(without_name).after(form);
+    }
     check
         .and_all(enable)
         .and_all(without_name)
@@ -212,6 +272,17 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         return no_sentinel_permission(at);
     }
     let user = user(at);
+    if at.reply_contains(NO_DATABASE) {
+        return advise(
+            "acl",
+            format!(
+                "as an administrator, look which databases the user may use. {ADMIN_LOGIN}. To change them, list all \
+                 of them in one rule of ACL SETUSER, such as db=0,3: the rule replaces the old list"
+            ),
+        )
+        .command(at.admin_cli(&[format!("ACL GETUSER {user}")]))
+        .and("db", "or put the number of a database that the user may use at the end of the URL");
+    }
     let missing = at.missing();
     let pattern = shell_quoted(KEY_PATTERN);
     let commands = missing.rules().join(" ");
@@ -272,7 +343,7 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
 
 /// Returns the user name of the login, quoted for a shell. This is `default` if the target has no user name
 /// or no password.
-fn user(at: &FixContext) -> String {
+pub(super) fn user(at: &FixContext) -> String {
     let user = at.target.user.as_deref().filter(|_| at.target.password.is_some());
     shell_quoted(user.unwrap_or("default"))
 }

@@ -26,7 +26,7 @@ use crate::exit::Exit;
 use fix::{Fixes, advise};
 
 pub(in crate::ping) use dns::hosts_file_fixes;
-pub(crate) use error_replies::{ErrorReply, Scope, is_command_unavailable};
+pub(crate) use error_replies::{ErrorReply, Scope, is_command_unavailable, knows_no_users};
 pub(crate) use fix::Fix;
 pub(crate) use fix_context::FixContext;
 pub(in crate::ping) use no_reply::other_server_fixes;
@@ -229,9 +229,7 @@ causes! {
     RoleReplica "role.replica" Server "the server is a read-only replica" => role::replica;
     RoleMasterDown "role.master_down" Server "the server is a replica that is not connected to its primary" => role::master_down;
     RoleSentinel "role.sentinel" Server "the server is a Sentinel, which stores no data" => role::sentinel;
-    ClusterMode "cluster.mode" Server "the server is a cluster node; clients must use the cluster protocol" => |_| {
-        advise("client", "use the cluster class of your client library (redis-py: RedisCluster)")
-    };
+    ClusterMode "cluster.mode" Server "the server is a cluster node; clients must use the cluster protocol" => role::cluster_mode;
     ClusterDown "cluster.down" Server "the cluster is down" => role::cluster_down;
     ClusterPartial "cluster.partial" Ok "some slots of the cluster have no node" => role::cluster_partial;
     ClusterUnreachableNodes "cluster.unreachable_nodes" Server

@@ -7,7 +7,8 @@ use super::latency;
 use super::tcp;
 use crate::clock::seconds;
 use crate::ping::conclusions::NoReply;
-use crate::ping::observation::{Experiment, TlsResult};
+use crate::ping::observation::{Exchange, Experiment, TlsResult};
+use crate::ping::response::Response;
 use std::time::Duration;
 
 pub(super) fn silent(at: &FixContext) -> Fixes {
@@ -156,8 +157,8 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         .and_all(listener(at));
     }
     // At maxclients, Redis sends an error before it closes a connection without TLS, so the cause would be
-    // known.
-    let limit = at.target.tls.then(|| {
+    // known. With TLS, it closes the connection before the handshake.
+    let limit = (at.target.tls && !at.seen.is_tls_established()).then(|| {
         let text = format!(
             "if Redis is listening {}, check whether maxclients is reached: a Redis server with TLS then closes \
              new connections without an error",
@@ -165,7 +166,29 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         );
         advise("maxclients", text)
     });
+    let behind_tls = at.seen.is_tls_established().then(|| {
+        advise(
+            "backend-tls",
+            "if a proxy ends the TLS connections (stunnel, nginx, HAProxy), check whether its backend expects TLS or \
+             plain text: the proxy must use the same",
+        )
+    });
+    let reset = matches!(
+        at.seen.experiments.last_repeated(),
+        Some(Exchange {
+            response: Response::Reset(_),
+            ..
+        })
+    );
+    let firewall = reset.then(|| {
+        advise(
+            "firewall",
+            "if the server's log shows no reason, check the firewalls on the path: some of them inspect the data, and \
+             reset connections that they do not allow",
+        )
+    });
     proxy(at)
+        .and_all(behind_tls)
         .and_all(limit)
         .and(
             "server",
@@ -182,6 +205,7 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
                 if is_forwarded(at) { "address" } else { "host and port in the URL" }
             ),
         )
+        .and_all(firewall)
         .after(listener(at))
         .after(tcp::client_port(at))
         .after(tcp::forwarder(at))

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::commands::{cli_tls_options, endpoint, login_options, scheme, shell_quoted};
+use super::commands::{ADMIN_LOGIN, cli_tls_options, endpoint, login_options, scheme, shell_quoted};
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
+use super::login::user;
 use crate::ping::observation::{Dial, DialResult, Endpoint, SLOTS, SentinelAnswer};
+use crate::ping::this_host::LocalListener;
 use crate::sanitize;
 
 pub(super) fn replica(at: &FixContext) -> Fixes {
@@ -15,6 +17,29 @@ pub(super) fn replica(at: &FixContext) -> Fixes {
             "cluster-client",
             "use the cluster class of your client library, which finds the right primary for each key",
         );
+    }
+    if at.seen.primary().is_some()
+        && let Some(list) = at.sentinel_cli("SENTINEL MASTERS")
+    {
+        return advise(
+            "wait",
+            "wait until the Sentinels report the new primary: a failover may be running",
+        )
+        .command(at.ping_with(at.given, "--wait 120 --write-check "))
+        .and(
+            "sentinel",
+            "if they still report the replica, its role was changed by hand or by another tool: check what the Sentinels \
+             know about it",
+        )
+        .command(list);
+    }
+    if let Some(primary) = at.host().strip_prefix("replica.").filter(|_| at.is_aws()) {
+        return advise(
+            "endpoint",
+            "connect to the primary endpoint, because only the primary accepts writes: the host in the URL is the reader \
+             endpoint",
+        )
+        .try_command(at, at.ping_at(&format!("master.{primary}"), at.port()));
     }
     let fixes = advise(
         "endpoint",
@@ -160,6 +185,21 @@ fn is_word(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_plain)
 }
 
+pub(super) fn cluster_mode(at: &FixContext) -> Fixes {
+    let grant = at.seen.server.is_topology_forbidden.then(|| {
+        advise(
+            "acl",
+            format!("as an administrator, allow the user to run CLUSTER SLOTS, on every node. {ADMIN_LOGIN}"),
+        )
+        .command(at.admin_cli(&[format!("ACL SETUSER {} '+cluster|slots'", user(at))]))
+    });
+    advise(
+        "client",
+        "use the cluster class of your client library (redis-py: RedisCluster)",
+    )
+    .after(grant)
+}
+
 pub(super) fn cluster_down(at: &FixContext) -> Fixes {
     if at.seen.server.failing_slots() == Some(SLOTS.into()) {
         return check_cluster(at, "list the nodes and slots that this node knows")
@@ -174,14 +214,43 @@ pub(super) fn cluster_down(at: &FixContext) -> Fixes {
                  restore that file, or add the node to the cluster again (redis-cli --cluster add-node)",
             );
     }
-    check_cluster(at, "check which slots have no node").and(
-        "nodes",
-        "start the missing nodes again, or promote a replica of each missing node (CLUSTER FAILOVER TAKEOVER)",
-    )
+    missing_slots(at)
 }
 
 pub(super) fn cluster_partial(at: &FixContext) -> Fixes {
-    check_cluster(at, "check which nodes are missing, and start them again")
+    missing_slots(at)
+}
+
+/// Suggests how to find the nodes of the slots that are not served.
+fn missing_slots(at: &FixContext) -> Fixes {
+    let counts = |slots: Option<u64>| slots.is_some_and(|slots| slots > 0);
+    let server = &at.seen.server;
+    let (unassigned, unanswered) = (server.unassigned_slots(), server.unanswered_slots());
+    let nodes = advise(
+        "nodes",
+        "start the missing nodes again, or promote a replica of each missing node (CLUSTER FAILOVER TAKEOVER)",
+    );
+    let assign = counts(unassigned).then(|| {
+        advise(
+            "slots",
+            "find out which node had the slots that are assigned to no node: it may have been reset or removed. If \
+             they contained no data, assign them to a node (CLUSTER ADDSLOTSRANGE)",
+        )
+    });
+    if counts(unanswered) {
+        // redis-cli --cluster check waits for ever for a node that does not reply.
+        return advise(
+            "cluster",
+            "find out which nodes do not respond: they are marked with fail (or fail?, if not all nodes agree yet)",
+        )
+        .redis_cli(at, "CLUSTER NODES")
+        .and_all(nodes)
+        .and_all(assign);
+    }
+    match assign {
+        Some(assign) => check_cluster(at, "check which slots are assigned to no node").and_all(assign),
+        None => check_cluster(at, "check which slots have no node").and_all(nodes),
+    }
 }
 
 fn check_cluster(at: &FixContext, text: &str) -> Fixes {
@@ -220,6 +289,38 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
             "on every node, set tls-cluster to yes: the nodes accept only TLS, but announce the port without TLS, \
              which is 0",
         );
+    }
+    if let Some(forwarder) = at.listener().and_then(LocalListener::forwarder)
+        && at.seen.reaches_no_announced_node()
+    {
+        return advise(
+            "network",
+            format!(
+                "run the client in the network of the nodes: this connection goes through {forwarder} to one node, but \
+                 cluster clients connect to each node at its announced address"
+            ),
+        );
+    }
+    if at.provider().is_some() {
+        return advise(
+            "firewall",
+            format!(
+                "check that the firewalls on the path allow connections to the nodes of the cluster, not only to port {}",
+                at.port()
+            ),
+        )
+        .and(
+            "network",
+            "if the nodes announce private addresses, run the client in the network of the cluster",
+        );
+    }
+    if failed().all(|dial| matches!(dial.to, Endpoint::Named(_))) {
+        return advise(
+            "announce-hostname",
+            "configure the nodes to announce host names that clients can resolve (cluster-announce-hostname), or IP \
+             addresses (cluster-preferred-endpoint-type ip), or run the client in the network of the nodes",
+        )
+        .redis_cli(at, "CONFIG GET cluster-preferred-endpoint-type");
     }
     // If this run has reached a node at the announced address, only the port is wrong.
     let own = at.seen.tcp.connected_address().map(|address| address.ip());

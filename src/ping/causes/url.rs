@@ -77,6 +77,9 @@ pub(super) fn suspect_url(at: &FixContext) -> Fixes {
         let text = "set client options in the code, not in the URL's query string";
         advise("url", text)
     });
+    if warnings.contains(&UrlWarning::UserWithoutPassword) && at.reads_variables() {
+        return advise("url", "if the user has a password, set REDIS_PASSWORD, too").and_all(query);
+    }
     if warnings.contains(&UrlWarning::UserWithoutPassword) {
         let url = url_with_login(at.target, ":PASSWORD");
         let text = format!("if the part before the @ is the password, put a colon before it: {url}");

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use time::{Date, Month};
 
+use super::AccessToken;
 use crate::aws::{EndpointName, Name};
 use crate::clock::age;
 use crate::clock::utc_minute;
@@ -38,6 +39,7 @@ pub(in crate::ping) fn facts(target: &Target) -> Vec<String> {
                 .into_iter()
                 .flat_map(|token| token.facts(target, SystemTime::now())),
         )
+        .chain(AccessToken::read(password.reveal()).map(|token| token.describe(SystemTime::now())))
         .collect()
 }
 

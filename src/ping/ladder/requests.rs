@@ -44,6 +44,10 @@ impl Ladder<'_> {
         if !is_logged_in {
             self.listen_for_surplus(connection).await;
         }
+        if self.seen.auth.needs_no_login() && !self.allows_one_command() {
+            self.seen.auth.read_without_login =
+                Some(ask(connection, &ping::read(), self.before_the_deadline()).await);
+        }
         self.finish(Rung::Auth);
         is_logged_in.then_some(())
     }
@@ -159,7 +163,8 @@ impl Ladder<'_> {
             exchange.command == "ECHO"
                 && matches!(exchange.response, Response::Closed(_) | Response::Reset(_))
         });
-        if stopped_at.is_none() || self.seen.experiments.packet_sizes.is_some() {
+        let is_cut_off = stopped_at.is_none_or(Exchange::is_cut_off);
+        if is_cut_off || self.seen.experiments.packet_sizes.is_some() {
             return false;
         }
         let reconnect = self.reconnect();
@@ -198,7 +203,11 @@ impl Ladder<'_> {
         }
         let mut key = None;
         if self.seen.server.is_cluster() {
-            let topology = Topology::ask(connection, self.deadline).await;
+            let redirection = self.seen.server.cluster_read.as_ref();
+            let topology = Topology::ask(connection, self.deadline)
+                .await
+                .with_redirection(redirection);
+            self.seen.server.is_topology_forbidden = topology.is_forbidden;
             key = topology.key_of_this_node();
             if let Some(key) = &key {
                 let read = ping::read_key(key);

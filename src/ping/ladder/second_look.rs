@@ -1,6 +1,7 @@
 //! Repeats a failed request or handshake on a second connection, after an error reply, unexpected data or a
 //! rejected certificate. The result shows whether all servers behind the host name have the fault.
 
+use std::ops::BitOr as _;
 use std::time::Duration;
 
 use super::Ladder;
@@ -63,12 +64,13 @@ fn repeated(cause: Cause, seen: &Observations) -> Option<Repeated> {
     }
     let is_reply = |response: &Response| matches!(response, Response::Reply(_) | Response::NotResp(_));
     let is_error = |response: &Response| is_reply(response) && !response.is_granted();
-    let requests = [
-        &seen.auth.response,
-        &seen.ping.response,
-        &seen.requests.select,
-        &seen.requests.read,
-    ];
+    let requests = [&seen.auth.response, &seen.ping.response, &seen.requests.select];
+    // An error about this key only, such as MOVED, does not explain a failure.
+    let is_refused_read = seen
+        .requests
+        .read
+        .as_ref()
+        .is_some_and(|read| read.refusal().is_some());
     match cause {
         // After several failed logins, a server or its directory may lock the user out. Replies that arrive
         // out of step have another explanation, and a Sentinel is not one of several servers.
@@ -81,6 +83,32 @@ fn repeated(cause: Cause, seen: &Observations) -> Option<Repeated> {
             .into_iter()
             .flatten()
             .any(is_error)
+            .bitor(is_refused_read)
             .then_some(Repeated::Requests),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::Value;
+
+    use super::*;
+
+    #[test]
+    fn only_a_read_that_was_refused_is_repeated() {
+        let repeated_after = |text: &str| {
+            let read: Value = redis::parse_redis_value(text.as_bytes()).unwrap();
+            let seen = Observations::default().with(|seen| {
+                seen.ping.response = Some(Response::Reply(Value::SimpleString("PONG".into())));
+                seen.requests.read = Some(Response::Reply(read));
+            });
+            repeated(Cause::ClusterDown, &seen)
+        };
+        assert_eq!(
+            repeated_after("-CLUSTERDOWN The cluster is down\r\n"),
+            Some(Repeated::Requests)
+        );
+        // The state of the cluster is the reason, and a second connection does not show it.
+        assert_eq!(repeated_after("-MOVED 9189 10.0.3.18:6379\r\n"), None);
     }
 }

@@ -132,6 +132,12 @@ impl Observations {
         matches!(&self.experiments.other_protocol, Some(Experiment::ClientHello { result, .. }) if result.is_tls())
     }
 
+    /// Whether the TLS handshake succeeded on the first connection.
+    pub(in crate::ping) fn is_tls_established(&self) -> bool {
+        let tls = self.tls.handshake.as_ref();
+        tls.is_some_and(|tls| tls.result == TlsResult::Established)
+    }
+
     /// Returns the listening socket that accepted the connection, if the socket is known and on this host.
     pub(in crate::ping) fn listener_of_the_connection(&self) -> Option<&LocalListener> {
         let to = self.tcp.connected_address()?.ip();
@@ -187,6 +193,11 @@ impl Observations {
         }
     }
 
+    /// Whether these are observations of a Sentinel, because no Sentinel in the URL has reported the primary.
+    pub fn is_at_sentinel(&self) -> bool {
+        self.followed.is_some() && self.primary().is_none()
+    }
+
     /// Whether a Sentinel on another host has reported a loopback address, which leads to this host instead of
     /// the primary.
     pub fn has_misleading_primary(&self) -> bool {
@@ -209,6 +220,15 @@ impl Observations {
     /// Whether the reply to AUTH was `OK`.
     pub fn is_logged_in(&self) -> bool {
         self.auth.response.as_ref().is_some_and(Response::is_ok)
+    }
+
+    /// Whether the server replied to AUTH or PING in Redis's protocol.
+    pub fn has_reply(&self) -> bool {
+        let first = [&self.auth.response, &self.ping.response];
+        first
+            .into_iter()
+            .flatten()
+            .any(|response| matches!(response, Response::Reply(_)))
     }
 
     /// Whether the reply to PING was `PONG`.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use redis::Value;
 
 use super::{DialResult, TlsResult};
+use crate::ping::causes::{Cause, ErrorReply};
 use crate::ping::response::Response;
 
 /// The login, if the URL contains a password.
@@ -15,8 +16,28 @@ pub struct Login {
     pub response: Option<Response>,
     /// The time until the response to AUTH.
     pub took: Duration,
+    /// The response to a read request after a reply to AUTH which means that no login is needed or possible.
+    pub read_without_login: Option<Response>,
     /// Whether the password was not sent, because the certificate was accepted only through `--insecure`.
     pub is_password_withheld: bool,
+}
+
+impl Login {
+    /// Whether the server replied to AUTH that it has no password, or that it does not know this command.
+    pub(in crate::ping) fn needs_no_login(&self) -> bool {
+        let error = self.response.as_ref().and_then(Response::error);
+        error.is_some_and(|error| match ErrorReply::of(&error) {
+            Some(reply) => reply.cause == Cause::AuthNotConfigured,
+            None => error.to_lowercase().contains("unknown command"),
+        })
+    }
+
+    /// Returns the error reply to the read request, if it means that a login is needed after all.
+    pub(in crate::ping) fn required_after_all(&self) -> Option<String> {
+        let error = self.read_without_login.as_ref()?.error()?;
+        let reply = ErrorReply::of(&error)?;
+        (reply.cause == Cause::AuthRequired).then_some(error)
+    }
 }
 
 /// The first PING, and the PINGs that measure round trips.
@@ -130,6 +151,13 @@ impl Exchange {
     /// Whether the response is a complete reply, possibly an error reply.
     pub fn is_answered(&self) -> bool {
         matches!(self.response, Response::Reply(_))
+    }
+}
+
+impl Exchange {
+    /// Whether the connection ended in the middle of the reply.
+    pub fn is_cut_off(&self) -> bool {
+        matches!(&self.response, Response::Closed(received) | Response::Reset(received) if !received.is_empty())
     }
 }
 

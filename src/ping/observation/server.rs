@@ -13,6 +13,9 @@ use crate::sanitize;
 /// The number of hash slots in a cluster.
 pub(crate) const SLOTS: u16 = 16384;
 
+/// The codes of error replies that only a cluster node sends.
+pub(crate) const CLUSTER_ERRORS: [&str; 4] = ["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"];
+
 /// What the server reports about itself. If an ACL forbids a command, the reply to that command is missing.
 #[derive(Clone, Debug, Default)]
 pub struct ServerInfo {
@@ -35,6 +38,8 @@ pub struct ServerInfo {
     pub sentinel_primary: Option<NamedPrimary>,
     /// The attempts to connect to `sentinel_primary`.
     pub sentinel_primary_dials: Vec<Dial>,
+    /// Whether an ACL forbids the command with which cluster clients find the nodes.
+    pub is_topology_forbidden: bool,
     /// The attempts to connect to the addresses that the cluster nodes announce.
     pub announced: Vec<Dial>,
 }
@@ -100,13 +105,27 @@ impl ServerInfo {
         self.cluster.get("cluster_state").map(String::as_str)
     }
 
-    /// Returns the number of slots without a node, or with a node that does not reply. Returns `None` if the
+    /// Returns the number of slots without a node, or with a node that does not respond. Returns `None` if the
     /// server did not report it.
     pub fn failing_slots(&self) -> Option<u64> {
-        let count = |name: &str| self.cluster.get(name)?.parse::<u64>().ok();
-        let unassigned = u64::from(SLOTS).saturating_sub(count("cluster_slots_assigned")?);
-        let failing = count("cluster_slots_fail")?.saturating_add(count("cluster_slots_pfail")?);
-        Some(unassigned.saturating_add(failing))
+        Some(self.unassigned_slots()?.saturating_add(self.unanswered_slots()?))
+    }
+
+    /// Returns the number of slots that are assigned to no node, or `None` if the server did not report it.
+    pub fn unassigned_slots(&self) -> Option<u64> {
+        Some(u64::from(SLOTS).saturating_sub(self.slots("cluster_slots_assigned")?))
+    }
+
+    /// Returns the number of slots whose nodes do not respond, or `None` if the server did not report it.
+    pub fn unanswered_slots(&self) -> Option<u64> {
+        Some(
+            self.slots("cluster_slots_fail")?
+                .saturating_add(self.slots("cluster_slots_pfail")?),
+        )
+    }
+
+    fn slots(&self, name: &str) -> Option<u64> {
+        self.cluster.get(name)?.parse().ok()
     }
 
     /// Returns the role in Redis's words, such as `master`, `slave` or `sentinel`. Returns `None` if the role
@@ -135,7 +154,7 @@ impl ServerInfo {
         self.field("cluster_enabled") == Some("1")
             || self.field("redis_mode") == Some("cluster")
             || self.cluster_state().is_some()
-            || read.is_some_and(|error| error.starts_with("MOVED") || error.starts_with("CLUSTERDOWN"))
+            || read.is_some_and(|error| CLUSTER_ERRORS.iter().any(|code| error.starts_with(code)))
     }
 
     pub fn is_replica(&self) -> bool {

@@ -209,6 +209,15 @@ fn server_of(seen: &Observations) -> Value {
     json!({"version": version, "flavor": flavor(seen), "mode": mode, "role": role})
 }
 
+/// The fields of INFO with which other products that report a version of Redis show their own version.
+const OTHER_PRODUCTS: [&str; 5] = [
+    "garnet_version",
+    "kvrocks_version",
+    "pika_version",
+    "tile38_version",
+    "upstash_version",
+];
+
 /// Returns the kind of server, such as `valkey`, according to the fields in INFO.
 pub fn flavor(seen: &Observations) -> Option<&'static str> {
     let server = &seen.server;
@@ -221,6 +230,8 @@ pub fn flavor(seen: &Observations) -> Option<&'static str> {
         Some("valkey")
     } else if server.field("keydb_version").is_some() || server.field("mvcc_depth").is_some() {
         Some("keydb")
+    } else if OTHER_PRODUCTS.iter().any(|name| server.field(name).is_some()) {
+        None
     } else {
         server.field("redis_version").map(|_| "redis")
     }

@@ -11,7 +11,7 @@ use super::role::random_key;
 use super::{dns, tcp};
 use crate::deadline::Deadline;
 use crate::ping::observation::{Dial, DialResult, Endpoint};
-use crate::ping::response::{items, text};
+use crate::ping::response::{Response, items, text};
 use crate::redis_client::{ProbeConnection, slot_of};
 
 /// The time limit for connecting to the announced nodes, unless a third of the timeout is shorter.
@@ -29,6 +29,8 @@ pub(crate) struct Topology {
     nodes: Vec<(String, u16)>,
     /// The ranges of slots for which this node is the primary.
     own_slots: Vec<(i64, i64)>,
+    /// Whether an ACL forbids CLUSTER SLOTS.
+    pub is_forbidden: bool,
 }
 
 impl Topology {
@@ -42,7 +44,11 @@ impl Topology {
             return Self::default();
         };
         let id = replies.first().and_then(text);
-        let mut topology = Self::default();
+        let slots = replies.get(1).cloned().map(Response::Reply);
+        let mut topology = Self {
+            is_forbidden: slots.as_ref().is_some_and(Response::is_forbidden),
+            ..Self::default()
+        };
         for range in items(replies.get(1)) {
             // The elements are the first slot, the last slot, the primary, and the replicas.
             let [Value::Int(first), Value::Int(last), nodes @ ..] = items(Some(range)) else {
@@ -61,6 +67,23 @@ impl Topology {
             }
         }
         topology
+    }
+
+    /// Adds the node to which the reply MOVED or ASK redirects the client, if no node is known.
+    pub(crate) fn with_redirection(mut self, reply: Option<&Response>) -> Self {
+        let error = reply.and_then(Response::error).unwrap_or_default();
+        // The words are the code, the slot, and the address.
+        let address = error
+            .split(' ')
+            .nth(2)
+            .and_then(|address| address.rsplit_once(':'));
+        if let (true, Some((host, port))) = (self.nodes.is_empty(), address)
+            && let Ok(port) = port.parse()
+            && crate::redis_url::is_host(host)
+        {
+            self.nodes.push((host.to_owned(), port));
+        }
+        self
     }
 
     /// Tries to connect to the nodes, but to at most [`MOST_NODES`] of them.

@@ -6,7 +6,7 @@ use redis::{Value, cmd};
 
 use super::ping::CONFIG;
 use crate::deadline::Deadline;
-use crate::ping::observation::{Exchange, NamedPrimary, ServerInfo, WriteTest};
+use crate::ping::observation::{CLUSTER_ERRORS, Exchange, NamedPrimary, ServerInfo, WriteTest};
 use crate::ping::response::{Response, ask, items, receive, text};
 use crate::random;
 use crate::redis_client::ProbeConnection;
@@ -72,7 +72,7 @@ pub(crate) async fn observe(
         server.multi = Some(empty_transaction(connection, deadline).await);
     }
     let code = read.and_then(Response::error_code);
-    if matches!(code.as_deref(), Some("MOVED" | "ASK" | "CLUSTERDOWN")) {
+    if code.is_some_and(|code| CLUSTER_ERRORS.contains(&code.as_str())) {
         server.cluster_read = read.cloned();
     }
     // Without a reply to INFO, only CLUSTER INFO can show whether this is a cluster.

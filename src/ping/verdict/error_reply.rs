@@ -5,10 +5,8 @@ use super::other_protocol::QUOTED;
 use crate::clock::age;
 use crate::ping::causes::{Cause, ErrorReply};
 use crate::ping::observation::{Observations, SLOTS, ServerInfo};
-use crate::ping::permissions::{Access, Missing};
+use crate::ping::permissions::{Access, Missing, NO_DATABASE};
 use crate::sanitize;
-
-const ALL_SLOTS: u64 = SLOTS as u64;
 
 pub(super) fn error_reply(error: &str, command: &str, seen: &Observations) -> Finding {
     match ErrorReply::of(error) {
@@ -29,6 +27,13 @@ pub(super) fn error_reply(error: &str, command: &str, seen: &Observations) -> Fi
 /// Returns the facts in INFO that concern `cause`.
 pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
     let shown = |name: &str| Some(sanitize::excerpt(server.field(name)?.as_bytes(), QUOTED));
+    if cause == Cause::ClusterDown {
+        let missing = missing_slots(server);
+        return (!missing.is_empty())
+            .then(|| format!("CLUSTER INFO reports that {missing}"))
+            .into_iter()
+            .collect();
+    }
     let percent = |part: u64, whole: u64| (whole > 0).then(|| part.saturating_mul(100) / whole);
     let fact = match cause {
         Cause::ServerLoading => shown("loading_loaded_perc").map(|percent| {
@@ -66,16 +71,29 @@ pub(super) fn state_facts(cause: Cause, server: &ServerInfo) -> Vec<String> {
         Cause::ServerNoReplicas => shown("min_slaves_good_slaves").map(|count| format!("according to INFO, the \
                                                                                         number of replicas in sync \
                                                                                         is {count}")),
-        Cause::ClusterDown => server
-            .failing_slots()
-            .filter(|slots| *slots > 0)
-            .map(|slots| match slots {
-                ALL_SLOTS => "CLUSTER INFO reports that no slot is assigned to any node".into(),
-                slots => format!("CLUSTER INFO reports that {slots} of {SLOTS} slots have no node"),
-            }),
         _ => None,
     };
     fact.into_iter().collect()
+}
+
+/// Describes the slots that no node serves. Returns an empty text if there are none, or if the server did not
+/// report them.
+pub(super) fn missing_slots(server: &ServerInfo) -> String {
+    let part = |slots: Option<u64>, what: &str| {
+        let slots = slots.filter(|slots| *slots > 0)?;
+        Some(format!("{slots} of {SLOTS} slots {what}"))
+    };
+    if server.unassigned_slots() == Some(SLOTS.into()) {
+        return "no slot is assigned to any node".to_owned();
+    }
+    let parts = [
+        part(server.unassigned_slots(), "are assigned to no node"),
+        part(
+            server.unanswered_slots(),
+            "are assigned to nodes that do not respond",
+        ),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", and ")
 }
 
 /// Returns the finding about a command that the user has no permission to run.
@@ -87,7 +105,9 @@ pub(super) fn no_permission(command: &str, error: &str, seen: &Observations) -> 
     } else {
         "the user"
     };
-    if missing.keys == Access::Forbidden && missing.commands.is_empty() {
+    if error.to_lowercase().contains(NO_DATABASE) {
+        finding.summary(format!("{who} is not allowed to use the database in the URL"))
+    } else if missing.keys == Access::Forbidden && missing.commands.is_empty() {
         finding
             .summary(format!(
                 "{who} is not allowed to use keys that start with `sessiontut:`"

@@ -3,19 +3,25 @@
 use crate::ping::causes::Cause;
 use crate::ping::causes::tcp::cluster_client_port;
 use crate::ping::conclusions;
+use crate::ping::observation::Observations;
 use crate::redis_url::provider;
 use crate::redis_url::{Target, UrlWarning};
 
 /// Returns the hints in the URL that may explain a failure. Hints are only additional evidence, never a
 /// cause.
-pub(super) fn all(target: &Target, cause: Cause) -> Vec<String> {
+pub(super) fn all(target: &Target, cause: Cause, seen: &Observations) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(endpoint) = target.host().and_then(provider::endpoint_hint) {
-        // If the cause is tls.required, the server speaks TLS even if its name does not suggest it.
-        let is_tls = target.tls || cause == Cause::TlsRequired;
+        // If the server has replied, the run has shown whether it speaks TLS, whatever its name suggests.
+        let is_tls = match cause {
+            Cause::TlsRequired => Some(true),
+            _ if seen.has_reply() => None,
+            _ => Some(target.tls),
+        };
         hints.extend(endpoint.hints(is_tls, target.port()));
     }
-    if cause != Cause::RoleSentinel {
+    // The URL says that this is a Sentinel.
+    if cause != Cause::RoleSentinel && !seen.is_at_sentinel() {
         hints.extend(target.port().and_then(port_hint));
     }
     if cause == Cause::AuthFailed {
@@ -26,7 +32,10 @@ pub(super) fn all(target: &Target, cause: Cause) -> Vec<String> {
             "the decoded password still contains a percent escape, so the password was probably encoded twice".into(),
         );
     }
-    if cause == Cause::AuthRequired && target.warnings.contains(&UrlWarning::UserWithoutPassword) {
+    if cause == Cause::AuthRequired
+        && target.warnings.contains(&UrlWarning::UserWithoutPassword)
+        && target.variables.is_none()
+    {
         hints.push(
             "in redis://secret@host, \"secret\" is a user name; in redis://:secret@host, it is a password"
                 .into(),

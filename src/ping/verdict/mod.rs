@@ -66,7 +66,7 @@ pub fn judge(given: &Target, seen: &Observations) -> Verdict {
         second_look::with_second_look(finding, seen)
             .facts(dns::hosts_file(target, seen))
             .facts(tcp::describe_listener(seen))
-            .facts(hints::all(target, cause))
+            .facts(hints::all(target, cause, seen))
             .facts(sentinel::facts(given, seen))
             .fixed(&context)
     });

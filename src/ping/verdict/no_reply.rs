@@ -30,9 +30,9 @@ pub(super) fn closed(how: &str, received: &[u8], command: &str, seen: &Observati
         }
     }
     let tls_untested = match &seen.experiments.other_protocol {
-        Some(Experiment::ClientHello { result, .. }) if *result == TlsResult::TimedOut => {
-            Some("there was no time to test whether the server speaks TLS; try a longer --timeout")
-        }
+        Some(Experiment::ClientHello { result, .. }) if *result == TlsResult::TimedOut => Some(
+            "it is not known whether the server speaks TLS: a ClientHello on another connection got no reply before the timeout",
+        ),
         Some(Experiment::NotConnected(_)) => {
             Some("TLS was not tested, because a second connection could not be made")
         }
@@ -58,6 +58,10 @@ pub(super) fn closed(how: &str, received: &[u8], command: &str, seen: &Observati
         .fact(format!(
             "TCP connected, but the connection was {how} after {command}"
         ))
+        .facts(
+            seen.is_tls_established()
+                .then(|| "before that, the TLS handshake had succeeded".to_owned()),
+        )
         .facts(if !received.is_empty() {
             Some(format!("before that, the server had sent {}", quote(received)))
         } else if !seen.ping.round_trips.is_empty() {

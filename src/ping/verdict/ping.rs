@@ -5,7 +5,7 @@ use super::finding::{Finding, replied};
 use super::no_reply::BEHIND_PROXY;
 use super::other_protocol::not_redis;
 use super::reply::unusable;
-use crate::ping::causes::{Cause, ErrorReply};
+use crate::ping::causes::{Cause, ErrorReply, knows_no_users};
 use crate::ping::observation::{DialResult, Experiment, Observations};
 use crate::ping::response::{Response, looks_like_tls};
 use crate::redis_client::refusal::Refusal;
@@ -166,9 +166,22 @@ fn judge_login(target: &Target, response: &Response, seen: &Observations) -> Fin
         return unusable(&masked, "AUTH", seen);
     };
     let lower = error.to_lowercase();
+    if let Some(read) = seen.auth.required_after_all() {
+        const WITHOUT_LOGIN: &str = "HGETALL without a login";
+        if lower.contains("unknown command") {
+            return Finding::proved(Cause::ServerRefused)
+                .summary("the server requires a login, but its AUTH command is renamed or disabled")
+                .replied("AUTH", &shown)
+                .fact(replied(WITHOUT_LOGIN, &read));
+        }
+        return Finding::likely(Cause::ProxyNoBackend)
+            .summary("a proxy has no password, but the Redis server behind the proxy requires a login")
+            .fact(replied("AUTH", &shown))
+            .replied(WITHOUT_LOGIN, &read);
+    }
     let finding = match ErrorReply::of(&error).map(|reply| reply.cause) {
         Some(Cause::AuthNotConfigured) => Finding::proved(Cause::AuthNotConfigured),
-        Some(Cause::AuthFailed) => return wrong_password(target, &shown),
+        Some(Cause::AuthFailed) => return wrong_password(target, &shown, seen),
         _ if lower.contains("unknown command") => Finding::proved(Cause::AuthNotConfigured)
             .summary("the URL has a password, but the server does not support AUTH"),
         _ if target.user.is_some() && lower.contains("wrong number of arguments") => {
@@ -190,15 +203,24 @@ fn judge_login(target: &Target, response: &Response, seen: &Observations) -> Fin
     finding.replied("AUTH", &shown)
 }
 
-fn wrong_password(target: &Target, error: &str) -> Finding {
+fn wrong_password(target: &Target, error: &str, seen: &Observations) -> Finding {
+    let whose = if seen.is_at_sentinel() {
+        "the Sentinel"
+    } else {
+        "the server"
+    };
     let user = target.user.as_deref().map_or_else(
         || "the default user".into(),
         |user| format!("the user {}", sanitize::line(user)),
     );
-    Finding::proved(Cause::AuthFailed)
-        .summary(format!("the server does not accept the password for {user}"))
-        .replied("AUTH", error)
-        .fact("the reply is the same for a wrong user, a wrong password and a disabled user")
+    let finding = Finding::proved(Cause::AuthFailed)
+        .summary(format!("{whose} does not accept the password for {user}"))
+        .replied("AUTH", error);
+    if knows_no_users(error) {
+        return finding
+            .fact("Redis 6 and later versions send another reply, so this is an older version, a proxy or another product");
+    }
+    finding.fact("the reply is the same for a wrong user, a wrong password and a disabled user")
 }
 
 /// Whether an error reply to SELECT is about something other than the database or the command.

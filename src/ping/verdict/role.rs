@@ -118,6 +118,14 @@ fn refused_write(command: &str, error: &str, seen: &Observations) -> Option<Find
         }
         Finding::proved(Cause::RoleReplica)
             .summary("this cluster node is a replica, which redirects writes to the primary")
+    } else if error.starts_with("OOM")
+        && seen.server.is_replica()
+        && seen.server.field("slave_read_only") == Some("1")
+    {
+        // Redis checks the memory first. With enough memory, the reply would be READONLY.
+        return Some(Finding::proved(Cause::RoleReplica).replied(command, error).fact(
+            "INFO reports that the server is a read-only replica, so more memory would not allow writes",
+        ));
     } else {
         return Some(error_reply(error, command, seen));
     };

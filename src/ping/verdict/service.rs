@@ -169,6 +169,12 @@ fn stopped(first: &Exchange, seen: &Observations) -> Option<Finding> {
     let Some(second) = repeat.stopped_at() else {
         return Some(momentary(first, seen));
     };
+    if second.is_cut_off() {
+        return Some(fell_silent(second, seen).summary(format!(
+            "the server closes the connection in the middle of its reply to {}",
+            second.command
+        )));
+    }
     match second.command {
         "SELECT" => Some(fell_silent(second, seen).fact("many proxies support only database 0")),
         "HGETALL" if !seen.has_pong() => Some(fell_silent(second, seen)),
@@ -260,10 +266,11 @@ pub(super) fn limited(seen: &Observations) -> Option<Found> {
     if seen.refused_read().is_some() || again.and_then(Response::refusal).is_some() {
         return None;
     }
-    let ended = seen
-        .experiments
-        .stopped_again_at()
-        .map(|exchange| (exchange.command, ended(exchange)));
+    let again = seen.experiments.stopped_again_at();
+    if again.is_some_and(Exchange::is_cut_off) {
+        return None;
+    }
+    let ended = again.map(|exchange| (exchange.command, ended(exchange)));
     let summary = match ended {
         Some(("ECHO" | "HELLO" | "ROLE" | "INFO" | CONFIG, what))
             if seen.experiments.packet_sizes.is_none() && !seen.experiments.is_only_short_echo_answered =>

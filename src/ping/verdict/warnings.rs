@@ -1,5 +1,6 @@
 //! Finds warnings about a connection that works.
 
+use super::error_reply::missing_slots;
 use super::finding::{Found, Warning};
 use super::tcp::describe;
 use super::{dns, latency, service, tcp};
@@ -19,7 +20,7 @@ const NEARLY_FULL: u64 = 90;
 
 /// Returns all warnings about the URL and the observations.
 pub(super) fn all(target: &Target, seen: &Observations, context: &FixContext) -> Vec<Warning> {
-    let url = target.warnings.iter().filter_map(url);
+    let url = target.warnings.iter().filter_map(|warning| url(warning, target));
     let others = [
         dns::slow(target, seen),
         dns::completed(target, seen),
@@ -50,8 +51,12 @@ pub(super) fn all(target: &Target, seen: &Observations, context: &FixContext) ->
         .collect()
 }
 
-fn url(warning: &UrlWarning) -> Option<Found> {
+fn url(warning: &UrlWarning, target: &Target) -> Option<Found> {
     match warning {
+        UrlWarning::UserWithoutPassword if target.variables.is_some() => Some((
+            Cause::UrlSuspect,
+            "the variables contain a user name, but no password".into(),
+        )),
         UrlWarning::UserWithoutPassword => Some((
             Cause::UrlSuspect,
             "the URL contains a user name, but no password".into(),
@@ -129,6 +134,13 @@ fn replica(seen: &Observations) -> Option<Found> {
         } else {
             format!("the server is a read-only replica{primary}, so all writes to it fail")
         };
+        let summary = match &seen.followed {
+            Some(followed) if seen.primary().is_some() => format!(
+                "{summary}. According to the Sentinel {}, it is the primary",
+                followed.sentinel
+            ),
+            _ => summary,
+        };
         (Cause::RoleReplica, summary)
     })
 }
@@ -146,7 +158,8 @@ fn lost_primary(seen: &Observations) -> Option<Found> {
 /// Returns a warning about a server without HELLO, which is usually Redis before version 6. Returns `None` if
 /// the server does not support INFO either, because the server is then not Redis.
 fn old(server: &ServerInfo) -> Option<Found> {
-    let is_old = server.is_before(6);
+    // Kvrocks, for example, reports an old version of Redis, but supports HELLO.
+    let is_old = server.is_before(6) && !server.hello.as_ref().is_some_and(Response::is_granted);
     let hello = server
         .hello
         .as_ref()
@@ -237,18 +250,28 @@ fn eviction(seen: &Observations) -> Option<Found> {
 fn partial(server: &ServerInfo) -> Option<Found> {
     let failing = server.failing_slots().filter(|slots| *slots > 0)?;
     (server.cluster_state() == Some("ok")).then(|| {
-        let percent = (failing * 100).div_ceil(SLOTS.into());
-        let summary = format!(
-            "{failing} of {SLOTS} slots have no node, so about {percent} % of the keys cannot be used"
-        );
-        (Cause::ClusterPartial, summary)
+        let share = match failing * 100 / u64::from(SLOTS) {
+            0 => "less than 1 %".to_owned(),
+            percent => format!("about {percent} %"),
+        };
+        let missing = missing_slots(server);
+        (
+            Cause::ClusterPartial,
+            format!("{missing}, so {share} of the keys cannot be used"),
+        )
     })
 }
 
 fn cluster_mode(seen: &Observations) -> Option<Found> {
-    seen.server
-        .is_cluster()
-        .then(|| (Cause::ClusterMode, Cause::ClusterMode.meaning().into()))
+    seen.server.is_cluster().then(|| {
+        let forbidden = if seen.server.is_topology_forbidden {
+            ", but this user is not allowed to run CLUSTER SLOTS, with which they find the nodes"
+        } else {
+            ""
+        };
+        let meaning = Cause::ClusterMode.meaning();
+        (Cause::ClusterMode, format!("{meaning}{forbidden}"))
+    })
 }
 
 fn unreachable_nodes(seen: &Observations) -> Option<Found> {

@@ -55,6 +55,64 @@ fn each_answer_to_ping_has_its_cause() {
 }
 
 #[test]
+fn a_server_that_requires_a_login_after_all_is_not_said_to_need_none() {
+    let unknown = "-ERR unknown command 'AUTH'";
+    let none = "-ERR Client sent AUTH, but no password is set";
+    let required = "-NOAUTH Authentication required.";
+    for (answer, read, expected) in [
+        (none, "*0", "auth.not_configured"),
+        (none, required, "proxy.no_backend"),
+        (unknown, "*0", "auth.not_configured"),
+        (unknown, required, "server.refused"),
+    ] {
+        let seen = connected().with(|seen| {
+            seen.auth.response = Some(reply(answer));
+            seen.auth.read_without_login = Some(reply(read));
+        });
+        let found = cause("redis://:Plover-4417@10.0.3.17", &seen);
+        assert_eq!(found, Some(expected), "{answer} {read}");
+    }
+}
+
+#[test]
+fn a_connection_that_ends_in_the_middle_of_a_reply_does_not_work() {
+    let stopped = |received: &[u8]| {
+        let exchange = |command, response| Exchange { command, response };
+        connected().with(|seen| {
+            seen.ping.response = Some(reply("+PONG"));
+            seen.requests.read = Some(reply("*0"));
+            let last = exchange("ECHO", Response::Closed(received.to_vec()));
+            seen.requests.stopped_at = Some(last.clone());
+            let exchanges = vec![
+                exchange("PING", reply("+PONG")),
+                exchange("HGETALL", reply("*0")),
+                last,
+            ];
+            seen.experiments.repeat = Some(Repeat { exchanges });
+        })
+    };
+    assert_eq!(cause("redis://10.0.3.17", &stopped(b"")), None);
+    assert_eq!(
+        cause("redis://10.0.3.17", &stopped(b"$4096\r\nab")),
+        Some("proto.closed")
+    );
+}
+
+#[test]
+fn a_name_says_nothing_about_tls_if_the_server_has_replied() {
+    let says_tls = |seen: &Observations| {
+        let host = "rediss://:p@shop.x1y2z3.ng.0001.euw1.cache.amazonaws.com";
+        let finding = judge(&target(host), seen).finding.unwrap();
+        finding.evidence.iter().any(|fact| fact.contains("without TLS"))
+    };
+    let refused = connected().with(|seen| seen.auth.response = Some(reply("-WRONGPASS no")));
+    assert!(!says_tls(&refused));
+    assert!(says_tls(&Observations::default().with(|seen| {
+        seen.tcp.dials = vec![dial(DialResult::Refused)];
+    })));
+}
+
+#[test]
 fn each_response_without_a_reply_has_its_cause() {
     for (heard, expected) in [
         (Response::Timeout(vec![]), "server.silent"),

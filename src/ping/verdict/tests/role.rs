@@ -84,14 +84,47 @@ fn a_redirected_read_reveals_a_cluster_that_forbids_info() {
 }
 
 #[test]
+fn a_cluster_whose_topology_is_forbidden_needs_a_permission() {
+    let fixes = |is_forbidden| {
+        let mut seen = with_info(&[("cluster_enabled", "1")]);
+        seen.server.is_topology_forbidden = is_forbidden;
+        let warnings = judge(&target("redis://ada:p@10.0.3.17"), &seen).warnings;
+        let warning = warnings
+            .iter()
+            .find(|warning| warning.cause == Cause::ClusterMode);
+        let kinds = warning.unwrap().fixes.iter().map(|fix| fix.kind);
+        kinds.collect::<Vec<_>>()
+    };
+    assert_eq!(fixes(false), ["client"]);
+    assert_eq!(fixes(true), ["acl", "client"]);
+}
+
+#[test]
+fn memory_is_not_what_a_read_only_replica_lacks() {
+    let refused = |read_only: &str| {
+        let mut seen = with_info(&[("role", "slave"), ("slave_read_only", read_only)]);
+        seen.write_test = Some(WriteTest {
+            queued: vec![
+                ("MULTI", reply("+OK")),
+                ("HSET", reply("-OOM command not allowed")),
+            ],
+            executed: reply("-EXECABORT Transaction discarded because of previous errors."),
+        });
+        cause("redis://10.0.3.17", &seen)
+    };
+    assert_eq!(refused("1"), Some("role.replica"));
+    assert_eq!(refused("0"), Some("server.out_of_memory"));
+}
+
+#[test]
 fn a_cluster_without_any_slot_is_not_advised_to_start_nodes() {
-    let second_fix = |assigned: &str| {
+    let second_fix = |assigned: &str, failing: &str| {
         let mut seen = with_info(&[("cluster_enabled", "1")]);
         let fields = [
             ("cluster_state", "fail"),
             ("cluster_slots_assigned", assigned),
             ("cluster_slots_pfail", "0"),
-            ("cluster_slots_fail", "0"),
+            ("cluster_slots_fail", failing),
         ];
         seen.server.cluster = fields.map(|(name, value)| (name.into(), value.into())).into();
         let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
@@ -101,8 +134,10 @@ fn a_cluster_without_any_slot_is_not_advised_to_start_nodes() {
         );
         finding.fixes[1].kind
     };
-    assert_eq!(second_fix("0"), "create");
-    assert_eq!(second_fix("10923"), "nodes");
+    assert_eq!(second_fix("0", "0"), "create");
+    // Nodes that respond need not be started.
+    assert_eq!(second_fix("10923", "0"), "slots");
+    assert_eq!(second_fix("16384", "5461"), "nodes");
 }
 
 #[test]
@@ -139,6 +174,11 @@ fn a_cluster_without_some_nodes_is_partial_and_each_node_has_its_fix() {
         "firewall"
     );
     assert_eq!(first_fix(vec![node("10.0.3.18:6379", timeout())]), "announce");
+    let named = Dial {
+        to: Endpoint::Named("redis-0.headless:6379".into()),
+        ..dial(DialResult::Other("the name cannot be resolved".into()))
+    };
+    assert_eq!(first_fix(vec![named]), "announce-hostname");
     assert_eq!(
         first_fix(vec![node("10.0.3.17:9379", DialResult::Refused)]),
         "announce-port"

@@ -32,6 +32,12 @@ fn each_observation_on_a_working_connection_has_its_warning() {
     ]
     .concat();
     assert_eq!(warned("redis://10.0.3.17", &seen), [Cause::LatencyJitter]);
+    // A single slow round trip may be due to chance, but not if it is that slow.
+    for (slowest, expected) in [(80, vec![]), (1500, vec![Cause::LatencyJitter])] {
+        seen.ping.round_trips = vec![Duration::from_millis(1); 15];
+        seen.ping.round_trips[0] = Duration::from_millis(slowest);
+        assert_eq!(warned("redis://10.0.3.17", &seen), expected, "{slowest}");
+    }
     seen.ping.round_trips.clear();
     seen.tcp.dials.push(dial(DialResult::Timeout { syns: None }));
     assert_eq!(warned("redis://10.0.3.17", &seen), [Cause::DnsPartial]);
@@ -73,6 +79,10 @@ fn only_an_old_redis_or_a_server_without_hello_is_old() {
     assert_eq!(warned(&without_hello), [Cause::ServerOld]);
     without_hello.server.hello = Some(reply("-NOPERM no"));
     assert_eq!(warned(&without_hello), []);
+    // Kvrocks reports an old version of Redis.
+    let mut with_hello = version("4.0.0");
+    with_hello.server.hello = Some(reply("*2\r\n$5\r\nproto\r\n:2"));
+    assert_eq!(warned(&with_hello), []);
     // A server without HELLO and INFO is not an old Redis but another service.
     let mut service = with_info(&[]);
     service.server.hello = unknown();

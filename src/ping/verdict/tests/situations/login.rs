@@ -41,9 +41,32 @@ pub(super) fn auth_failed() -> Vec<Situation> {
             login("-WRONGPASS invalid pair"),
         ),
         seen(
+            "an access token",
+            "rediss://ada:eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJyZWRpcyJ9.c2ln@10.0.3.17",
+            login("-WRONGPASS invalid pair"),
+        ),
+        seen(
             "a password in quotes",
             "redis://:%22Plover-4417%22@10.0.3.17",
             login("-WRONGPASS invalid pair"),
+        ),
+        seen(
+            "a server without users",
+            "redis://:Plover-4417@10.0.3.17",
+            login("-ERR invalid password"),
+        ),
+        seen(
+            "a Sentinel with another password",
+            "redis+sentinel://:Plover-4417@10.0.3.17/shop",
+            asked(
+                SentinelAnswer::None,
+                login("-WRONGPASS invalid username-password pair or user is disabled."),
+            ),
+        ),
+        seen(
+            "a user of a provider",
+            "rediss://ada:Plover-4417@shop.redis.cache.windows.net:6380",
+            login("-WRONGPASS invalid username-password pair or user is disabled."),
         ),
         seen(
             "before Redis 6",

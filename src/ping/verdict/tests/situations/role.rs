@@ -7,6 +7,14 @@ pub(super) fn role_replica() -> Vec<Situation> {
     moved.server.role = Some(redis::Value::Array(vec![redis::Value::BulkString(
         "slave".into(),
     )]));
+    let named = asked(
+        SentinelAnswer::Primary(NamedPrimary {
+            name: "shop".into(),
+            host: "10.0.3.17".into(),
+            port: 6379,
+        }),
+        info(&[("role", "slave")]),
+    );
     vec![
         seen(
             "HSET",
@@ -23,6 +31,12 @@ pub(super) fn role_replica() -> Vec<Situation> {
                 ("master_host", "127.0.0.1"),
                 ("master_port", "6380"),
             ]),
+        ),
+        seen("a Sentinel that names a replica", SENTINEL, named),
+        seen(
+            "a reader endpoint",
+            "rediss://replica.shop.x1y2z3.euw1.cache.amazonaws.com",
+            info(&[("role", "slave")]),
         ),
     ]
 }
@@ -77,12 +91,29 @@ pub(super) fn role_sentinel() -> Vec<Situation> {
 }
 
 pub(super) fn cluster_mode() -> Vec<Situation> {
-    vec![seen("INFO", IP, info(&[("cluster_enabled", "1")]))]
+    let mut forbidden = info(&[("cluster_enabled", "1")]);
+    forbidden.server.is_topology_forbidden = true;
+    vec![
+        seen("INFO", IP, info(&[("cluster_enabled", "1")])),
+        seen("CLUSTER is forbidden", IP_WITH_LOGIN, forbidden),
+    ]
 }
 
 pub(super) fn cluster_down() -> Vec<Situation> {
     let mut state = info(&[("cluster_enabled", "1")]);
     state.server.cluster = [("cluster_state".into(), "fail".into())].into();
+    let slots = |assigned: &str, failing: &str| {
+        let mut seen = info(&[("cluster_enabled", "1")]);
+        seen.server.cluster = [
+            ("cluster_state", "fail"),
+            ("cluster_slots_assigned", assigned),
+            ("cluster_slots_pfail", "0"),
+            ("cluster_slots_fail", failing),
+        ]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into();
+        seen
+    };
     vec![
         seen(
             "HSET",
@@ -90,6 +121,8 @@ pub(super) fn cluster_down() -> Vec<Situation> {
             write_refused("-CLUSTERDOWN Hash slot not served"),
         ),
         seen("CLUSTER INFO", IP, state),
+        seen("slots without a node", IP, slots("16383", "0")),
+        seen("a node that does not respond", IP, slots("16384", "5461")),
     ]
 }
 
@@ -126,12 +159,18 @@ pub(super) fn cluster_unreachable_nodes() -> Vec<Situation> {
         node("10.0.3.17:6380", DialResult::Refused),
         node("10.0.3.18:6379", SILENCE),
     ];
+    let mut names = nameless.clone();
+    names.server.announced = vec![node(
+        "redis-0.headless:6379",
+        DialResult::Other("the name cannot be resolved".into()),
+    )];
     let mut announced = pong();
     announced.server.cluster = [("cluster_state".into(), "ok".into())].into();
     announced.server.announced = vec![dial(DialResult::Refused)];
     vec![
         seen("a refused connection", IP, announced),
         seen("no host name", IP, nameless),
+        seen("unknown host names", IP, names),
         seen("two of three", IP, one_node),
     ]
 }

@@ -69,6 +69,8 @@ pub(super) fn proxy_no_backend() -> Vec<Situation> {
     let mut login_required = read("-NOAUTH Authentication required.");
     login_required.auth.response = Some(reply("+OK"));
     let silent = stopped("HGETALL", Response::Timeout(vec![]), &["PING"], "HGETALL");
+    let mut no_password = login("-ERR Client sent AUTH, but no password is set");
+    no_password.auth.read_without_login = Some(reply("-NOAUTH Authentication required."));
     vec![
         seen("upstream failure", IP, read("-upstream failure")),
         seen("a proxy that accepts the password", IP_WITH_LOGIN, login_required),
@@ -79,6 +81,7 @@ pub(super) fn proxy_no_backend() -> Vec<Situation> {
             read("-NOAUTH Authentication required."),
         ),
         seen("Twemproxy", IP, read("-ERR Invalid argument")),
+        seen("a proxy without a password", IP_WITH_LOGIN, no_password),
     ]
 }
 
