@@ -5,6 +5,7 @@ use super::commands::shell_quoted;
 use super::fix::{Fix, Fixes, advise};
 use super::fix_context::FixContext;
 use crate::ping::observation::{DialResult, Lookup, NameAnswer, NameServer};
+use crate::ping::rungs::dns::SLOW_LOOKUP;
 use crate::redis_url::hosting::Reach;
 
 pub(super) fn not_found(at: &FixContext) -> Fixes {
@@ -160,7 +161,14 @@ pub(super) fn server_failure(at: &FixContext) -> Fixes {
 pub(super) fn slow(at: &FixContext) -> Fixes {
     let silent_about = at.name_servers().iter().find_map(|server| server.silent_about);
     let servers = "in /etc/resolv.conf, remove the name servers that do not reply, and put the fastest name server first";
+    let is_fast = |server: &NameServer| is_known(server) && server.took <= SLOW_LOOKUP / 2;
     match silent_about {
+        None if at.name_servers().iter().all(is_fast) => advise(
+            "resolver",
+            "check the line `hosts:` of /etc/nsswitch.conf: a source other than dns may be slow, such as \
+             mdns4_minimal",
+        )
+        .command("grep -n 'hosts:' /etc/nsswitch.conf"),
         Some("AAAA") => advise(
             "resolver",
             "use a name server that replies to AAAA queries or, with glibc 2.36 or newer, add `options no-aaaa` to \
