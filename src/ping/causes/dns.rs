@@ -165,8 +165,8 @@ pub(super) fn slow(at: &FixContext) -> Fixes {
     match silent_about {
         None if at.name_servers().iter().all(is_fast) => advise(
             "resolver",
-            "check the line `hosts:` of /etc/nsswitch.conf: a source other than dns may be slow, such as \
-             mdns4_minimal",
+            "check the line `hosts:` of /etc/nsswitch.conf: a source other than dns, such as mdns4_minimal, may be \
+             slow",
         )
         .command("grep -n 'hosts:' /etc/nsswitch.conf"),
         Some("AAAA") => advise(

@@ -97,8 +97,8 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         )
         .and(
             "user",
-            "if the token is still valid, check the user name in the URL. It must be the name under which the provider \
-             knows the identity of the token (Microsoft Entra ID: the object ID)",
+            "if the token is still valid, check the user name in the URL. It must be the name that the provider uses \
+             for the token's identity (Microsoft Entra ID: the object ID)",
         );
     }
     let form = blank_at_end(target, password).or_else(|| written_wrongly(password));

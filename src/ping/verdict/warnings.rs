@@ -265,7 +265,7 @@ fn partial(server: &ServerInfo) -> Option<Found> {
 fn cluster_mode(seen: &Observations) -> Option<Found> {
     seen.server.is_cluster().then(|| {
         let forbidden = if seen.server.is_topology_forbidden {
-            ", but this user is not allowed to run CLUSTER SLOTS, with which they find the nodes"
+            ", but this user is not allowed to run CLUSTER SLOTS, which clients need to find the nodes"
         } else {
             ""
         };
