@@ -92,6 +92,8 @@ const PUBLIC: Hosting = Hosting {
     tls_port: None,
     check: "",
 };
+/// The host of containers.
+pub(crate) const CONTAINER_HOST: &str = "the host, as its containers see it";
 /// The network of the Services in a Kubernetes cluster.
 pub(crate) const KUBERNETES: &str = "Kubernetes";
 const OTHER_AWS_SERVICE: Hosting = Hosting {
@@ -337,7 +339,7 @@ const ALL: &[Hosting] = &[
             "host.containers.internal",
             "host.minikube.internal",
         ],
-        service: "the host, as its containers see it",
+        service: CONTAINER_HOST,
         check: "use this name only inside a container, where it is the name of the host that runs the container. \
                 On this host itself, use localhost. With Docker Engine on Linux, start the container with \
                 --add-host=host.docker.internal:host-gateway",

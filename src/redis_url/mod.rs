@@ -242,6 +242,12 @@ impl Target {
         }
     }
 
+    /// Returns the zone of a link-local IPv6 address, which names an interface, as in `fe80::1%eth0`.
+    #[must_use]
+    pub fn zone(&self) -> Option<&str> {
+        Some(self.host()?.split_once('%')?.1)
+    }
+
     /// Returns the port of a TCP target, or `None` for a unix socket.
     pub fn port(&self) -> Option<u16> {
         match &self.address {

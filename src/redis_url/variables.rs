@@ -43,11 +43,24 @@ pub(crate) fn from_variables(
             target.variables = Some(names.clone());
             Ok(FromVariables { target, names })
         }
-        Err(error) => Err(UrlError {
-            message: format!("{names}: {}", error.message),
-            is_about_variables: true,
-            ..error
-        }),
+        Err(error) => {
+            let is_extra = |one: char| one.is_whitespace() || matches!(one, '"' | '\'');
+            let has_extra = |name: &&&str| {
+                value(name).is_some_and(|text| text.starts_with(is_extra) || text.ends_with(is_extra))
+            };
+            let message = match ["REDIS_HOST", "REDIS_PORT"].iter().find(has_extra) {
+                Some(name) => format!(
+                    "the value of {name} starts or ends with a quote, a space or a newline: remove it (a shell removes \
+                     quotes, but docker --env-file and Kubernetes do not)"
+                ),
+                None => format!("{names}: {}", error.message),
+            };
+            Err(UrlError {
+                message,
+                is_about_variables: true,
+                ..error
+            })
+        }
     })
 }
 

@@ -1,5 +1,6 @@
 //! Parses the host and the port in a URL.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use percent_encoding::percent_decode_str;
@@ -25,7 +26,12 @@ pub(super) fn parse_address(authority: &str) -> Result<Address, UrlError> {
 pub(super) fn parse_host_and_port(authority: &str, default: u16) -> Result<Address, UrlError> {
     let (host, port) = split_port(authority)?;
     let bad_host = || invalid("the host is neither a name nor an address");
-    let host = percent_decode_str(host).decode_utf8().map_err(|_| bad_host())?;
+    let host = if host.contains(':') {
+        // RFC 6874 writes the % before the zone of an IPv6 address as %25, but many clients accept both.
+        Cow::Owned(host.replacen("%25", "%", 1))
+    } else {
+        percent_decode_str(host).decode_utf8().map_err(|_| bad_host())?
+    };
     if host.is_empty() {
         return Err(invalid(
             "the URL has no host: put a host name or an address after redis://",
@@ -38,6 +44,23 @@ pub(super) fn parse_host_and_port(authority: &str, default: u16) -> Result<Addre
         return Err(invalid(
             "the host name ends in a number: there is probably a dot instead of a colon before the port",
         ));
+    }
+    let numbers = host.split('.').count();
+    if numbers > 4 && host.split('.').all(is_number) {
+        return Err(UrlError {
+            advice: Some("correct the address: an IPv4 address has four numbers".into()),
+            ..invalid(format!(
+                "the host looks like an IPv4 address, but has {numbers} numbers instead of four"
+            ))
+        });
+    }
+    if host.is_ascii()
+        && host.split('.').any(|label| label.len() > LONGEST_LABEL)
+        && !host.contains([':', '%'])
+    {
+        return Err(invalid(format!(
+            "a part of the host name is longer than {LONGEST_LABEL} characters, which DNS does not allow"
+        )));
     }
     if is_impossible_address(&host) {
         return Err(
@@ -129,12 +152,15 @@ pub(in crate::redis_url) fn port_after_dot(host: &str) -> Option<(&str, u16)> {
 /// Whether `host` looks like an IPv4 address, but contains a number greater than 255.
 fn is_impossible_address(host: &str) -> bool {
     let numbers: Vec<&str> = host.split('.').collect();
-    let are_digits = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     numbers.len() == 4
-        && numbers.iter().all(are_digits)
+        && numbers.iter().all(|text| is_number(text))
         && numbers
             .iter()
             .any(|number| number.parse::<u16>().map_or(true, |number| number > 255))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether `host` is a valid host name or an IP address (IPv6 without brackets).

@@ -2,6 +2,7 @@
 
 use super::super::error::{error, invalid};
 use super::super::parse::end_of_authority;
+use super::super::provider::endpoint_hint;
 use super::super::{SCHEMES, SENTINEL_SCHEMES, UrlError, UrlErrorKind};
 use super::{Meaning, is_full_host, typos};
 
@@ -277,5 +278,7 @@ fn web(scheme: &str, rest: &str) -> Meaning {
     let error = wrong(format!(
         "{scheme}:// is the scheme of web pages: use redis:// (plain) or rediss:// (TLS)"
     ));
-    Meaning::new(error, typos::place(rest, says_tls(scheme)))
+    // The names of ElastiCache and MemoryDB show whether an endpoint has TLS, unlike a web scheme.
+    let tls = endpoint_hint(&host).map_or(says_tls(scheme), |hint| hint.tls);
+    Meaning::new(error, typos::place(rest, tls))
 }

@@ -166,6 +166,7 @@ fn a_text_without_a_redis_server_gets_no_url() {
         ("redis://cache.example:undefined/0", UrlErrorKind::Invalid),
         ("redis://cache.example:6379/None", UrlErrorKind::Invalid),
         ("redis://10.0.0.256:6379", UrlErrorKind::Invalid),
+        ("redis://10.0.0.25.6:6379", UrlErrorKind::Invalid),
         ("redis://cache,example:6379", UrlErrorKind::Invalid),
         ("/run/secrets/redis_url", UrlErrorKind::Invalid),
         ("vault:secret/data/shop#REDIS_URL", UrlErrorKind::Scheme),
