@@ -133,6 +133,13 @@ pub(crate) fn packet_counts(socket: &SockRef<'_>) -> Option<PacketCounts> {
     tcp_info(socket).map(|info| PacketCounts {
         unacknowledged: info.tcpi_unacked,
         out_of_order: info.tcpi_rcv_ooopack,
+        // A peer that does not read its data also prevents sending, but then the time limited by the peer's
+        // window is not zero. Other bytes may wait until earlier packets are acknowledged.
+        unsent_bytes: if info.tcpi_unacked == 0 && info.tcpi_rwnd_limited == 0 {
+            info.tcpi_notsent_bytes
+        } else {
+            0
+        },
     })
 }
 
@@ -207,6 +214,14 @@ pub(crate) fn look_up(host: &str) -> Result<FoundHost, String> {
     // SAFETY: the list came from getaddrinfo and is not used any more.
     unsafe { libc::freeaddrinfo(first) };
     Ok(found)
+}
+
+/// Returns the index of a network interface, or `None` if there is none with this name.
+pub(crate) fn interface_index(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the name is a C string that outlives the call.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    (index != 0).then_some(index)
 }
 
 /// Returns the maximum number of open files of this process, or `None` if unknown.

@@ -17,8 +17,8 @@ pub(crate) mod memory;
 #[cfg(unix)]
 pub(crate) use kernel::is_hangup_ignored;
 pub(crate) use kernel::{
-    look_up, next_icmp_error, open_file_limit, packet_counts, path_mtu, queue_icmp_errors, retransmissions,
-    syns_sent, time_zone,
+    interface_index, look_up, next_icmp_error, open_file_limit, packet_counts, path_mtu, queue_icmp_errors,
+    retransmissions, syns_sent, time_zone,
 };
 
 use std::fs::File;
@@ -75,6 +75,9 @@ pub struct PacketCounts {
     pub unacknowledged: u32,
     /// Packets received while an earlier packet was missing.
     pub out_of_order: u32,
+    /// Bytes that this host could not send, although the peer was ready to receive them. A local firewall or
+    /// the network interface has dropped them.
+    pub unsent_bytes: u32,
 }
 
 /// An ICMP error that the kernel queued for a socket (`ip(7)`, IP_RECVERR).

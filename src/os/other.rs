@@ -38,6 +38,10 @@ pub(crate) fn look_up(host: &str) -> Result<FoundHost, String> {
     })
 }
 
+pub(crate) fn interface_index(_name: &str) -> Option<u32> {
+    None
+}
+
 pub(crate) fn path_mtu(_socket: &SockRef<'_>) -> Option<u16> {
     None
 }

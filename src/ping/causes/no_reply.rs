@@ -48,6 +48,7 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
         .and_all(proxy(at))
         .after(stopped(at))
         .after(listener(at))
+        .after(other_program(at))
     };
     fixes.after(tcp::client_port(at)).after(tcp::forwarder(at))
 }
@@ -90,6 +91,11 @@ fn before_the_server(at: &FixContext) -> Option<Fixes> {
                 fixes
             })
         }
+        NoReply::Unsent => Some(
+            tcp::local_firewall("look for a rule in this host's own firewall that drops the packets")
+                .and("counters", "check this host's interfaces for errors and drops")
+                .command("ip -s link"),
+        ),
         NoReply::SilentServer => at
             .seen
             .fails_only_on_first_connection()
@@ -206,9 +212,61 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
             ),
         )
         .and_all(firewall)
+        .after(server_name(at))
         .after(listener(at))
+        .after(other_program(at))
         .after(tcp::client_port(at))
         .after(tcp::forwarder(at))
+}
+
+/// Suggests what to check if the server ended a TLS handshake without an alert. A proxy that chooses its
+/// backend by the server name (SNI) does so if it does not know the name.
+fn server_name(at: &FixContext) -> Option<Fixes> {
+    let tls = at.handshake()?;
+    if tls.result != TlsResult::Closed {
+        return None;
+    }
+    Some(if tls.expected_name.parse::<std::net::IpAddr>().is_ok() {
+        advise(
+            "tls-name",
+            "if a proxy chooses the server by its name (SNI), use the host name in the URL instead of the address, or \
+             pass the name with --tls-name",
+        )
+    } else {
+        advise(
+            "tls-name",
+            format!(
+                "if a proxy chooses the server by its name (SNI), check that the proxy knows the name {}",
+                tls.expected_name
+            ),
+        )
+    })
+}
+
+/// Suggests another port if the process that listens on the port of this host is not known as a Redis server
+/// or a proxy.
+fn other_program(at: &FixContext) -> Option<Fixes> {
+    const SERVERS: [&str; 6] = [
+        "redis-server",
+        "redis-sentinel",
+        "valkey-server",
+        "keydb-server",
+        "dragonfly",
+        "sessiontut",
+    ];
+    let listener = at.listener().filter(|listener| listener.forwarder().is_none())?;
+    let process = listener.process.as_deref()?;
+    (!SERVERS.contains(&process)).then(|| {
+        advise(
+            "port",
+            format!(
+                "check what the process {} is, which is listening on the port. If it is not a Redis server, correct the \
+                 host and port in the URL",
+                shell_quoted(process)
+            ),
+        )
+        .command(format!("ps -o pid,args -C {}", shell_quoted(process)))
+    })
 }
 
 /// Suggests fixes for a proxy that accepts requests but cannot use the Redis server behind it.
@@ -329,8 +387,13 @@ fn proxy(at: &FixContext) -> Fixes {
         ". A forwarded port (docker-proxy, kubectl port-forward, ssh -L) accepts connections even if the server \
          behind it is down"
     };
+    let tls = if at.target.tls {
+        ", that it uses TLS to the backend if the backend requires TLS,"
+    } else {
+        ","
+    };
     let text = format!(
-        "{whose}, check that its backend answers, and that the proxy has not reached its connection limit \
+        "{whose}, check that its backend answers{tls} and that the proxy has not reached its connection limit \
          (HAProxy: maxconn){note}"
     );
     advise("proxy", text)

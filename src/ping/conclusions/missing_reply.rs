@@ -18,6 +18,8 @@ pub(in crate::ping) enum NoReply {
     ShortTimeout(Duration),
     /// The request was lost on the way to the server.
     LostPackets,
+    /// This host could not send the request.
+    Unsent,
     /// The server received the request, but did not reply.
     SilentServer,
 }
@@ -30,6 +32,7 @@ impl NoReply {
                 Self::ShortTimeout(round_trip)
             }
             _ if packets.is_some_and(|packets| packets.unacknowledged > 0) => Self::LostPackets,
+            _ if packets.is_some_and(|packets| packets.unsent_bytes > 0) => Self::Unsent,
             _ => Self::SilentServer,
         }
     }
@@ -39,6 +42,7 @@ impl NoReply {
         match self {
             Self::ShortTimeout(_) => Some("no reply before the timeout"),
             Self::LostPackets => Some("the server accepts the connection, but later packets to it are lost"),
+            Self::Unsent => Some("this host's own firewall drops the data of the connection"),
             Self::SilentServer => None,
         }
     }
@@ -91,6 +95,12 @@ pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
         PacketCounts {
             out_of_order: 1.., ..
         } => "later packets arrived, but an earlier, larger packet was lost on the way".into(),
+        PacketCounts {
+            unsent_bytes: bytes @ 1..,
+            ..
+        } => format!(
+            "the kernel of this host could not send {bytes} bytes of data: a local firewall or the network interface drops them"
+        ),
         _ => "every packet was acknowledged, so the packets arrive at the server's host".into(),
     }
 }

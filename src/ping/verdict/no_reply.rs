@@ -4,6 +4,7 @@ use super::error_reply::error_reply;
 use super::finding::{Finding, alert_name, packet_sizes};
 use super::other_protocol::{QUOTED, not_redis, quote, unexpected_reply};
 use crate::clock::seconds;
+use crate::os::PacketCounts;
 use crate::ping::causes::{Cause, is_command_unavailable};
 use crate::ping::conclusions::{NoReply, describe_packets};
 use crate::ping::observation::{Exchange, Experiment, Observations, PacketSizes, TlsResult};
@@ -205,7 +206,8 @@ pub(super) const BEHIND_PROXY: &str =
 /// without a reply.
 pub(super) fn large_packets_lost(sizes: PacketSizes, fact: String, seen: &Observations) -> Finding {
     let PacketSizes { passed, lost } = sizes;
-    let requests = seen.packets.is_some_and(|packets| packets.unacknowledged > 0);
+    let is_request = |packets: PacketCounts| packets.unacknowledged > 0 || packets.unsent_bytes > 0;
+    let requests = seen.packets.is_some_and(is_request);
     let what = if requests {
         "requests in packets"
     } else {

@@ -163,6 +163,12 @@ fn stalled(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observations) 
             .facts(out_of_order.map(describe_packets));
     }
     let reason = NoReply::of(seen);
+    if let (NoReply::Unsent, Some(summary)) = (reason, reason.summary()) {
+        return Finding::likely(Cause::ServerSilent)
+            .summary(summary)
+            .fact(waited)
+            .facts(reason.fact(seen));
+    }
     let is_untested = matches!(
         seen.experiments.other_protocol,
         Some(Experiment::NotConnected(DialResult::Timeout { .. }))

@@ -98,7 +98,7 @@ const CLAIMS: &[(&str, Holds)] = &[
             .seen
             .packets
             .or(run.seen.tls.handshake.as_ref().and_then(|tls| tls.packets));
-        packets.is_some_and(|packets| packets.unacknowledged == 0)
+        packets.is_some_and(|packets| packets.unacknowledged == 0 && packets.unsent_bytes == 0)
     }),
     ("the data was never acknowledged", |run| {
         let packets = run

@@ -170,6 +170,7 @@ fn lost_packets_are_distinguished_from_a_stuck_process() {
             seen.packets = Some(PacketCounts {
                 unacknowledged,
                 out_of_order,
+                ..PacketCounts::default()
             });
         });
         let finding = judge(&target("redis://10.0.3.17"), &seen).finding.unwrap();
@@ -179,6 +180,26 @@ fn lost_packets_are_distinguished_from_a_stuck_process() {
             facts.insert(finding.evidence),
             "the same evidence for another fate of the packets"
         );
+    }
+}
+
+#[test]
+fn data_that_this_host_cannot_send_says_nothing_about_the_server() {
+    let unsent = Some(PacketCounts {
+        unsent_bytes: 14,
+        ..PacketCounts::default()
+    });
+    let silent = connected().with(|seen| {
+        seen.ping.response = Some(Response::Timeout(vec![]));
+        seen.packets = unsent;
+    });
+    let stalled = handshake(TlsResult::TimedOut, Some(Response::Timeout(vec![])), None)
+        .with(|seen| seen.tls.handshake.as_mut().unwrap().packets = unsent);
+    for (url, seen) in [("redis://10.0.3.17", silent), ("rediss://10.0.3.17", stalled)] {
+        let finding = judge(&target(url), &seen).finding.unwrap();
+        assert_eq!(finding.cause, Cause::ServerSilent);
+        assert_eq!(finding.certainty, Certainty::Likely);
+        assert_eq!(finding.fixes[0].kind, "local-firewall");
     }
 }
 
@@ -439,7 +460,7 @@ fn kinds(url: &str, seen: &Observations) -> Vec<&'static str> {
 fn a_wait_of_a_few_round_trips_blames_neither_packets_nor_the_path() {
     let unacknowledged = PacketCounts {
         unacknowledged: 2,
-        out_of_order: 0,
+        ..PacketCounts::default()
     };
     let silent = |milliseconds| {
         connected().with(|seen| {

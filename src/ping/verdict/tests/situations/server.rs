@@ -31,6 +31,7 @@ fn packets(unacknowledged: u32, out_of_order: u32, mut seen: Observations) -> Ob
     seen.packets = Some(PacketCounts {
         unacknowledged,
         out_of_order,
+        ..PacketCounts::default()
     });
     seen
 }
@@ -259,6 +260,8 @@ pub(super) fn server_silent() -> Vec<Situation> {
         let state = ("master_failover_state".into(), "waiting-for-sync".into());
         seen.server.fields = Arc::new([state].into());
     });
+    let unsent = packets(0, 0, ping(Response::Timeout(vec![])))
+        .with(|seen| seen.packets.as_mut().unwrap().unsent_bytes = 14);
     let mut lost = packets(1, 0, ping(Response::Timeout(vec![])));
     lost.experiments.repeat.clone_from(&held_back.experiments.repeat);
     vec![
@@ -278,6 +281,7 @@ pub(super) fn server_silent() -> Vec<Situation> {
             packets(2, 0, ping(Response::Timeout(vec![]))),
         ),
         seen("a lost reply", IP, packets(0, 1, ping(Response::Timeout(vec![])))),
+        seen("data that cannot be sent", IP, unsent),
         seen("TLS", TLS, tls_timeout(Response::Timeout(vec![]))),
         seen("far away", TLS, far),
         seen("far away, after PING", IP, far_after_ping),

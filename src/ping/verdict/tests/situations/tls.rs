@@ -438,7 +438,7 @@ pub(super) fn tls_stalled() -> Vec<Situation> {
         seen.tcp.took = Duration::from_millis(1600);
         seen.tls.handshake.as_mut().unwrap().packets = Some(PacketCounts {
             unacknowledged: 1,
-            out_of_order: 0,
+            ..PacketCounts::default()
         });
     });
     let mut not_by_size = handshake(TlsResult::TimedOut, None, None);
