@@ -6,7 +6,7 @@ use super::fix::{Fix, Fixes, advise};
 use super::fix_context::FixContext;
 use crate::ping::observation::{DialResult, Lookup, NameAnswer, NameServer};
 use crate::ping::rungs::dns::SLOW_LOOKUP;
-use crate::redis_url::hosting::Reach;
+use crate::redis_url::hosting::{CONTAINER_HOST, Reach};
 
 pub(super) fn not_found(at: &FixContext) -> Fixes {
     if at.seen.primary().is_some() {
@@ -19,6 +19,13 @@ pub(super) fn not_found(at: &FixContext) -> Fixes {
     if at.name_servers().iter().any(is_known) {
         return name_sources(at).after(private_name(at));
     }
+    if at.host().eq_ignore_ascii_case("localhost") {
+        return advise(
+            "hosts-file",
+            "add localhost to /etc/hosts, where this name is defined, or use 127.0.0.1 in the URL",
+        )
+        .command("sudo sh -c 'echo \"127.0.0.1 localhost\" >> /etc/hosts'");
+    }
     let fixes = match at.seen.dns.as_ref().and_then(Lookup::dangling_alias) {
         Some(end) => advise(
             "alias",
@@ -28,7 +35,40 @@ pub(super) fn not_found(at: &FixContext) -> Fixes {
         ),
         None => spelling(at),
     };
-    private_zone(at, fixes).after(private_name(at))
+    private_zone(at, fixes)
+        .and_all(full_name(at))
+        .after(private_name(at))
+        .after(kubernetes_name(at))
+}
+
+/// Suggests what to check if a single word as host name was not found.
+fn full_name(at: &FixContext) -> Option<Fixes> {
+    let lookup = at.seen.dns.as_ref().filter(|_| !at.host().contains('.'))?;
+    Some(advise(
+        "search",
+        match &lookup.search {
+            Some(search) => format!(
+                "if the name is short for a longer one, use the full name in the URL, or correct the search domains in \
+                 {search}"
+            ),
+            None => "if the name is short for a longer one, use the full name in the URL".to_owned(),
+        },
+    ))
+}
+
+/// Suggests the full name of a Service, if the search domains show that this program runs in a pod of
+/// Kubernetes (<https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/>).
+fn kubernetes_name(at: &FixContext) -> Option<Fixes> {
+    let search = at.seen.dns.as_ref()?.search.as_ref()?;
+    let is_short = at.host().matches('.').count() < 2;
+    (is_short && search.text().contains("svc.cluster.local")).then(|| {
+        advise(
+            "service",
+            "write the host as SERVICE.NAMESPACE: the search domains are those of a pod in Kubernetes. The following \
+             command lists the Services of all namespaces",
+        )
+        .command("kubectl get services --all-namespaces")
+    })
 }
 
 pub(super) fn no_address(at: &FixContext) -> Fixes {
@@ -71,6 +111,20 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         )
         .command("sudo nft list ruleset")
     });
+    if at.seen.dns.as_ref().is_some_and(Lookup::has_no_route) {
+        return advise(
+            "network",
+            "check the network of this host: an interface, a VPN or the default route is missing, or this container \
+             has no network",
+        )
+        .command("ip -br addr; ip route")
+        .and(
+            "resolver",
+            "if the network is right, replace the name servers in /etc/resolv.conf: perhaps they belong to a VPN that \
+             is not connected",
+        )
+        .command("cat /etc/resolv.conf");
+    }
     if at.seen.dns.as_ref().is_some_and(|lookup| lookup.is_unconfigured) {
         return advise(
             "resolver",
@@ -115,7 +169,17 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
             "or allow port 53 (UDP and TCP) in the firewalls between this host and the name server",
         )
         .and_all(private_name(at))
+        .and_all(slow_name_server(at))
         .after(blocked)
+}
+
+/// Suggests a longer timeout if a name server may only be slow.
+fn slow_name_server(at: &FixContext) -> Option<Fixes> {
+    let is_late = |server: &NameServer| server.answer == NameAnswer::Timeout;
+    at.name_servers().iter().any(is_late).then(|| {
+        advise("timeout", "if the name server is only slow, use a longer timeout")
+            .command(at.ping("--timeout 20 "))
+    })
 }
 
 /// Suggests fixes if `/etc/resolv.conf` names a resolver on this host that is not running.
@@ -143,7 +207,7 @@ pub(super) fn server_failure(at: &FixContext) -> Fixes {
             "name-server",
             "check whether the name server resolves other names, such as example.com. If not, configure the name \
              server to allow queries from this host (BIND: allow-query, allow-recursion). If it resolves them, it \
-             is probably not responsible for this name",
+             is probably not responsible for this name, or removes private addresses (DNS rebind protection)",
         )
         .command("getent hosts example.com")
         .and_all(resolver)
@@ -292,6 +356,13 @@ pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Ve
         return fixes;
     }
     let line = entry.line;
+    // The container runtime writes these entries, so they are usually right.
+    if at
+        .hosting()
+        .is_some_and(|hosting| hosting.service == CONTAINER_HOST)
+    {
+        return fixes;
+    }
     let others = lookup.servers.iter().find_map(|server| match &server.answer {
         NameAnswer::Addresses(found) if !found.contains(&entry.address) => Some(found),
         _ => None,
@@ -416,7 +487,8 @@ fn spelling(at: &FixContext) -> Fixes {
     advise(
         "spelling",
         if at.is_aws() {
-            "copy the primary endpoint from the AWS console again: the name in the URL probably contains a typo"
+            "copy the primary endpoint from the AWS console again: the name in the URL probably contains a typo, or the \
+             cache was deleted"
         } else {
             "check the name for typos; if a provider runs the server, copy the host name from its console"
         },

@@ -387,13 +387,8 @@ fn proxy(at: &FixContext) -> Fixes {
         ". A forwarded port (docker-proxy, kubectl port-forward, ssh -L) accepts connections even if the server \
          behind it is down"
     };
-    let tls = if at.target.tls {
-        ", that it uses TLS to the backend if the backend requires TLS,"
-    } else {
-        ","
-    };
     let text = format!(
-        "{whose}, check that its backend answers{tls} and that the proxy has not reached its connection limit \
+        "{whose}, check that its backend answers, and that the proxy has not reached its connection limit \
          (HAProxy: maxconn){note}"
     );
     advise("proxy", text)

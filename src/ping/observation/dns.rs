@@ -28,6 +28,8 @@ pub struct Lookup {
     /// The host name's entry in `/etc/hosts`, which is read only if the run found a cause, or if an address of
     /// the host name does not work. If there are several, this is the entry with that address.
     pub hosts_file: Option<HostsEntry>,
+    /// The setting of the search domains, if there is one. Known only if the lookup failed.
+    pub search: Option<SearchDomains>,
     /// The files with this system's DNS configuration that cannot be read, each with the error message. Known
     /// only if the lookup failed.
     pub unreadable: Vec<(&'static str, String)>,
@@ -54,6 +56,12 @@ impl Lookup {
             _ => None,
         })
     }
+
+    /// Whether this host has no route to any of its name servers.
+    pub fn has_no_route(&self) -> bool {
+        let is_one = |server: &NameServer| matches!(&server.answer, NameAnswer::Unreachable(error) if error.contains("network is unreachable"));
+        !self.servers.is_empty() && self.servers.iter().all(is_one)
+    }
 }
 
 /// The full host name that the resolver found with a search domain from `/etc/resolv.conf`.
@@ -71,6 +79,16 @@ pub enum SearchDomains {
     Line(FileLine),
     /// The value of the environment variable `LOCALDOMAIN`, which replaces the line (`resolv.conf(5)`).
     Variable(String),
+}
+
+impl SearchDomains {
+    /// Returns the setting as it was written.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Line(line) => &line.text,
+            Self::Variable(value) => value,
+        }
+    }
 }
 
 impl std::fmt::Display for SearchDomains {

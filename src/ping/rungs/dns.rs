@@ -8,7 +8,7 @@ pub(crate) use query::read_any_response as read_response;
 
 use std::collections::HashSet;
 use std::future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,7 @@ pub(crate) async fn observe(host: &str, deadline: Deadline) -> Lookup {
     if lookup.addresses.is_empty() {
         lookup.hosts_file = system_config::in_hosts_file(host, None);
         lookup.unreadable = system_config::unreadable_files();
+        lookup.search = SystemConfig::read().search_domains;
         if !cfg!(target_env = "musl") {
             lookup.nsswitch = system_config::hosts_sources();
         }
@@ -96,15 +97,17 @@ pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsE
     Some((entry, lookup.servers))
 }
 
-/// Parses a host that is an IP address, and so needs no lookup. Returns `None` for a host name.
+/// Parses a host that is an IP address, and so needs no lookup. Returns `None` for a host name. The zone of an
+/// IPv6 address is lost if this host has no interface with its name.
 pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Some(SocketAddr::new(address, port));
     }
-    // IpAddr does not parse the zone in fe80::1%2, but SocketAddr does.
-    host.contains('%')
-        .then(|| format!("[{host}]:{port}").parse().ok())
-        .flatten()
+    // IpAddr does not parse the zone in fe80::1%eth0.
+    let (address, zone) = host.split_once('%')?;
+    let interface = zone.parse().ok().or_else(|| os::interface_index(zone));
+    let address = address.parse().ok()?;
+    Some(SocketAddrV6::new(address, port, 0, interface.unwrap_or_default()).into())
 }
 
 /// Returns the addresses of a host, which may itself be an IP address. The list is empty if the lookup fails.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::finding::Finding;
 use crate::clock::seconds;
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Lookup, NameAnswer, NameServer, Observations, SearchDomains};
+use crate::ping::observation::{Lookup, NameAnswer, NameServer, Observations};
 use crate::ping::rungs::dns::SLOW_LOOKUP;
 use crate::redis_url::Target;
 use crate::sanitize;
@@ -32,7 +32,7 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
     }
     Some(
         without_address(host, lookup)
-            .facts(evidence(lookup))
+            .facts(evidence(host, lookup))
             .fact("no connection was tried, because there is no address"),
     )
 }
@@ -87,11 +87,21 @@ fn without_address(host: &str, lookup: &Lookup) -> Finding {
         Finding::proved(Cause::DnsTimeout).summary(format!(
             "this host blocks queries to the name server ({error}), so {host} cannot be resolved"
         ))
+    } else if let (true, Some(server)) = (lookup.has_no_route(), lookup.servers.first()) {
+        Finding::proved(Cause::DnsTimeout).summary(format!(
+            "this host has no route to the name server {}, so {host} cannot be resolved",
+            server.address.ip()
+        ))
     } else {
         let who = match lookup.servers.as_slice() {
             [server] if matches!(server.answer, NameAnswer::NoTcp(_)) => {
                 format!("the name server {} does not reply over TCP", server.address.ip())
             }
+            [server] if server.answer == NameAnswer::Timeout => format!(
+                "the name server {} did not reply within {}",
+                server.address.ip(),
+                seconds(server.took)
+            ),
             [server] => format!("the name server {} does not reply", server.address.ip()),
             _ => "no name server replies".into(),
         };
@@ -138,7 +148,7 @@ fn excluding(address: IpAddr) -> char {
     if address.is_ipv4() { '6' } else { '4' }
 }
 
-fn evidence(lookup: &Lookup) -> Vec<String> {
+fn evidence(host: &str, lookup: &Lookup) -> Vec<String> {
     let mut facts = Vec::new();
     if lookup.system_timed_out {
         facts.push(format!(
@@ -171,6 +181,7 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
         ));
     }
     facts.extend(describe_servers(&lookup.servers));
+    facts.extend(search_domains(host, lookup));
     if lookup.ignored_servers > 0 {
         facts.push(
             "/etc/resolv.conf lists more than three name servers, of which only the first three are used"
@@ -183,6 +194,22 @@ fn evidence(lookup: &Lookup) -> Vec<String> {
         ));
     }
     facts
+}
+
+/// Describes the search domains with which a single word as host name was looked up.
+fn search_domains(host: &str, lookup: &Lookup) -> Option<String> {
+    let does_not_exist = |server: &NameServer| server.answer == NameAnswer::NotFound;
+    let is_word = !host.contains('.') && !host.eq_ignore_ascii_case("localhost");
+    if !is_word || !lookup.servers.iter().any(does_not_exist) {
+        return None;
+    }
+    Some(match &lookup.search {
+        Some(search) => format!(
+            "the name does not exist in the search domains in {search} either ({})",
+            search.text()
+        ),
+        None => "/etc/resolv.conf contains no search domain that completes the name".to_owned(),
+    })
 }
 
 /// Whether the host name is in `/etc/hosts`, but `/etc/nsswitch.conf` does not list that file as a source of
@@ -288,10 +315,7 @@ pub(super) fn completed(target: &Target, seen: &Observations) -> Option<(Cause, 
     let lookup = seen.dns.as_ref()?;
     let completed = lookup.completed.as_ref()?;
     let (host, name) = (target.host()?, &completed.name);
-    let text = match &completed.search {
-        SearchDomains::Line(line) => &line.text,
-        SearchDomains::Variable(value) => value,
-    };
+    let text = completed.search.text();
     Some((
         Cause::DnsSearch,
         format!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::situations::name_server;
 use super::{cause, target};
 use crate::ping::causes::Cause;
-use crate::ping::observation::{Lookup, NameAnswer, Observations};
+use crate::ping::observation::{FileLine, Lookup, NameAnswer, Observations, SearchDomains};
 use crate::ping::verdict::{Certainty, judge};
 
 #[test]
@@ -160,4 +160,38 @@ fn a_configuration_file_that_cannot_be_read_is_named_first() {
     let finding = judge(&target("redis://cache.example"), &seen).finding.unwrap();
     assert_eq!(finding.fixes[0].kind, "permission");
     assert!(finding.evidence[1].contains("/etc/hosts"));
+}
+
+#[test]
+fn the_first_fix_depends_on_what_is_wrong_with_the_lookup() {
+    let search = |line: &str| {
+        Some(SearchDomains::Line(FileLine {
+            number: 2,
+            text: line.into(),
+        }))
+    };
+    let pod = "search shop.svc.cluster.local svc.cluster.local cluster.local";
+    let no_route = || NameAnswer::Unreachable("network is unreachable".into());
+    for (url, answer, search, expected) in [
+        ("redis://localhost", NameAnswer::NotFound, None, "hosts-file"),
+        ("redis://redis.shop", NameAnswer::NotFound, search(pod), "service"),
+        (
+            "redis://cache.shop.example",
+            NameAnswer::NotFound,
+            search(pod),
+            "spelling",
+        ),
+        ("redis://redis.shop", NameAnswer::NotFound, None, "spelling"),
+        ("redis://cache.example", no_route(), None, "network"),
+    ] {
+        let dns = Lookup {
+            fault: Some("no".into()),
+            servers: vec![name_server("10.0.0.2:53".parse().unwrap(), answer)],
+            search,
+            ..Lookup::default()
+        };
+        let seen = Observations::default().with(|seen| seen.dns = Some(dns));
+        let finding = judge(&target(url), &seen).finding.unwrap();
+        assert_eq!(finding.fixes[0].kind, expected, "{url}");
+    }
 }

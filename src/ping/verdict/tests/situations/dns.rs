@@ -19,6 +19,17 @@ fn resolved(title: &'static str, answer: NameAnswer) -> Situation {
     )
 }
 
+/// Returns a lookup of a name that does not exist, with this line in `/etc/resolv.conf`.
+fn searched(line: &str) -> Observations {
+    let found = resolved("", NameAnswer::NotFound).seen.unwrap();
+    found.with(|seen| {
+        seen.dns.as_mut().unwrap().search = Some(SearchDomains::Line(FileLine {
+            number: 2,
+            text: line.into(),
+        }));
+    })
+}
+
 pub(super) fn dns_not_found() -> Vec<Situation> {
     let files_only = Lookup {
         servers: vec![name_server(
@@ -61,6 +72,21 @@ pub(super) fn dns_not_found() -> Vec<Situation> {
         seen(
             "a name of a container network",
             "redis://redis",
+            *resolved("", NameAnswer::NotFound).seen.unwrap(),
+        ),
+        seen(
+            "a search domain that does not complete the name",
+            "redis://redis",
+            searched("search corp.example"),
+        ),
+        seen(
+            "a name that no Service has",
+            "redis://redis",
+            searched("search shop.svc.cluster.local svc.cluster.local cluster.local"),
+        ),
+        seen(
+            "localhost",
+            "redis://localhost",
             *resolved("", NameAnswer::NotFound).seen.unwrap(),
         ),
         seen("a source other than DNS", NAME, lookup(files_only)),
@@ -107,6 +133,10 @@ pub(super) fn dns_timeout() -> Vec<Situation> {
         resolved(
             "unreachable",
             NameAnswer::Unreachable("connection refused".into()),
+        ),
+        resolved(
+            "no route",
+            NameAnswer::Unreachable("network is unreachable".into()),
         ),
         seen(
             "a stopped resolver on this host",
