@@ -139,7 +139,7 @@ pub(super) fn route(at: &FixContext, text: &str) -> Fixes {
     advise("route", text).command(at.route())
 }
 
-fn local_firewall(text: &str) -> Fixes {
+pub(super) fn local_firewall(text: &str) -> Fixes {
     advise("local-firewall", text).command("sudo nft list ruleset")
 }
 

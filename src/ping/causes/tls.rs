@@ -276,6 +276,19 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
         "in the application's REDIS_URL, use a host name from the certificate. If the URL must contain another \
          host, for example because of a tunnel, pass the name with --tls-name",
     );
+    let alias = at.seen.dns.as_ref().and_then(|lookup| lookup.alias.as_deref());
+    let alias = alias.filter(|alias| own.is_for(alias) && at.trust().tls_name.is_none());
+    if let Some(alias) = alias {
+        return advise(
+            "tls-name",
+            format!(
+                "use {alias} in the URL: the certificate is for this name, and {expected} is an alias (CNAME) of it"
+            ),
+        )
+        .try_command(at, at.ping_at(alias, at.port()))
+        .and("certificate", format!("or {reissue}"))
+        .and_all(also_untrusted(tls));
+    }
     let fixes = match own.names.iter().find(is_plain) {
         _ if at.trust().tls_name.is_some() && own.is_for(at.host()) && !is_address(at.host()) => advise(
             "tls-name",

@@ -165,12 +165,21 @@ impl Observations {
     /// Returns the route to the address, if no host at the other end of the route answers ARP or NDP.
     pub fn unanswered_route(&self) -> Option<&Route> {
         let is_unanswered = |dial: &Dial| match &dial.result {
+            DialResult::Timeout { .. } => dial.never_left() && self.interface_without_carrier().is_none(),
             DialResult::NoNeighbour | DialResult::Unreachable(ErrorSource::ThisHost(_)) => true,
             DialResult::Unreachable(ErrorSource::Icmp(icmp)) => self.is_from_this_host(*icmp),
             _ => false,
         };
         let is_first = self.tcp.dials.first().is_some_and(is_unanswered);
         self.this_host.route.as_ref().filter(|_| is_first)
+    }
+
+    /// Returns the interface that leads to the address, if connections got no reply and the interface has no
+    /// carrier.
+    pub fn interface_without_carrier(&self) -> Option<&str> {
+        let is_timeout = |dial: &Dial| matches!(dial.result, DialResult::Timeout { .. });
+        let route = self.this_host.route.as_ref()?;
+        (route.has_no_carrier && self.tcp.dials.iter().any(is_timeout)).then_some(route.interface.as_str())
     }
 
     /// Returns the TLS alert that ended the handshake or, with TLS 1.3, the session after it.

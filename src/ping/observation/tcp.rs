@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use crate::os::Icmp;
 
+/// After this time, the kernel has sent a second SYN. The first retransmission is due after one second (RFC
+/// 6298, 2).
+const SECOND_SYN_SENT: Duration = Duration::from_millis(1900);
+
 /// The connection attempts to the target.
 #[derive(Clone, Debug, Default)]
 pub struct Connecting {
@@ -73,6 +77,12 @@ impl Dial {
         self.to.ip().is_some_and(|address| address.is_ipv6())
     }
 
+    /// Whether the SYN of an unanswered attempt has never left this host, because the kernel does not
+    /// retransmit a SYN that is still in its queue.
+    pub fn never_left(&self) -> bool {
+        self.result == DialResult::Timeout { syns: Some(1) } && self.took > SECOND_SYN_SENT
+    }
+
     /// Whether the attempt failed because a link-local IPv6 address has no zone (RFC 4007, 11).
     pub fn lacks_zone(&self) -> bool {
         let is_unscoped = matches!(self.to.ip(), Some(SocketAddr::V6(address))
@@ -131,6 +141,8 @@ pub enum DialResult {
     TooManyFiles,
     /// This host has no free local port for the address (EADDRNOTAVAIL).
     NoLocalPort,
+    /// A route or a rule of this host rejects packets to the address (EHOSTUNREACH, at once).
+    RejectedByRoute,
     /// This host discards packets to the address (EINVAL), because of a blackhole route or a missing IPv6
     /// zone.
     Discarded,
@@ -144,7 +156,7 @@ impl DialResult {
             Self::Connected => "connected",
             Self::Refused | Self::NoSocket(_) => "refused",
             Self::Prohibited(_) => "prohibited",
-            Self::Unreachable(_) => "unreachable",
+            Self::Unreachable(_) | Self::RejectedByRoute => "unreachable",
             Self::NoNeighbour => "no-neighbour",
             Self::NoRoute => "no-route",
             Self::Timeout { .. } => "timeout",

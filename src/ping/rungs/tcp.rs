@@ -120,8 +120,15 @@ async fn attempt(
     segments: SegmentSize,
     deadline: Deadline,
 ) -> Result<TcpStream, DialResult> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
-        .map_err(|error| local_failure(&error))?;
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).map_err(|error| {
+            // Every kernel supports IPv4, so a sandbox denies it.
+            if address.is_ipv4() && is_missing_family(&error) {
+                DialResult::Prohibited(ErrorSource::ThisHost(errno_text(&error)))
+            } else {
+                local_failure(&error)
+            }
+        })?;
     os::queue_icmp_errors(&socket);
     #[cfg(unix)]
     if let Some(bytes) = segments.limit() {
@@ -137,6 +144,10 @@ async fn attempt(
         // The error is the same without a source address, for example if IPv6 is disabled.
         Err(error) if is_port_missing(&error) && this_host::source_for(address.ip()).is_some() => {
             return Err(DialResult::NoLocalPort);
+        }
+        // A neighbour that does not answer causes the same error, but only after some time.
+        Err(error) if error.kind() == io::ErrorKind::HostUnreachable => {
+            return Err(DialResult::RejectedByRoute);
         }
         Err(error) => return Err(failure(&SockRef::from(&socket), &error)),
     }

@@ -60,6 +60,8 @@ pub struct Route {
     pub interface: String,
     /// The address of the next router. `None` if the hosts of this network are reached directly.
     pub gateway: Option<IpAddr>,
+    /// Whether the interface is up, but no cable, peer or program (such as a VPN client) is connected to it.
+    pub has_no_carrier: bool,
 }
 
 /// Where an address is, seen from this host.
@@ -158,9 +160,13 @@ fn nearness(address: IpAddr, source: Option<IpAddr>) -> Nearness {
 /// Returns the most specific route to an address.
 fn route_to(address: IpAddr) -> Option<Route> {
     let routes = routes(address)?.into_iter();
-    routes
+    let mut route = routes
         .filter(|route| route.to.contains(&address))
-        .max_by_key(|route| route.to.prefix_len())
+        .max_by_key(|route| route.to.prefix_len())?;
+    // The file cannot be read if the interface is down.
+    let carrier = fs::read_to_string(Path::new("/sys/class/net").join(&route.interface).join("carrier"));
+    route.has_no_carrier = carrier.is_ok_and(|carrier| carrier.trim() == "0");
+    Some(route)
 }
 
 /// Returns the routes for the family of an address, or `None` if this system's routes cannot be read.
@@ -204,6 +210,7 @@ fn routes_v4(table: &str) -> Vec<Route> {
             to: IpNet::with_netmask(address(1)?.into(), address(7)?.into()).ok()?,
             interface: (*fields.first()?).to_owned(),
             gateway: (!gateway.is_unspecified()).then_some(gateway.into()),
+            has_no_carrier: false,
         };
         (number(3)? & REJECT == 0).then_some(route)
     };
@@ -223,6 +230,7 @@ fn routes_v6(table: &str) -> Vec<Route> {
             to: IpNet::new(address(0)?.into(), length).ok()?,
             interface: (*fields.get(9)?).to_owned(),
             gateway: (!gateway.is_unspecified()).then_some(gateway.into()),
+            has_no_carrier: false,
         };
         (flags & REJECT == 0).then_some(route)
     };
@@ -320,6 +328,7 @@ mod tests {
                 to: to.parse().unwrap(),
                 interface: "eth0".into(),
                 gateway: None,
+                has_no_carrier: false,
             });
             let this_host = ThisHost {
                 route,

@@ -50,8 +50,33 @@ fn port_hint(port: u16) -> Option<String> {
     if port == 26379 {
         return Some("port 26379 usually belongs to a Sentinel, which stores no data".into());
     }
-    let client_port = cluster_client_port(port)?;
+    if let Some(client_port) = cluster_client_port(port) {
+        return Some(format!(
+            "port {port} is usually a cluster bus port; clients use port {client_port}"
+        ));
+    }
+    let (_, product) = OTHER_PORTS.iter().find(|(known, _)| *known == port)?;
     Some(format!(
-        "port {port} is usually a cluster bus port; clients use port {client_port}"
+        "port {port} is the usual port of {product}, not of Redis"
     ))
 }
+
+/// The usual ports of other services that applications use beside Redis
+/// (<https://www.iana.org/assignments/service-names-port-numbers>, and the products' default configurations).
+const OTHER_PORTS: [(u16, &str); 15] = [
+    (22, "SSH"),
+    (80, "HTTP"),
+    (443, "HTTPS"),
+    (1080, "a SOCKS proxy"),
+    (2181, "ZooKeeper"),
+    (3306, "MySQL"),
+    (4222, "NATS"),
+    (5432, "PostgreSQL"),
+    (5672, "RabbitMQ"),
+    (8001, "Redis Insight"),
+    (9042, "Cassandra"),
+    (9092, "Kafka"),
+    (9121, "redis_exporter"),
+    (9200, "Elasticsearch"),
+    (27017, "MongoDB"),
+];

@@ -4,8 +4,7 @@ mod attempt;
 mod limits;
 mod listener;
 
-use std::net::IpAddr;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::dns;
 use super::finding::Finding;
@@ -15,16 +14,13 @@ use crate::ping::observation::{Dial, DialResult, Endpoint, ErrorSource, Observat
 use crate::ping::this_host::Nearness;
 use crate::redis_url::Target;
 use crate::redis_url::hosting::Hosting;
+use crate::sanitize;
 use limits::{few_ports, local_ports, open_files};
 use listener::{local_listener, refusal};
 
 pub(super) use attempt::describe;
 pub(super) use limits::judge_open_files;
 pub(super) use listener::describe_listener;
-
-/// After this time, the kernel has sent a second SYN. The first retransmission is due after one second (RFC
-/// 6298, 2).
-const SECOND_SYN_SENT: Duration = Duration::from_millis(1900);
 
 /// Returns the finding if all connection attempts failed. The attempt with the lowest [`rank`] determines the
 /// cause.
@@ -44,11 +40,13 @@ pub(super) fn judge(target: &Target, seen: &Observations) -> Option<Finding> {
         "because there is no connection"
     };
     Some(
-        judge_dial(dial, seen)
+        judge_dial(target, dial, seen)
             .facts(seen.tcp.dials.iter().map(describe))
             .facts(only_ipv6(target, seen))
             .facts(unreachable_network(seen, dial))
             .facts(unanswered_route(seen))
+            .facts(way_out(seen, dial))
+            .facts(short_address(target, &dial.to))
             .facts(misleading_name(target, seen, &dial.to))
             .facts(other_port(target, seen))
             .facts(local_listener(seen, dial))
@@ -73,12 +71,13 @@ fn only_ipv6(target: &Target, seen: &Observations) -> Option<String> {
 /// reported: refused, prohibited, unreachable, timeout, then no route.
 fn rank(dial: &Dial) -> u8 {
     match &dial.result {
-        DialResult::Timeout { .. } if never_left(dial) => 3,
+        DialResult::Timeout { .. } if dial.never_left() => 3,
         DialResult::Connected | DialResult::TooManyFiles | DialResult::NoLocalPort => 0,
         DialResult::Refused | DialResult::NoSocket(_) => 1,
         DialResult::Prohibited(_) => 2,
         DialResult::Unreachable(_)
         | DialResult::NoNeighbour
+        | DialResult::RejectedByRoute
         | DialResult::Discarded
         | DialResult::Other(_) => 3,
         DialResult::Timeout { .. } => 4,
@@ -87,7 +86,7 @@ fn rank(dial: &Dial) -> u8 {
     }
 }
 
-fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
+fn judge_dial(target: &Target, dial: &Dial, seen: &Observations) -> Finding {
     let to = &dial.to;
     let (cause, summary) = match &dial.result {
         DialResult::Refused => (Cause::TcpRefused, refusal(seen, to)),
@@ -113,11 +112,18 @@ fn judge_dial(dial: &Dial, seen: &Observations) -> Finding {
         ),
         DialResult::Discarded if dial.lacks_zone() => (
             Cause::TcpUnreachable,
-            format!("{to} is a link-local address, which needs the name of an interface"),
+            match target.zone() {
+                Some(zone) => format!("this host has no interface named {}", sanitize::line(zone)),
+                None => format!("{to} is a link-local address, which needs the name of an interface"),
+            },
         ),
         DialResult::Discarded => (
             Cause::TcpUnreachable,
             format!("this host discards packets to {to}, probably because of a blackhole route"),
+        ),
+        DialResult::RejectedByRoute => (
+            Cause::TcpUnreachable,
+            format!("a route or a rule of this host rejects packets to {to}"),
         ),
         DialResult::Unreachable(_) | DialResult::Other(_) => {
             (Cause::TcpUnreachable, format!("{to} is unreachable"))
@@ -172,6 +178,22 @@ fn unanswered_route(seen: &Observations) -> Option<String> {
     })
 }
 
+/// Describes the interface and the source address of packets that got no reply, because they may not be the
+/// intended ones, for example with a VPN.
+fn way_out(seen: &Observations, dial: &Dial) -> Option<String> {
+    let this_host = &seen.this_host;
+    let (source, route) = this_host.source.zip(this_host.route.as_ref())?;
+    let is_sent = matches!(dial.result, DialResult::Timeout { syns: Some(2..) })
+        && seen.interface_without_carrier().is_none()
+        && !is_blocked_here(seen);
+    (is_sent && this_host.nearness != Nearness::Loopback).then(|| {
+        format!(
+            "the packets leave through the interface {}, with the source address {source}",
+            route.interface
+        )
+    })
+}
+
 fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
     let to = &dial.to;
     if is_blocked_here(seen) {
@@ -185,7 +207,16 @@ fn judge_timeout(dial: &Dial, seen: &Observations) -> Finding {
         Finding::proved(Cause::TcpTimeout).summary(format!(
             "the server at {to} does not accept connections, because its accept queue is full"
         ))
-    } else if never_left(dial) {
+    } else if let Some(interface) = seen.interface_without_carrier() {
+        Finding::likely(Cause::TcpUnreachable)
+            .summary(format!(
+                "packets to {to} do not leave this host, because the interface {interface} has no carrier"
+            ))
+            .fact(format!(
+                "the route to this address leads through {interface}, and no cable, peer or program is connected to \
+                 this interface"
+            ))
+    } else if dial.never_left() {
         Finding::likely(Cause::TcpUnreachable)
             .summary(format!("packets to {to} never leave this host"))
             .fact(
@@ -224,6 +255,7 @@ fn unreachable_network(seen: &Observations, dial: &Dial) -> Option<String> {
             dial.result,
             DialResult::Refused
                 | DialResult::NoRoute
+                | DialResult::RejectedByRoute
                 | DialResult::Prohibited(_)
                 | DialResult::NoLocalPort
                 | DialResult::TooManyFiles
@@ -266,8 +298,40 @@ fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<S
         facts.push(format!(
             "the resolver returns {address} for {host}, perhaps because it blocks the name"
         ));
+    } else if let Endpoint::Ip(address) = to
+        && address.ip().is_loopback()
+        && lookup.hosts_file.is_none()
+        && !host.eq_ignore_ascii_case("localhost")
+    {
+        facts.push(format!("the resolver returns {} for {host}", address.ip()));
+    } else if let Endpoint::Ip(SocketAddr::V6(address)) = to
+        && let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = address.ip().segments()
+    {
+        // RFC 6052, 2.1
+        let [a, b] = high.to_be_bytes();
+        let [c, d] = low.to_be_bytes();
+        facts.push(format!(
+            "the resolver made {} from the IPv4 address {} (DNS64), so the connection needs a NAT64 gateway",
+            address.ip(),
+            Ipv4Addr::new(a, b, c, d)
+        ));
     }
     facts
+}
+
+/// Returns a note if the host in the URL is an unusual form of an IPv4 address, such as 10.1 or 010.0.0.1.
+fn short_address(target: &Target, to: &Endpoint) -> Option<String> {
+    let host = target.host()?;
+    let read = to.ip()?.ip();
+    // inet_aton(3) reads decimal, octal and hexadecimal numbers.
+    let is_number = |part: &str| match part.strip_prefix("0x") {
+        Some(hex) => !hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()),
+    };
+    let is_unusual = host.split('.').all(is_number) && host.parse::<Ipv4Addr>().is_err();
+    (is_unusual && read.is_ipv4()).then(|| {
+        format!("{host} in the URL means {read}: fewer than four numbers are filled up, and a leading 0 makes a number octal")
+    })
 }
 
 /// Describes whether the provider's TLS port accepts connections. Returns `None` if this port was not tried.
@@ -308,13 +372,7 @@ fn is_blocked_here(seen: &Observations) -> bool {
     retransmitted > 0 && seen.tcp.blocked_retransmissions >= retransmitted
 }
 
-/// Whether the SYN of an attempt has never left this host, because the kernel does not retransmit a SYN that
-/// is still in its queue.
-fn never_left(dial: &Dial) -> bool {
-    matches!(dial.result, DialResult::Timeout { syns: Some(1) }) && dial.took > SECOND_SYN_SENT
-}
-
 /// Whether the attempt timed out before the first SYN could be retransmitted.
 fn is_single_syn(dial: &Dial) -> bool {
-    matches!(dial.result, DialResult::Timeout { syns: Some(1) }) && !never_left(dial)
+    matches!(dial.result, DialResult::Timeout { syns: Some(1) }) && !dial.never_left()
 }

@@ -1,6 +1,9 @@
 //! Suggests fixes for connections that are refused.
 
+use std::net::IpAddr;
+
 use super::{container_network, listeners, local_firewall, port_typo, provider_check, provider_port};
+use crate::ping::causes::commands::shell_quoted;
 use crate::ping::causes::dns;
 use crate::ping::causes::fix::{Fixes, advise};
 use crate::ping::causes::fix_context::FixContext;
@@ -8,6 +11,7 @@ use crate::ping::observation::{Dial, DialResult};
 use crate::ping::this_host::{LocalListener, Nearness};
 use crate::redis_url::DEFAULT_PORT;
 use crate::redis_url::hosting::Hosting;
+use crate::redis_url::provider::{self, EndpointKind};
 
 pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
     if let Some(path) = at.socket() {
@@ -29,13 +33,22 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
     let fixes = if is_here {
         refused_here(at)
     } else {
+        // A published port is the usual reason for another port than the default one.
+        let network = container_network(at);
+        let (first, last) = if at.port() == DEFAULT_PORT {
+            (None, network)
+        } else {
+            (network, None)
+        };
         refused_elsewhere(at)
-            .and_all(container_network(at))
+            .and_all(last)
+            .after(first)
             // The refusal shows that packets reach the server's network, so do not suggest how to reach a
             // private network.
             .after(provider_check(at).filter(|_| !at.hosting().is_some_and(Hosting::is_private)))
     };
     fixes
+        .after(port_as_database(at))
         .after(port_typo(at))
         .after(provider_port(at))
         .after(dns::search_domain(at))
@@ -46,11 +59,25 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
 fn refused_here(at: &FixContext) -> Fixes {
     let listeners = listeners(at).unwrap_or_default();
     let covers = |listener: &LocalListener| at.address().is_some_and(|address| listener.covers(address));
-    let host = if at.seen.this_host.in_container {
+    let is_other_name = at.seen.dns.is_some() && !at.host().eq_ignore_ascii_case("localhost");
+    let host = if is_other_name {
+        advise(
+            "records",
+            format!(
+                "if Redis is running on another host, correct the DNS record of {}, which leads to this host itself, or \
+                 allow the name in the DNS filter that blocks it",
+                at.host()
+            ),
+        )
+        .command(format!("getent ahosts {}", shell_quoted(at.host())))
+    } else if at.seen.this_host.in_container {
         advise(
             "container",
-            "if this command is running in a container, localhost is the container itself: use the host name of \
-             the Redis server",
+            format!(
+                "if this command is running in a container, {} is the container itself: use the host name of the Redis \
+                 server",
+                at.host()
+            ),
         )
     } else {
         advise(
@@ -101,19 +128,65 @@ fn refused_elsewhere(at: &FixContext) -> Fixes {
              configure an address that clients can reach (replica-announce-ip, sentinel announce-ip)",
         );
     }
-    let text = format!(
-        "on the server, check on which address and port Redis is listening. If the address is 127.0.0.1, add \
-         the network address of the server to `bind` in redis.conf. If the port is not {port}, correct the \
-         URL. If Redis is not listening at all, start it"
-    );
-    advise("server", text)
-    .command("sudo ss -ltnp")
-    .and("host", "check the host name and port in the URL")
-    .and(
+    let host = advise("host", "check the host name and port in the URL");
+    let firewall = advise(
         "firewall",
-        "check the firewalls on the server and on the path to it: a firewall can also reject connections with a \
-         TCP reset",
+        "check the firewalls on the server, on the path to it and on this host: a firewall can also reject connections \
+         with a TCP reset",
+    );
+    let endpoint = at.target.host().and_then(provider::endpoint_hint);
+    if endpoint.is_some_and(|hint| hint.kind == EndpointKind::Memcached) {
+        return advise(
+            "endpoint",
+            "use the endpoint of a cache with Redis or Valkey: the name belongs to a cache with Memcached",
+        )
+        .and_all(host);
+    }
+    if at
+        .provider()
+        .is_some_and(|provider| provider.is_aws || !provider.is_private())
+    {
+        // Users have no access to the host of a provider.
+        return advise(
+            "host",
+            "check the host name and port in the URL: compare them with the endpoint in the provider's console",
+        )
+        .and_all(firewall);
+    }
+    let (what, missing) = match at.address() {
+        _ if at.is_about_sentinel() => ("the Sentinel", "127.0.0.1"),
+        Some(IpAddr::V6(_)) => ("Redis", "127.0.0.1, ::1 or 0.0.0.0 (all IPv4 addresses)"),
+        _ => ("Redis", "127.0.0.1"),
+    };
+    let file = if at.is_about_sentinel() {
+        "sentinel.conf"
+    } else {
+        "redis.conf"
+    };
+    advise(
+        "server",
+        format!(
+            "on the server, check on which address and port {what} is listening. If the address is {missing}, add \
+             the network address of the server to `bind` in {file}. If the port is not {port}, correct the \
+             URL. If {what} is not listening at all, start it"
+        ),
     )
+    .command("sudo ss -ltnp")
+    .and_all(host)
+    .and_all(firewall)
+}
+
+/// Suggests a URL with the port in its place, if the URL has a port where the database belongs.
+fn port_as_database(at: &FixContext) -> Option<Fixes> {
+    let port = u16::try_from(at.target.db).ok().filter(|port| *port >= 1024)?;
+    (at.port() == DEFAULT_PORT).then(|| {
+        advise(
+            "port",
+            format!(
+                "if {port} is the port, write it after the host and a colon: after the slash, it is a database number"
+            ),
+        )
+    })
 }
 
 fn socket(path: &str) -> Fixes {

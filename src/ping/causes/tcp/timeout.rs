@@ -10,6 +10,7 @@ use crate::ping::causes::fix_context::FixContext;
 use crate::ping::conclusions::regions;
 use crate::ping::observation::Dial;
 use crate::ping::this_host::Nearness;
+use crate::redis_url::hosting::KUBERNETES;
 use crate::redis_url::provider;
 
 pub(in crate::ping::causes) fn timeout(at: &FixContext) -> Fixes {
@@ -59,13 +60,13 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
         // Users cannot change the firewall of a provider's host.
         return check.and_all(firewall).and_all(route).and_all(local);
     }
-    let outside_network = (at.seen.this_host.nearness == Nearness::ForeignPrivate).then(|| {
-        advise(
-            "outside-network",
-            "if this host is not in the server's network, run the client inside that network, or connect through a \
-             VPN or a tunnel",
-        )
-    });
+    if let Some(policy) = network_policy(at) {
+        // The address of a Service answers only on its ports, so do not suggest `ping`.
+        return policy
+            .and_all(container_network(at))
+            .and_all(route)
+            .and_all(local);
+    }
     advise(
         "host",
         "check that the address is right and that the host is up. If the following command gets replies, a \
@@ -84,10 +85,45 @@ fn timeout_elsewhere(at: &FixContext) -> Fixes {
          is stuck, and the kernel drops new connections",
     )
     .command(format!("ss -ltn 'sport = :{port}'"))
-    .and_all(outside_network)
+    .and_all(outside(at))
     .and_all(container_network(at))
     .and_all(route)
     .and_all(local)
+}
+
+/// Suggests how to reach a private network to which only the default route leads.
+pub(super) fn outside(at: &FixContext) -> Option<Fixes> {
+    (at.seen.this_host.nearness == Nearness::ForeignPrivate).then(|| {
+        if at.is_aws() {
+            advise(
+                "outside-vpc",
+                "if this host is outside the VPC of the cache, run the client on an EC2 instance in that VPC, or \
+                 connect through a VPN, VPC peering or a tunnel",
+            )
+        } else {
+            advise(
+                "outside-network",
+                "if this host is not in the server's network, run the client inside that network, or connect through \
+                 a VPN or a tunnel",
+            )
+        }
+    })
+}
+
+/// Suggests what to check if a Service of Kubernetes does not reply.
+fn network_policy(at: &FixContext) -> Option<Fixes> {
+    at.hosting().filter(|hosting| hosting.service == KUBERNETES)?;
+    let namespace = at.host().split('.').nth(1).map(shell_quoted)?;
+    Some(
+        advise(
+            "network-policy",
+            format!(
+                "check that the NetworkPolicies of the namespace {namespace} allow connections to the pods of Redis, and \
+                 that those of the client's namespace allow connections from the client"
+            ),
+        )
+        .command(format!("kubectl describe networkpolicy -n {namespace}")),
+    )
 }
 
 /// Whether the server's host accepts connections on the provider's TLS port.
@@ -107,15 +143,8 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
         );
         return advise("firewall", text).and_all(route(at, "check the route to the server"));
     }
-    let outside_vpc = (at.seen.this_host.nearness == Nearness::ForeignPrivate).then(|| {
-        advise(
-            "outside-vpc",
-            "if this host is outside the VPC of the cache, run the client on an EC2 instance in that VPC, or \
-             connect through a VPN, VPC peering or a tunnel",
-        )
-    });
     security_group(at)
-        .after(outside_vpc)
+        .after(outside(at))
         .after(other_region(at))
         .and(
             "network-acl",

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::timeout::outside;
 use super::{local_firewall, provider_check, route};
 use crate::ping::causes::commands::{endpoint, shell_quoted};
 use crate::ping::causes::dns;
@@ -23,6 +24,20 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
             at.numeric_host()
         );
         return advise("address", text);
+    }
+    if let Some(interface) = at.seen.interface_without_carrier() {
+        return advise(
+            "carrier",
+            format!(
+                "connect the cable of the interface {interface}, or start the program that the interface belongs to, \
+                 such as a VPN client. The following command shows the state of the interface"
+            ),
+        )
+        .command(format!("ip -d link show {}", shell_quoted(interface)))
+        .and_all(route(
+            at,
+            "if another interface leads to the server, correct the route",
+        ));
     }
     let mut dials = at.seen.tcp.dials.iter();
     let is_absent = dials.any(|dial| dial.result == DialResult::NoNeighbour);
@@ -48,10 +63,22 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
     let fixes = if all(Dial::lacks_zone) {
         advise(
             "zone",
-            "add the interface to the address in the URL, as in [fe80::1%25eth0], or use another address of the \
-             host. The following command lists the interfaces of this host",
+            if at.target.zone().is_some() {
+                "after the % in the address, write the interface of this host that leads to the server, or use \
+                 another address of the server. The following command lists the interfaces of this host"
+            } else {
+                "add the interface to the address in the URL, as in [fe80::1%25eth0], or use another address of the \
+                 host. The following command lists the interfaces of this host"
+            },
         )
         .command("ip -br link")
+    } else if all(|dial| dial.result == DialResult::RejectedByRoute) {
+        advise(
+            "route",
+            "list the routes and rules of this host that reject packets, and find out which program has added the \
+             one for this address",
+        )
+        .command("ip rule; ip -6 rule; ip route show table all type unreachable; ip -6 route show table all type unreachable")
     } else if all(|dial| dial.result == DialResult::Discarded) {
         advise(
             "route",
@@ -90,9 +117,17 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         });
         route(at, "check the route to the server").and_all(address)
     };
+    let outside = outside(at).filter(|_| beyond.is_some());
+    let (first, last) = if at.is_aws() {
+        (outside, None)
+    } else {
+        (None, outside)
+    };
     fixes
         .after(beyond)
+        .and_all(last)
         .after(neighbour)
+        .after(first)
         .after(provider_check(at).filter(|_| !at.is_aws()))
         .after(dns::search_domain(at))
 }
@@ -179,11 +214,21 @@ pub(in crate::ping::causes) fn prohibited(at: &FixContext) -> Fixes {
             matches!(&dial.result, DialResult::Prohibited(ErrorSource::ThisHost(error))
                 if error.to_lowercase().contains("permission denied"))
         });
-        if is_route {
+        let fixes = if is_route {
             route.and_all(firewall)
         } else {
             firewall.and_all(route)
-        }
+        };
+        let mut dials = at.seen.tcp.dials.iter();
+        let is_refused_by_kernel =
+            dials.any(|dial| matches!(dial.result, DialResult::Prohibited(ErrorSource::ThisHost(_))));
+        fixes.and_all(is_refused_by_kernel.then(|| {
+            advise(
+                "sandbox",
+                "if no rule and no route blocks the connection, check whether SELinux, AppArmor, seccomp or the settings \
+                 of the service deny it (systemd: RestrictAddressFamilies, IPAddressDeny)",
+            )
+        }))
     } else {
         let source = at.seen.this_host.source;
         let from = source.map_or_else(String::new, |source| format!(" from {source}"));

@@ -37,6 +37,9 @@ pub(in crate::ping::verdict) fn describe(dial: &Dial) -> String {
         DialResult::Discarded if dial.lacks_zone() => {
             "the kernel cannot choose an interface for this link-local address, so no packet was sent".into()
         }
+        DialResult::RejectedByRoute => {
+            "the kernel rejects packets to this address (\"no route to host\"), so no packet was sent".into()
+        }
         DialResult::Discarded => {
             "the kernel discards packets to this address (\"invalid argument\"), so no packet was sent".into()
         }

@@ -179,6 +179,7 @@ fn routed(to: &str, gateway: Option<&str>, seen: Observations) -> Observations {
         to: to.parse().unwrap(),
         interface: "docker0".into(),
         gateway: gateway.map(|gateway| gateway.parse().unwrap()),
+        has_no_carrier: false,
     });
     seen
 }

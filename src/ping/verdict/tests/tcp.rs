@@ -293,6 +293,7 @@ fn advice_about_a_failed_attempt_names_what_is_at_fault_on_this_host() {
             to: "10.0.3.0/24".parse().unwrap(),
             interface: "docker0".into(),
             gateway: gateway.map(|gateway| gateway.parse().unwrap()),
+            has_no_carrier: false,
         }),
         ..ThisHost::default()
     };
@@ -306,7 +307,22 @@ fn advice_about_a_failed_attempt_names_what_is_at_fault_on_this_host() {
     };
     let unreachable = |from| DialResult::Unreachable(icmp(1, from));
     let url = "redis://10.0.3.17";
+    let no_carrier = || {
+        let mut this_host = routed(None);
+        this_host.route.as_mut().unwrap().has_no_carrier = true;
+        this_host
+    };
+    for (result, expected) in [
+        (
+            DialResult::Timeout { syns: Some(3) },
+            ("tcp.unreachable", "carrier"),
+        ),
+        (DialResult::Refused, ("tcp.refused", "server")),
+    ] {
+        assert_eq!(first_fix("redis://10.0.3.17", result, no_carrier()), expected);
+    }
     for (result, gateway, expected) in [
+        (DialResult::RejectedByRoute, Some("10.0.3.254"), "route"),
         (DialResult::NoNeighbour, None, "host"),
         (unreachable("10.0.3.1"), None, "host"),
         (unreachable("10.0.3.1"), Some("10.0.3.254"), "gateway"),
@@ -355,4 +371,43 @@ fn the_host_name_decides_whose_advice_comes_first() {
         first_fix("redis://shop-project.aivencloud.com", DialResult::Refused),
         "provider"
     );
+}
+
+#[test]
+fn advice_about_a_refused_connection_depends_on_the_url() {
+    for (url, expected) in [
+        ("redis://10.0.3.17", "server"),
+        ("redis://10.0.3.17/6380", "port"),
+        ("redis://10.0.3.17/15", "server"),
+        ("redis://redis", "server"),
+        ("redis://redis:6380", "container-network"),
+        ("redis://shop.x1y2z3.cfg.use1.cache.amazonaws.com", "endpoint"),
+        ("redis://shop.x1y2z3.ng.0001.use1.cache.amazonaws.com", "host"),
+    ] {
+        let seen = Observations::default().with(|seen| seen.tcp.dials = vec![dial(DialResult::Refused)]);
+        let finding = judge(&target(url), &seen).finding.unwrap();
+        assert_eq!(finding.fixes[0].kind, expected, "{url}");
+    }
+}
+
+#[test]
+fn an_unusual_form_of_an_address_is_explained() {
+    let is_explained = |url: &str, to: &str| {
+        let seen = Observations::default().with(|seen| {
+            seen.tcp.dials = vec![Dial {
+                to: Endpoint::Ip(to.parse().unwrap()),
+                ..dial(DialResult::Refused)
+            }];
+        });
+        let finding = judge(&target(url), &seen).finding.unwrap();
+        finding
+            .evidence
+            .iter()
+            .any(|fact| fact.contains("in the URL means"))
+    };
+    assert!(is_explained("redis://010.0.3.17", "8.0.3.17:6379"));
+    assert!(is_explained("redis://10.3", "10.0.0.3:6379"));
+    assert!(!is_explained("redis://10.0.3.17", "10.0.3.17:6379"));
+    assert!(!is_explained("redis://cache.example", "10.0.3.17:6379"));
+    assert!(!is_explained("redis://3cache", "10.0.3.17:6379"));
 }

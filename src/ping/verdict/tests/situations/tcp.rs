@@ -87,6 +87,11 @@ pub(super) fn tcp_timeout() -> Vec<Situation> {
         ),
         seen("on EC2", IP, on_ec2),
         seen(
+            "a Service of Kubernetes",
+            "redis://redis.shop.svc.cluster.local",
+            dialled(SILENCE),
+        ),
+        seen(
             "an ElastiCache name",
             "redis://shop.x1y2z3.ng.0001.use1.cache.amazonaws.com",
             from_here(Nearness::ForeignPrivate, dialled(SILENCE)),
@@ -224,7 +229,29 @@ pub(super) fn tcp_refused() -> Vec<Situation> {
         ),
         seen("a name in /etc/hosts", NAME, named(Some("10.0.9.9"), "10.0.9.9")),
         seen("a stale name in /etc/hosts", NAME, stale),
-        seen("a blocked name", NAME, named(None, "0.0.0.0")),
+        seen(
+            "a blocked name",
+            NAME,
+            named(None, "0.0.0.0").with(|seen| {
+                seen.this_host.nearness = Nearness::Loopback;
+            }),
+        ),
+        seen(
+            "a port in place of the database",
+            "redis://10.0.3.17/6380",
+            refused(),
+        ),
+        seen(
+            "a cache with Memcached",
+            "redis://shop.x1y2z3.cfg.use1.cache.amazonaws.com",
+            refused(),
+        ),
+        seen(
+            "a cache on AWS",
+            "redis://shop.x1y2z3.ng.0001.use1.cache.amazonaws.com",
+            refused(),
+        ),
+        seen("a published port", "redis://redis:6380", refused()),
         seen("a unix socket", SOCKET, socket(DialResult::Refused)),
         seen(
             "a path that is not a socket",
@@ -235,6 +262,10 @@ pub(super) fn tcp_refused() -> Vec<Situation> {
 }
 
 pub(super) fn tcp_unreachable() -> Vec<Situation> {
+    let unscoped = Dial {
+        to: Endpoint::Ip("[fe80::1]:6379".parse().unwrap()),
+        ..dial(DialResult::Discarded)
+    };
     vec![
         seen("no route", IP, dialled(DialResult::NoRoute)),
         seen("no neighbour", IP, dialled(DialResult::NoNeighbour)),
@@ -271,6 +302,21 @@ pub(super) fn tcp_unreachable() -> Vec<Situation> {
             IP,
             dialled(DialResult::Timeout { syns: Some(1) }),
         ),
+        seen(
+            "a SYN that the gateway does not accept",
+            IP,
+            routed(
+                "0.0.0.0/0",
+                Some("10.0.3.254"),
+                dialled(DialResult::Timeout { syns: Some(1) }),
+            ),
+        ),
+        seen("an interface without a carrier", IP, {
+            let mut seen = routed("10.0.3.0/24", None, dialled(SILENCE));
+            seen.this_host.route.as_mut().unwrap().has_no_carrier = true;
+            seen
+        }),
+        seen("a route that rejects", IP, dialled(DialResult::RejectedByRoute)),
         seen("only IPv6", NAME, {
             let six = Dial {
                 to: Endpoint::Ip("[fd00::2]:6379".parse().unwrap()),
@@ -286,11 +332,10 @@ pub(super) fn tcp_unreachable() -> Vec<Situation> {
         }),
         seen("a blackhole route", IP, dialled(DialResult::Discarded)),
         seen("no zone", "redis://[fe80::1]", {
-            let unscoped = Dial {
-                to: Endpoint::Ip("[fe80::1]:6379".parse().unwrap()),
-                ..dial(DialResult::Discarded)
-            };
-            Observations::default().with(|seen| seen.tcp.dials = vec![unscoped])
+            Observations::default().with(|seen| seen.tcp.dials = vec![unscoped.clone()])
+        }),
+        seen("an unknown zone", "redis://[fe80::1%25eth7]", {
+            Observations::default().with(|seen| seen.tcp.dials = vec![unscoped.clone()])
         }),
         seen(
             "another error",
