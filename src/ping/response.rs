@@ -156,23 +156,6 @@ pub(super) fn looks_like_tls(received: &[u8]) -> bool {
     matches!(received, [0x15 | 0x16, 0x03, ..])
 }
 
-/// Returns the items of an array reply. Any other reply counts as an empty array.
-pub(crate) fn items(reply: Option<&Value>) -> &[Value] {
-    match reply {
-        Some(Value::Array(items)) => items,
-        _ => &[],
-    }
-}
-
-/// Returns the text of a string reply, or `None` for any other reply.
-pub(crate) fn text(reply: &Value) -> Option<String> {
-    match reply {
-        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.clone()),
-        _ => None,
-    }
-}
-
 /// Returns the TLS alert in an I/O error, if there is one. In TLS 1.3, a server may reject a client after the
 /// handshake, so the client receives the alert when it reads.
 pub(crate) fn alert_in(error: &io::Error) -> Option<AlertDescription> {

@@ -8,11 +8,12 @@ use redis::{Value, cmd};
 
 use super::ladder::climb_to;
 use super::observation::{Followed, NamedPrimary, Observations, SentinelAnswer};
-use super::response::{Response, ask, items, text};
+use super::response::{Response, ask};
 use super::rungs::role::field;
 use super::{Climb, ClimbEvent, ClimbOptions, WriteCheck};
 use crate::deadline::Deadline;
 use crate::redis_client::ProbeConnection;
+use crate::redis_client::{items, text};
 use crate::redis_url::{Sentinels, Target, Trust};
 
 /// The share of the total time that is available for asking the Sentinels.

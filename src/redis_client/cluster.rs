@@ -29,7 +29,7 @@ use slot_map::SlotMap;
 
 pub(crate) use node::open_stream;
 pub(super) use request::Request;
-pub(crate) use slot_map::slot_of;
+pub(crate) use slot_map::{SLOTS, slot_of};
 
 /// How long a request waits for the connection to a node before the slot map is read again.
 const WAIT_FOR_NODE: Duration = Duration::from_millis(400);

@@ -12,7 +12,7 @@ use super::single::SingleConnection;
 use crate::deadline::Deadline;
 use crate::ping::causes::FixContext;
 use crate::ping::observation::Observations;
-use crate::ping::response::{items, text};
+use crate::redis_client::{items, text};
 use crate::redis_url::Target;
 
 /// Time limit for the server to report its time.

@@ -2,8 +2,9 @@
 
 use std::fmt::{self, Write};
 
-use redis::{RedisError, ServerError, Value};
+use redis::Value;
 
+use super::reply::error_text;
 use crate::sanitize;
 
 /// Formats a reply as redis-cli does on a terminal, one item per line: `(integer) 1`, `"ada"`, `1) "a"`.
@@ -11,20 +12,6 @@ pub(crate) fn reply_lines(reply: &Value) -> Vec<String> {
     let mut text = String::new();
     let _ = write_reply(&mut text, reply);
     text.lines().map(str::to_owned).collect()
-}
-
-/// Returns the text of an error reply without the leading `-`.
-pub(crate) fn error_text(error: &ServerError) -> String {
-    match error.details() {
-        Some(details) => format!("{} {details}", error.code()),
-        None => error.code().to_owned(),
-    }
-}
-
-/// Returns the texts of all error replies in an error. The error of a failed transaction can contain several.
-pub(crate) fn error_replies(error: &RedisError) -> Vec<String> {
-    let replies = error.clone().into_server_errors().unwrap_or_default();
-    replies.iter().map(|(_, reply)| error_text(reply)).collect()
 }
 
 /// Quotes text as Redis does (`sdscatrepr`). Bytes that are not printable ASCII become escape sequences, such

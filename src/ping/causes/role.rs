@@ -6,8 +6,9 @@ use super::commands::{ADMIN_LOGIN, cli_tls_options, endpoint, login_options, sch
 use super::fix::{Fixes, advise};
 use super::fix_context::FixContext;
 use super::login::user;
-use crate::ping::observation::{Dial, DialResult, Endpoint, SLOTS, SentinelAnswer};
+use crate::ping::observation::{Dial, DialResult, Endpoint, SentinelAnswer};
 use crate::ping::this_host::LocalListener;
+use crate::redis_client::SLOTS;
 use crate::sanitize;
 
 pub(super) fn replica(at: &FixContext) -> Fixes {

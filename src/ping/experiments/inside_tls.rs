@@ -8,10 +8,11 @@ use redis::cmd;
 use crate::clock::unix_now;
 use crate::deadline::Deadline;
 use crate::ping::observation::Experiment;
-use crate::ping::response::{Response, ask, items, text};
+use crate::ping::response::{Response, ask};
 use crate::ping::rungs::tcp::{self, SegmentSize};
 use crate::ping::rungs::tls;
 use crate::redis_client::ProbeConnection;
+use crate::redis_client::{items, text};
 
 /// The time limit for the reply to the command, after the handshake.
 const REPLY_WITHIN: Duration = Duration::from_millis(700);

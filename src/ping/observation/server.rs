@@ -7,11 +7,9 @@ use std::time::Duration;
 use redis::Value;
 
 use super::{Dial, NamedPrimary};
-use crate::ping::response::{Response, is_unknown_command, items, text};
+use crate::ping::response::{Response, is_unknown_command};
+use crate::redis_client::{SLOTS, items, text};
 use crate::sanitize;
-
-/// The number of hash slots in a cluster.
-pub(crate) const SLOTS: u16 = 16384;
 
 /// The codes of error replies that only a cluster node sends.
 pub(crate) const CLUSTER_ERRORS: [&str; 4] = ["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"];

@@ -11,8 +11,9 @@ use super::role::random_key;
 use super::{dns, tcp};
 use crate::deadline::Deadline;
 use crate::ping::observation::{Dial, DialResult, Endpoint};
-use crate::ping::response::{Response, items, text};
+use crate::ping::response::Response;
 use crate::redis_client::{ProbeConnection, slot_of};
+use crate::redis_client::{items, text};
 
 /// The time limit for connecting to the announced nodes, unless a third of the timeout is shorter.
 const NODE_BUDGET: Duration = Duration::from_secs(1);

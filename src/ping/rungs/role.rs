@@ -7,9 +7,10 @@ use redis::{Value, cmd};
 use super::ping::CONFIG;
 use crate::deadline::Deadline;
 use crate::ping::observation::{CLUSTER_ERRORS, Exchange, NamedPrimary, ServerInfo, WriteTest};
-use crate::ping::response::{Response, ask, items, receive, text};
+use crate::ping::response::{Response, ask, receive};
 use crate::random;
 use crate::redis_client::ProbeConnection;
+use crate::redis_client::{items, text};
 use crate::session::KEY_PREFIX;
 
 /// Collects what the server reports about itself in the replies to HELLO, ROLE, INFO and CONFIG GET. An error

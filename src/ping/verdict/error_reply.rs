@@ -4,8 +4,9 @@ use super::finding::{Finding, either};
 use super::other_protocol::QUOTED;
 use crate::clock::age;
 use crate::ping::causes::{Cause, ErrorReply};
-use crate::ping::observation::{Observations, SLOTS, ServerInfo};
+use crate::ping::observation::{Observations, ServerInfo};
 use crate::ping::permissions::{Access, Missing, NO_DATABASE};
+use crate::redis_client::SLOTS;
 use crate::sanitize;
 
 pub(super) fn error_reply(error: &str, command: &str, seen: &Observations) -> Finding {

@@ -6,8 +6,9 @@ use super::tcp::describe;
 use super::{dns, latency, service, tcp};
 use crate::clock::age;
 use crate::ping::causes::{Cause, FixContext};
-use crate::ping::observation::{Dial, DialResult, Endpoint, Observations, SLOTS, ServerInfo, WriteTest};
+use crate::ping::observation::{Dial, DialResult, Endpoint, Observations, ServerInfo, WriteTest};
 use crate::ping::response::Response;
+use crate::redis_client::SLOTS;
 use crate::redis_url::{Target, UrlWarning};
 use crate::sanitize;
 

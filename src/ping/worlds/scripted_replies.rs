@@ -3,7 +3,7 @@
 use super::parts::{Db, Extra, Lacks, Role, State};
 use super::scripted_redis::Session;
 use crate::clock::unix_now;
-use crate::ping::observation::SLOTS;
+use crate::redis_client::SLOTS;
 
 impl Session {
     pub(super) fn run(&mut self, name: &str, arguments: &[&str]) -> Result<String, String> {

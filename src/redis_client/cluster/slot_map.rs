@@ -2,9 +2,11 @@ use redis::aio::ConnectionLike;
 use redis::{ErrorKind, RedisError, RedisResult, Value, cmd};
 
 use super::node::Node;
-use crate::ping::observation::SLOTS;
-use crate::ping::response::{items, text};
 use crate::redis_client::single::SingleConnection;
+use crate::redis_client::{items, text};
+
+/// The number of hash slots in a cluster.
+pub(crate) const SLOTS: u16 = 16384;
 
 /// The assignment of a cluster's slots to its nodes.
 pub(super) struct SlotMap {
