@@ -69,8 +69,9 @@ func connect() *redis.Pool {
 				redis.DialWriteTimeout(time.Second),
 			)
 		},
-		// Redis may have closed an idle connection. Then the pool tests the
-		// next one, so the time limit for each test is short.
+		// Redis may have closed an idle connection, so the pool tests it
+		// first. If the test fails, the pool tests the next one. Several
+		// tests may be needed, so each has a short time limit.
 		TestOnBorrow: func(conn redis.Conn, lastUsed time.Time) error {
 			if time.Since(lastUsed) > time.Second {
 				redis.DoWithTimeout(conn, 100*time.Millisecond, "PING")

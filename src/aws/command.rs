@@ -21,7 +21,8 @@ impl Plain for i64 {}
 pub(crate) struct AwsCommand(String);
 
 impl AwsCommand {
-    /// Starts the command `aws ec2 OPERATION`. Adds the option `--region` if the region is known.
+    /// Returns the text `aws ec2 OPERATION`, with `--region` if the region is known. The other methods append
+    /// options.
     pub(crate) fn ec2(operation: &str, region: Option<&Region>) -> Self {
         let mut line = format!("aws ec2 {operation}");
         if let Some(region) = region {

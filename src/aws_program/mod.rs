@@ -28,7 +28,7 @@ const AT_ONCE: usize = 3;
 /// Shows the user which command is running.
 type Show<'a> = &'a (dyn Fn(&str) + Sync);
 
-/// Queries AWS about the connection, and evaluates the documents. Changes nothing on AWS.
+/// Queries AWS about the connection, and evaluates the documents that AWS returns. Changes nothing on AWS.
 pub(crate) async fn ask(facts: Facts, question: Question, deadline: Deadline, show: Show<'_>) -> AwsAnswer {
     ask_program(OsStr::new("aws"), facts, question, deadline, show).await
 }

@@ -59,9 +59,10 @@ fn admit(stream: TcpStream, peer: SocketAddr, state: &SharedState) {
 
 /// Returns how long a new client may take to log in, or `None` if the client must be rejected.
 ///
-/// If too many clients are not logged in, the new client replaces the one that has waited longest. If that
-/// client connected less than [`LEAST_TIME`] ago, the new client is admitted but must log in within
-/// [`AT_ONCE`].
+/// If too many clients are not logged in, the new client replaces the one that has waited longest. But if that
+/// client connected less than [`LEAST_TIME`] ago, it stays: the new client is then admitted as well, but must
+/// log in within [`AT_ONCE`]. The new client is rejected if [`HURRIED`] times the normal number of clients are
+/// not logged in.
 ///
 /// Clients that know the password can therefore connect even during a flood of connections.
 fn time_to_log_in(server: &mut ServerState) -> Option<Duration> {

@@ -74,8 +74,8 @@ impl Network<'_> {
             Outcome::Partly => {
                 let percent = walk.allowed * 100 / (walk.allowed + walk.denied).max(1);
                 format!(
-                    "{name} allows {what} only in part: {percent} % of this instance's local ports get replies, so \
-                     some connections fail"
+                    "{name} allows only part of {what}: only {percent} % of this instance's local ports get \
+                     replies, so some connections fail"
                 )
             }
             Outcome::Unknown => format!("the AWS replies do not show whether {name} allows {what}"),

@@ -93,7 +93,7 @@ fn check_time(span: Duration) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "this command takes {:.0} s; all lessons together may take {} s",
+        "this command takes {:.0} s, but `learn --yes` must finish all lessons within {} s",
         span.as_secs_f64(),
         LONGEST.as_secs()
     ))

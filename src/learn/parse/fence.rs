@@ -127,7 +127,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         Some(_) => {
             let most = LONGEST_WAIT.as_secs();
             Err(format!(
-                "`after={text}` is too long: all lessons together may take {most}s"
+                "`after={text}` is too long: `learn --yes` must finish all lessons within {most}s"
             ))
         }
         None => Err(format!(

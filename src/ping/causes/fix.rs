@@ -55,7 +55,7 @@ impl Fixes {
     pub(super) fn try_command(mut self, at: &FixContext, command: impl Into<String>) -> Self {
         if let Some(last) = self.0.last_mut() {
             let advice = format!(
-                ". If the following command succeeds, make this change in the application's {}",
+                ". Test this with the following command. If it succeeds, make the same change in the application's {}",
                 at.setting()
             );
             last.text.push_str(&advice);

@@ -246,8 +246,8 @@ pub(super) fn not_configured(at: &FixContext) -> Fixes {
     };
     remove.and(
         "server",
-        "if the server should require a password, set one (requirepass or an ACL user). Until then, any client \
-         can use the server",
+        "or, if you want the server to require a password, set one on the server (requirepass or an ACL user). \
+         Until then, any client can use the server",
     )
 }
 

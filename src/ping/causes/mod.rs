@@ -109,7 +109,7 @@ causes! {
     TcpNoLocalPort "tcp.no_local_port" Tcp "this host has no free local port for the connection" => tcp::no_local_port;
     LocalOpenFiles "local.open_files" Tcp "this process cannot open any more files" => |_| advise(
         "open-files",
-        "raise the limit of open files for the shell or service that runs this command (systemd: LimitNOFILE, \
+        "raise the limit on open files for the shell or service that runs this command (systemd: LimitNOFILE, \
          Docker: --ulimit nofile)",
     ).command("ulimit -n 1024")
         .and("leak", "check whether a process on this host keeps too many files open")

@@ -250,7 +250,7 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
     let (Some(own), Some(tls)) = (own, at.handshake()) else {
         let line = at.ping_without_password("--tls-name NAME ");
         let text = format!(
-            "in the application's REDIS_URL, use the host name in the server's certificate (see the provider's \
+            "in the application's REDIS_URL, use a host name from the server's certificate (see the provider's \
              console or the server's configuration). To test a name without changing the URL, run {line}"
         );
         return advise("tls-name", text);
@@ -274,7 +274,7 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
     let other = advise(
         "tls-name",
         "in the application's REDIS_URL, use a host name from the certificate. If the URL must contain another \
-         host, for example because of a tunnel, pass the name with --tls-name",
+         host, for example because of a tunnel, use --tls-name to pass the name in the certificate",
     );
     let alias = at.seen.dns.as_ref().and_then(|lookup| lookup.alias.as_deref());
     let alias = alias.filter(|alias| own.is_for(alias) && at.trust().tls_name.is_none());

@@ -11,8 +11,10 @@ pub(super) fn with_second_look(finding: Finding, seen: &Observations) -> Finding
     };
     let connected = seen.tcp.dials.iter().filter(|dial| Dial::is_connected(dial));
     let has_several = connected.count() > 1;
-    let finding = finding
-        .facts(has_several.then(|| format!("the name has several addresses; this report is about {first}")));
+    let finding = finding.facts(
+        has_several
+            .then(|| format!("the host in the URL has several addresses; this report is about {first}")),
+    );
     let Some(look) = &seen.experiments.second_look else {
         return finding;
     };

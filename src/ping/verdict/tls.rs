@@ -104,7 +104,7 @@ fn judge_handshake(tls: &Handshake, plain_ping: Option<&Response>, seen: &Observ
             .summary(match seen.tls.trust.tls_name {
                 Some(_) => format!("a certificate cannot contain the name in --tls-name (\"{name}\")"),
                 None => format!(
-                    "a certificate cannot contain the name \"{name}\"; pass the name that you expect with --tls-name"
+                    "a certificate cannot contain the name \"{name}\"; use --tls-name to pass the name in the certificate"
                 ),
             })
             .fact("no handshake was tried, because a handshake needs a valid name"),

@@ -152,9 +152,10 @@ fn unanswered(at: &FixContext, route: &Route) -> Fixes {
         None => absent(at).and(
             "subnet",
             format!(
-                "if the server is not in the network on {interface}, the range of this network ({}) overlaps with \
-                 that of the server's network: give {interface} another range. By default, Docker chooses the ranges \
-                 of its networks. To choose them yourself, set bip and default-address-pools in daemon.json",
+                "if the server is in another network, the range of that network overlaps with the range of \
+                 {interface} ({}), so packets to the server go to {interface}: give {interface} another range. By \
+                 default, Docker chooses the ranges of its networks. To choose them yourself, set bip and \
+                 default-address-pools in daemon.json",
                 route.to
             ),
         ),

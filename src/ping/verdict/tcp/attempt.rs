@@ -28,7 +28,7 @@ pub(in crate::ping::verdict) fn describe(dial: &Dial) -> String {
             "the kernel cannot queue another connection for the server".into()
         }
         DialResult::Timeout { syns: Some(1) } => {
-            format!("1 SYN packet sent in {took}, without a reply or an ICMP error")
+            format!("1 SYN packet and no retransmission in {took}; no reply and no ICMP error")
         }
         DialResult::Timeout { syns: Some(syns) } => {
             format!("{syns} SYN packets sent in {took}, without a reply or an ICMP error")
