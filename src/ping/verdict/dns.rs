@@ -205,7 +205,7 @@ fn search_domains(host: &str, lookup: &Lookup) -> Option<String> {
     }
     Some(match &lookup.search {
         Some(search) => format!(
-            "the name does not exist in the search domains in {search} either ({})",
+            "the resolver also looked up the name in the search domains in {search} ({}), and found no address",
             search.text()
         ),
         None => "/etc/resolv.conf contains no search domain that completes the name".to_owned(),

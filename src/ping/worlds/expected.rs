@@ -281,8 +281,17 @@ impl World {
 
     fn login_fault(&self) -> Option<Fault> {
         let is_redis_5 = self.lacks == Lacks::IsRedis5;
+        let is_other_login = matches!(
+            self.proxy,
+            Proxy::NoBackendLogin | Proxy::NoBackendLoginAtPing
+        );
         let cause = match self.login {
             Login::UserAndPassword if is_redis_5 => Cause::AuthFailed,
+            // The proxy needs no password, but Redis behind it does.
+            Login::PasswordNotNeeded if is_other_login => {
+                let causes = [Cause::ProxyNoBackend, Cause::AuthNotConfigured];
+                return Some(Fault::new(Layer::Auth, &causes));
+            }
             Login::NoLogin | Login::Password | Login::UserAndPassword => return None,
             Login::PasswordMissing | Login::UserWithoutPassword => Cause::AuthRequired,
             Login::WrongPassword | Login::WrongUser | Login::UserNotNeeded => Cause::AuthFailed,

@@ -50,6 +50,11 @@ const FOUND: &[World] = &[
         ..World::HEALTHY
     },
     World {
+        login: PasswordNotNeeded,
+        proxy: NoBackendLogin,
+        ..World::HEALTHY
+    },
+    World {
         proxy: NoBackendLogin,
         db: DbThree,
         ..World::HEALTHY
