@@ -21,7 +21,7 @@ pub(super) fn required(at: &FixContext) -> Fixes {
     };
     if at.target.warnings.contains(&UrlWarning::UserWithoutPassword) {
         if at.reads_variables() {
-            return advise("password", "set REDIS_PASSWORD to the password of the user, too")
+            return advise("password", "also set REDIS_PASSWORD to the password of the user")
                 .command(with_password(at.target.user.clone()));
         }
         // A command for the second case would show the user name, which is a password in the first case.
@@ -138,15 +138,16 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
             return enter
                 .and(
                     "proxy",
-                    "if a proxy is listening on the port, use the password in the configuration of the proxy, which may \
-                     differ from the password of Redis (twemproxy: redis_auth)",
+                    "if a proxy is listening on the port, log in with the password that is set in the configuration \
+                     of the proxy (twemproxy: redis_auth). This password may differ from the password of Redis",
                 )
                 .after(form);
         }
         return enter
             .and(
                 "user",
-                "if the password belongs to another user, put the name of that user before the colon in the URL",
+                "if the password belongs to another user, put the name of that user before the password in the URL \
+                 (USER:PASSWORD@)",
             )
             .and_all(check)
             .after(form);
@@ -184,8 +185,8 @@ fn written_wrongly(password: &str) -> Option<Fixes> {
              but docker --env-file and Kubernetes keep them"
         }
         SuspiciousForm::Missing => {
-            "set the variable that should contain the password: in JavaScript, Python and other languages, this \
-             word means that a variable has no value"
+            "set the variable that should contain the password: if a variable has no value, programs in \
+             JavaScript, Python and other languages write a word such as null, None or undefined instead"
         }
         SuspiciousForm::Base64 => {
             "decode the password (base64 -d): kubectl get secret -o yaml, for example, shows secrets in base64"
@@ -204,8 +205,8 @@ fn rejected_token() -> Fixes {
     .and("clock", "if the token should still be valid, check the clock of the host that created it")
     .and(
         "permission",
-        "if the token is valid, check the IAM user or role that signed it. This IAM user or role needs the \
-         permission elasticache:Connect (or memorydb:Connect) for both the cache and the user",
+        "if a new token is not accepted either, check the IAM user or role that signed the token. This IAM user or \
+         role needs the permission elasticache:Connect (or memorydb:Connect) for both the cache and the user",
     )
 }
 
@@ -276,8 +277,9 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
         return advise(
             "acl",
             format!(
-                "as an administrator, look which databases the user may use. {ADMIN_LOGIN}. To change them, list all \
-                 of them in one rule of ACL SETUSER, such as db=0,3: the rule replaces the old list"
+                "as an administrator, check which databases the user may use. {ADMIN_LOGIN}. To allow other \
+                 databases, write the complete list in one rule of ACL SETUSER, such as db=0,3: the rule replaces \
+                 the old list"
             ),
         )
         .command(at.admin_cli(&[format!("ACL GETUSER {user}")]))
@@ -325,7 +327,7 @@ pub(super) fn no_permission(at: &FixContext) -> Fixes {
     let grant = if at.provider().is_some() {
         grant.and(
             "acl",
-            "or change the user's permissions in the provider's console, if you manage users there",
+            "or, if you manage users in the provider's console, change the user's permissions there",
         )
     } else {
         grant.and(
