@@ -29,16 +29,16 @@ pub(super) fn replica(at: &FixContext) -> Fixes {
         .command(at.ping_with(at.given, "--wait 120 --write-check "))
         .and(
             "sentinel",
-            "if they still report the replica, its role was changed by hand or by another tool: check what the Sentinels \
-             know about it",
+            "if the Sentinels still report this replica as the primary, its role was changed by hand or by another \
+             tool. Check what the Sentinels know about this server",
         )
         .command(list);
     }
     if let Some(primary) = at.host().strip_prefix("replica.").filter(|_| at.is_aws()) {
         return advise(
             "endpoint",
-            "connect to the primary endpoint, because only the primary accepts writes: the host in the URL is the reader \
-             endpoint",
+            "connect to the primary endpoint: the host in the URL is the reader endpoint, but only the primary accepts \
+             writes",
         )
         .try_command(at, at.ping_at(&format!("master.{primary}"), at.port()));
     }
@@ -140,8 +140,12 @@ pub(super) fn sentinel(at: &FixContext) -> Fixes {
         );
     }
     let Some(primary) = &at.seen.server.sentinel_primary else {
-        return advise("endpoint", "connect to the primary that the Sentinel watches")
-            .redis_cli(at, "SENTINEL MASTERS");
+        return advise(
+            "endpoint",
+            "connect to a primary that the Sentinel watches: SENTINEL MASTERS lists the primaries with their \
+             addresses",
+        )
+        .redis_cli(at, "SENTINEL MASTERS");
     };
     let in_this_program = if at.socket().is_some() {
         // A Sentinel URL needs a host and a port, but a unix socket has neither.
@@ -190,7 +194,10 @@ pub(super) fn cluster_mode(at: &FixContext) -> Fixes {
     let grant = at.seen.server.is_topology_forbidden.then(|| {
         advise(
             "acl",
-            format!("as an administrator, allow the user to run CLUSTER SLOTS, on every node. {ADMIN_LOGIN}"),
+            format!(
+                "as an administrator, allow the user to run CLUSTER SLOTS. Do this on every node of the cluster. \
+                 {ADMIN_LOGIN}"
+            ),
         )
         .command(at.admin_cli(&[format!("ACL SETUSER {} '+cluster|slots'", user(at))]))
     });
@@ -234,15 +241,16 @@ fn missing_slots(at: &FixContext) -> Fixes {
     let assign = counts(unassigned).then(|| {
         advise(
             "slots",
-            "find out which node had the slots that are assigned to no node: it may have been reset or removed. If \
-             they contained no data, assign them to a node (CLUSTER ADDSLOTSRANGE)",
+            "find out which node had the unassigned slots before: that node may have been reset or removed. If these \
+             slots contained no data, assign them to a node (CLUSTER ADDSLOTSRANGE)",
         )
     });
     if counts(unanswered) {
         // redis-cli --cluster check waits for ever for a node that does not reply.
         return advise(
             "cluster",
-            "find out which nodes do not respond: they are marked with fail (or fail?, if not all nodes agree yet)",
+            "find out which nodes do not respond: CLUSTER NODES marks these nodes with `fail` or, if not all nodes \
+             agree yet, with `fail?`",
         )
         .redis_cli(at, "CLUSTER NODES")
         .and_all(nodes)
@@ -381,7 +389,7 @@ fn joined(addresses: BTreeSet<String>) -> String {
 pub(super) fn database_0(at: &FixContext) -> Fixes {
     advise(
         "db",
-        "use database 0, for which SELECT is not needed. Database 0 may already contain other data",
+        "use database 0, for which SELECT is not needed, but which may already contain other data",
     )
     .try_command(at, at.ping_to(|target| target.db = 0))
 }
@@ -389,7 +397,8 @@ pub(super) fn database_0(at: &FixContext) -> Fixes {
 pub(super) fn db_index(at: &FixContext) -> Fixes {
     advise(
         "db",
-        "use a database that exists, usually 0 to 15 (in a cluster, only 0). Database 0 may already contain other data",
+        "use database 0, which may already contain other data, or another database that exists (usually 1 to 15; \
+         in a cluster, only database 0 exists)",
     )
     .try_command(at, at.ping_to(|target| target.db = 0))
     .and("databases", "check how many databases the server has")

@@ -11,7 +11,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
     let (test, lost) = lost(seen)?;
     let finding = if test.is_restarted {
         Finding::likely(Cause::PathIdle)
-            .fact("the server's run ID has changed during the test, so the server was restarted")
+            .fact("the server's run ID changed during the test, so the server was restarted")
     } else if is_proved(test, lost, seen) {
         Finding::proved(Cause::PathIdle)
     } else {

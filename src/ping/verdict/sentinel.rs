@@ -24,7 +24,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
             Some(
                 Finding::proved(Cause::RoleSentinel)
                     .summary(format!("the Sentinel does not watch a primary named {name}"))
-                    .fact(format!("`ping` asked the Sentinel {sentinel} for the primary {name}"))
+                    .fact(format!("`ping` asked the Sentinel {sentinel} for the primary \"{name}\""))
                     .fact(if known.is_empty() {
                         "the Sentinel does not watch any primary".to_owned()
                     } else {
@@ -49,7 +49,7 @@ pub(super) fn judge(seen: &Observations) -> Option<Finding> {
                     .summary(format!("the scheme of the URL is for Sentinels, but {sentinel} is not a Sentinel"))
                     .replied("SENTINEL", &error)
                     .fact(format!(
-                        "`ping` asked for the primary {name} with the command SENTINEL, which every Sentinel supports"
+                        "`ping` asked for the primary \"{name}\" with the command SENTINEL, which every Sentinel supports"
                     )),
             )
         }
@@ -75,16 +75,16 @@ pub(super) fn facts(given: &Target, seen: &Observations) -> Option<String> {
                 ""
             };
             Some(format!(
-                "according to the Sentinel {sentinel}, the primary {name} is at {primary}{here}"
+                "according to the Sentinel {sentinel}, the primary \"{name}\" is at {primary}{here}"
             ))
         }
         SentinelAnswer::None if all.len() > 1 => Some(format!(
-            "`ping` could not ask any of the Sentinels in the URL ({}) for the primary {name}; this report is about \
+            "`ping` could not ask any of the Sentinels in the URL ({}) for the primary \"{name}\"; this report is about \
              {sentinel}",
             all.join(", ")
         )),
         SentinelAnswer::None => Some(format!(
-            "`ping` could not ask the Sentinel in the URL ({sentinel}) for the primary {name}"
+            "`ping` could not ask the Sentinel in the URL ({sentinel}) for the primary \"{name}\""
         )),
         _ => None,
     }

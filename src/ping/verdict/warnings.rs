@@ -137,7 +137,7 @@ fn replica(seen: &Observations) -> Option<Found> {
         };
         let summary = match &seen.followed {
             Some(followed) if seen.primary().is_some() => format!(
-                "{summary}. According to the Sentinel {}, it is the primary",
+                "{summary}. According to the Sentinel {}, this server is the primary",
                 followed.sentinel
             ),
             _ => summary,
