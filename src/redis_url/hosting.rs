@@ -124,8 +124,8 @@ const RENDER_INTERNAL: Hosting = Hosting {
 const SINGLE_WORD: Hosting = Hosting {
     service: "a container network",
     check: "run the client in the server's container network (docker network inspect) or Kubernetes namespace: a \
-            name without a dot usually belongs to a container or service, and is known only there. On the host that \
-            runs the containers, use localhost and the published port",
+            name without a dot usually belongs to a container or service, and is known only in its network \
+            or namespace. On the host that runs the containers, use localhost and the published port",
     ..CONTAINERS
 };
 

@@ -22,7 +22,7 @@ pub(super) fn not_found(at: &FixContext) -> Fixes {
     if at.host().eq_ignore_ascii_case("localhost") {
         return advise(
             "hosts-file",
-            "add localhost to /etc/hosts, where this name is defined, or use 127.0.0.1 in the URL",
+            "add localhost to /etc/hosts, where this name is usually defined, or use 127.0.0.1 in the URL",
         )
         .command("sudo sh -c 'echo \"127.0.0.1 localhost\" >> /etc/hosts'");
     }
@@ -64,8 +64,8 @@ fn kubernetes_name(at: &FixContext) -> Option<Fixes> {
     (is_short && search.text().contains("svc.cluster.local")).then(|| {
         advise(
             "service",
-            "write the host as SERVICE.NAMESPACE: the search domains are those of a pod in Kubernetes. The following \
-             command lists the Services of all namespaces",
+            "write the host in the URL as SERVICE.NAMESPACE: according to the search domains, this program runs in a \
+             Kubernetes pod. The following command lists the Services of all namespaces",
         )
         .command("kubectl get services --all-namespaces")
     })
@@ -120,8 +120,8 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
         .command("ip -br addr; ip route")
         .and(
             "resolver",
-            "if the network is right, replace the name servers in /etc/resolv.conf: perhaps they belong to a VPN that \
-             is not connected",
+            "if the network settings are correct, replace the name servers in /etc/resolv.conf: perhaps they belong to \
+             a VPN that is not connected",
         )
         .command("cat /etc/resolv.conf");
     }
@@ -378,7 +378,7 @@ pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Ve
                 false => String::new(),
             };
             let text = format!(
-                "{condition}correct or delete line {line} of /etc/hosts: the name servers return {found}"
+                "{condition}correct or comment out line {line} of /etc/hosts: the name servers return {found}"
             );
             advise("hosts-file", text).command(if entry.is_shared {
                 look
@@ -446,8 +446,8 @@ fn name_sources(at: &FixContext) -> Fixes {
     let Some(line) = at.seen.dns.as_ref().and_then(|lookup| lookup.nsswitch.as_ref()) else {
         return advise(
             "resolver",
-            "find out which name servers this system's resolver queries: a name server in /etc/resolv.conf knows the \
-             name",
+            "find out which name servers this system's resolver queries: probably not the one in /etc/resolv.conf that \
+             knows the name",
         )
         .command("resolvectl status");
     };

@@ -158,7 +158,7 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         return advise(
             "size",
             "check the firewalls, proxies and intrusion prevention systems between this host and the server, and \
-             the limits of the server: one of them ends connections that send or receive larger data",
+             the limits of the server: one of them ends connections that send or receive larger amounts of data",
         )
         .and_all(listener(at));
     }
@@ -166,8 +166,8 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
     // known. With TLS, it closes the connection before the handshake.
     let limit = (at.target.tls && !at.seen.is_tls_established()).then(|| {
         let text = format!(
-            "if Redis is listening {}, check whether maxclients is reached: a Redis server with TLS then closes \
-             new connections without an error",
+            "if Redis is listening {}, check whether maxclients is reached. If it is, a Redis server with TLS \
+             closes new connections without an error",
             place(at)
         );
         advise("maxclients", text)
@@ -176,7 +176,7 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         advise(
             "backend-tls",
             "if a proxy ends the TLS connections (stunnel, nginx, HAProxy), check whether its backend expects TLS or \
-             plain text: the proxy must use the same",
+             plain text. The proxy must connect to the backend in the way that the backend expects",
         )
     });
     let reset = matches!(
@@ -260,8 +260,8 @@ fn other_program(at: &FixContext) -> Option<Fixes> {
         advise(
             "port",
             format!(
-                "check what the process {} is, which is listening on the port. If it is not a Redis server, correct the \
-                 host and port in the URL",
+                "check what the process {} on this host does: this process is listening on the port. If it is not a \
+                 Redis server, correct the host and port in the URL",
                 shell_quoted(process)
             ),
         )
