@@ -87,18 +87,19 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
         (Some(CertificateProblem::Invalid(_)), _) => advise(
             "certificate",
             "reissue the certificate without this fault. A server's certificate needs a SHA-256 signature, \
-             extendedKeyUsage serverAuth and basicConstraints CA:FALSE, and no critical extension that clients do not \
-             know",
+             extendedKeyUsage serverAuth and basicConstraints CA:FALSE, and must not have a critical extension that \
+             clients do not know",
         ),
         (Some(CertificateProblem::InvalidIssuer(_)), _) => advise(
             "certificate",
-            "sign the server's certificate with a CA whose certificate permits this: it needs basicConstraints CA:TRUE, \
-             and the CA above it must permit another CA below itself (no pathlen, or one that is large enough)",
+            "sign the server's certificate with a CA whose certificate contains basicConstraints CA:TRUE. The \
+             certificate of each CA above this CA must have no pathlen, or a pathlen that is large enough",
         ),
         (Some(CertificateProblem::NotPermitted), _) => advise(
             "certificate",
             "get a certificate from a CA without this limit, or use a name that the CA's certificate permits. To \
-             list these names, run openssl x509 -noout -ext nameConstraints -in FILE",
+             list these names, run openssl x509 -noout -ext nameConstraints -in FILE, where FILE contains the CA's \
+             certificate",
         ),
         (Some(CertificateProblem::Missing), _) => {
             advise("certificate", "configure a certificate on the server (tls-cert-file, tls-key-file)")
@@ -114,7 +115,7 @@ fn untrusted_certificate(at: &FixContext, tls: &Handshake) -> Fixes {
             "chain",
             format!(
                 "configure the server to send the certificate of {} (in tls-cert-file, after the server's own \
-                 certificate). None of the certificates that it sends has signed its own certificate",
+                 certificate). At present, the server sends other certificates instead",
                 own.issuer
             ),
         )
@@ -323,8 +324,8 @@ pub(super) fn expired(at: &FixContext) -> Fixes {
         (Some(CertificateProblem::NotValidYet), _) => advise(
             "certificate",
             format!(
-                "{condition}install a certificate that is valid now on the server, such as the previous one if it has \
-                 not expired (tls-cert-file, tls-key-file)"
+                "{condition}install on the server a certificate that is already valid, such as the previous one if it \
+                 has not expired (tls-cert-file, tls-key-file)"
             ),
         ),
         (_, Some(0) | None) => advise(
@@ -394,8 +395,8 @@ pub(super) fn client_certificate(at: &FixContext) -> Fixes {
         Some(own) if at.seen.client_alert() == Some(AlertDescription::AccessDenied) => advise(
             "client-certificate",
             format!(
-                "check which client certificates the server permits, for example by their subject (this one is {}). \
-                 The server's log contains the reason",
+                "check which client certificates the server permits, for example by their subject (yours has the subject \
+                 {}). The server's log contains the reason",
                 own.subject
             ),
         ),

@@ -223,7 +223,7 @@ fn closed(plain_ping: Option<&Response>, seen: &Observations) -> Finding {
     if seen.tls.second_handshake.as_ref().is_some_and(TlsResult::is_tls) {
         return Finding::likely(Cause::ProtoClosed)
             .summary(format!(
-                "the connection was closed in the TLS handshake, but {ONLY_THIS_CONNECTION}"
+                "the connection was closed during the TLS handshake, but {ONLY_THIS_CONNECTION}"
             ))
             .fact(
                 "TCP connected; the server closed or reset the connection before the handshake was complete",
