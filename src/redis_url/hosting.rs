@@ -183,7 +183,7 @@ const ALL: &[Hosting] = &[
             "*.docdb.amazonaws.com",
         ],
         service: "Amazon RDS or DocumentDB",
-        check: "use the endpoint of the cache in the URL: the name belongs to a database of Amazon RDS or DocumentDB, not \
+        check: "use the endpoint of the cache in the URL: the name belongs to an Amazon RDS or DocumentDB database, not \
                 to a Redis server",
         ..OTHER_AWS_SERVICE
     },

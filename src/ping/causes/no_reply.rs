@@ -29,7 +29,7 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
             .command(write)
             .and(
                 "failover",
-                "if writes get no reply after the failover either, find out whether a client has sent CLIENT PAUSE \
+                "if writes still get no reply after the failover, find out whether a client has sent CLIENT PAUSE \
                  (CLIENT UNPAUSE ends the pause)",
             );
         }

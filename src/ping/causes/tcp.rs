@@ -100,8 +100,8 @@ fn container_network(at: &FixContext) -> Option<Fixes> {
         .map(|_| {
             advise(
                 "container-network",
-                "if the server is running in a container, use the port on which it listens in its container, not \
-                 the published port. Check that the client is in the network of that container",
+                "if the server is running in a container, use the port inside the container, not the published \
+                 port. Check that the client is in the network of this container",
             )
         })
 }
@@ -146,7 +146,7 @@ pub(super) fn local_firewall(text: &str) -> Fixes {
 fn port_typo(at: &FixContext) -> Option<Fixes> {
     is_port_typo(at).then(|| {
         let text = format!(
-            "check the port: {} looks like a typo; Redis uses {DEFAULT_PORT}",
+            "check the port: if {} is a typo, change the port to {DEFAULT_PORT}, which Redis uses by default",
             at.port()
         );
         advise("port", text).try_command(at, at.ping_at(at.host(), DEFAULT_PORT))

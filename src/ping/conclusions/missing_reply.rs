@@ -41,7 +41,9 @@ impl NoReply {
     pub(in crate::ping) fn summary(self) -> Option<&'static str> {
         match self {
             Self::ShortTimeout(_) => Some("no reply before the timeout"),
-            Self::LostPackets => Some("the server accepts the connection, but later packets to it are lost"),
+            Self::LostPackets => {
+                Some("the server accepts the connection, but later packets to the server are lost")
+            }
             Self::Unsent => Some("this host's own firewall drops the data of the connection"),
             Self::SilentServer => None,
         }
@@ -94,7 +96,9 @@ pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
         } => "the data was never acknowledged, so packets are lost after the TCP handshake".into(),
         PacketCounts {
             out_of_order: 1.., ..
-        } => "later packets arrived, but an earlier, larger packet was lost on the way".into(),
+        } => {
+            "later packets from the server arrived, but an earlier, larger packet was lost on the way".into()
+        }
         PacketCounts {
             unsent_bytes: bytes @ 1..,
             ..

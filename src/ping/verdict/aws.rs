@@ -149,8 +149,8 @@ fn prove(answer: &AwsAnswer, finding: &mut Finding) {
         fixes.push(Fix::new("permission", text));
     }
     if !fixes.is_empty() {
-        let text = "then run sessiontut ping --wait 120, which retries until Redis answers: a change in AWS takes \
-                    effect only after a moment";
+        let text = "after the change, run sessiontut ping --wait 120, which retries until Redis answers: a change in AWS \
+                    takes effect only after a moment";
         fixes.push(Fix::new("wait", text));
     }
     finding.fixes.retain(|fix| {

@@ -104,7 +104,7 @@ pub(super) fn judge_missing(seen: &Observations) -> Option<Finding> {
     seen.ping
         .response
         .is_none()
-        .then(|| Finding::likely(Cause::ServerSilent).fact("the run ended before PING"))
+        .then(|| Finding::likely(Cause::ServerSilent).fact("`ping` ended before it could send PING"))
 }
 
 /// Returns the finding about a server that replied to a ClientHello on a second connection, but never to

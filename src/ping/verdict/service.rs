@@ -221,7 +221,7 @@ pub(super) fn reply_to_ping(seen: &Observations) -> &'static str {
 /// Returns the finding about a failure that did not happen again on a second connection.
 fn momentary(first: &Exchange, seen: &Observations) -> Finding {
     let (cause, what) = match &first.response {
-        Response::Timeout(_) => (Cause::ServerSilent, "stopped replying"),
+        Response::Timeout(_) => (Cause::ServerSilent, "got no more replies"),
         Response::NotResp(_) => (Cause::ProtoUnexpected, "got data that is not RESP"),
         _ => (Cause::ProtoClosed, "was closed"),
     };

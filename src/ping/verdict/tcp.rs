@@ -330,7 +330,10 @@ fn short_address(target: &Target, to: &Endpoint) -> Option<String> {
     };
     let is_unusual = host.split('.').all(is_number) && host.parse::<Ipv4Addr>().is_err();
     (is_unusual && read.is_ipv4()).then(|| {
-        format!("{host} in the URL means {read}: fewer than four numbers are filled up, and a leading 0 makes a number octal")
+        format!(
+            "{host} in the URL means {read}: if there are fewer than four numbers, the last one fills the remaining bytes, \
+             and a leading 0 makes a number octal"
+        )
     })
 }
 

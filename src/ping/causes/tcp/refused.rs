@@ -138,7 +138,7 @@ fn refused_elsewhere(at: &FixContext) -> Fixes {
     if endpoint.is_some_and(|hint| hint.kind == EndpointKind::Memcached) {
         return advise(
             "endpoint",
-            "use the endpoint of a cache with Redis or Valkey: the name belongs to a cache with Memcached",
+            "use the endpoint of a Redis or Valkey cache: the name belongs to a Memcached cache",
         )
         .and_all(host);
     }

@@ -110,7 +110,7 @@ pub(super) fn outside(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Suggests what to check if a Service of Kubernetes does not reply.
+/// Suggests what to check if a Kubernetes Service does not reply.
 fn network_policy(at: &FixContext) -> Option<Fixes> {
     at.hosting().filter(|hosting| hosting.service == KUBERNETES)?;
     let namespace = at.host().split('.').nth(1).map(shell_quoted)?;
@@ -118,7 +118,7 @@ fn network_policy(at: &FixContext) -> Option<Fixes> {
         advise(
             "network-policy",
             format!(
-                "check that the NetworkPolicies of the namespace {namespace} allow connections to the pods of Redis, and \
+                "check that the NetworkPolicies of the namespace {namespace} allow connections to the Redis pods, and \
                  that those of the client's namespace allow connections from the client"
             ),
         )
@@ -172,8 +172,9 @@ fn timeout_at_aws(at: &FixContext) -> Fixes {
 fn security_group(at: &FixContext) -> Fixes {
     let port = at.port();
     let region = at.region_option();
-    let rule =
-        format!("type Custom TCP, port {port}, source the security group of the application's instance");
+    let rule = format!(
+        "type Custom TCP, port {port}, and as the source the security group of the application's instance"
+    );
     let Some(address) = at.address() else {
         let text = format!("add an inbound rule to the security group of the cache: {rule}");
         return advise("security-group", text);
@@ -193,7 +194,8 @@ fn security_group(at: &FixContext) -> Fixes {
         let text = format!(
             "find the security group of the cache with the following command, which changes nothing. If it lists \
              several interfaces, choose the one whose VPC and description belong to the cache. Then add an \
-             inbound rule to the security group of this interface: {rule} (outside the VPC, an address range)"
+             inbound rule to the security group of this interface: {rule}. If the \
+             application runs outside the VPC, use an address range as the source"
         );
         return advise("security-group", text).command(look);
     };

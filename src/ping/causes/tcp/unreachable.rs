@@ -185,7 +185,7 @@ fn service_without_endpoints(at: &FixContext) -> Option<Fixes> {
     Some(
         advise(
             "endpoints",
-            "if the name belongs to a Service of Kubernetes, check that the Service has endpoints: it has none if no \
+            "if the name belongs to a Kubernetes Service, check that the Service has endpoints: it has none if no \
              pod is ready, or if its selector matches no pod",
         )
         .command(format!("kubectl get{namespace} endpoints {service}")),

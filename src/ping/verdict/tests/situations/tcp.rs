@@ -87,7 +87,7 @@ pub(super) fn tcp_timeout() -> Vec<Situation> {
         ),
         seen("on EC2", IP, on_ec2),
         seen(
-            "a Service of Kubernetes",
+            "a Kubernetes Service",
             "redis://redis.shop.svc.cluster.local",
             dialled(SILENCE),
         ),
@@ -102,7 +102,7 @@ pub(super) fn tcp_timeout() -> Vec<Situation> {
             from_here(Nearness::Public, dialled(SILENCE)),
         ),
         seen(
-            "a database of Amazon RDS",
+            "an Amazon RDS database",
             "redis://shop.c9akciq32rgh.eu-west-1.rds.amazonaws.com",
             from_here(Nearness::ForeignPrivate, dialled(SILENCE)),
         ),
@@ -242,7 +242,7 @@ pub(super) fn tcp_refused() -> Vec<Situation> {
             refused(),
         ),
         seen(
-            "a cache with Memcached",
+            "a Memcached cache",
             "redis://shop.x1y2z3.cfg.use1.cache.amazonaws.com",
             refused(),
         ),
@@ -356,7 +356,7 @@ pub(super) fn tcp_prohibited() -> Vec<Situation> {
         ),
         seen("a rule of this host", IP, dialled(here.clone())),
         seen(
-            "a Service of Kubernetes",
+            "a Kubernetes Service",
             "redis://redis.shop.svc.cluster.local",
             dialled(DialResult::Prohibited(icmp(3))),
         ),
