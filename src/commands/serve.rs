@@ -47,7 +47,7 @@ pub struct ServeArgs {
     /// Name of the cookie (change it if another application on this host uses the same name)
     #[arg(long, value_name = "NAME", default_value = "session", value_parser = cookie_name)]
     pub cookie_name: String,
-    /// Also accept requests for this host name on a loopback address, for example from a proxy on this host (can
+    /// Also accept this host name in requests to a loopback address, for example from a proxy on this host (can
     /// be repeated)
     #[arg(long = "host", value_name = "NAME", value_parser = host_name)]
     pub hosts: Vec<String>,

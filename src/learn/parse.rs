@@ -121,7 +121,7 @@ impl Parser<'_> {
                         let at = self.line_of(*offset);
                         self.error(
                             at,
-                            "a fence inside a list or quote is not run: remove its indentation",
+                            "a fence inside a list or quote is not run: move the fence out of the list or quote",
                         );
                     }
                 }

@@ -114,7 +114,7 @@ fn host_error(request: &Request) -> Option<&'static str> {
     };
     match request.uri().authority() {
         Some(authority) if !authority.as_str().as_bytes().eq_ignore_ascii_case(host) => {
-            Some("The request's URL and its Host header differ")
+            Some("The host in the request's URL differs from the Host header")
         }
         None if !host.iter().all(is_host_byte) => Some("The Host header is invalid"),
         _ => None,

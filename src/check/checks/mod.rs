@@ -118,7 +118,7 @@ pub(crate) static CHECKS: &[Check] = &[
         "Each round trip adds the network's latency to every page.",
         "session-store#a-page-view-in-one-round-trip", |grader| Box::pin(stage2::visit_is_one_round_trip(grader))),
     check(2, Advice, "keys-have-a-prefix", "Keys should have a prefix",
-        "Other data, or another app, may use the same Redis.",
+        "The same Redis may also contain other data, for example of another app.",
         "count-visits#a-hash-for-ada", |grader| Box::pin(stage2::keys_have_a_prefix(grader))),
     check(2, Advice, "unusual-name-works", "A name of 64 unusual characters should work",
         "Many names contain characters outside ASCII, and clients may fail to decode them.",
@@ -131,9 +131,9 @@ pub(crate) static CHECKS: &[Check] = &[
         "Redis keeps a key without a TTL forever, so memory fills up.",
         "expire#a-key-without-a-ttl", |grader| Box::pin(stage3::keys_have_a_ttl(grader))),
     check(3, Must, "no-moment-without-a-ttl", "A key must never exist without a TTL, not even for a moment",
-        "If the app crashes between the command that creates the key and EXPIRE, the key stays forever. EXPIRE \
-         before that command does nothing, because the key does not exist yet. In a MULTI transaction or a script, \
-         Redis runs both commands or neither.",
+        "If the app crashes after the command that creates the key, but before EXPIRE, the key stays forever. If \
+         EXPIRE comes first, it does nothing, because the key does not exist yet. In a MULTI transaction or a \
+         script, Redis runs both commands or neither.",
         "expire#run-both-commands-together", |grader| Box::pin(stage3::no_moment_without_a_ttl(grader))),
     check(3, Must, "cut-visit-leaves-a-ttl", "If the connection breaks between two commands of a visit, every key \
                                               that the app has created must have a TTL",
@@ -224,7 +224,7 @@ pub(crate) static CHECKS: &[Check] = &[
         "The old token is invalid, but as long as the browser sends it, the app looks it up in Redis on every visit.",
         "session-store#a-logout-that-works", |grader| Box::pin(stage4::logout::logout_deletes_the_cookie(grader))),
     check(4, Advice, "unavailable-is-503", "If Redis does not answer, the app should respond with 503, not 500",
-        "The status 503 means that load balancers and clients can try again later.",
+        "The status 503 tells load balancers and clients that they can try again later.",
         "in-production#failover", |grader| Box::pin(stage4::outage::unavailable_is_503(grader))),
     check(4, Advice, "visit-without-cookie-sends-nothing", "A visit without a cookie should send nothing to Redis",
         "There is nothing to look up.",
