@@ -318,7 +318,7 @@ impl Link {
             let mut unavailable = Unavailable::of(fault);
             if may_be_stopped {
                 let fix =
-                    "check whether Redis is still running, and start it again if not: it was available before";
+                    "check whether Redis, which was available before, is still running. If not, start it again";
                 unavailable.fixes.insert(0, fix.to_owned());
             }
             unavailable

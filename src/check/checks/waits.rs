@@ -90,11 +90,10 @@ async fn seen(grader: &mut Grader) -> Result<&Waits, NotHeld> {
         .ok_or_else(|| not_judged("the wait failed"))?;
     match waits.other_ttl {
         Some(ttl) => {
-            let seconds = ttl.as_secs_f64().ceil();
+            let (seconds, wanted) = (ttl.as_secs_f64().ceil(), grader.settings().ttl.as_secs());
             Err(not_judged(format!(
-                "the TTL of the app is {seconds} s instead of {} s; change it while `check` grades the app, or add \
-                 --ttl {seconds} (`check` then waits until this TTL has ended)",
-                grader.settings().ttl.as_secs()
+                "the TTL of the app is {seconds} s instead of {wanted} s; set it to {wanted} s while `check` grades the \
+                 app, or add --ttl {seconds} (`check` then waits until this TTL has ended)"
             )))
         }
         None => Ok(waits),

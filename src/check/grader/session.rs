@@ -28,7 +28,9 @@ impl Grader {
             }
         }
         if names.is_empty() {
-            return Err(not_judged("the login sets no cookie that it depends on"));
+            return Err(not_judged(
+                "the user stays logged in whichever cookie of the login is removed",
+            ));
         }
         names.sort();
         self.session_cookies = Some(names.clone());
