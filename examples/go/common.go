@@ -40,7 +40,8 @@ func setting(name string) string {
 	return value
 }
 
-// router calls the function for a request. A key is a method and a path.
+// router calls the function for a request. The keys of the map are methods
+// with paths, such as "GET /".
 type router map[string]handler
 
 func (routes router) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -14,7 +14,7 @@ const FORM = <<<HTML
 HTML;
 
 // region settings
-/** Calls the function for this request. A key is a method and a path. */
+/** Calls the function for this request. $routes has keys such as "GET /". */
 function serve(array $routes): void
 {
     $path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
