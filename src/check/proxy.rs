@@ -45,7 +45,8 @@ struct State {
     /// All keys that the app has used, and whether each key existed before the app used it.
     keys: HashMap<Key, KeyOrigin>,
     hold: Option<Hold>,
-    /// The number of data commands after which to cut the app's connection. `None` if no cut is planned.
+    /// The number of commands that read or write data or execute a transaction, after which to cut the
+    /// app's connection. `None` if no cut is planned.
     cut_after: Option<usize>,
     /// How long the proxy delays each reply.
     delay: Duration,

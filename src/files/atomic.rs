@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use super::is_trusted;
 use crate::deadline::Deadline;
 
-/// How long to wait for a program to open a pipe or to read from it.
+/// How long to wait for a program to open a pipe for reading, or to read from it.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 /// The pause between two attempts while no program reads a pipe.
 const RETRY: Duration = Duration::from_millis(10);
@@ -19,9 +19,9 @@ const RETRY: Duration = Duration::from_millis(10);
 /// Writes a file atomically, with access only for its owner. Writes directly to a device, a pipe or
 /// `/dev/stdout`, instead of replacing it.
 ///
-/// Follows a symbolic link only if this user or root owns the link, and replaces other links. In a shared
-/// folder such as /tmp, another user may have created the link to attack this user. Fails if the file cannot
-/// be written. An existing file is then unchanged.
+/// Follows a symbolic link only if the link leads to a device or a pipe, and this user or root owns the link.
+/// Replaces other links. In a shared folder such as /tmp, another user may have created a link to attack this
+/// user. Fails if the file cannot be written. An existing file is then unchanged.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     match kind(path)? {
         Kind::Device => write_to_device(path, content, READ_WITHIN),
@@ -150,8 +150,8 @@ impl NewFile {
             .prefix(&prefix)
             .suffix(SUFFIX)
             .tempfile_in(folder)?;
-        // The lock shows other processes that this process still needs the file. Without a lock, the file is
-        // kept for a day.
+        // The lock shows other processes that this process still needs the file. Without the lock, another
+        // process could remove the file once it is older than [`FRESH`].
         let _ = file.as_file().try_lock();
         Ok(Self {
             file,
@@ -172,8 +172,8 @@ impl NewFile {
     }
 }
 
-/// The maximum number of characters of a file's name in the name of its temporary file, because the system
-/// limits names to 255 bytes.
+/// The maximum number of characters that a temporary file's name takes from the name of the file to be
+/// replaced. The whole name might not fit, because the system limits names to 255 bytes.
 const NAME_CHARACTERS: usize = 50;
 
 /// The suffix of temporary file names.

@@ -22,7 +22,7 @@ const LONGEST: usize = 20;
 /// The TTL of the lock on a name, in seconds. After a crash, the name is free again within this time.
 const LOCK_TTL: &str = "30";
 
-/// The interval between renewals of the lock on a name. The lock survives two failed renewals in a row.
+/// The interval between renewals of the lock on a name. The lock survives one failed renewal.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 const RELEASE_WITHIN: Duration = Duration::from_secs(1);

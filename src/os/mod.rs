@@ -1,8 +1,8 @@
 //! System calls that `std` does not offer, such as connection details from the kernel and the C library's
 //! name lookup. Ends the program with a message if memory runs out. Only this module contains unsafe code.
 //!
-//! On systems other than Linux, only the name lookup is available. `--cfg portable` selects the same code on
-//! Linux.
+//! On systems other than Linux, `other.rs` replaces `linux.rs`. It looks up names, but returns no
+//! connection details. `--cfg portable` selects `other.rs` on Linux as well.
 
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "linux.rs"]

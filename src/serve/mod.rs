@@ -87,7 +87,7 @@ pub(crate) enum ServerEvent {
 /// A function that receives events as they happen.
 pub(crate) type OnEvent = Arc<dyn Fn(ServerEvent) + Send + Sync>;
 
-/// Serves the app on `listener` until SIGINT or SIGTERM arrives, or until `end` resolves.
+/// Serves the app on `listener` until a termination signal arrives, or until `end` resolves.
 ///
 /// The server then closes event streams, finishes the other requests, and deletes the hashes that stage 2
 /// created. A second signal skips these steps.

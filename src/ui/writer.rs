@@ -1,5 +1,5 @@
-//! The only place where text leaves the program. Every line passes through [`shown`], and all JSON passes
-//! through [`json`].
+//! Writes lines and JSON to standard output and standard error. Masks secrets with [`shown`] and [`json`],
+//! unless a function's documentation says otherwise.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use crate::ping::causes::{Cause, ErrorReply};
 use crate::sanitize;
 use crate::secret::{self, Found};
 
-/// Makes text safe for a terminal or a file. Masks the secrets of this run, and removes all control
+/// Makes text safe for a terminal or a file. Masks the secrets of this run, and escapes all control
 /// characters except line ends, tabs and the program's own colours.
 pub(super) fn shown(text: &str) -> String {
     sanitize::painted(&masked(text)).into_owned()

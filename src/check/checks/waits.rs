@@ -65,7 +65,7 @@ async fn wait(grader: &mut Grader) -> Result<(), NotHeld> {
     Ok(())
 }
 
-/// Returns the app's TTL, or `None` if it is equal to `--ttl`. Ignores keys without a TTL.
+/// Returns the app's TTL, or `None` if it is equal to `--ttl` or unknown. Ignores keys without a TTL.
 async fn other_ttl(grader: &mut Grader, visit: &Exchange) -> Option<Duration> {
     let expected = grader.settings().ttl;
     let keys = grader.own_keys(visit.keys()).await.ok()?;

@@ -63,8 +63,9 @@ impl Grader {
         }
     }
 
-    /// Returns how the app was lost, or `None` if the app works. Restarts a lost app, and sets `gone` if the
-    /// restart fails. Counts a check in which the app did not respond.
+    /// Returns how the app was lost, or `None` if it still listens or `gone` is set. Restarts a lost app. Sets
+    /// `gone` if the restart fails, or if the proxy's record is full. If the app listens but has not responded
+    /// to a request, counts this check.
     pub(crate) async fn loss(&mut self) -> Option<Loss> {
         if self.gone.is_some() {
             return None;

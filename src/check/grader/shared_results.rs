@@ -1,4 +1,5 @@
-//! Results that several checks use. Each result is determined only once, because this takes long.
+//! Results that several checks use. Each result is determined only once, because the visits for it take a
+//! long time.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ pub(crate) struct Waits {
     pub(crate) before: Option<i64>,
     /// The active visitor's visits during the wait.
     pub(crate) active: Vec<ActiveVisit>,
-    /// The app's TTL, or `None` if it is equal to `--ttl`.
+    /// The app's TTL, or `None` if it is equal to `--ttl` or unknown.
     pub(crate) other_ttl: Option<Duration>,
 }
 

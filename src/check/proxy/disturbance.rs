@@ -85,7 +85,8 @@ impl Proxy {
         self.shared.state().delay = delay;
     }
 
-    /// Cuts the app's connection after the next `commands` data commands, so that their replies may be lost.
+    /// Cuts the app's connection after the next `commands` commands that read or write data or execute a
+    /// transaction. Their replies may be lost.
     pub(crate) fn cut_after(&self, commands: usize) {
         self.shared.state().cut_after = Some(commands);
     }

@@ -44,7 +44,8 @@ impl TerminalLearner {
 }
 
 impl TerminalLearner {
-    /// Returns the key that the learner pressed at a pause in the output, if this question offers the key.
+    /// Returns the key that the learner pressed at a pause in the output, if this question offers the key
+    /// or the key is [`Key::Quit`].
     fn pressed_before(&mut self, offers: &[Offer]) -> Result<Option<Key>, Interrupted> {
         self.screen.interrupted?;
         let key = self.screen.take_key();

@@ -8,7 +8,8 @@ use super::Key;
 use super::events::Events;
 use crate::signals::{Interrupted, Stop};
 
-/// The maximum time between two events of a paste, or of a single key press.
+/// The maximum time between Enter and the next event of the same paste. Once text is being skipped, five
+/// times as long is allowed.
 const BURST: Duration = Duration::from_millis(20);
 /// The maximum time between two letters of a typed word. The letters of a word do not count as single key
 /// presses.
