@@ -133,7 +133,8 @@ impl BlockingSignals {
         Ok(Self { runtime, signals })
     }
 
-    /// Waits for any termination signal since this value was created.
+    /// Waits for a termination signal. Returns immediately if a signal has arrived since this value was
+    /// created.
     pub(crate) fn wait(mut self) {
         self.runtime.block_on(self.signals.next());
     }

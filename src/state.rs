@@ -89,8 +89,8 @@ impl<T: Default + Serialize + DeserializeOwned> Saved<T> {
                 Err(error) => return unsaved(T::default(), &format!("{shown}: {error}")),
             },
         };
-        // Creating a file is the only reliable test, because the permissions of the folder are not sufficient
-        // evidence.
+        // Create a temporary file to test whether the record can be saved. The permissions of the folder
+        // are not sufficient evidence.
         match tempfile::tempfile_in(file.parent().unwrap_or(&file)) {
             Ok(_) => (
                 Self {

@@ -353,7 +353,8 @@ impl Guard {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // Otherwise, Ctrl-C in the terminal would stop the guard before the app.
+        // Start the guard in its own process group. Otherwise, Ctrl-C in the terminal would stop the guard before
+        // the app.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         match cfg!(unix) {

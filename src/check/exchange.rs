@@ -54,8 +54,9 @@ impl Exchange {
         self.hops.last()?.answer.as_ref().ok()
     }
 
-    /// Returns the response if the last one is an error of the server, such as 503, or the reason for a missing
-    /// response. Such a response does not show whether the user is logged in.
+    /// If the last response is a server error, such as 503, returns that response. If the last response is
+    /// missing, returns the reason. In both cases, the app has not shown whether the user is logged in.
+    /// Otherwise, returns `None`.
     pub(crate) fn error(&self) -> Option<String> {
         match &self.hops.last()?.answer {
             Ok(page) if page.status < 500 => None,
@@ -76,7 +77,7 @@ impl Exchange {
         sent.or(self.hops.last())?.answer.as_ref().ok()
     }
 
-    /// Whether the app did not reject the form that was sent.
+    /// Whether the app responded to the form without an error status.
     pub(crate) fn is_accepted(&self) -> bool {
         self.answer_to_form().is_some_and(|page| page.status < 400)
     }

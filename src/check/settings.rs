@@ -35,7 +35,7 @@ impl Default for AppPages {
     }
 }
 
-/// The default of `--logged-in`. `serve` writes this text in `templates/home.html`.
+/// The default of `--logged-in`. The home page of `serve` contains this text (`templates/home.html`).
 pub(crate) const LOGGED_IN: &str = "Logged in as";
 /// The default of `--visits`.
 pub(crate) const VISITS: &str = r"Visits:\s*(\d+)";

@@ -173,7 +173,8 @@ impl LessonConnection {
         self.link.keeps_state = false;
     }
 
-    /// Sets whether a transaction or a WATCH is active. The connection is then not replaced before a command.
+    /// Sets whether a transaction or a WATCH is active. While one is active, the connection is not
+    /// replaced before a command, because a new connection would lose the transaction or the WATCH.
     pub(crate) fn keep_state(&mut self, keeps_state: bool) {
         self.link.keeps_state = keeps_state;
     }
@@ -244,7 +245,6 @@ impl LessonConnection {
         self.runtime.block_on(sent).ok()?.ok()
     }
 
-    /// Waits for `span`.
     pub(crate) fn sleep(&self, span: Duration) -> Result<(), Interrupted> {
         self.runtime.block_on(self.stop.sleep(span))
     }

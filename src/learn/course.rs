@@ -320,8 +320,8 @@ impl Course<'_> {
         }
     }
 
-    /// Shows a block of text. The learner can press a key at a pause in the text. The block is then shown
-    /// again, because the rest of it has not been shown.
+    /// Shows a block of text. If the learner presses a key at a pause in the text, performs the key's
+    /// action, and shows the block again, because the rest of the block has not been shown.
     fn read(&mut self, place: Place<'_>, block: &Block) -> Result<(), Leave> {
         let after = Place {
             block: place.block + 1,

@@ -15,8 +15,8 @@ use crate::signals::Interrupted;
 pub(crate) trait Learner {
     fn show(&mut self, event: &CourseEvent<'_>);
 
-    /// Returns the key that the learner pressed at a pause in the last text, or `None` if the learner has read
-    /// the whole text. The rest of the text has not been shown.
+    /// Returns the key that the learner pressed at a pause in the last text, or `None` if the learner has
+    /// read the whole text. After a key press, the rest of the text has not been shown.
     fn key_at_pause(&mut self) -> Option<Key> {
         None
     }

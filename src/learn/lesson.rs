@@ -107,8 +107,8 @@ pub(crate) struct FenceOptions {
     pub needs_real_redis: bool,
     /// The wait in options such as `after=11s watch=KEY`.
     pub wait: Option<Wait>,
-    /// The path and the region in the option `from=PATH#REGION`. This region of the example file must contain
-    /// the same text.
+    /// The path and the region in the option `from=PATH#REGION`. The fence must contain the same text as
+    /// this region of the example file.
     pub from: Option<(String, String)>,
 }
 

@@ -31,10 +31,10 @@ pub(crate) struct Sandbox {
     /// The commands of a transaction, from MULTI until EXEC. If the connection is lost, these commands can be
     /// sent again, because Redis has only queued them.
     transaction: Vec<Vec<Vec<u8>>>,
-    /// Whether keys are watched (WATCH), which ends if the connection is lost.
+    /// Whether keys are watched (WATCH). The watch ends if the connection is lost.
     is_watching: bool,
-    /// In a cluster, the first key of the transaction, which determines the node. `None` before the first
-    /// key, while nothing is sent.
+    /// In a cluster, the first key of the transaction, which determines the node. `None` until a command
+    /// has a key. Until then, nothing is sent.
     node: Option<Vec<u8>>,
     /// The state of the keys after the last command, or `None` if unknown.
     snapshot: Option<Snapshot>,

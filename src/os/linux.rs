@@ -16,7 +16,7 @@ use super::{FoundHost, Icmp, PacketCounts};
 
 /// Makes the kernel queue ICMP errors for the socket, so that [`next_icmp_error`] can return them.
 ///
-/// If this fails, failed connection attempts differ only in their error numbers.
+/// If this fails, the error number is the only information about a failed connection attempt.
 pub(crate) fn queue_icmp_errors(socket: &Socket) {
     let descriptor = socket.as_raw_fd();
     enable(descriptor, libc::IPPROTO_IP, libc::IP_RECVERR);
@@ -37,8 +37,9 @@ fn enable(descriptor: RawFd, level: c_int, option: c_int) {
     }
 }
 
-/// Removes and returns the next ICMP error in the socket's queue. An ICMP message of type 3 and code 3 (port
-/// unreachable) queues an error, but an RST does not.
+/// Removes and returns the next ICMP error in the socket's queue. During a connection attempt, an RST and
+/// an ICMP message of type 3 and code 3 (port unreachable) both cause ECONNREFUSED, but only the ICMP message
+/// is in the queue.
 pub(crate) fn next_icmp_error(socket: &SockRef<'_>) -> Option<Icmp> {
     let mut control = [0_u64; 64];
     let mut payload = [0_u8; 256];
@@ -133,8 +134,9 @@ pub(crate) fn packet_counts(socket: &SockRef<'_>) -> Option<PacketCounts> {
     tcp_info(socket).map(|info| PacketCounts {
         unacknowledged: info.tcpi_unacked,
         out_of_order: info.tcpi_rcv_ooopack,
-        // A peer that does not read its data also prevents sending, but then the time limited by the peer's
-        // window is not zero. Other bytes may wait until earlier packets are acknowledged.
+        // Unsent bytes may only be waiting for the peer: for acknowledgements of earlier packets, or
+        // because the peer does not read its data. In the latter case, the time limited by the peer's window
+        // is not zero.
         unsent_bytes: if info.tcpi_unacked == 0 && info.tcpi_rwnd_limited == 0 {
             info.tcpi_notsent_bytes
         } else {

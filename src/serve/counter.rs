@@ -53,8 +53,8 @@ pub(super) async fn look(
     Ok(left.map(|left| (left, fields)))
 }
 
-/// The maximum number of keys that stage 2 records, so that their hashes can be deleted when the server
-/// stops.
+/// The maximum number of keys that stage 2 records. When the server stops, it deletes the hashes at these
+/// keys.
 const MOST_CREATED: usize = 100_000;
 /// TTL of the hashes that stage 2 creates after it has recorded [`MOST_CREATED`] keys.
 pub(super) const UNRECORDED_TTL: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,8 +1,8 @@
 //! `/healthz`: runs the commands of a login, a visit and a logout on the server, or on every primary of a
 //! cluster.
 //!
-//! PING is not enough, because it succeeds even if every page returns 503. Examples are a replica, a server
-//! that is out of memory, and a user who has no permission for a command.
+//! PING is not enough, because it can succeed even if every page returns 503: for example, on a replica, on
+//! a server that is out of memory, or for a Redis user who has no permission for a command.
 
 use std::time::Duration;
 

@@ -29,9 +29,9 @@ pub(super) struct Sessions {
 
 /// The visitor whom a cookie identifies. Only a query to Redis shows whether the session is still valid.
 pub(super) enum Identity {
-    /// In stages 1 to 3, the name from a cookie with a valid signature. The page shows `signature`, so it
-    /// contains only the first characters. With the whole signature, a script on the page could forge the
-    /// cookie.
+    /// In stages 1 to 3, the name from a cookie with a valid signature. `signature` contains only the first
+    /// characters of the signature, because the page shows them. With the whole signature, a script on the
+    /// page could forge the cookie.
     Name { name: String, signature: String },
     /// In stage 4, a text in the form of a token.
     Token(Token),

@@ -88,7 +88,7 @@ async fn serve(shared: Arc<Shared>, mut near: TcpStream, peer: SocketAddr, numbe
 
 /// Forwards commands and replies until either side closes the connection.
 async fn forward(shared: &Shared, near: TcpStream, number: u64) {
-    // Otherwise, a small reply would wait until the app has acknowledged the previous reply.
+    // Without this option, a small reply would wait until the app has acknowledged the previous reply.
     let _ = near.set_nodelay(true);
     let (commands, execution) = mpsc::channel(MOST_COMMANDS);
     let (replies, answers) = Replies::new();

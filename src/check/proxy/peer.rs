@@ -63,8 +63,8 @@ impl Shared {
         false
     }
 
-    /// Returns the user of an open connection. `None` means that users cannot be determined, and `Some(None)`
-    /// that the connection is not in the kernel's list.
+    /// Returns the user of an open connection. `None` means that users cannot be determined. `Some(None)`
+    /// means that the connection is not in the kernel's list.
     ///
     /// Simultaneous callers share one copy of the list, because reading the list takes long on a host with
     /// many connections.

@@ -1,5 +1,5 @@
-//! Decides which sessiontut commands a lesson from `--lessons` may run. A lesson must not run all commands,
-//! because its author may be unknown and `--yes` runs commands without confirmation.
+//! Decides which sessiontut commands a lesson from `--lessons` may run. Only some commands are allowed,
+//! because the author of the lesson may be unknown, and `--yes` runs commands without confirmation.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -140,7 +140,8 @@ pub(super) async fn answer(
         let facts = observed::completed(facts, documents.facts.as_ref());
         return Some(of_documents(documents, &facts));
     }
-    // If the connection works, only the network ACLs of the instance's subnet matter.
+    // If the connection works, only the network ACLs of the instance's subnet matter. Without the instance
+    // metadata, this subnet is unknown.
     if diagnosis.verdict.finding.is_none() && facts.source.is_none() {
         if !args.quiet {
             ui::note(

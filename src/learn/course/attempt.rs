@@ -130,7 +130,8 @@ impl Course<'_> {
                 Typed::Key(Key::Next) => return self.run_solution(place, &task),
                 Typed::Key(Key::No) => {
                     self.say(Mark::Plain, "skipped; the lesson runs the solution for you");
-                    // The next command sets up the keys, which includes this task's solution.
+                    // Before the next command, the course sets up the keys again, and runs this task's
+                    // solution in doing so.
                     self.state.keys_ready = false;
                     return Ok(());
                 }

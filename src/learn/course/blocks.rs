@@ -246,8 +246,8 @@ impl Course<'_> {
         }
     }
 
-    /// Returns whether the commands can run with this Redis server. Tells the learner if they cannot, because
-    /// `check` cannot grade an app that uses a cluster.
+    /// Whether the commands can run with this Redis server. In a cluster, `check` cannot grade an app, so
+    /// commands that need the app cannot run. If they cannot run, tells the learner.
     fn can_grade(&mut self, shell: &Shell) -> bool {
         if !uses_app(shell) {
             return true;

@@ -8,7 +8,8 @@ use crate::learn::app::CommandFailure;
 use crate::learn::learner::{CourseEvent, Key, Mark, Offer};
 use crate::learn::lesson::{Block, CodeTab};
 
-/// How long to wait, so that the signal thread can process Ctrl-C first.
+/// How long to wait after Ctrl-C has ended a command, so that the signal thread can record the signal
+/// before the lesson continues.
 const SIGNAL_DELAY: Duration = Duration::from_secs(1);
 
 pub(super) const QUIT: Offer = offer(Key::Quit, "quit");

@@ -188,8 +188,8 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Whether Redis contains a lesson key named `name` that this learner did not leave behind. The key may
-    /// belong to a colleague who runs `serve --stage 2`.
+    /// Whether Redis contains a key that the lessons use for the learner `name`, and that this learner did
+    /// not leave behind. The key may belong to a colleague who runs `serve --stage 2`.
     fn uses_keys_of_others(&mut self, name: &str) -> Result<bool, SendError> {
         let renamed;
         let lessons = match self.files.read(name) {

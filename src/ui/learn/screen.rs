@@ -150,8 +150,8 @@ impl Screen {
         self.offers = offers.unwrap_or(AT_PAUSE).to_vec();
     }
 
-    /// Returns the key that the learner pressed at the last pause and that the lesson has not obeyed yet, and
-    /// resets the learner's choice. If the learner wants to see all text, this choice applies until the next
+    /// Removes and returns the key that the learner pressed at the last pause, if the lesson has not obeyed
+    /// the key yet. Keeps other choices. For example, the choice to see all text applies until the next
     /// question.
     pub(super) fn take_key(&mut self) -> Option<LessonKey> {
         match self.at_last_pause {

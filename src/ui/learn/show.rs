@@ -22,7 +22,8 @@ const MOST_REPLY_LINES: usize = 60;
 
 impl TerminalLearner {
     pub(super) fn event(&mut self, event: &CourseEvent<'_>) {
-        // If a key ended other output, the lesson would not show the rest of it.
+        // Offer the keys of the lesson only at pauses in text. The lesson shows text again after a key
+        // press, but would not show the rest of other output.
         let is_text = matches!(
             event,
             CourseEvent::Prose(_) | CourseEvent::Code { .. } | CourseEvent::Diagram(_)

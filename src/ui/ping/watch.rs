@@ -18,7 +18,6 @@ use crate::ui::{answer, window, writer};
 /// The maximum number of probes in the graph.
 const GRAPH: usize = 24;
 
-/// Prints one probe.
 pub(crate) fn probe(
     target: &Target,
     probe: &ProbeResult,

@@ -245,8 +245,8 @@ pub(crate) async fn visit_without_cookie_needs_no_redis(grader: &mut Grader) -> 
     require(is_right, did, "a page", home.http_lines().join("; "), [&home])
 }
 
-/// Waits until the app works again after its connection to Redis was disturbed. Fails if that causes the first
-/// outage of this run.
+/// Waits until the app works again after its connection to Redis was disturbed. Fails if the app does not
+/// recover, and this is the first outage of this run.
 async fn works_after(grader: &mut Grader, did: &str, exchange: &Exchange) -> Judged {
     let was_known = grader.outage.is_some();
     grader.works_again().await?;
