@@ -74,7 +74,8 @@ enum DrillEnd {
     Left,
 }
 
-/// Runs drills until the learner quits. Returns `Exit::No` if the first answer to the last drill was wrong.
+/// Runs drills until the learner quits. Returns `Exit::No` if the last completed drill ended with
+/// [`DrillEnd::Wrong`].
 fn drills(chosen: Option<&'static DrillFault>, mut score: Score) -> Result<Exit, Error> {
     let stop = Stop::on_signals().context("cannot listen for Ctrl-C")?;
     let mut fault = chosen.unwrap_or_else(|| score.next());
@@ -100,7 +101,7 @@ fn drills(chosen: Option<&'static DrillFault>, mut score: Score) -> Result<Exit,
     }
 }
 
-/// Runs the drill's endpoint until the learner identifies the fault or quits.
+/// Runs the drill's endpoint until the learner identifies the fault, asks for the solution, or quits.
 fn ask(
     fault: &'static DrillFault,
     score: &mut Score,

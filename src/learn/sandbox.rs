@@ -33,8 +33,8 @@ pub(crate) struct Sandbox {
     transaction: Vec<Vec<Vec<u8>>>,
     /// Whether keys are watched (WATCH). The watch ends if the connection is lost.
     is_watching: bool,
-    /// In a cluster, the first key of the transaction, which determines the node. `None` until a command
-    /// has a key. Until then, nothing is sent.
+    /// In a cluster, the first key of the transaction, which determines the node. `None` until a command of
+    /// the transaction has a key. Until then, no command of the transaction is sent.
     node: Option<Vec<u8>>,
     /// The state of the keys after the last command, or `None` if unknown.
     snapshot: Option<Snapshot>,
