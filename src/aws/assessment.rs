@@ -30,7 +30,7 @@ pub(crate) struct Assessment {
 }
 
 impl Assessment {
-    /// Returns the missing IAM permissions, without which some checks have an unknown outcome.
+    /// Returns the IAM permissions that are missing for the checks with an unknown outcome.
     pub(crate) fn needs(&self) -> Vec<&'static str> {
         let mut needs: Vec<_> = self
             .checks

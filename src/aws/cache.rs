@@ -15,8 +15,9 @@ pub(crate) const SERVERLESS_PORTS: [u16; 2] = [6379, 6380];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointName {
     pub(crate) form: Form,
-    /// The possible names of the cache, most probable first. The name of a cache can end in digits that look
-    /// like a node number, so there can be several possibilities.
+    /// The possible names of the cache: first the name in the host name, then this name without a suffix such
+    /// as a node number. Both are possible, because the name of a cache can end in digits that look like a
+    /// node number.
     pub(crate) names: Vec<Name>,
 }
 

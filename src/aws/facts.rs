@@ -1,4 +1,5 @@
-//! Facts that this host knows without a request to AWS: the connection that was tried, and the EC2 instance.
+//! Facts that are available on this host without a request to AWS: the connection that was tried, and the EC2
+//! instance.
 
 use std::net::IpAddr;
 
@@ -23,7 +24,7 @@ object! {
         /// The first and last port of the kernel's range for outgoing connections.
         ephemeral: Vec<u16> = "ephemeral",
         /// The security groups whose rules were requested. If the documents contain no rules of such a group,
-        /// the group has no rules.
+        /// the group has no rules or is not visible.
         asked_groups: Vec<Id> = "asked_groups",
     }
     /// The network interface of the EC2 instance that tried the connection.

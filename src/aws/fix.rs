@@ -18,7 +18,7 @@ pub(crate) struct AwsFix {
     pub(crate) code: Code,
     /// The value for `fixes[].kind`.
     pub(crate) kind: &'static str,
-    /// What the user should do, in one sentence.
+    /// What the user should do, in one or more sentences. The last sentence has no full stop.
     pub(crate) text: String,
     /// A shell command that can be pasted unchanged.
     pub(crate) command: Option<String>,
@@ -74,8 +74,8 @@ impl Network<'_> {
         AwsCommand::ec2(operation, self.facts.region.as_ref())
     }
 
-    /// Returns the first and last port that a rule should allow. The range contains both ports of a
-    /// serverless cache.
+    /// Returns the first and last port that a rule should allow. For a serverless cache, the range contains
+    /// both of its ports.
     fn ports(&self) -> Option<(u16, u16)> {
         let port = self.facts.port?;
         let is_serverless = self.cache.is_some_and(Cache::is_serverless);

@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Members of documents that may identify the user. These members are removed, because no check needs them.
 const DROPPED: [&str; 5] = ["Tags", "TagSet", "Arn", "ARN", "UserId"];
 
-/// Replaces each account number by a placeholder. Equal numbers get equal placeholders.
+/// Replaces each account number with a placeholder. Equal numbers get equal placeholders.
 pub(crate) fn masked(report: &Value) -> Value {
     mask(report, &mut HashMap::new())
 }

@@ -150,8 +150,8 @@ object! {
     }
     TransitAssociation { table: Id = "TransitGatewayRouteTableId", state: String = "State", }
     TransitGateway { id: Id = "TransitGatewayId", options: TransitOptions = "Options", }
-    /// The result of `search-transit-gateway-routes`, with the ID of the route table and the range in the
-    /// search.
+    /// The result of `search-transit-gateway-routes`, with the ID of the route table and the range that was
+    /// searched for.
     TransitRoutes {
         table: Id = "TransitGatewayRouteTableId",
         searched: IpNet = "Searched",
@@ -163,7 +163,8 @@ object! {
         attachments: Vec<TransitTarget> = "TransitGatewayAttachments",
     }
     TransitTarget { id: Id = "TransitGatewayAttachmentId", }
-    /// The entries of a prefix list. `aws` does not print the ID, so the CloudShell script adds it.
+    /// The entries of a prefix list. `aws` does not print the ID of the list, so the ID comes from the
+    /// command.
     PrefixList { id: Id = "PrefixListId", entries: Vec<PrefixListEntry> = "Entries", }
     PrefixListEntry { range: IpNet = "Cidr", }
     ReplicationGroup {

@@ -40,7 +40,7 @@ pub(crate) enum Found {
     /// out of date.
     Gone,
     /// The address is in the range of the instance's own VPC, so packets stay there. However, the cache with
-    /// this address is in the VPC with this ID.
+    /// this address is in a different VPC. Contains the ID of that VPC.
     Overlap(Id),
     /// Interfaces in several VPCs have the address, so the right VPC is unknown.
     Several(Vec<Id>),
@@ -164,7 +164,7 @@ impl Search<'_> {
     }
 
     /// Returns the remote end if the address is in the range of the instance's own VPC, but no known network
-    /// interface has it. Packets to such an address never leave the VPC.
+    /// interface in this VPC has the address. Packets to such an address never leave the VPC.
     fn in_own_vpc(&self) -> Result<(Place, Found), Found> {
         let Search { documents, cache, .. } = *self;
         let sees_all = is_complete(&documents.interfaces)
@@ -273,7 +273,8 @@ impl Place {
         match (&self.vpc, &other.vpc, &self.subnet, &other.subnet) {
             (_, _, Some(one), Some(two)) => Truth::from(one == two),
             (Some(one), Some(two), ..) if one != two => Truth::No,
-            // Even if the other subnet is unknown, its address shows that it is a different subnet.
+            // Even if the subnet of the other end is unknown, the address of that end can show that it is in
+            // a different subnet.
             _ => match (self.range, other.address) {
                 (Some(range), Some(address)) if !range.contains(&address) => Truth::No,
                 _ => Truth::Unknown,

@@ -49,7 +49,8 @@ pub(crate) enum LookUp<'a> {
     Route(Chosen<'a>),
     /// No route matches the address.
     Nowhere,
-    /// A prefix list with unknown entries may match the address.
+    /// A route with an unknown destination may match the address. If the destination is a prefix list with
+    /// unknown entries, contains the ID of the list.
     Unknown(Option<Id>),
 }
 
@@ -173,8 +174,8 @@ impl Route {
                 _ => Target::NotFollowed(gateway.to_owned()),
             }
         } else if let Some(id) = &self.nat_gateway {
-            // A default route through a private NAT gateway goes to the internet, but a more specific one can
-            // go to another network.
+            // A default route to a NAT gateway leads to the internet. A more specific route can lead to
+            // another network, through a private NAT gateway.
             match self.range.is_some_and(|range| range.prefix_len() > 0) || self.prefix_list.is_some() {
                 true => Target::NotFollowed(text(id)),
                 false => Target::Internet(text(id)),

@@ -62,7 +62,7 @@ fn functions(facts: &Facts) -> Vec<String> {
     ]
 }
 
-/// Returns the filter of `describe-network-interfaces` for these addresses.
+/// Returns the name of the filter with which `describe-network-interfaces` finds these addresses.
 pub(crate) fn address_filter(addresses: &[IpAddr]) -> &'static str {
     if addresses.iter().all(IpAddr::is_ipv4) {
         "addresses.private-ip-address"

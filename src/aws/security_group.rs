@@ -247,7 +247,8 @@ impl Traffic<'_> {
     }
 
     /// Returns whether the source or destination in the rule includes the other end. If this is unknown, the
-    /// second value is the missing IAM permission. If the rule does not apply, the third value is the reason.
+    /// second value is the missing IAM permission. The third value, if there is one, says why the rule does
+    /// not apply. It has no meaning if the rule applies.
     fn matches(&self, peer: &Peer) -> (Truth, Option<&'static str>, Option<String>) {
         match peer {
             Peer::Range(range) => self.is_in(*range),

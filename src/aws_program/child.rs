@@ -1,5 +1,5 @@
-//! Runs one `aws` command. The command can only read, has no terminal and no secrets, and is stopped at the
-//! deadline.
+//! Runs one `aws` command. The command can only read, has no terminal, does not receive the Redis password,
+//! and is stopped at the deadline.
 
 use std::ffi::OsStr;
 use std::io;

@@ -56,8 +56,8 @@ impl Network<'_> {
         let (own, other) = (near.vpc.as_ref()?, far.vpc.as_ref()?);
         let is_one_account = match (&near.owner, &far.owner) {
             (Some(one), Some(other)) => one == other,
-            // Without a known owner, a VPC belongs to this account if the documents show its subnets or the
-            // cache.
+            // If the owner of the other VPC is unknown, but the documents describe the cache, the VPC belongs
+            // to this account.
             (_, None) => far.is_by_name,
             (None, _) => false,
         };

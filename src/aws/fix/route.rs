@@ -63,8 +63,8 @@ impl Network<'_> {
         Some(AwsFix::text(check.code, text).with(command, change.undo))
     }
 
-    /// Returns a change to the route table that leads packets to the other end. Replaces an existing route
-    /// that would take precedence over a new route.
+    /// Returns a change to the route table, after which the table leads packets to the other end. If an
+    /// existing route would take precedence over a new route, the change replaces the existing route.
     pub(super) fn change_route(&self, table: &RouteTable, to: &Place) -> Option<RouteChange> {
         let id = table.id.as_ref()?;
         let range = to.range_for_rules()?;

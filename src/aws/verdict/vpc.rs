@@ -129,9 +129,9 @@ impl Network<'_> {
         needs
     }
 
-    /// Finds a route that may lead to the address, although the documents do not show where packets go from
-    /// there. Returns the target of the route, `Some(None)` if the routes or the target are unknown, and
-    /// `None` if there is no such route.
+    /// Finds a route for the address to a target, such as an appliance, from which packets may reach the
+    /// other VPC. The documents do not show where packets go from such a target. Returns the target,
+    /// `Some(None)` if the routes or the target are unknown, and `None` if there is no such route.
     fn other_way(&self, own: &Id) -> Option<Option<String>> {
         let Some(address) = self.destination.address else {
             return Some(None);
