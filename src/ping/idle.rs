@@ -66,7 +66,8 @@ async fn staggered(
 ) -> IdleTrial {
     if keepalive.is_some() {
         Deadline::after(STAGGER).sleep(STAGGER).await;
-        // The reply to this PING does not matter: if the connection is broken, the trial fails anyway.
+        // The idle time begins again with this PING. The reply to PING does not matter: if the connection is
+        // broken, the trial fails anyway.
         let _ = ping::observe(&mut connection, Deadline::after(timeout)).await;
     }
     trial(connection, idle, keepalive, timeout).await

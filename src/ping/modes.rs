@@ -83,7 +83,7 @@ impl Diagnosis {
     }
 }
 
-/// The pause between the loss of an idle connection and the next run of the checks.
+/// The pause between two runs of the checks while the server may be restarting.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
 
 /// The shortest pause between two PINGs that may be longer than the limit for idle connections.
@@ -236,8 +236,9 @@ impl Check<'_> {
         }
     }
 
-    /// Runs the checks again after PING number `number` got no reply. If they fail too, or if the pause before
-    /// the PING explains the loss, replaces the observations by those of the new connection.
+    /// Runs the checks again after PING number `number` got no reply. If they fail too, or if the pause
+    /// before the PING or a restart of the server explains the loss, replaces the observations with those of
+    /// the new connection.
     async fn explain_loss(&self, seen: &mut Observations, number: u32) {
         let end = match &seen.ping.response {
             Some(Response::Timeout(_)) => IdleEnd::Silent,

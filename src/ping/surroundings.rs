@@ -11,8 +11,7 @@ use crate::deadline::Deadline;
 use crate::os;
 use crate::redis_url::hosting::Hosting;
 
-/// Facts that may explain a failed connection. They are collected while the connection attempts wait for a
-/// reply.
+/// Facts that may explain a failed connection.
 pub(super) struct Surroundings {
     this_host: ThisHost,
     hosts_file: Option<(HostsEntry, Vec<NameServer>)>,

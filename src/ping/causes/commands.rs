@@ -36,8 +36,8 @@ pub(super) fn shell_quoted(word: &str) -> String {
 }
 
 /// Returns a `sessiontut ping` command for `target`, with `options` and the TLS options in `trust`. The
-/// command prompts for a password if `target` contains one. If the password was removed from `target`, the
-/// command removes its variable too.
+/// command prompts for a password if `target` contains one. If the password came from `REDISCLI_AUTH` and was
+/// removed from `target`, the command unsets this variable.
 pub(super) fn ping(target: &Target, trust: &Trust, options: &str) -> String {
     let login = user(target).map_or_else(String::new, |user| {
         format!("{}@", utf8_percent_encode(user, NON_ALPHANUMERIC))
@@ -149,8 +149,9 @@ fn ping_tls_options(target: &Target, trust: &Trust, options: &str) -> String {
 }
 
 /// Returns the options that pass `trust` to redis-cli, or an empty string without TLS. If `trust` has no CA
-/// file, `--cacert` is omitted, so redis-cli trusts OpenSSL's default CAs. The password may be sent, so
-/// redis-cli accepts any certificate only if this run sends it to any server.
+/// file, `--cacert` is omitted, so redis-cli trusts OpenSSL's default CAs. redis-cli may send the password,
+/// so `--insecure` is added only if this run was also allowed to send the password to a server whose
+/// certificate cannot be verified.
 pub(super) fn cli_tls_options(target: &Target, trust: &Trust) -> String {
     if !target.tls {
         return String::new();
@@ -206,7 +207,8 @@ pub(super) fn endpoint(target: &Target) -> String {
     shell_quoted(&host_and_port(host, port))
 }
 
-/// Returns the URL of `target`, with `login` instead of the login in the URL. The result is for a sentence.
+/// Returns the URL of `target`, with `login` instead of the login in the URL. The result is for a sentence,
+/// not for a command.
 pub(super) fn url_with_login(target: &Target, login: &str) -> String {
     match &target.address {
         Address::Unix(path) => format!("unix://{login}@{}", sanitize::line(&path.to_string_lossy())),

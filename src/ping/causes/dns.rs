@@ -41,7 +41,7 @@ pub(super) fn not_found(at: &FixContext) -> Fixes {
         .after(kubernetes_name(at))
 }
 
-/// Suggests what to check if a single word as host name was not found.
+/// Suggests what to check if the host name is a single word and was not found.
 fn full_name(at: &FixContext) -> Option<Fixes> {
     let lookup = at.seen.dns.as_ref().filter(|_| !at.host().contains('.'))?;
     Some(advise(
@@ -335,7 +335,8 @@ pub(super) fn partial(at: &FixContext) -> Fixes {
 }
 
 /// Adds a fix about the host name's entry in `/etc/hosts`. The fix comes first, unless the connection
-/// succeeded and no name server returned a different address.
+/// succeeded and no name server returned a different address. If the lookup found no address, the fix is
+/// about an unreadable file of the DNS configuration, or about an entry that this system does not use.
 pub(in crate::ping) fn hosts_file_fixes(cause: Cause, at: &FixContext, fixes: Vec<Fix>) -> Vec<Fix> {
     let is_local = matches!(cause, Cause::LocalOpenFiles | Cause::TcpNoLocalPort);
     let (entry, lookup) = match &at.seen.dns {

@@ -125,7 +125,7 @@ impl ErrorReply {
 ///
 /// Any other error is a valid reply to the command.
 pub(crate) fn is_command_unavailable(error: &str) -> bool {
-    // This covers "unknown command" and "unsupported command".
+    // The word "command" is in "unknown command" and "unsupported command".
     error.starts_with("NOPERM")
         || (ErrorReply::of(error).is_none() && error.to_lowercase().contains("command"))
 }

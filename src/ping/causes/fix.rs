@@ -7,7 +7,7 @@ use super::fix_context::FixContext;
 pub struct Fix {
     /// The kind of fix, such as `security-group`. Scripts rely on the names of the kinds.
     pub kind: &'static str,
-    /// What the user should do, in one sentence.
+    /// What the user should do, in one or more sentences. The last sentence has no full stop.
     pub text: String,
     /// A POSIX shell command that users can paste into a terminal unchanged.
     pub command: Option<String>,

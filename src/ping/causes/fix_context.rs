@@ -57,7 +57,8 @@ impl<'a> FixContext<'a> {
         Self { reply, ..self }
     }
 
-    /// Returns the name of the setting that contains the URL, or of those that contain its parts.
+    /// Returns the name of the setting that contains the URL, or the names of the settings that contain the
+    /// parts of the URL.
     pub(super) fn setting(&self) -> &'a str {
         self.given.variables.as_deref().unwrap_or("REDIS_URL")
     }
@@ -144,7 +145,7 @@ impl<'a> FixContext<'a> {
         self.ping_with(&target, options)
     }
 
-    /// Like [`Self::ping`], but without `--tls-name`.
+    /// Like [`Self::ping`], but without `--tls-name`, `--insecure` and `--insecure-auth`.
     pub(super) fn ping_without_tls_name(&self) -> String {
         let trust = Trust {
             tls_name: None,

@@ -167,7 +167,7 @@ pub(super) fn failed(at: &FixContext) -> Fixes {
         .try_command(at, at.ping_to(|target| target.user = None))
     });
     if at.provider().is_some() && !at.is_aws() {
-        // These providers do not allow ACL commands, and many of them have no users.
+        // These providers do not allow ACL commands, and many of them do not support ACL users.
         return enter.after(Some(check)).after(without_name).after(form);
     }
     check
@@ -252,7 +252,7 @@ pub(super) fn not_configured(at: &FixContext) -> Fixes {
     )
 }
 
-/// Fixes for a Sentinel whose user is not allowed to ask for the primary.
+/// Suggests fixes for a Sentinel at which the user is not allowed to ask for the primary.
 fn no_sentinel_permission(at: &FixContext) -> Fixes {
     let user = user(at);
     let command = format!("ACL SETUSER {user} '+sentinel|get-master-addr-by-name'");

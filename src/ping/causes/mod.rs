@@ -65,7 +65,7 @@ macro_rules! causes {
             pub(crate) fn page(self) -> String {
                 match self {
                     $(Self::$variant => include_str!(concat!("../../../docs/src/causes/", $code, ".md")).replace(
-                        // In the book, mdBook replaces this line by the contents of the file, as this code
+                        // In the book, mdBook replaces this line with the contents of the file, as this code
                         // does.
                         concat!("{{#include examples/", $code, ".txt}}\n"),
                         include_str!(concat!("../../../docs/src/causes/examples/", $code, ".txt")),

@@ -105,7 +105,7 @@ fn before_the_server(at: &FixContext) -> Option<Fixes> {
 
 /// Suggests a longer timeout for a distant server.
 fn longer_timeout(at: &FixContext, round_trip: Duration) -> Fixes {
-    /// The number of round trips that a long enough timeout allows. With TLS, a login and a cluster, the
+    /// The timeout must be long enough for this number of round trips. With TLS, a login and a cluster, the
     /// checks need about 12 round trips.
     const ENOUGH: u32 = 15;
     const AT_LEAST: f64 = 10.0;
@@ -162,8 +162,8 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         )
         .and_all(listener(at));
     }
-    // At maxclients, Redis sends an error before it closes a connection without TLS, so the cause would be
-    // known. With TLS, it closes the connection before the handshake.
+    // Without TLS, Redis at maxclients sends an error before it closes the connection, so the cause would be
+    // known. With TLS, Redis closes the connection before the handshake.
     let limit = (at.target.tls && !at.seen.is_tls_established()).then(|| {
         let text = format!(
             "if Redis is listening {}, check whether maxclients is reached. If it is, a Redis server with TLS \
@@ -219,8 +219,8 @@ pub(super) fn closed(at: &FixContext) -> Fixes {
         .after(tcp::forwarder(at))
 }
 
-/// Suggests what to check if the server ended a TLS handshake without an alert. A proxy that chooses its
-/// backend by the server name (SNI) does so if it does not know the name.
+/// Suggests what to check if the server ended a TLS handshake without an alert. Some proxies choose the
+/// backend by the server name (SNI), and end the handshake in this way if they do not know the name.
 fn server_name(at: &FixContext) -> Option<Fixes> {
     let tls = at.handshake()?;
     if tls.result != TlsResult::Closed {
@@ -243,7 +243,7 @@ fn server_name(at: &FixContext) -> Option<Fixes> {
     })
 }
 
-/// Suggests another port if the process that listens on the port of this host is not known as a Redis server
+/// Suggests another port if the process on this host that listens on the port is not known as a Redis server
 /// or a proxy.
 fn other_program(at: &FixContext) -> Option<Fixes> {
     const SERVERS: [&str; 6] = [
@@ -366,7 +366,7 @@ fn other_servers() -> Fixes {
     )
 }
 
-/// Fixes for a connection without a reply, if the fault occurred only on the first connection.
+/// Suggests fixes for a connection without a reply, if the fault occurred only on the first connection.
 fn one_of_several_servers() -> Fixes {
     other_servers().and(
         "server",
@@ -400,7 +400,8 @@ fn proxy(at: &FixContext) -> Fixes {
     )
 }
 
-/// Whether a tunnel or proxy on this host forwards the connection. The first fix is then about its address.
+/// Whether a tunnel or proxy on this host forwards the connection. If so, the first fix is about the address
+/// to which the tunnel or proxy forwards it.
 fn is_forwarded(at: &FixContext) -> bool {
     tcp::forwarder(at).is_some()
 }

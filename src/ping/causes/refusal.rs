@@ -67,7 +67,7 @@ pub(super) fn refused(at: &FixContext) -> Fixes {
             "look up the reply in the documentation of the server or its provider",
         ),
     };
-    // Do not suggest to copy the endpoint twice.
+    // Do not suggest a second time to copy the endpoint.
     let is_repeated = |check: &str| Refusal::of(reply) == Refusal::Endpoint && check.starts_with("copy ");
     fixes.and_all(
         at.hosting()

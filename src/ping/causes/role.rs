@@ -331,7 +331,7 @@ pub(super) fn unreachable_nodes(at: &FixContext) -> Fixes {
         )
         .redis_cli(at, "CONFIG GET cluster-preferred-endpoint-type");
     }
-    // If this run has reached a node at the announced address, only the port is wrong.
+    // If this run has reached a node at the announced IP address, only the announced port is wrong.
     let own = at.seen.tcp.connected_address().map(|address| address.ip());
     let is_own = |to: &Endpoint| matches!(to, Endpoint::Ip(address) if Some(address.ip()) == own);
     let announce = if failed().all(|dial| is_own(&dial.to)) {

@@ -66,7 +66,7 @@ pub(super) fn eviction(at: &FixContext) -> Fixes {
 }
 
 /// Returns a new memory limit for Redis in megabytes: a third more than the present limit, or than the used
-/// memory if that is higher. Returns `None` if the user cannot set the limit.
+/// memory if that is higher. Returns `None` if these values are unknown, or if the user cannot set the limit.
 fn more_memory(at: &FixContext) -> Option<u64> {
     const MEGABYTE: u64 = 1 << 20;
     let server = &at.seen.server;

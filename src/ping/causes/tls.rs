@@ -165,10 +165,11 @@ fn signer(tls: &Handshake) -> String {
     }
 }
 
-/// Begins a fix that may follow fixes for the system's CAs.
+/// The first words of a fix that may follow fixes for the system's CAs.
 const STILL_UNTRUSTED: &str = "if the certificate is still not trusted, trust";
 
-/// Suggests to trust a certificate. `trust` begins the sentence, and `what` continues it as [`signer`] does.
+/// Suggests trusting a certificate. The sentence begins with `trust`, followed by `what`, such as the text
+/// that [`signer`] returns.
 fn trust_file(trust: &str, what: &str) -> Fixes {
     let text = format!(
         "{trust} {what} from the administrator, pass the file with --ca FILE, and configure the same file in the \
@@ -265,7 +266,7 @@ pub(super) fn other_name(at: &FixContext) -> Fixes {
     } else {
         format!("reissue the certificate with the name {expected} in subjectAltName")
     };
-    // The names come from the certificate, so use only plain host names.
+    // The names come from the certificate, so put only plain host names into a command.
     let is_plain = |name: &&String| {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
         name.bytes().all(is_plain)

@@ -1,4 +1,4 @@
-//! Looks for mistakes in the password after a failed login. Reports contain no part of the password.
+//! Looks for mistakes in the password after a failed login. Reports contain no secret part of the password.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! Draws the conclusions from the observations that both the verdict and the fixes need.
+//! Draws conclusions from the observations, for both the verdict and the fixes.
 
 mod access_token;
 mod credentials;

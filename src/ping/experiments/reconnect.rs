@@ -17,7 +17,7 @@ pub(in crate::ping) struct Reconnect<'a> {
     pub(in crate::ping) trust: &'a Trust,
     /// The address of the first connection, or `None` for a unix socket.
     pub(in crate::ping) address: Option<SocketAddr>,
-    /// How long the first connection attempt took.
+    /// How long it took to open the first connection.
     pub(in crate::ping) connecting: Duration,
 }
 

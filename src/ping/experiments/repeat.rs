@@ -10,8 +10,8 @@ use crate::ping::rungs::ping::{self, Requests};
 use crate::ping::rungs::tcp::SegmentSize;
 
 impl Reconnect<'_> {
-    /// Repeats PING and then `requests` on a second connection, one at a time. Stops at the first request
-    /// without a reply.
+    /// Repeats the login, PING and `requests` on a second connection, one at a time. Stops at the first
+    /// request without a reply.
     pub(in crate::ping) async fn repeat(
         &self,
         requests: Option<&Requests>,

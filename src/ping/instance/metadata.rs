@@ -1,7 +1,7 @@
 //! The client for the metadata service of EC2 instances.
 //!
-//! The AWS SDK is not used, because it would add many crates, but IMDSv2 needs only one PUT for a token and a
-//! few GETs.
+//! The AWS SDK is not used, because it would add many crates. IMDSv2 needs only one PUT for a token and a few
+//! GETs.
 
 use std::fs;
 use std::net::IpAddr;
@@ -77,8 +77,8 @@ impl<'a> Metadata<'a> {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Returns the metadata path of the network interface with the address `source`. In a container, no
-    /// interface has this address, so returns the instance's primary interface.
+    /// Returns the metadata path of the network interface with the address `source`. If no interface has this
+    /// address, as in a container, returns the path of the instance's primary interface.
     pub(super) async fn interface(&self, source: Option<IpAddr>) -> Option<String> {
         const ALL: &str = "network/interfaces/macs";
         let source = source.map(|address| address.to_string());

@@ -25,8 +25,9 @@ pub struct Lookup {
     pub alias: Option<String>,
     /// The full name, if the resolver appended a search domain to the host name.
     pub completed: Option<CompletedName>,
-    /// The host name's entry in `/etc/hosts`, which is read only if the run found a cause, or if an address of
-    /// the host name does not work. If there are several, this is the entry with that address.
+    /// The host name's entry in `/etc/hosts`, which is read only if a check failed, or if an address of the
+    /// host name does not work. If there are several entries, this is the first one. If only some addresses
+    /// do not work, this is the entry with such an address.
     pub hosts_file: Option<HostsEntry>,
     /// The setting of the search domains, if there is one. Known only if the lookup failed.
     pub search: Option<SearchDomains>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The results of `--idle` or `--hold`.
+/// The results of `--idle` or `--hold`, or the loss of a connection with `--count`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdleTest {
     pub trials: Vec<IdleTrial>,

@@ -52,8 +52,8 @@ pub struct Observations {
     /// The responses to the tutorial's commands, sent in a form that changes nothing. The commands are sent
     /// only if an ACL forbids one of `ping`'s commands.
     pub permissions: Vec<(&'static str, Response)>,
-    /// The trials of `--idle` or `--hold`, if one of these options was given. If so, all other observations are
-    /// of a later connection.
+    /// The trials of `--idle` or `--hold`, or the pause after which a connection was lost with `--count`. If
+    /// a connection was lost, the other observations are of a later connection.
     pub idle: Option<IdleTest>,
     /// The packet counts of a connection on which a reply timed out.
     pub packets: Option<PacketCounts>,

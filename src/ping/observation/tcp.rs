@@ -77,8 +77,8 @@ impl Dial {
         self.to.ip().is_some_and(|address| address.is_ipv6())
     }
 
-    /// Whether the SYN of an unanswered attempt has never left this host, because the kernel does not
-    /// retransmit a SYN that is still in its queue.
+    /// Whether the SYN of an unanswered attempt has never left this host. The sign is that the kernel sent no
+    /// second SYN: it does not retransmit a SYN that is still in its queue.
     pub fn never_left(&self) -> bool {
         self.result == DialResult::Timeout { syns: Some(1) } && self.took > SECOND_SYN_SENT
     }

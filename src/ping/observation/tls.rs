@@ -15,7 +15,7 @@ use crate::redis_url::Trust;
 pub struct Handshakes {
     /// The first handshake.
     pub handshake: Option<Handshake>,
-    /// The result of a second handshake, which accepts any certificate. It is tried if the server closed the
+    /// The result of a second handshake on a new connection. This handshake is tried if the server closed the
     /// first connection or did not reply.
     pub second_handshake: Option<TlsResult>,
     /// The result of a handshake in small packets, which runs while the first handshake waits for a reply.
@@ -77,7 +77,8 @@ impl Handshake {
         Some(end)
     }
 
-    /// Returns another certificate that the server sent, if none is the issuer of the server's own.
+    /// Returns the second certificate that the server sent, if none of the certificates belongs to the issuer
+    /// of the server's own certificate.
     pub fn foreign_issuer(&self) -> Option<&PeerCertificate> {
         let (own, others) = self.chain.split_first()?;
         let is_related = own.is_self_signed || others.iter().any(|other| other.subject == own.issuer);
@@ -152,8 +153,8 @@ pub enum CertificateProblem {
     /// The certificate has a problem that no other variant describes, so other clients probably reject it
     /// too. Contains a description.
     Invalid(String),
-    /// The certificate of a CA in the chain does not permit it to sign the next certificate. Contains a
-    /// description.
+    /// The certificate of a CA in the chain does not permit this CA to sign another certificate of the chain.
+    /// Contains a description.
     InvalidIssuer(String),
 }
 

@@ -169,7 +169,8 @@ fn frame(verdict: &Verdict, elapsed: Duration) -> Value {
     })
 }
 
-/// Describes the target. If the URL contains Sentinels, `reached` is the primary that one of them reported.
+/// Describes the target. `reached` is the target that was checked: if the URL contains Sentinels, the primary
+/// that one of them reported or, without such a report, a Sentinel.
 fn target_of(target: &Target, reached: &Target) -> Value {
     let kind = match (&reached.address, target.origin) {
         (_, Origin::Practice) => Some("practice"),
@@ -209,7 +210,8 @@ fn server_of(seen: &Observations) -> Value {
     json!({"version": version, "flavor": flavor(seen), "mode": mode, "role": role})
 }
 
-/// The fields of INFO with which other products that report a version of Redis show their own version.
+/// The fields of INFO that contain the versions of other products. These products also report a version of
+/// Redis.
 const OTHER_PRODUCTS: [&str; 5] = [
     "garnet_version",
     "kvrocks_version",

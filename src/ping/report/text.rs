@@ -143,7 +143,7 @@ pub fn headline(target: &Target, seen: &Observations, verdict: &Verdict) -> Repo
     }
 }
 
-/// Returns the code of the cause, such as `tcp.timeout (likely)`.
+/// Returns the code of the cause. If the cause is not proved, adds its certainty: `tcp.timeout (likely)`.
 fn code_and_certainty(finding: &Finding) -> String {
     let certainty = match finding.certainty {
         Certainty::Proved => "",

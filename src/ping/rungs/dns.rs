@@ -97,8 +97,8 @@ pub(crate) async fn hosts_file(host: &str, deadline: Deadline) -> Option<(HostsE
     Some((entry, lookup.servers))
 }
 
-/// Parses a host that is an IP address, and so needs no lookup. Returns `None` for a host name. The zone of an
-/// IPv6 address is lost if this host has no interface with its name.
+/// Parses a host that is an IP address, and so needs no lookup. Returns `None` for a host name. The zone of
+/// an IPv6 address is lost if this host has no interface with the name in the zone.
 pub(crate) fn literal_address(host: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Some(SocketAddr::new(address, port));
@@ -267,8 +267,9 @@ fn is_same_name(one: &str, other: &str) -> bool {
         .eq_ignore_ascii_case(other.trim_end_matches('.'))
 }
 
-/// Queries the names in order, and returns the answer for the first name that exists. If no name exists,
-/// returns the first failure among the first `plausible` names.
+/// Queries the names in order, and returns the answer for the first name that has an address. If no name has
+/// an address, the answer for a name that exists takes precedence over a failure. Only failures for the first
+/// `plausible` names count.
 async fn query_candidates(
     server: SocketAddr,
     names: &[String],

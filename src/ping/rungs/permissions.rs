@@ -10,8 +10,9 @@ use crate::redis_client::ProbeConnection;
 
 /// Sends each of the tutorial's commands in a form that changes nothing, and returns the responses.
 ///
-/// The arguments are invalid, which is sufficient because Redis checks permissions first. MULTI and EXEC come
-/// last, because the transaction stays open if MULTI is allowed but EXEC is not.
+/// The arguments are invalid or name a key that does not exist. This is sufficient, because Redis checks
+/// permissions first. MULTI and EXEC come last, because the transaction stays open if MULTI is allowed but
+/// EXEC is not.
 pub(crate) async fn observe(
     connection: &mut ProbeConnection,
     deadline: Deadline,

@@ -55,7 +55,7 @@ pub(crate) async fn observe(connection: &mut ProbeConnection, deadline: Deadline
 }
 
 /// The requests after PING. The replies cannot be confused, because each reply has a different form, and the
-/// value of ECHO is unique. The reply to INFO is long if the server uses many databases.
+/// value of ECHO is unique.
 pub(crate) struct Requests {
     commands: Vec<(&'static str, Cmd)>,
     value: String,
@@ -144,7 +144,7 @@ impl Requests {
         exchanges
     }
 
-    /// Returns the response to ECHO. Returns `None` if the connection ended before the response.
+    /// Returns the response to ECHO. Returns `None` if no complete reply to ECHO arrived.
     pub(crate) fn echo(&self, exchanges: &[Exchange]) -> Option<Echo> {
         let is_value = |response: &Response| matches!(response, Response::Reply(Value::BulkString(bytes)) if bytes == self.value.as_bytes());
         if let Some(exchange) = exchanges.iter().find(|exchange| is_value(&exchange.response)) {
@@ -209,7 +209,7 @@ pub(crate) async fn measure(
             }
             wanted += MORE_ROUND_TRIPS;
         }
-        // On a slow connection, the role check needs the time more than another measurement.
+        // On a slow connection, leave the remaining time to the role check.
         let last = round_trips.last().copied().unwrap_or_default().min(hint);
         if deadline.left() <= last.saturating_mul(RESERVED_ROUND_TRIPS) {
             return;

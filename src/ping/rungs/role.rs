@@ -14,7 +14,7 @@ use crate::redis_client::{items, text};
 use crate::session::KEY_PREFIX;
 
 /// Collects what the server reports about itself in the replies to HELLO, ROLE, INFO and CONFIG GET. An error
-/// reply only means that a fact is missing, because an ACL may forbid these commands.
+/// reply only means that a fact is missing, because an ACL may forbid most of these commands.
 pub(crate) fn server_info(exchanges: &[Exchange]) -> ServerInfo {
     let response = |command| exchanges.iter().find(|exchange| exchange.command == command);
     let reply = |command| match response(command).map(|exchange| &exchange.response) {

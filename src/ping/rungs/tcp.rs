@@ -19,12 +19,12 @@ use crate::redis_client::Stream;
 
 /// The time between the starts of two attempts. RFC 8305 ("Connection Attempt Delay") allows 100 ms to 2 s.
 const STAGGER: Duration = Duration::from_millis(100);
-/// The time limit for the remaining connection attempts after one attempt has succeeded, unless a third of
-/// the timeout is shorter.
+/// If an attempt succeeds, the other attempts end at the latest this long after the start of the first
+/// attempt, or after a third of the timeout if that is shorter.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Tries to connect to every address, and uses the first connection. The other attempts continue for
-/// [`GRACE`], so that the report can include their results.
+/// Tries to connect to every address, and uses the first connection. The other attempts may continue until
+/// [`GRACE`] has passed since the start, so that the report can include their results.
 ///
 /// Returns the stream with its address, and all attempts in the order of `addresses`.
 pub(crate) async fn observe(
@@ -141,7 +141,8 @@ async fn attempt(
     match socket.connect(&address.into()) {
         Ok(()) => {}
         Err(error) if is_in_progress(&error) => {}
-        // The error is the same without a source address, for example if IPv6 is disabled.
+        // Without a source address, for example if IPv6 is disabled, the error is the same, so check that
+        // there is one.
         Err(error) if is_port_missing(&error) && this_host::source_for(address.ip()).is_some() => {
             return Err(DialResult::NoLocalPort);
         }

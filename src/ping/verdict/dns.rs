@@ -196,7 +196,7 @@ fn evidence(host: &str, lookup: &Lookup) -> Vec<String> {
     facts
 }
 
-/// Describes the search domains with which a single word as host name was looked up.
+/// Describes the search domains with which the host name was looked up, if it is a single word.
 fn search_domains(host: &str, lookup: &Lookup) -> Option<String> {
     let does_not_exist = |server: &NameServer| server.answer == NameAnswer::NotFound;
     let is_word = !host.contains('.') && !host.eq_ignore_ascii_case("localhost");

@@ -90,8 +90,8 @@ fn login_error_after_ok(
 
 /// Returns the finding about a proxy that accepts the password, but does not log in to Redis.
 ///
-/// The finding is proved by a correct reply to PING, or if `command` is PING. Otherwise, the `OK` to AUTH may
-/// be a late reply to an earlier request.
+/// The finding is proved if PING got a correct reply, or if `command` is PING. Otherwise, the `OK` to AUTH
+/// may be a late reply to an earlier request.
 pub(super) fn no_login_behind_proxy(command: &str, error: &str, seen: &Observations) -> Finding {
     Finding::proved_if(seen.has_pong() || command == "PING", Cause::ProxyNoBackend)
         .summary(BEHIND_PROXY)

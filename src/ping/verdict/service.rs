@@ -259,8 +259,8 @@ pub(super) fn fell_silent(first: &Exchange, seen: &Observations) -> Finding {
 /// Returns a warning about a service that supports only some Redis commands. Such a service rejects several
 /// basic commands, or closes the connection when it receives one.
 pub(super) fn limited(seen: &Observations) -> Option<Found> {
-    // If either connection refuses the read request, even single commands do not work, so this is not a
-    // limited service.
+    // If the server refuses the read request on either connection, even single commands do not work, so this
+    // is not a limited service.
     let repeat = seen.experiments.repeat.as_ref();
     let again = repeat.and_then(|repeat| repeat.response("HGETALL"));
     if seen.refused_read().is_some() || again.and_then(Response::refusal).is_some() {

@@ -307,7 +307,7 @@ fn misleading_name(target: &Target, seen: &Observations, to: &Endpoint) -> Vec<S
     } else if let Endpoint::Ip(SocketAddr::V6(address)) = to
         && let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = address.ip().segments()
     {
-        // RFC 6052, 2.1
+        // The last 32 bits are the IPv4 address (RFC 6052, 2.1).
         let [a, b] = high.to_be_bytes();
         let [c, d] = low.to_be_bytes();
         facts.push(format!(

@@ -33,7 +33,7 @@ pub(in crate::ping::causes) fn refused(at: &FixContext) -> Fixes {
     let fixes = if is_here {
         refused_here(at)
     } else {
-        // A published port is the usual reason for another port than the default one.
+        // A port other than the default port is usually the published port of a container.
         let network = container_network(at);
         let (first, last) = if at.port() == DEFAULT_PORT {
             (None, network)
@@ -176,7 +176,7 @@ fn refused_elsewhere(at: &FixContext) -> Fixes {
     .and_all(firewall)
 }
 
-/// Suggests a URL with the port in its place, if the URL has a port where the database belongs.
+/// Suggests writing the port after the host, if the database number in the URL is probably a port.
 fn port_as_database(at: &FixContext) -> Option<Fixes> {
     let port = u16::try_from(at.target.db).ok().filter(|port| *port >= 1024)?;
     (at.port() == DEFAULT_PORT).then(|| {

@@ -219,7 +219,7 @@ fn security_group(at: &FixContext) -> Fixes {
     .command(look)
 }
 
-/// Suggests fixes if the cache is in a different region than this instance. The address of the cache may look
+/// Suggests fixes if the cache is in a different region from this instance. The address of the cache may look
 /// local, because the default VPCs of all regions have the same range.
 fn other_region(at: &FixContext) -> Option<Fixes> {
     let (named, own) = regions(at.target, at.seen)?;

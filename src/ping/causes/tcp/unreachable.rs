@@ -56,7 +56,7 @@ pub(in crate::ping::causes) fn unreachable(at: &FixContext) -> Fixes {
         );
         advise("host", text)
     });
-    // If one of these fixes is about the host and its address, do not suggest to check the address again.
+    // If one of these fixes is about the host and its address, do not suggest checking the address again.
     let is_on_link = |route: &Route| route.gateway.is_none();
     let checks_host = is_absent || beyond.is_some() || at.seen.unanswered_route().is_some_and(is_on_link);
     let all = |is_one: fn(&Dial) -> bool| at.seen.tcp.dials.iter().all(is_one);
@@ -140,7 +140,7 @@ fn absent(at: &FixContext) -> Fixes {
     .command(format!("ip neigh show {}", at.numeric_host()))
 }
 
-/// Fixes if no host at the other end of the route answers ARP or NDP.
+/// Suggests fixes if no host at the other end of the route answers ARP or NDP.
 fn unanswered(at: &FixContext, route: &Route) -> Fixes {
     let interface = &route.interface;
     match route.gateway {

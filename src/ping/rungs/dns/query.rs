@@ -64,8 +64,8 @@ async fn second(
     until.bound(rest).await.unwrap_or(NameAnswer::Timeout)
 }
 
-/// Combines the answers for IPv4 and IPv6. The result is [`NameAnswer::NoAddress`] only
-/// if both answers say that the name has no address.
+/// Combines the answers for IPv4 and IPv6. The result is [`NameAnswer::NoAddress`] only if both answers say
+/// that the name has no address or does not exist.
 fn merge(v4: NameAnswer, v6: NameAnswer) -> NameAnswer {
     use NameAnswer as Answer;
     match (v4, v6) {
