@@ -1,5 +1,5 @@
-//! Provides the clock of the Redis server. All instances use this clock, because their own clocks might
-//! differ.
+//! Provides the clock of the Redis server. All instances of `serve` use this clock, because the clocks of
+//! their hosts might differ.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

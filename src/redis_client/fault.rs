@@ -11,13 +11,13 @@ use crate::ping::Verdict;
 use crate::ping::causes::{Cause, ErrorReply, Fix, FixContext};
 use crate::sanitize;
 
-/// The code of a fault that does not correspond to any cause of `ping`.
+/// The code of a fault for which there is no better cause of `ping`.
 const UNEXPECTED: &str = "proto.unexpected";
 
 /// The reason why Redis could not run a command.
 #[derive(Clone, Debug)]
 pub struct RedisFault {
-    /// The code of the cause. `proto.unexpected` if no cause of `ping` corresponds to the fault.
+    /// The code of the cause. `proto.unexpected` if there is no better cause of `ping`.
     pub code: &'static str,
     /// The exit status that `ping` would return for this cause.
     pub exit: Exit,
@@ -146,7 +146,7 @@ impl RedisFault {
         Self::unsupported(Some(name), evidence, context)
     }
 
-    /// If no cause of `ping` corresponds to the fault, adds `key` to the evidence and suggests deleting it,
+    /// If the code of the fault is `proto.unexpected`, adds `key` to the evidence and suggests deleting it,
     /// because another program might have changed it.
     pub(crate) fn about(mut self, key: &str) -> Self {
         if self.code == UNEXPECTED {
@@ -157,7 +157,7 @@ impl RedisFault {
         self
     }
 
-    /// Returns the fault for an error that does not correspond to any cause of `ping`.
+    /// Returns the fault for an error for which there is no better cause of `ping` than `proto.unexpected`.
     fn unexpected(summary: &str, evidence: String) -> Self {
         Self {
             code: UNEXPECTED,

@@ -1,7 +1,7 @@
 //! Finds the end of a RESP reply. Uses no recursion, and does not trust announced lengths.
 //!
-//! The parser of the `redis` crate limits neither the length nor the nesting of a reply. This module
-//! therefore checks both limits before the parser receives the bytes. Specification:
+//! The parser of the `redis` crate does not limit the length of a reply, and allows up to 100 levels of
+//! nesting. This module therefore checks lower limits before the parser receives the bytes. Specification:
 //! <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
 /// The limits for one reply.

@@ -92,9 +92,9 @@ const PUBLIC: Hosting = Hosting {
     tls_port: None,
     check: "",
 };
-/// The host of containers.
+/// The service in the entry for host names such as `host.docker.internal`.
 pub(crate) const CONTAINER_HOST: &str = "the host, as its containers see it";
-/// The network of the Services in a Kubernetes cluster.
+/// The service in the entry for the host names of Services in a Kubernetes cluster.
 pub(crate) const KUBERNETES: &str = "Kubernetes";
 const OTHER_AWS_SERVICE: Hosting = Hosting {
     is_aws: true,
@@ -242,7 +242,7 @@ const ALL: &[Hosting] = &[
                 server",
         ..OTHER_AWS_SERVICE
     },
-    // All other names belong to other services.
+    // All other host names of AWS belong to other services.
     Hosting {
         names: &["*.amazonaws.com", "*.amazonaws.com.cn", "*.on.aws"],
         service: "another service of AWS",

@@ -210,8 +210,7 @@ impl Target {
         url.to_string()
     }
 
-    /// Sets `password`, which must be the value of `REDISCLI_AUTH`, unless the URL already contains a
-    /// password.
+    /// If the URL contains no password, uses `password`, which must be the value of `REDISCLI_AUTH`.
     #[must_use]
     pub fn with_password(mut self, password: Option<Secret>) -> Self {
         password.iter().for_each(Secret::mask_everywhere);

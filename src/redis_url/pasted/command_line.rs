@@ -48,7 +48,7 @@ pub(super) fn read(text: &str) -> Option<Meaning> {
     let client = words.iter().position(is_client);
     let arguments = match client {
         Some(at) => &words[at + 1..],
-        // -h HOST -p 6379, or the options of another program
+        // The text contains only options, as in `-h HOST -p 6379`, or is the command line of another program.
         None if words.len() > 1 && words.iter().any(|word| is_connection_option(word)) => &words[..],
         None => return None,
     };
@@ -121,7 +121,8 @@ fn options(arguments: &[String], url_before: Option<&str>) -> Option<IntendedUrl
         return Some(url);
     }
     let host: String = host?;
-    // -h HOST:PORT or -h redis://…, but not an IPv6 address
+    // The value of -h can be HOST:PORT or a URL. An IPv6 address, which contains several colons, is only a
+    // host.
     if host.contains("://") || host.matches(':').count() == 1 {
         url = url.or(meaning_of(&host).meant?);
     } else {
