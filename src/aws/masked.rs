@@ -7,7 +7,7 @@ use regex_lite::{Captures, Regex};
 use serde_json::Value;
 
 /// Members of documents that may identify the user. These members are removed, because no check needs them.
-const DROPPED: [&str; 5] = ["Tags", "TagSet", "Arn", "ARN", "UserId"];
+const DROPPED: [&str; 6] = ["Tags", "TagSet", "TagList", "Arn", "ARN", "UserId"];
 
 /// Replaces each account number with a placeholder. Equal numbers get equal placeholders.
 pub(crate) fn masked(report: &Value) -> Value {
@@ -21,7 +21,8 @@ fn mask(value: &Value, numbers: &mut HashMap<String, String>) -> Value {
         Value::Object(members) => {
             // Next to a `GroupId`, the member `UserId` is needed, because it contains the account that owns
             // the group.
-            let is_dropped = |name: &str| DROPPED.contains(&name) && !members.contains_key("GroupId");
+            let is_owner = |name: &str| name == "UserId" && members.contains_key("GroupId");
+            let is_dropped = |name: &str| DROPPED.contains(&name) && !is_owner(name);
             let kept = members.iter().filter(|(name, _)| !is_dropped(name));
             kept.map(|(name, item)| (name.clone(), mask(item, numbers)))
                 .collect()
@@ -51,6 +52,7 @@ mod tests {
             json!({"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/ada", "UserId": "AIDAX"}),
             json!({"Subnets": [{"OwnerId": "123456789012", "Tags": [{"Key": "Name", "Value": "secret"}]}, {"OwnerId": "210987654321"}]}),
             json!({"UserIdGroupPairs": [{"GroupId": "sg-1", "UserId": "210987654321"}]}),
+            json!({"SecurityGroups": [{"GroupId": "sg-1", "Tags": [{"Key": "Owner", "Value": "secret"}]}]}),
             json!({"error": "User: arn:aws:iam::123456789012:user/x is not authorized"}),
         ]);
         let found = masked(&documents);

@@ -281,10 +281,7 @@ impl World {
 
     fn login_fault(&self) -> Option<Fault> {
         let is_redis_5 = self.lacks == Lacks::IsRedis5;
-        let is_other_login = matches!(
-            self.proxy,
-            Proxy::NoBackendLogin | Proxy::NoBackendLoginAtPing
-        );
+        let is_other_login = matches!(self.proxy, Proxy::NoBackendLogin | Proxy::NoBackendLoginAtPing);
         let cause = match self.login {
             Login::UserAndPassword if is_redis_5 => Cause::AuthFailed,
             // The proxy needs no password, but Redis behind it does.
