@@ -47,6 +47,15 @@ struct Wait {
     bar: Option<ProgressBar>,
 }
 
+/// Clears the spinner's line when the wait ends, even if Ctrl-C cancels the wait.
+struct ClearOnDrop<'a>(&'a Spinner);
+
+impl Drop for ClearOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.clear();
+    }
+}
+
 impl Spinner {
     /// Starts to show the purpose of the wait and the time until the deadline.
     pub(super) fn start(&self, what: String, deadline: Deadline) {
@@ -64,12 +73,13 @@ impl Spinner {
 
     /// Waits for `work`, and turns the spinner meanwhile. Shows nothing if the wait is shorter than [`TURN`].
     pub(super) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        let _clear = ClearOnDrop(self);
         let mut work = pin!(work);
         let is_terminal = std::io::stderr().is_terminal();
-        let done = loop {
+        loop {
             tokio::select! {
                 biased;
-                done = &mut work => break done,
+                done = &mut work => return done,
                 () = tokio::time::sleep(TURN), if is_terminal => {
                     if let Some(wait) = &mut *self.wait() {
                         let bar = wait.bar.get_or_insert_with(new_spinner);
@@ -78,9 +88,7 @@ impl Spinner {
                     }
                 }
             }
-        };
-        self.clear();
-        done
+        }
     }
 
     fn wait(&self) -> MutexGuard<'_, Option<Wait>> {
