@@ -53,7 +53,7 @@ fn style(text: &str) -> Option<&str> {
     is_style.then(|| &text[.."\x1b[m".len() + parameters.len()])
 }
 
-/// The maximum number of characters in the parameters of a style. The longest is `1;3;4;9;97`.
+/// The maximum number of characters in the parameters of a style, such as `1;3;4;9;97`.
 const LONGEST_STYLE: usize = 16;
 
 /// Escapes control characters in JSON text except newlines. This includes characters that JSON allows

@@ -24,7 +24,7 @@ func countVisit(ctx context.Context, name string) (int, error) {
 	conn.Send("MULTI")
 	conn.Send("HINCRBY", key, "visits", 1)
 	conn.Send("EXPIRE", key, 10)
-	// Send only fills a buffer. Do sends the whole transaction.
+	// conn.Send only fills a buffer. conn.Do sends the whole transaction.
 	replies, err := redis.Ints(conn.Do("EXEC"))
 	if err != nil {
 		return 0, err

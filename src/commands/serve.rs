@@ -28,7 +28,7 @@ use crate::ui::serve::{self as show, Log};
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Stage of the app to serve: 1 signed cookie, 2 visits, 3 TTL, 4 session store
+    /// Stage of the app to serve (1: signed cookie, 2: visits, 3: TTL, 4: session store)
     #[arg(long, alias = "step", value_name = "1..4", default_value = "4", allow_negative_numbers = true, value_parser = whole::<u8>(1, 4))]
     pub stage: u8,
     /// Address to listen on

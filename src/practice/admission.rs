@@ -17,7 +17,7 @@ const AT_ONCE: Duration = Duration::from_millis(15);
 /// The hard limit on clients that are not logged in, as a multiple of the normal limit. Clients above the
 /// normal limit must log in within [`AT_ONCE`].
 const HURRIED: usize = 4;
-/// How long to wait before accepting connections again after a connection could not be accepted.
+/// The pause after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts connections and starts a task for each of them, until the returned future is dropped.

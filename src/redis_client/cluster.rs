@@ -33,8 +33,8 @@ pub(crate) use slot_map::{SLOTS, slot_of};
 
 /// How long a request waits for the connection to a node before the slot map is read again.
 const WAIT_FOR_NODE: Duration = Duration::from_millis(400);
-/// Time limit for a reply from a cluster node. It is slightly shorter than the time limit for the commands of
-/// a request to `serve`.
+/// Time limit for a reply from a cluster node. It is slightly shorter than the time that `serve` allows for
+/// the Redis commands of one HTTP request.
 const REPLY_WITHIN: Duration = Duration::from_secs(1);
 /// Time limit for a request to a cluster, including all connection attempts and redirections.
 const REQUEST_WITHIN: Duration = Duration::from_secs(2);

@@ -59,7 +59,7 @@ const TOO_OLD: &str = "it is older than --max-age";
 const NOT_A_TOKEN: &str = "it does not contain a valid token, so the app did not query Redis. Another stage or \
                            another application on this host probably set this cookie. To prevent this, start this \
                            app with a different --cookie-name";
-const NO_SESSION: &str = "it contains a token, but the token's session has ended or never existed";
+const NO_SESSION: &str = "the session that belongs to its token has ended or never existed";
 
 impl Sessions {
     /// Counts a visit in one round trip, in the session of the first valid cookie.

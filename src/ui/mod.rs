@@ -94,8 +94,8 @@ fn url(error: &UrlError) {
     note(&format!("sessiontut: {code}: {}{meant}", error.message));
 }
 
-/// Prints one line of a command's result, such as an address, without wrapping. A closed pipe, as in `| head
-/// -1`, is not an error.
+/// Prints one line of a command's result, such as an address, without wrapping. A closed pipe, as after
+/// `head -1`, is not an error.
 pub(crate) fn answer(line: &str) {
     answered(writer::out(line));
 }

@@ -79,8 +79,8 @@ pub(super) fn redis_cli(target: &Target, trust: &Trust, arguments: &str) -> Stri
 
 /// Tells the user which password an [`admin_cli`] command asks for.
 pub(super) const ADMIN_LOGIN: &str = "The following command asks for the password of the default user (press Enter \
-                                      if there is none). To log in as another administrator, add --user NAME after \
-                                      each redis-cli";
+                                      if there is none). To log in as another administrator, add --user NAME to \
+                                      each redis-cli command";
 
 /// Returns a command line that runs redis-cli `commands` as an administrator instead of the user in `target`.
 /// The command line prompts once for the administrator's password.

@@ -158,7 +158,7 @@ pub(super) fn no_name_server(at: &FixContext) -> Fixes {
     let order = lookup.is_some_and(|lookup| lookup.ignored_servers > 0).then(|| {
         advise(
             "resolver-order",
-            "in /etc/resolv.conf, move the name servers that reply to the top, because only the first three are used",
+            "in /etc/resolv.conf, move the working name servers to the top, because only the first three are used",
         )
         .command("cat /etc/resolv.conf")
     });

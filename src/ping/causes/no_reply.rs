@@ -41,8 +41,8 @@ pub(super) fn silent(at: &FixContext) -> Fixes {
     } else {
         advise(
             "slow-command",
-            "wait until Redis answers again: a slow command or CLIENT PAUSE may be blocking it. Then list the slow \
-             commands with SLOWLOG GET 10",
+            "a slow command or CLIENT PAUSE may be blocking Redis (SLOWLOG GET 10 lists slow commands afterwards): wait \
+             until Redis answers again",
         )
         .command(at.ping("--wait 120 "))
         .and_all(proxy(at))

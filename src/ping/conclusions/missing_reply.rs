@@ -96,9 +96,8 @@ pub(in crate::ping) fn describe_packets(packets: PacketCounts) -> String {
         } => "the data was never acknowledged, so packets are lost after the TCP handshake".into(),
         PacketCounts {
             out_of_order: 1.., ..
-        } => {
-            "later packets from the server arrived, but an earlier, larger packet was lost on the way".into()
-        }
+        } => "the server sent data, but a packet of it was lost on the way: only packets after it arrived"
+            .into(),
         PacketCounts {
             unsent_bytes: bytes @ 1..,
             ..

@@ -57,7 +57,8 @@ pub(crate) fn render_documents(answer: &AwsAnswer, verdict: &Verdict, elapsed: D
     report
 }
 
-/// Marks the report on a run that Ctrl-C ended early. No fault was found, but some checks were not run.
+/// Marks a report as interrupted: Ctrl-C ended the run before a fault was found and before all checks were
+/// run.
 pub(crate) fn mark_interrupted(report: &mut Value) {
     report["ok"] = false.into();
     report["interrupted"] = true.into();

@@ -101,10 +101,10 @@ pub(super) fn no_login_behind_proxy(command: &str, error: &str, seen: &Observati
 
 /// Returns the finding about a run that ended before PING, if no other cause was found.
 pub(super) fn judge_missing(seen: &Observations) -> Option<Finding> {
-    seen.ping
-        .response
-        .is_none()
-        .then(|| Finding::likely(Cause::ServerSilent).fact("`ping` ended before it could send PING"))
+    seen.ping.response.is_none().then(|| {
+        Finding::likely(Cause::ServerSilent)
+            .fact("the run ended before PING was sent, so it is not known whether the server replies")
+    })
 }
 
 /// Returns the finding about a server that replied to a ClientHello on a second connection, but never to
