@@ -34,8 +34,8 @@ fn suggestion(error: &UrlError) -> Option<Fixes> {
         let text = format!(
             "you probably meant {url}. Test this URL with the following command, which asks for the password. \
              If the test succeeds, put this URL into the application's REDIS_URL, with the password in place \
-             of {MASK}. If you copy the password from a URL that works, leave it unchanged. Otherwise, \
-             percent-encode it: write / as %2F, # as %23, ? as %3F, @ as %40, % as %25 and a space as %20"
+             of {MASK}. If you copy the password from a URL that works, leave it unchanged. If not, replace \
+             these characters in the password: / by %2F, # by %23, ? by %3F, @ by %40, % by %25, and a space by %20"
         );
         advise("url", text).command(ask_for_password(&format!(
             "sessiontut ping {}",
