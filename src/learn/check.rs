@@ -151,7 +151,7 @@ pub(crate) fn explanation(command: &str, got: &str) -> Option<&'static str> {
             "a transaction has already started; EXEC runs its commands"
         }
         ("EXEC", _) if got.starts_with("(error) EXECABORT") => {
-            "Redis rejected one of the queued commands, and therefore ran none of them; start again with MULTI"
+            "Redis rejected one of the queued commands, so it ran none of them; start again with MULTI"
         }
         _ if got.starts_with("(error) ERR wrong number of arguments") => {
             "an argument is missing, or there are too many arguments"
